@@ -1,0 +1,238 @@
+//! The messages of the agent's channel.
+//!
+//! The agent connects when the app's first server listens, says [`FromAgent::Hello`] and then one
+//! [`FromAgent::Listen`] per server. The supervisor answers each with [`ToAgent::Bound`] or
+//! [`ToAgent::Refused`]; only then does the app see `listening` or its error. All text is UTF-8; numbers are
+//! decimal text: a message must be readable in a hex dump.
+
+use crate::{VERSION, frame};
+
+/// How the gateway must treat what arrives at a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ServerKind {
+    /// `http.Server`: HTTP/1.1, request by request.
+    Http,
+    /// `https.Server`, `http2` servers: bytes are passed through, connection by connection.
+    Tcp,
+}
+
+/// Agent to supervisor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromAgent {
+    /// First message. `node` is `process.version`; `addon` tells whether the native half was loaded, else why
+    /// not.
+    Hello { version: u8, pid: u32, node: String, addon: Result<(), String> },
+    /// The app called `listen`. `server` is the agent's number for it, unique within the process; `host` is
+    /// empty where the app gave none (dual-stack `::`); `path` is where the worker accepts the gateway's
+    /// links. `backlog` is 0 where the app gave none.
+    Listen {
+        server: u32,
+        kind: ServerKind,
+        host: String,
+        port: u16,
+        ipv6_only: bool,
+        backlog: u32,
+        path: String,
+    },
+    /// The app closed the server.
+    Close { server: u32 },
+}
+
+/// Supervisor to agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToAgent {
+    /// The gateway's socket is bound and accepts: `address` and `family` (`IPv4`/`IPv6`) are what
+    /// `server.address()` must say.
+    Bound { server: u32, address: String, port: u16, family: String },
+    /// The gateway could not bind: `code` as libuv names it (`EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`).
+    Refused { server: u32, code: String },
+}
+
+/// A frame that is well formed but says nothing we know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unknown {
+    pub kind: u8,
+}
+
+impl std::fmt::Display for Unknown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "message of kind {} is unknown or malformed", self.kind)
+    }
+}
+
+impl std::error::Error for Unknown {}
+
+const HELLO: u8 = 1;
+const LISTEN: u8 = 2;
+const CLOSE: u8 = 3;
+const BOUND: u8 = 65;
+const REFUSED: u8 = 66;
+
+impl FromAgent {
+    /// # Errors
+    /// The kind is not one of the agent's, or a field is missing or malformed.
+    pub fn read(frame: &frame::Frame<'_>) -> Result<Self, Unknown> {
+        Self::parse(frame).ok_or(Unknown { kind: frame.kind })
+    }
+
+    fn parse(frame: &frame::Frame<'_>) -> Option<Self> {
+        let field = Fields(&frame.fields);
+        match frame.kind {
+            HELLO => Some(Self::Hello {
+                version: field.number(0)?,
+                pid: field.number(1)?,
+                node: field.text(2)?,
+                addon: match field.text(3)?.as_str() {
+                    "" => Ok(()),
+                    reason => Err(reason.to_owned()),
+                },
+            }),
+            LISTEN => Some(Self::Listen {
+                server: field.number(0)?,
+                kind: match field.text(1)?.as_str() {
+                    "http" => ServerKind::Http,
+                    "tcp" => ServerKind::Tcp,
+                    _ => return None,
+                },
+                host: field.text(2)?,
+                port: field.number(3)?,
+                ipv6_only: field.number::<u8>(4)? != 0,
+                backlog: field.number(5)?,
+                path: field.text(6)?,
+            }),
+            CLOSE => Some(Self::Close { server: field.number(0)? }),
+            _ => None,
+        }
+    }
+
+    #[must_use]
+    pub fn write(&self) -> Vec<u8> {
+        match self {
+            Self::Hello { version, pid, node, addon } => write(
+                HELLO,
+                &[
+                    &version.to_string(),
+                    &pid.to_string(),
+                    node,
+                    addon.as_ref().err().map_or("", String::as_str),
+                ],
+            ),
+            Self::Listen { server, kind, host, port, ipv6_only, backlog, path } => {
+                let kind = match kind {
+                    ServerKind::Http => "http",
+                    ServerKind::Tcp => "tcp",
+                };
+                let only = u8::from(*ipv6_only).to_string();
+                write(
+                    LISTEN,
+                    &[&server.to_string(), kind, host, &port.to_string(), &only, &backlog.to_string(), path],
+                )
+            }
+            Self::Close { server } => write(CLOSE, &[&server.to_string()]),
+        }
+    }
+
+    /// The greeting of an agent of this build.
+    #[must_use]
+    pub fn hello(pid: u32, node: &str) -> Self {
+        Self::Hello { version: VERSION, pid, node: node.to_owned(), addon: Ok(()) }
+    }
+}
+
+impl ToAgent {
+    /// # Errors
+    /// The kind is not one of the supervisor's, or a field is missing or malformed.
+    pub fn read(frame: &frame::Frame<'_>) -> Result<Self, Unknown> {
+        Self::parse(frame).ok_or(Unknown { kind: frame.kind })
+    }
+
+    fn parse(frame: &frame::Frame<'_>) -> Option<Self> {
+        let field = Fields(&frame.fields);
+        match frame.kind {
+            BOUND => Some(Self::Bound {
+                server: field.number(0)?,
+                address: field.text(1)?,
+                port: field.number(2)?,
+                family: field.text(3)?,
+            }),
+            REFUSED => Some(Self::Refused { server: field.number(0)?, code: field.text(1)? }),
+            _ => None,
+        }
+    }
+
+    #[must_use]
+    pub fn write(&self) -> Vec<u8> {
+        match self {
+            Self::Bound { server, address, port, family } => {
+                write(BOUND, &[&server.to_string(), address, &port.to_string(), family])
+            }
+            Self::Refused { server, code } => write(REFUSED, &[&server.to_string(), code]),
+        }
+    }
+}
+
+fn write(kind: u8, fields: &[&str]) -> Vec<u8> {
+    let fields: Vec<&[u8]> = fields.iter().map(|field| field.as_bytes()).collect();
+    frame::write(kind, &fields)
+}
+
+struct Fields<'a>(&'a [&'a [u8]]);
+
+impl Fields<'_> {
+    fn text(&self, index: usize) -> Option<String> {
+        std::str::from_utf8(self.0.get(index)?).ok().map(str::to_owned)
+    }
+
+    fn number<N: std::str::FromStr>(&self, index: usize) -> Option<N> {
+        std::str::from_utf8(self.0.get(index)?).ok()?.parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_reads_back_as_itself() {
+        let listen = FromAgent::Listen {
+            server: 3,
+            kind: ServerKind::Tcp,
+            host: "::1".into(),
+            port: 3000,
+            ipv6_only: true,
+            backlog: 511,
+            path: "/tmp/x/1.sock".into(),
+        };
+        let failed = FromAgent::Hello {
+            version: 9,
+            pid: 1,
+            node: "v20.0.0".into(),
+            addon: Err("ERR_DLOPEN_DISABLED".into()),
+        };
+        for message in [FromAgent::hello(4242, "v22.1.0"), failed, listen, FromAgent::Close { server: 3 }] {
+            let bytes = message.write();
+            let (frame, _) = frame::Frame::read(&bytes).unwrap().unwrap();
+            assert_eq!(FromAgent::read(&frame).unwrap(), message);
+        }
+        let bound = ToAgent::Bound { server: 3, address: "::".into(), port: 3000, family: "IPv6".into() };
+        for message in [bound, ToAgent::Refused { server: 3, code: "EACCES".into() }] {
+            let bytes = message.write();
+            let (frame, _) = frame::Frame::read(&bytes).unwrap().unwrap();
+            assert_eq!(ToAgent::read(&frame).unwrap(), message);
+        }
+    }
+
+    #[test]
+    fn a_malformed_message_is_an_error() {
+        for (kind, fields) in [
+            (HELLO, vec!["1"]),
+            (LISTEN, vec!["1", "udp", "", "1", "0", "0", "p"]),
+            (CLOSE, vec!["-1"]),
+            (99, vec![]),
+        ] {
+            let bytes = write(kind, &fields);
+            let (frame, _) = frame::Frame::read(&bytes).unwrap().unwrap();
+            assert_eq!(FromAgent::read(&frame), Err(Unknown { kind }));
+        }
+    }
+}

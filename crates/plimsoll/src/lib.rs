@@ -1,0 +1,9 @@
+//! Plimsoll: everything outside Node. `main → app → {gateway, workers, observe} → concerns → {config, wire}`;
+//! `sys` and `ids` are leaves; `gateway` and `workers` never import each other. See ARCHITECTURE.md.
+
+pub mod config;
+pub mod gateway;
+pub mod ids;
+pub mod observe;
+pub mod sys;
+pub mod workers;

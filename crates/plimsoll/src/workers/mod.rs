@@ -1,0 +1,1 @@
+//! PLACE 2: the worker processes.
