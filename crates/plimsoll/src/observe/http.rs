@@ -21,6 +21,25 @@ pub enum Method {
     Other,
 }
 
+impl Method {
+    /// Method tokens are case-sensitive (RFC 9110 §9.1): `get` is another method.
+    #[must_use]
+    pub fn from_token(token: &str) -> Self {
+        match token {
+            "GET" => Self::Get,
+            "HEAD" => Self::Head,
+            "POST" => Self::Post,
+            "PUT" => Self::Put,
+            "DELETE" => Self::Delete,
+            "CONNECT" => Self::Connect,
+            "OPTIONS" => Self::Options,
+            "TRACE" => Self::Trace,
+            "PATCH" => Self::Patch,
+            _ => Self::Other,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
