@@ -56,13 +56,13 @@ impl Fields {
     /// # Errors
     /// A second one, or `chunked` anywhere but once at the end.
     pub fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), Error> {
-        let mut codings = super::head::list(value).map(|coding| coding.eq_ignore_ascii_case(b"chunked"));
-        let Some(mut last) = codings.next() else { return Err(Error::Coding) };
-        for next in codings {
-            if last {
+        // An empty element is legal in a list, and llhttp does not see `chunked` before it as the last.
+        let mut last = false;
+        for coding in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+            if last || coding.is_empty() {
                 return Err(Error::Coding);
             }
-            last = next;
+            last = coding.eq_ignore_ascii_case(b"chunked");
         }
         let coding = if last { Coding::ChunkedLast } else { Coding::Other };
         if self.coding.replace(coding).is_some() {
