@@ -72,20 +72,19 @@ impl Buffer {
         self.end = length;
     }
 
-    /// Puts `bytes` in the place of `range` of what is filled.
-    pub(super) fn splice(&mut self, range: std::ops::Range<usize>, bytes: &[u8]) {
-        let filled = self.filled();
-        let before = filled.get(..range.start).unwrap_or_default();
-        let after = filled.get(range.end..).unwrap_or_default();
-        let patched = [before, bytes, after].concat();
-        if patched.len() > self.bytes.len() {
-            self.grow(patched.len());
+    /// Puts `patch` in the place of `range` of what is filled.
+    pub(super) fn splice(&mut self, range: std::ops::Range<usize>, patch: &[u8]) {
+        let length = self.end - self.start;
+        let patched = length - range.len() + patch.len();
+        if self.start + patched > self.bytes.len() {
+            self.grow(patched.max(self.bytes.len()));
         }
-        self.start = 0;
-        self.end = patched.len();
-        if let Some(to) = self.bytes.get_mut(..patched.len()) {
-            to.copy_from_slice(&patched);
+        let at = self.start + range.start;
+        self.bytes.copy_within(self.start + range.end..self.end, at + patch.len());
+        if let Some(to) = self.bytes.get_mut(at..at + patch.len()) {
+            to.copy_from_slice(patch);
         }
+        self.end = self.start + patched;
     }
 
     /// Reads once into the free space; 0 is the end of the stream. The buffer must not be full.

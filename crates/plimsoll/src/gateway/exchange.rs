@@ -3,15 +3,15 @@
 //! The *first flight* is the head and as much of the body as came with it. It stays in the connection's buffer
 //! until the worker has answered, so it can be sent a second time where the first link died of old age.
 
-use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Poll, ready};
 use std::time::Instant;
 
 use tokio::io::AsyncWrite;
 
 use super::Target;
+use super::buffer::Buffer;
 use super::connection::{After, Connection};
 use super::endpoint::Worker;
 use super::failure::Failure;
@@ -48,11 +48,11 @@ pub(super) async fn run(connection: &mut Connection, request: &Request) -> After
 }
 
 async fn serve(connection: &mut Connection, request: &Request) -> Result<(After, u16), Failure> {
-    let flight = first_flight(connection, request)?;
     let mut link = take_link(connection).await?;
+    let flight = first_flight(connection, request, &link.worker.target)?;
     loop {
         let mut sent = 0;
-        let end = match send(connection, request, flight, &mut link, &mut sent).await {
+        let end = match send(connection, flight, &mut link, &mut sent).await {
             Ok(()) => {
                 let mut relay = Relay::new(connection, request, flight, &mut link);
                 let end = std::future::poll_fn(|cx| relay.poll(cx)).await;
@@ -78,18 +78,23 @@ async fn serve(connection: &mut Connection, request: &Request) -> Result<(After,
 }
 
 /// Which bytes go at once.
-fn first_flight(connection: &Connection, request: &Request) -> Result<Flight, Failure> {
+fn first_flight(connection: &mut Connection, request: &Request, target: &Target) -> Result<Flight, Failure> {
     let body_max = connection.thread.config.body_bytes_max;
     if let (Framing::Length(length), Some(max)) = (request.framing, body_max)
         && length > max
     {
         return Err(Failure::BodyTooLarge);
     }
-    let filled = connection.buffer.as_ref().map(|buffer| buffer.filled()).unwrap_or_default();
+    let Some(buffer) = &mut connection.buffer else { return Err(Failure::BadRequest) };
     let mut rest = Body::from(request.framing);
-    let body =
-        rest.advance(filled.get(request.head_len..).unwrap_or_default()).map_err(|_| Failure::BadRequest)?;
-    Ok(Flight { length: request.head_len + body, rest })
+    let body = rest
+        .advance(buffer.filled().get(request.head_len..).unwrap_or_default())
+        .map_err(|_| Failure::BadRequest)?;
+    let head = match target {
+        Target::Unix(_) => sign(buffer, request, connection.private.as_bytes()),
+        Target::Tcp(_) => request.head_len,
+    };
+    Ok(Flight { length: head + body, rest })
 }
 
 /// A link to the best worker; where there is none, waits for one to come as long as the settings say.
@@ -140,58 +145,34 @@ async fn retry_link(connection: &Connection, worker: &Rc<Worker>) -> Result<Link
     Link::open(&other, connection.watch.now()).await.map_err(|_| Failure::NoWorker)
 }
 
+/// Puts our own header at the end of the head, in the place of whatever the client sent under its name.
+fn sign(buffer: &mut Buffer, request: &Request, private: &[u8]) -> usize {
+    // The empty line that ends the head is part of what is put in.
+    buffer.splice(request.head_len - 2..request.head_len, private);
+    let mut length = request.head_len - 2 + private.len();
+    if let Some(forged) = request.forged.clone() {
+        length -= forged.len();
+        buffer.splice(forged, b"");
+    }
+    length
+}
+
 /// Sends the first flight, in one system call as a rule.
-async fn send(
-    connection: &Connection,
-    request: &Request,
-    flight: Flight,
-    link: &mut Link,
-    sent: &mut usize,
-) -> Result<(), End> {
-    let filled = connection.buffer.as_ref().map(|buffer| buffer.filled()).unwrap_or_default();
-    let flight = filled.get(..flight.length).unwrap_or_default();
-    let (head, body) = flight.split_at_checked(request.head_len).unwrap_or_default();
-    let private = match link.worker.target {
-        Target::Unix(_) => connection.private.as_bytes(),
-        Target::Tcp(_) => b"\r\n",
-    };
-    // The empty line that ends the head moves behind our own header.
-    let head = head.strip_suffix(b"\r\n").unwrap_or(head);
-    let forged = request.forged.clone().unwrap_or(head.len()..head.len());
-    let mut parts = [
-        head.get(..forged.start).unwrap_or_default(),
-        head.get(forged.end..).unwrap_or_default(),
-        private,
-        body,
-    ];
+async fn send(connection: &Connection, flight: Flight, link: &mut Link, sent: &mut usize) -> Result<(), End> {
+    let filled = connection.buffer.as_ref().map(Buffer::filled).unwrap_or_default();
+    let bytes = filled.get(..flight.length).unwrap_or_default();
     std::future::poll_fn(|cx| {
         connection.watch.register(cx);
         if connection.watch.phase() == Phase::Aborting {
             return Poll::Ready(Err(End::Cut));
         }
-        poll_send(cx, &mut link.stream, &mut parts, sent).map_err(|_| End::LinkDied)
+        while let Some(rest) = bytes.get(*sent..).filter(|rest| !rest.is_empty()) {
+            match ready!(Pin::new(&mut link.stream).poll_write(cx, rest)) {
+                Ok(count) if count > 0 => *sent += count,
+                _ => return Poll::Ready(Err(End::LinkDied)),
+            }
+        }
+        Poll::Ready(Ok(()))
     })
     .await
-}
-
-fn poll_send(
-    cx: &mut Context<'_>,
-    stream: &mut (impl AsyncWrite + Unpin),
-    parts: &mut [&[u8]; 4],
-    sent: &mut usize,
-) -> Poll<io::Result<()>> {
-    while parts.iter().any(|part| !part.is_empty()) {
-        let slices = parts.map(IoSlice::new);
-        let mut count = ready!(Pin::new(&mut *stream).poll_write_vectored(cx, &slices))?;
-        if count == 0 {
-            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-        }
-        *sent += count;
-        for part in parts.iter_mut() {
-            let taken = count.min(part.len());
-            *part = part.get(taken..).unwrap_or_default();
-            count -= taken;
-        }
-    }
-    Poll::Ready(Ok(()))
 }

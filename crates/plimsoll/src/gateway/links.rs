@@ -4,16 +4,18 @@
 //! so), and one that died all the same shows as readable before it is taken: it is passed over.
 
 use std::io;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 
 use super::endpoint::Worker;
 use super::stream::{Socket, Stream};
+use super::unix::UnixStream;
 use super::watch::Time;
 use super::{Load, Target};
 
@@ -89,7 +91,7 @@ impl Link {
     /// The worker cannot be connected to.
     pub(super) fn open_named(worker: &Rc<Worker>, peer: &str) -> io::Result<Self> {
         let stream = match &worker.target {
-            Target::Unix(path) => connect_named(path, peer)?,
+            Target::Unix(path) => connect_unix(path, Some(peer))?,
             Target::Tcp(_) => return Err(io::ErrorKind::Unsupported.into()),
         };
         Ok(Self::new(Stream::Unix(stream), worker, false))
@@ -118,14 +120,14 @@ async fn connect(target: &Target) -> io::Result<Stream> {
         Target::Unix(path) => {
             // A full accept queue of a Unix socket answers EAGAIN at once and offers no event to wait for.
             for _ in 1..CONNECT_TRIES {
-                match UnixStream::connect(path).await {
+                match connect_unix(path, None) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         tokio::time::sleep(CONNECT_PAUSE).await;
                     }
                     done => return done.map(Stream::Unix),
                 }
             }
-            UnixStream::connect(path).await.map(Stream::Unix)
+            connect_unix(path, None).map(Stream::Unix)
         }
     }
 }
@@ -133,14 +135,18 @@ async fn connect(target: &Target) -> io::Result<Stream> {
 /// Distinguishes connections with equal addresses; names in the abstract space must be unique.
 static NAMES: AtomicU64 = AtomicU64::new(0);
 
-fn connect_named(path: &std::path::Path, peer: &str) -> io::Result<UnixStream> {
-    let serial = NAMES.fetch_add(1, Ordering::Relaxed);
-    let name = format!("plimsoll/{}-{serial}/{peer}", std::process::id());
+/// Connects at once or not at all, as Unix sockets do. `peer` is put into our own address, where the agent can
+/// read it.
+fn connect_unix(path: &Path, peer: Option<&str>) -> io::Result<UnixStream> {
     let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM.nonblocking(), None)?;
-    // A leading NUL makes it a name of the abstract space: no file, and gone with the socket.
-    socket.bind(&socket2::SockAddr::unix(format!("\0{name}"))?)?;
+    if let Some(peer) = peer {
+        let serial = NAMES.fetch_add(1, Ordering::Relaxed);
+        // A leading NUL makes it a name of the abstract space: no file, and gone with the socket.
+        let name = format!("\0plimsoll/{}-{serial}/{peer}", std::process::id());
+        socket.bind(&socket2::SockAddr::unix(name)?)?;
+    }
     socket.connect(&socket2::SockAddr::unix(path)?)?;
-    UnixStream::from_std(socket.into())
+    UnixStream::new(socket.into())
 }
 
 /// Counts one request, or one upgraded connection, in its worker's load for as long as it lasts.

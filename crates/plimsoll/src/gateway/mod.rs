@@ -26,6 +26,7 @@ mod relay;
 mod stream;
 mod thread;
 mod tunnel;
+mod unix;
 mod watch;
 
 use std::collections::HashMap;

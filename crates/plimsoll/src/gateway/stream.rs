@@ -1,11 +1,13 @@
 //! The sockets of the data path behind one face, so that one pump serves every direction.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
+
+use super::unix::UnixStream;
 
 /// A socket that can say that something is there to read, before a buffer is borrowed for it.
 pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin {
@@ -52,17 +54,6 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
         }
     }
 
