@@ -70,11 +70,11 @@ fn command() -> Command {
 
 /// Clap's own errors: help and version are answers, all else is bad usage.
 fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
-    if !error.use_stderr() {
-        return output::print(&error.render().ansi().to_string());
-    }
-    // The message goes where errors go; a closed stderr leaves nobody to tell.
+    // Clap knows whether colours are wanted; a reader who has left is nobody to tell.
     let _ = error.print();
+    if !error.use_stderr() {
+        return Exit::Drained.into();
+    }
     if let Some(hint) = mistakes::misplaced_flag(error, arguments) {
         eprintln!("\n hint: {hint}");
     }

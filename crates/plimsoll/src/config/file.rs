@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::load::Found;
 use super::nearest::nearest;
 use super::problem::{Place, Problem};
-use super::settings::{SETTINGS, find, is_table};
+use super::settings::{find, is_table, names};
 
 /// A settings file of more is not one: a wrong path must not fill the memory.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -106,7 +106,7 @@ impl Reading<'_> {
     }
 
     fn unknown(&mut self, key: &str, name: &Spanned<std::borrow::Cow<'_, str>>) {
-        let hint = match nearest(key, '.', SETTINGS.iter().map(|setting| setting.key())) {
+        let hint = match nearest(key, '.', names().into_iter()) {
             Some(known) => format!("the nearest known key is `{known}`"),
             None => "`plimsoll config` prints all keys".to_owned(),
         };

@@ -94,6 +94,7 @@ pub fn load(sources: &Sources) -> Result<Effective, Problems> {
     {
         effective.apply(found, &mut problems);
     }
+    problems.sort_by(|a: &Problem, b| a.place.cmp(&b.place));
     if problems.is_empty() { Ok(effective) } else { Err(Problems(problems)) }
 }
 

@@ -25,7 +25,7 @@ pub struct Problem {
     pub hint: String,
 }
 
-/// Everything that is wrong, in the order of precedence of the sources and of the lines in the file.
+/// Everything that is wrong: the file in the order of its lines, then variables, then flags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
 

@@ -111,6 +111,14 @@ pub(super) fn find(key: &str) -> Option<&'static dyn Definition> {
     SETTINGS.iter().copied().find(|setting| setting.key() == key)
 }
 
+/// All keys, and the tables they stand in: what a key of the file may have been meant to be.
+pub(super) fn names() -> Vec<&'static str> {
+    let tables = SETTINGS.iter().filter_map(|setting| setting.key().split_once('.')).map(|(table, _)| table);
+    let mut names: Vec<_> = SETTINGS.iter().map(|setting| setting.key()).chain(tables).collect();
+    names.dedup();
+    names
+}
+
 /// Is `path` a table that holds settings?
 pub(super) fn is_table(path: &str) -> bool {
     SETTINGS.iter().any(|setting| setting.key().strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
