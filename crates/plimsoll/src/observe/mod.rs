@@ -1,3 +1,5 @@
 //! What can be seen: counters, status, admin server, control socket.
 
+pub mod control;
 pub mod http;
+pub mod status;
