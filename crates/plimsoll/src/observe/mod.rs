@@ -3,4 +3,5 @@
 pub mod control;
 pub mod histogram;
 pub mod http;
+pub mod metrics;
 pub mod status;
