@@ -1,0 +1,25 @@
+//! Which instance a verb means: the named one, or the only one that runs.
+
+use super::{Error, Instance, directories};
+
+/// # Errors
+/// None fits, or several do.
+pub fn pick(name: Option<&str>) -> Result<Instance, Error> {
+    let running = directories::instances().into_iter().filter(Instance::is_running).collect();
+    choose(running, name)
+}
+
+pub(super) fn choose(running: Vec<Instance>, name: Option<&str>) -> Result<Instance, Error> {
+    let names = |running: &[Instance]| running.iter().map(|instance| instance.name.clone()).collect();
+    match name {
+        Some(name) => match running.iter().find(|instance| instance.name == name) {
+            Some(instance) => Ok(instance.clone()),
+            None => Err(Error::Unknown { name: name.to_owned(), running: names(&running) }),
+        },
+        None => match <[Instance; 1]>::try_from(running) {
+            Ok([only]) => Ok(only),
+            Err(running) if running.is_empty() => Err(Error::NoneRunning),
+            Err(running) => Err(Error::Several(names(&running))),
+        },
+    }
+}
