@@ -3,9 +3,11 @@
 //! One blocking exchange per connection is all that a verb needs: HTTP/1.0 out, a head and a body until the end
 //! back. The instance has [`ANSWER_TIMEOUT`] for what it can say at once; a hung one is told from a busy one.
 
+use std::error::Error as _;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches};
@@ -33,27 +35,32 @@ pub struct Instance {
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("no instance is running\n  hint: start one with: plimsoll run -- COMMAND")]
+    #[error("no instance is running")]
     NoneRunning,
-    #[error("no instance named {name} is running{}", others(.running))]
+    #[error("no instance named {name} is running")]
     Unknown { name: String, running: Vec<String> },
-    #[error("{} instances are running\n  hint: choose one with --name: {}", .0.len(), .0.join(", "))]
+    #[error("{} instances are running", .0.len())]
     Several(Vec<String>),
-    #[error(
-        "instance {0} did not answer within {timeout}s\n  hint: it hangs; `kill -KILL` ends it with its workers",
-        timeout = ANSWER_TIMEOUT.as_secs()
-    )]
+    #[error("instance {0} did not answer within {timeout}s", timeout = ANSWER_TIMEOUT.as_secs())]
     Silent(String),
     #[error("instance {name}: {reason}")]
     Refused { name: String, reason: String },
-    #[error("instance {name} cannot be asked: {source}")]
+    #[error("instance {name} cannot be asked")]
     Failed { name: String, source: io::Error },
 }
 
-fn others(running: &[String]) -> String {
-    match running {
-        [] => "; none is running".to_owned(),
-        names => format!("\n  hint: running: {}", names.join(", ")),
+impl Error {
+    /// What to do, as a line of its own.
+    fn hint(&self) -> String {
+        let hint = match self {
+            Self::NoneRunning => "start one with: plimsoll run -- COMMAND".to_owned(),
+            Self::Unknown { running, .. } if running.is_empty() => "none is running".to_owned(),
+            Self::Unknown { running, .. } => format!("running: {}", running.join(", ")),
+            Self::Several(names) => format!("choose one with --name: {}", names.join(", ")),
+            Self::Silent(_) => "it hangs or is suspended; its process: pgrep -af 'plimsoll run'".to_owned(),
+            Self::Refused { .. } | Self::Failed { .. } => return String::new(),
+        };
+        format!("\n hint: {hint}")
     }
 }
 
@@ -139,10 +146,11 @@ pub fn name(arguments: &ArgMatches) -> Option<&str> {
 
 /// Says why a verb could not be done.
 #[must_use]
-pub fn fail(error: &Error) -> Exit {
+pub fn fail(error: &Error) -> ExitCode {
+    let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
     // Where standard error is closed, the exit code alone must do.
-    let _ = writeln!(io::stderr().lock(), "error: {error}");
-    Exit::Failure
+    let _ = writeln!(io::stderr().lock(), "error: {error}{cause}{}", error.hint());
+    Exit::Failure.into()
 }
 
 fn exchange(
@@ -192,3 +200,6 @@ impl Process {
         let _ = rustix::event::poll(&mut ends, Some(&GONE_TIMEOUT));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,11 @@
 //! `plimsoll ps`: what an instance is doing now.
 
-use std::io::{self, Write as _};
+use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::instance::{self, Error};
-use crate::exit::Exit;
+use super::output;
 use crate::observe::status::{Status, Worker};
 use crate::observe::units;
 
@@ -13,15 +13,15 @@ use crate::observe::units;
 pub fn command() -> Command {
     Command::new("ps")
         .visible_alias("status")
-        .about("Show the workers of a running instance")
+        .about("Shows the workers of a running instance")
         .arg(instance::name_argument())
-        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print the status as JSON"))
+        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON for scripts"))
 }
 
 #[must_use]
-pub fn run(arguments: &ArgMatches) -> Exit {
+pub fn run(arguments: &ArgMatches) -> ExitCode {
     match show(instance::name(arguments), arguments.get_flag("json")) {
-        Ok(text) => print(&text),
+        Ok(text) => output::print(&text),
         Err(error) => instance::fail(&error),
     }
 }
@@ -29,14 +29,6 @@ pub fn run(arguments: &ArgMatches) -> Exit {
 fn show(name: Option<&str>, json: bool) -> Result<String, Error> {
     let status = instance::pick(name)?.status()?;
     Ok(if json { format!("{}\n", serde_json::json!(status)) } else { render(&status) })
-}
-
-/// A reader that has seen enough (`ps | head -1`) is no failure.
-fn print(text: &str) -> Exit {
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::Failure,
-        _ => Exit::Drained,
-    }
 }
 
 const TITLES: [&str; 9] =

@@ -1,17 +1,16 @@
 //! `plimsoll stop`: drain a running instance and wait until it is gone.
 
-use std::io::{self, Write as _};
+use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::instance;
-use crate::exit::Exit;
+use super::{instance, output};
 use crate::observe::control::Haste;
 
 #[must_use]
 pub fn command() -> Command {
     Command::new("stop")
-        .about("Drain a running instance and wait until it is gone")
+        .about("Drains a running instance and waits until it is gone")
         .after_help("Exits with the code that the instance exits with: 0 drained, 5 requests were cut.")
         .arg(instance::name_argument())
         .arg(
@@ -23,14 +22,14 @@ pub fn command() -> Command {
 }
 
 #[must_use]
-pub fn run(arguments: &ArgMatches) -> Exit {
+pub fn run(arguments: &ArgMatches) -> ExitCode {
     let haste = if arguments.get_flag("now") { Haste::Now } else { Haste::Drain };
     let ended = instance::pick(instance::name(arguments)).and_then(|instance| instance.stop(haste));
     match ended {
         Ok(ended) => {
             // The instance is gone whether or not this can be said.
-            let _ = writeln!(io::stdout().lock(), "{}", ended.message);
-            ended.exit()
+            let _ = output::print(&format!("{}\n", ended.message));
+            ExitCode::from(ended.exit_code)
         }
         Err(error) => instance::fail(&error),
     }

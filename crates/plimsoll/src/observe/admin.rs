@@ -5,6 +5,8 @@
 //! because there is nothing to protect by it: a page that gets a browser to come here can read what the
 //! address was opened for, and no answer carries a CORS header.
 
+mod bind;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use hyper::header::{ACCEPT, ALLOW, CONTENT_SECURITY_POLICY, HeaderValue, REFERRE
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::net::{TcpListener, TcpStream};
 
+pub use self::bind::{Error, bind};
 use super::control::Inquiry;
 use super::http::ThreadStats;
 use super::metrics::{Format, Scrape};
@@ -157,3 +160,6 @@ fn workers_in_words(status: &Status) -> String {
         status.workers.len()
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,6 @@
 //! are. Nothing here keeps a copy of either.
 
 pub mod admin;
-pub mod admin_bind;
 pub mod control;
 pub mod histogram;
 pub mod http;
@@ -20,4 +19,6 @@ mod page;
 mod server;
 pub mod socket;
 pub mod status;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod units;

@@ -120,3 +120,6 @@ fn not_allowed(allow: &'static str) -> Response<Body> {
 fn problem(status: StatusCode, error: &str) -> Response<Body> {
     server::json(status, &serde_json::json!({ "error": error }))
 }
+
+#[cfg(test)]
+mod tests;

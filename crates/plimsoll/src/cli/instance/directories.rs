@@ -1,6 +1,7 @@
 //! Where instances may have their directories. The same places, in the same order, in which one is made.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Instance;
@@ -18,8 +19,10 @@ fn bases() -> Vec<PathBuf> {
     runtime.into_iter().chain([temporary, Path::new("/dev/shm").join(own)]).collect()
 }
 
+/// A directory of somebody else is passed over: in `/tmp` anyone could have made one with our name.
 pub(super) fn in_base(base: &Path) -> Vec<Instance> {
-    let Ok(entries) = fs::read_dir(base) else { return Vec::new() };
+    let own = fs::metadata(base).is_ok_and(|base| base.uid() == rustix::process::geteuid().as_raw());
+    let (true, Ok(entries)) = (own, fs::read_dir(base)) else { return Vec::new() };
     let directories = entries.flatten().map(|entry| entry.path());
     let mut found: Vec<Instance> = directories
         .filter(|directory| directory.join(socket::FILE_NAME).exists())

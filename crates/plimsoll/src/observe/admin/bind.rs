@@ -12,8 +12,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use super::status::Status;
 use crate::config;
+use crate::observe::status::Status;
 
 #[derive(Debug, thiserror::Error)]
 #[error("bind the admin address {address}")]
@@ -29,9 +29,20 @@ pub struct Error {
 /// An address other than the default cannot be bound.
 pub async fn bind(config: &config::Admin) -> Result<Option<TcpListener>, Error> {
     let Some(address) = config.listen else { return Ok(None) };
+    let default = config::Admin::default().listen == Some(address);
+    bind_to(address, if default { WhenTaken::GoWithout } else { WhenTaken::Fail }).await
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WhenTaken {
+    GoWithout,
+    Fail,
+}
+
+async fn bind_to(address: SocketAddr, when_taken: WhenTaken) -> Result<Option<TcpListener>, Error> {
     match TcpListener::bind(address).await {
         Ok(listener) => Ok(Some(listener)),
-        Err(source) if source.kind() == io::ErrorKind::AddrInUse && is_default(address) => {
+        Err(source) if source.kind() == io::ErrorKind::AddrInUse && when_taken == WhenTaken::GoWithout => {
             let holder = holder(address).await;
             tracing::warn!(
                 %address,
@@ -42,10 +53,6 @@ pub async fn bind(config: &config::Admin) -> Result<Option<TcpListener>, Error> 
         }
         Err(source) => Err(Error { address, source }),
     }
-}
-
-fn is_default(address: SocketAddr) -> bool {
-    config::Admin::default().listen == Some(address)
 }
 
 /// How long another instance may take to say its name.
@@ -66,4 +73,46 @@ async fn ask_status(address: SocketAddr) -> io::Result<String> {
     let mut answer = String::new();
     stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer).await?;
     Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::control;
+    use crate::observe::status::fixture;
+    use crate::observe::testing::app_loop;
+
+    async fn taken() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    #[tokio::test]
+    async fn a_taken_address_is_an_error_only_if_it_was_asked_for() {
+        let (_holder, address) = taken().await;
+        let error = bind_to(address, WhenTaken::Fail).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("bind the admin address {address}"));
+        assert!(bind_to(address, WhenTaken::GoWithout).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn off_is_no_listener() {
+        assert!(bind(&config::Admin { listen: None }).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn the_instance_that_has_the_address_is_named() {
+        let (listener, address) = taken().await;
+        let (inquiry, requests) = control::channel();
+        tokio::spawn(app_loop(requests, fixture()));
+        tokio::spawn(super::super::serve(listener, inquiry, Vec::new(), std::future::pending()));
+        assert_eq!(holder(address).await.as_deref(), Some("plimsoll instance shop (pid 4242)"));
+    }
+
+    #[tokio::test]
+    async fn a_silent_holder_has_no_name() {
+        let (_listener, address) = taken().await;
+        assert_eq!(holder(address).await, None);
+    }
 }
