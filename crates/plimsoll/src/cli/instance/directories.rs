@@ -1,14 +1,12 @@
-//! Where instances may have their directories. The same places, in the same order, in which one is made.
+//! Where instances may have their directories: the same places, in the same order, in which one is made.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::Instance;
-use crate::observe::socket;
-
-/// Every instance that left a control socket, running or not.
-pub(super) fn instances() -> Vec<Instance> {
+/// Names and directories of all instances of this user, also of such that were killed: whether one lives is
+/// told by its control socket.
+pub(super) fn instances() -> Vec<(String, PathBuf)> {
     bases().iter().flat_map(|base| in_base(base)).collect()
 }
 
@@ -20,14 +18,12 @@ fn bases() -> Vec<PathBuf> {
 }
 
 /// A directory of somebody else is passed over: in `/tmp` anyone could have made one with our name.
-pub(super) fn in_base(base: &Path) -> Vec<Instance> {
+pub(super) fn in_base(base: &Path) -> Vec<(String, PathBuf)> {
     let own = fs::metadata(base).is_ok_and(|base| base.uid() == rustix::process::geteuid().as_raw());
     let (true, Ok(entries)) = (own, fs::read_dir(base)) else { return Vec::new() };
-    let directories = entries.flatten().map(|entry| entry.path());
-    let mut found: Vec<Instance> = directories
-        .filter(|directory| directory.join(socket::FILE_NAME).exists())
-        .filter_map(|directory| Some(Instance::new(directory.file_name()?.to_str()?, &directory)))
-        .collect();
-    found.sort_by(|one, other| one.name.cmp(&other.name));
+    let entries = entries.flatten();
+    let mut found: Vec<_> =
+        entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path()))).collect();
+    found.sort();
     found
 }

@@ -1,12 +1,18 @@
 //! Which instance a verb means: the named one, or the only one that runs.
 
+use std::path::PathBuf;
+
 use super::{Error, Instance, directories};
 
 /// # Errors
 /// None fits, or several do.
 pub fn pick(name: Option<&str>) -> Result<Instance, Error> {
-    let running = directories::instances().into_iter().filter(Instance::is_running).collect();
-    choose(running, name)
+    choose(running(directories::instances()), name)
+}
+
+pub(super) fn running(instances: Vec<(String, PathBuf)>) -> Vec<Instance> {
+    let known = instances.into_iter().map(|(name, directory)| Instance::new(name, &directory));
+    known.filter(Instance::is_running).collect()
 }
 
 pub(super) fn choose(running: Vec<Instance>, name: Option<&str>) -> Result<Instance, Error> {
