@@ -39,10 +39,21 @@ impl Method {
         Self::Other,
     ];
 
-    /// Methods are case-sensitive: `get` is another one than `GET`.
+    /// Method tokens are case-sensitive (RFC 9110 §9.1): `get` is another method.
     #[must_use]
     pub fn from_token(token: &str) -> Self {
-        Self::ALL.into_iter().find(|method| method.as_str() == token).unwrap_or(Self::Other)
+        match token {
+            "GET" => Self::Get,
+            "HEAD" => Self::Head,
+            "POST" => Self::Post,
+            "PUT" => Self::Put,
+            "DELETE" => Self::Delete,
+            "CONNECT" => Self::Connect,
+            "OPTIONS" => Self::Options,
+            "TRACE" => Self::Trace,
+            "PATCH" => Self::Patch,
+            _ => Self::Other,
+        }
     }
 
     /// As a label.
