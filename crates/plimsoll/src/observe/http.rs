@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::histogram::{Durations, Snapshot};
+use super::status::Requests;
 
 /// Methods that get a label of their own; every other token is `_OTHER`, as OpenTelemetry's HTTP conventions
 /// ask, so that clients cannot make labels.
@@ -202,6 +203,17 @@ impl Totals {
     }
 }
 
+/// The part of the totals that `/status` shows.
+#[must_use]
+pub fn requests(threads: &[Arc<ThreadStats>]) -> Requests {
+    let sum = |read: fn(&ThreadStats) -> &Counter| threads.iter().map(|stats| read(stats).get()).sum();
+    Requests {
+        total: sum(|stats| &stats.requests_total),
+        failed: sum(|stats| &stats.requests_failed),
+        retried: sum(|stats| &stats.requests_retried),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,6 +229,7 @@ mod tests {
         threads[1].record(Method::Post, 503, Duration::from_secs(60));
         threads[1].record_failure("no_worker");
 
+        assert_eq!(requests(&threads), Requests { total: 6, failed: 4, retried: 0 });
         let totals = Totals::read(&threads);
         assert_eq!((totals.requests_total, totals.requests_failed), (6, 4));
         assert_eq!(totals.failures.into_iter().collect::<Vec<_>>(), [("bad_response", 3), ("no_worker", 1)]);
