@@ -1,6 +1,7 @@
 //! Plimsoll: everything outside Node. `main → app → {gateway, workers, observe} → concerns → {config, wire}`;
 //! `sys` and `ids` are leaves; `gateway` and `workers` never import each other. See ARCHITECTURE.md.
 
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod exit;
