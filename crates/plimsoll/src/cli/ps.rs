@@ -9,8 +9,7 @@ use super::output;
 use crate::observe::status::{Status, Worker};
 use crate::observe::units;
 
-#[must_use]
-pub fn command() -> Command {
+pub(super) fn command() -> Command {
     Command::new("ps")
         .visible_alias("status")
         .about("Shows the workers of a running instance")
@@ -18,8 +17,7 @@ pub fn command() -> Command {
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON for scripts"))
 }
 
-#[must_use]
-pub fn run(arguments: &ArgMatches) -> ExitCode {
+pub(super) fn run(arguments: &ArgMatches) -> ExitCode {
     match show(instance::name(arguments), arguments.get_flag("json")) {
         Ok(text) => output::print(&text),
         Err(error) => instance::fail(&error),
