@@ -2,12 +2,15 @@
 
 mod check;
 mod config;
+mod instance;
 mod logging;
 mod mistakes;
 mod output;
+mod ps;
 mod reference;
 mod run;
 mod settings;
+mod stop;
 #[cfg(test)]
 mod tests;
 mod version;
@@ -26,8 +29,10 @@ struct Verb {
 }
 
 /// In the order of the help.
-const VERBS: [Verb; 5] = [
+const VERBS: [Verb; 7] = [
     Verb { command: run::command, run: run::run },
+    Verb { command: ps::command, run: ps::run },
+    Verb { command: stop::command, run: stop::run },
     Verb { command: check::command, run: check::run },
     Verb { command: config::command, run: config::run },
     Verb { command: version::command, run: version::run },

@@ -22,11 +22,12 @@ pub(super) fn command() -> Command {
     Command::new("reference")
         .about("Prints a page of docs/reference")
         .hide(true)
-        .arg(Arg::new("page").required(true).value_parser(["config", "cli"]))
+        .arg(Arg::new("page").required(true).value_parser(["config", "metrics", "cli"]))
 }
 
 pub(super) fn run(matches: &ArgMatches) -> ExitCode {
     match matches.get_one::<String>("page").map(String::as_str) {
+        Some("metrics") => output::print(&crate::observe::metrics::reference()),
         Some("config") => output::print(&render_reference()),
         _ => output::print(&render_command_line()),
     }
