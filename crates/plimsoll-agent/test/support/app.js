@@ -15,31 +15,30 @@ const say = (value) => require('node:fs').writeSync(1, JSON.stringify(value) + '
 const failure = ({ message, code, errno, syscall, address, port }) => ({ message, code, errno, syscall, address, port });
 `
 
-let agentDirectory
+const written = new Map()
 
-/** js/ and the addon in one directory, as the supervisor writes them. */
-function agent () {
-  if (agentDirectory) return agentDirectory
-  agentDirectory = fs.mkdtempSync(path.join(os.tmpdir(), 'plim-agent-'))
-  for (const file of fs.readdirSync(JS)) fs.copyFileSync(path.join(JS, file), path.join(agentDirectory, file))
-  if (process.env.PLIMSOLL_TEST_ADDON) {
-    fs.copyFileSync(process.env.PLIMSOLL_TEST_ADDON, path.join(agentDirectory, 'addon.node'))
-  }
-  process.on('exit', () => fs.rmSync(agentDirectory, { recursive: true, force: true }))
-  return agentDirectory
+/** js/ and the addon in one directory, as the supervisor writes them; `addon` false: without the native half. */
+function agent (addon = true) {
+  if (written.has(addon)) return written.get(addon)
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'plim-agent-'))
+  written.set(addon, directory)
+  for (const file of fs.readdirSync(JS)) fs.copyFileSync(path.join(JS, file), path.join(directory, file))
+  if (addon) fs.copyFileSync(process.env.PLIMSOLL_TEST_ADDON, path.join(directory, 'addon.node'))
+  process.on('exit', () => fs.rmSync(directory, { recursive: true, force: true }))
+  return directory
 }
 
 class App {
   /** `supervisor` null: plain Node. */
-  constructor (t, supervisor, source, { flags = [], env = {}, command = null, raw = false } = {}) {
+  constructor (t, supervisor, source, { flags = [], env = {}, command = null, addon = true } = {}) {
     this.directory = fs.mkdtempSync(path.join(os.tmpdir(), 'plim-app-'))
     this.file = path.join(this.directory, 'app.cjs')
-    fs.writeFileSync(this.file, raw ? source : PRELUDE + source)
+    fs.writeFileSync(this.file, PRELUDE + source)
     this.said = new Queue()
     this.errors = ''
     const [program, ...args] = command ?? [process.execPath, ...flags, this.file]
     this.process = spawn(program, args, {
-      env: { ...process.env, ...env, ...(supervisor && preload(supervisor)) },
+      env: { ...process.env, ...env, ...(supervisor && preload(supervisor, addon)) },
       stdio: ['pipe', 'pipe', 'pipe']
     })
     this.exited = new Promise((resolve) => this.process.on('close', (code, signal) => {
@@ -77,9 +76,9 @@ class App {
   }
 }
 
-function preload (supervisor) {
+function preload (supervisor, addon = true) {
   return {
-    NODE_OPTIONS: `--require ${path.join(agent(), 'agent.cjs')}`,
+    NODE_OPTIONS: `--require ${path.join(agent(addon), 'agent.cjs')}`,
     PLIMSOLL_AGENT_DIR: supervisor.directory
   }
 }
