@@ -1,6 +1,8 @@
 //! Plimsoll: everything outside Node. `main → app → {gateway, workers, observe} → concerns → {config, wire}`;
 //! `sys` and `ids` are leaves; `gateway` and `workers` never import each other. See ARCHITECTURE.md.
 
+pub mod app;
+pub mod concerns;
 pub mod config;
 pub mod exit;
 pub mod gateway;
