@@ -55,7 +55,10 @@ pub enum Action {
     /// The worker runs and has not listened within the listen timeout.
     WarnSilent(WorkerId),
     /// The dead worker is replaced after `delay`.
-    Replace { dead: WorkerId, delay: Duration },
+    Replace {
+        dead: WorkerId,
+        delay: Duration,
+    },
     Finish(Outcome),
 }
 
@@ -72,7 +75,9 @@ pub enum Outcome {
 pub enum Phase {
     Running,
     /// Requests in flight finish until the deadline.
-    Draining { deadline: Instant },
+    Draining {
+        deadline: Instant,
+    },
     /// The workers end.
     Stopping,
     Over,
@@ -231,8 +236,7 @@ impl Fleet {
         }
         self.phase = Phase::Draining { deadline: now + self.config.grace };
         for place in &mut self.places {
-            place.state =
-                if place.is_alive() { State::Draining(Step::Finishing) } else { State::Stopped };
+            place.state = if place.is_alive() { State::Draining(Step::Finishing) } else { State::Stopped };
         }
         self.actions.push(Action::DrainGateway);
     }

@@ -38,13 +38,9 @@ pub enum Step {
     /// Its requests in flight finish.
     Finishing,
     /// It was asked to end and is killed at this time.
-    Asked {
-        kill_at: Instant,
-    },
+    Asked { kill_at: Instant },
     /// It was killed. Even that may not end a process (one that hangs in the kernel): then it is left behind.
-    Killed {
-        give_up_at: Instant,
-    },
+    Killed { give_up_at: Instant },
 }
 
 #[derive(Debug, Clone)]
