@@ -1,40 +1,27 @@
-//! How the program ends. The numbers are a contract with scripts and service managers.
+//! Exit codes: part of the contract with scripts and with Kubernetes, which shows them in `lastState`.
 
-use std::process::{ExitCode, Termination};
+use std::process::ExitCode;
 
+/// How `plimsoll` ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// Done, or drained without loss.
+    /// All requests in flight were finished; or the verb did what it was asked.
     Drained = 0,
+    /// Something else went wrong, and was said.
     Failure = 1,
-    /// Bad usage or settings.
+    /// The command line or the settings are wrong; nothing was started.
     Usage = 2,
     /// The app did not start.
     NotStarted = 3,
+    /// The app started and died again and again.
     CrashLoop = 4,
-    /// The drain deadline passed and requests were cut.
+    /// The drain deadline passed and requests were cut; their number was said.
     Cut = 5,
 }
 
-impl Exit {
-    #[must_use]
-    pub fn code(self) -> u8 {
-        self as u8
-    }
-
-    /// The exit that `code` stands for; a code that this build does not know is a failure.
-    #[must_use]
-    pub fn from_code(code: u8) -> Self {
-        [Self::Drained, Self::Usage, Self::NotStarted, Self::CrashLoop, Self::Cut]
-            .into_iter()
-            .find(|exit| exit.code() == code)
-            .unwrap_or(Self::Failure)
-    }
-}
-
-impl Termination for Exit {
-    fn report(self) -> ExitCode {
-        ExitCode::from(self.code())
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
     }
 }

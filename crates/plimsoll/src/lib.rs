@@ -2,6 +2,7 @@
 //! `sys` and `ids` are leaves; `gateway` and `workers` never import each other. See ARCHITECTURE.md.
 
 pub mod app;
+pub mod cli;
 pub mod concerns;
 pub mod config;
 pub mod exit;

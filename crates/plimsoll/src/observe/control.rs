@@ -48,12 +48,7 @@ pub struct Ended {
 impl Ended {
     #[must_use]
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit_code: exit.code(), message: message.into() }
-    }
-
-    #[must_use]
-    pub fn exit(&self) -> Exit {
-        Exit::from_code(self.exit_code)
+        Self { exit_code: exit as u8, message: message.into() }
     }
 }
 

@@ -171,3 +171,45 @@ impl Lane {
         }
     }
 }
+
+/// An instance with one worker that serves and one that waits to be started again.
+#[cfg(test)]
+pub(crate) fn fixture() -> Status {
+    let worker = Worker {
+        id: 0,
+        pid: Some(4243),
+        state: WorkerState::Ready,
+        lane: Lane::Main,
+        in_flight: 3,
+        requests: 1200,
+        restarts: 0,
+        uptime_s: 3720,
+        rss_bytes: 50 * 1024 * 1024,
+    };
+    let waiting = Worker {
+        id: 1,
+        pid: None,
+        state: WorkerState::Stopped,
+        in_flight: 0,
+        requests: 7,
+        restarts: 2,
+        uptime_s: 0,
+        rss_bytes: 0,
+        ..worker.clone()
+    };
+    Status {
+        name: "shop".into(),
+        version: "0.1.0".into(),
+        pid: 4242,
+        state: State::Ready,
+        admin: Some(SocketAddr::from(([127, 0, 0, 1], 9797))),
+        listeners: vec![Listener {
+            address: SocketAddr::from(([0, 0, 0, 0], 3000)),
+            protocol: Protocol::Http,
+            connections: 12,
+            requests: 1207,
+        }],
+        workers: vec![worker, waiting],
+        requests: Requests { total: 1207, failed: 2, retried: 1 },
+    }
+}

@@ -1,0 +1,6 @@
+//! One file per verb.
+
+pub mod instance;
+mod output;
+pub mod ps;
+pub mod stop;
