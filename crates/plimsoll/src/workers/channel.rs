@@ -5,12 +5,11 @@
 //! malformed closes the channel with one line. The process is taken from the socket's credentials, not from
 //! what it says about itself.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
+use plimsoll_wire::VERSION;
 use plimsoll_wire::frame::{Frame, LENGTH_MAX};
 use plimsoll_wire::message::{FromAgent, ServerKind, ToAgent};
-use plimsoll_wire::VERSION;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
@@ -28,11 +27,20 @@ const REPLIES_MAX: usize = 256;
 #[derive(Debug)]
 pub enum Said {
     /// A process of the worker is about to serve.
-    Opened { pid: u32, node: String, addon: Result<(), String>, replies: mpsc::Sender<ToAgent> },
+    Opened {
+        pid: u32,
+        node: String,
+        addon: Result<(), String>,
+        replies: mpsc::Sender<ToAgent>,
+    },
     Listen(Listen),
-    Close { server: u32 },
+    Close {
+        server: u32,
+    },
     /// The channel is gone: the process ended, or it broke the rules (then: how).
-    Lost { mistake: Option<String> },
+    Lost {
+        mistake: Option<String>,
+    },
 }
 
 /// A server of the app asks for an address.
@@ -40,8 +48,8 @@ pub enum Said {
 pub struct Listen {
     pub server: u32,
     pub kind: ServerKind,
-    /// `None`: the app gave none.
-    pub host: Option<IpAddr>,
+    /// As the app gave it, empty where it gave none.
+    pub host: String,
     pub port: u16,
     pub ipv6_only: bool,
     pub backlog: u32,
@@ -154,10 +162,6 @@ fn understand(
         _ if greeting.is_some() => Err("the agent did not greet first".to_owned()),
         FromAgent::Close { server } => Ok(Said::Close { server }),
         FromAgent::Listen { server, kind, host, port, ipv6_only, backlog, path } => {
-            let host = match host.as_str() {
-                "" => None,
-                text => Some(text.parse().map_err(|_not_an_ip| format!("{text:?} is no ip address"))?),
-            };
             Ok(Said::Listen(Listen { server, kind, host, port, ipv6_only, backlog, path: path.into() }))
         }
     }
@@ -199,13 +203,17 @@ mod tests {
     async fn hears_an_agent_that_keeps_to_the_rules() {
         let bytes = [FromAgent::hello(1, "v22.0.0").write(), listen("::1"), listen("")].concat();
         let said = hear(bytes).await;
-        let [Said::Opened { pid, .. }, Said::Listen(first), Said::Listen(second), Said::Lost { mistake: None }] =
-            &said[..]
+        let [
+            Said::Opened { pid, .. },
+            Said::Listen(first),
+            Said::Listen(second),
+            Said::Lost { mistake: None },
+        ] = &said[..]
         else {
             panic!("{said:?}")
         };
         assert_eq!(*pid, std::process::id(), "the process is not what it says it is");
-        assert_eq!((first.host, second.host), (Some("::1".parse().unwrap()), None));
+        assert_eq!((first.host.as_str(), second.host.as_str()), ("::1", ""));
     }
 
     #[tokio::test]
@@ -217,8 +225,7 @@ mod tests {
             (frame::write(99, &[]), "kind 99 is unknown"),
             (old, "speaks version 99"),
             (listen(""), "did not greet first"),
-            ([hello.clone(), hello.clone()].concat(), "greeted twice"),
-            ([hello, listen("localhost")].concat(), "is no ip address"),
+            ([hello.clone(), hello].concat(), "greeted twice"),
         ];
         for (bytes, expected) in table {
             let said = hear(bytes).await;

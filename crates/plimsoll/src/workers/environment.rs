@@ -9,7 +9,7 @@ use crate::ids::WorkerId;
 
 /// What a worker's variables depend on.
 #[derive(Debug)]
-pub struct Environment<'a> {
+pub(super) struct Environment<'a> {
     pub worker: WorkerId,
     pub workers: u16,
     /// The preload and the private directory of this incarnation; `None`: without agent.
@@ -21,7 +21,7 @@ pub struct Environment<'a> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colour {
+pub(super) enum Colour {
     Force,
     AsIs,
 }
@@ -29,7 +29,7 @@ pub enum Colour {
 impl Environment<'_> {
     /// The variables to set on top of our own environment.
     #[must_use]
-    pub fn variables(&self) -> Vec<(&'static str, OsString)> {
+    pub(super) fn variables(&self) -> Vec<(&'static str, OsString)> {
         let mut variables = vec![
             ("PLIMSOLL_WORKER", self.worker.index.to_string().into()),
             ("PLIMSOLL_WORKERS", self.workers.to_string().into()),

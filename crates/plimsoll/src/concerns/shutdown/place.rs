@@ -47,6 +47,9 @@ pub enum Step {
 pub struct Place {
     pub id: WorkerId,
     pub state: State,
+    /// When this process listened first. It may have fallen silent since: npm ends a moment after the server
+    /// that it started, and that is the death of a worker that had been ready.
+    listened: Option<Instant>,
     backoff: Backoff,
     early_deaths: VecDeque<Instant>,
 }
@@ -56,6 +59,7 @@ impl Place {
         Self {
             id: WorkerId { index, incarnation: 0 },
             state: State::Held,
+            listened: None,
             backoff: Backoff::default(),
             early_deaths: VecDeque::new(),
         }
@@ -77,12 +81,14 @@ impl Place {
     pub(super) fn start(&mut self, now: Instant) -> WorkerId {
         self.id.incarnation = self.id.incarnation.saturating_add(1);
         self.state = State::Starting { since: now, warned: false };
+        self.listened = None;
         self.id
     }
 
     pub(super) fn listens(&mut self, now: Instant) {
         if matches!(self.state, State::Starting { .. }) {
             self.state = State::Ready { since: now };
+            self.listened.get_or_insert(now);
             self.early_deaths.clear();
         }
     }
@@ -95,10 +101,7 @@ impl Place {
 
     /// The process died and is to be replaced: returns after how long.
     pub(super) fn dies(&mut self, now: Instant) -> Duration {
-        let ready_for = match self.state {
-            State::Ready { since } => Some(now.saturating_duration_since(since)),
-            _ => None,
-        };
+        let ready_for = self.listened.take().map(|since| now.saturating_duration_since(since));
         if ready_for.is_none() {
             self.count_early_death(now);
         }

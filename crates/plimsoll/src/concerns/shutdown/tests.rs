@@ -94,6 +94,7 @@ fn a_worker_that_was_ready_is_replaced_at_once_the_first_time() {
         &[
             (0, Input::Begin, &[Action::Start(id(0, 1))]),
             (10, Input::Listens(id(0, 1)), &[]),
+            (19, Input::FallsSilent(id(0, 1)), &[]),
             (20, Input::Exited(id(0, 1)), &[Action::Replace { dead: id(0, 1), delay: ms(0) }]),
             (20, Input::Tick, &[Action::Start(id(0, 2))]),
             (30, Input::Exited(id(0, 1)), &[]),

@@ -22,8 +22,13 @@ impl Tail {
     pub(in crate::workers) fn last_lines(&self, count: usize) -> Vec<String> {
         let bytes: Vec<u8> = self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
         let text = String::from_utf8_lossy(&bytes);
-        let mut lines: Vec<String> =
-            text.lines().rev().filter(|line| !line.trim().is_empty()).take(count).map(str::to_owned).collect();
+        let mut lines: Vec<String> = text
+            .lines()
+            .rev()
+            .filter(|line| !line.trim().is_empty())
+            .take(count)
+            .map(str::to_owned)
+            .collect();
         lines.reverse();
         lines
     }
