@@ -21,20 +21,20 @@ use crate::observe::status::Status;
 mod directories;
 mod pick;
 
-pub use self::pick::pick;
+pub(super) use self::pick::pick;
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// One running (or hanging) instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Instance {
-    pub name: String,
+pub(super) struct Instance {
+    pub(super) name: String,
     socket: PathBuf,
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(super) enum Error {
     #[error("no instance is running")]
     NoneRunning,
     #[error("no instance named {name} is running")]
@@ -65,14 +65,13 @@ impl Error {
 }
 
 impl Instance {
-    #[must_use]
-    pub fn new(name: impl Into<String>, directory: &Path) -> Self {
+    pub(super) fn new(name: impl Into<String>, directory: &Path) -> Self {
         Self { name: name.into(), socket: directory.join(socket::FILE_NAME) }
     }
 
     /// # Errors
     /// It did not answer in time, or not sensibly.
-    pub fn status(&self) -> Result<Status, Error> {
+    pub(super) fn status(&self) -> Result<Status, Error> {
         self.ask(self.connect()?, "GET", socket::STATUS_PATH, Some(ANSWER_TIMEOUT))
     }
 
@@ -80,7 +79,7 @@ impl Instance {
     ///
     /// # Errors
     /// It did not answer at all, or ended without saying how.
-    pub fn stop(&self, haste: Haste) -> Result<Ended, Error> {
+    pub(super) fn stop(&self, haste: Haste) -> Result<Ended, Error> {
         // The answer comes at the end of the drain, so whether anyone is there is asked first.
         let status = self.status()?;
         let path = match haste {
@@ -134,19 +133,16 @@ impl Instance {
 }
 
 /// `--name`, the same for every verb that speaks to a running instance.
-#[must_use]
-pub fn name_argument() -> Arg {
+pub(super) fn name_argument() -> Arg {
     Arg::new("name").long("name").value_name("NAME").help("Which instance; not needed when one is running")
 }
 
-#[must_use]
-pub fn name(arguments: &ArgMatches) -> Option<&str> {
+pub(super) fn name(arguments: &ArgMatches) -> Option<&str> {
     arguments.get_one::<String>("name").map(String::as_str)
 }
 
 /// Says why a verb could not be done.
-#[must_use]
-pub fn fail(error: &Error) -> ExitCode {
+pub(super) fn fail(error: &Error) -> ExitCode {
     let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
     // Where standard error is closed, the exit code alone must do.
     let _ = writeln!(io::stderr().lock(), "error: {error}{cause}{}", error.hint());

@@ -17,6 +17,12 @@ pub(super) fn print(text: &str) -> ExitCode {
     }
 }
 
+/// Prints bad usage or bad settings on stderr.
+pub(super) fn fail(problem: &impl std::fmt::Display) -> ExitCode {
+    say(&problem.to_string());
+    Exit::Usage.into()
+}
+
 fn say(text: &str) {
     // There is nobody left to tell where stderr is closed.
     let _ = writeln!(std::io::stderr().lock(), "{text}");

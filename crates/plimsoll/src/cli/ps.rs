@@ -9,8 +9,7 @@ use super::output;
 use crate::observe::status::{Status, Worker};
 use crate::observe::units;
 
-#[must_use]
-pub fn command() -> Command {
+pub(super) fn command() -> Command {
     Command::new("ps")
         .visible_alias("status")
         .about("Shows the workers of a running instance")
@@ -18,8 +17,7 @@ pub fn command() -> Command {
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON for scripts"))
 }
 
-#[must_use]
-pub fn run(arguments: &ArgMatches) -> ExitCode {
+pub(super) fn run(arguments: &ArgMatches) -> ExitCode {
     match show(instance::name(arguments), arguments.get_flag("json")) {
         Ok(text) => output::print(&text),
         Err(error) => instance::fail(&error),
@@ -28,7 +26,14 @@ pub fn run(arguments: &ArgMatches) -> ExitCode {
 
 fn show(name: Option<&str>, json: bool) -> Result<String, Error> {
     let status = instance::pick(name)?.status()?;
-    Ok(if json { format!("{}\n", serde_json::json!(status)) } else { render(&status) })
+    Ok(if json { render_json(&status) } else { render(&status) })
+}
+
+/// As `/status` prints it, in the same order.
+fn render_json(status: &Status) -> String {
+    // Strings and numbers alone: there is nothing in it that JSON could not say.
+    let json = serde_json::to_string(status).unwrap_or_default();
+    format!("{json}\n")
 }
 
 const TITLES: [&str; 9] =
@@ -92,6 +97,13 @@ WORKER  PID   STATE    LANE  IN FLIGHT  REQUESTS  RESTARTS  UPTIME  MEMORY
 1       -     stopped  main  0          7         2         -       -
 ";
         assert_eq!(render(&fixture()), expected);
+    }
+
+    #[test]
+    fn json_reads_back_as_the_status_and_begins_with_the_name() {
+        let json = render_json(&fixture());
+        assert!(json.starts_with(r#"{"name":"shop","version":"0.1.0","pid":4242,"state":"ready","admin":"#));
+        assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), fixture());
     }
 
     #[test]

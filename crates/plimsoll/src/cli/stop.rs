@@ -7,8 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use super::{instance, output};
 use crate::observe::control::Haste;
 
-#[must_use]
-pub fn command() -> Command {
+pub(super) fn command() -> Command {
     Command::new("stop")
         .about("Drains a running instance and waits until it is gone")
         .after_help("Exits with the code that the instance exits with: 0 drained, 5 requests were cut.")
@@ -21,8 +20,7 @@ pub fn command() -> Command {
         )
 }
 
-#[must_use]
-pub fn run(arguments: &ArgMatches) -> ExitCode {
+pub(super) fn run(arguments: &ArgMatches) -> ExitCode {
     let haste = if arguments.get_flag("now") { Haste::Now } else { Haste::Drain };
     let ended = instance::pick(instance::name(arguments)).and_then(|instance| instance.stop(haste));
     match ended {

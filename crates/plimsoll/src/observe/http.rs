@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::histogram::{Durations, Snapshot};
+use super::status::Requests;
 
 /// Methods that get a label of their own; every other token is `_OTHER`, as OpenTelemetry's HTTP conventions
 /// ask, so that clients cannot make labels.
@@ -39,10 +40,21 @@ impl Method {
         Self::Other,
     ];
 
-    /// Methods are case-sensitive: `get` is another one than `GET`.
+    /// Method tokens are case-sensitive (RFC 9110 §9.1): `get` is another method.
     #[must_use]
     pub fn from_token(token: &str) -> Self {
-        Self::ALL.into_iter().find(|method| method.as_str() == token).unwrap_or(Self::Other)
+        match token {
+            "GET" => Self::Get,
+            "HEAD" => Self::Head,
+            "POST" => Self::Post,
+            "PUT" => Self::Put,
+            "DELETE" => Self::Delete,
+            "CONNECT" => Self::Connect,
+            "OPTIONS" => Self::Options,
+            "TRACE" => Self::Trace,
+            "PATCH" => Self::Patch,
+            _ => Self::Other,
+        }
     }
 
     /// As a label.
@@ -191,6 +203,17 @@ impl Totals {
     }
 }
 
+/// The part of the totals that `/status` shows.
+#[must_use]
+pub fn requests(threads: &[Arc<ThreadStats>]) -> Requests {
+    let sum = |read: fn(&ThreadStats) -> &Counter| threads.iter().map(|stats| read(stats).get()).sum();
+    Requests {
+        total: sum(|stats| &stats.requests_total),
+        failed: sum(|stats| &stats.requests_failed),
+        retried: sum(|stats| &stats.requests_retried),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,6 +229,7 @@ mod tests {
         threads[1].record(Method::Post, 503, Duration::from_secs(60));
         threads[1].record_failure("no_worker");
 
+        assert_eq!(requests(&threads), Requests { total: 6, failed: 4, retried: 0 });
         let totals = Totals::read(&threads);
         assert_eq!((totals.requests_total, totals.requests_failed), (6, 4));
         assert_eq!(totals.failures.into_iter().collect::<Vec<_>>(), [("bad_response", 3), ("no_worker", 1)]);

@@ -10,5 +10,6 @@ pub mod limits;
 pub mod output;
 pub mod proc;
 pub mod process;
+pub mod readiness;
 pub mod runtime_dir;
 pub mod signals;

@@ -6,7 +6,7 @@ use super::{Error, Instance, directories};
 
 /// # Errors
 /// None fits, or several do.
-pub fn pick(name: Option<&str>) -> Result<Instance, Error> {
+pub(in crate::cli) fn pick(name: Option<&str>) -> Result<Instance, Error> {
     choose(running(directories::instances()), name)
 }
 

@@ -7,8 +7,10 @@ use super::table::METRICS;
 const HEAD: &str = "\
 # Metrics
 
+<!-- Made by `cargo xtask docs` from the table of metrics. Change that, not this page. -->
+
 `GET /metrics` on the admin address answers in the text format of Prometheus, or in OpenMetrics for who asks for it in
-`Accept`. This page is made from the definitions in the source.
+`Accept`.
 
 A metric without a sample is left out: failures before the first one, and what belongs to workers while the
 supervisor does not answer. `http_request_method` is `_OTHER` for methods that HTTP and PATCH do not define.
