@@ -1,0 +1,16 @@
+//! End to end: the real binary, real Node, the apps of `examples/` and small ones written for one question.
+//!
+//! Most tests ask the same thing of plain `node app.js` and of `plimsoll run -- node app.js` and compare the
+//! answers, because that is the promise. `PLIMSOLL_TEST_NODE` names the node program to use (else the one on
+//! `PATH`). No test uses a fixed port, waits a fixed time, or asserts how long something took.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly, in its helpers too"
+)]
+
+mod harness;
+mod transparency;
