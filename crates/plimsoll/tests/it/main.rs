@@ -12,5 +12,8 @@
     reason = "a test may fail loudly, in its helpers too"
 )]
 
+mod clients;
+mod examples;
 mod harness;
 mod transparency;
+mod websocket;

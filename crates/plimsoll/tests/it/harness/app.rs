@@ -69,7 +69,7 @@ pub(super) fn path() -> OsString {
 }
 
 /// `NODE_PATH`: packages of the examples that sources in a test's directory may `require`.
-pub(super) fn node_path() -> OsString {
+pub(crate) fn node_path() -> OsString {
     env::join_paths(iter::once(example("websocket").join("node_modules"))).unwrap()
 }
 
@@ -82,7 +82,7 @@ pub(crate) fn example(name: &str) -> PathBuf {
         return folder;
     }
     // Tests run in threads or in processes of their own; a file lock serves both.
-    let lock = File::create(folder.join(".install.lock")).unwrap();
+    let lock = File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.lock"))).unwrap();
     flock(&lock, FlockOperation::LockExclusive).unwrap();
     if !folder.join("node_modules/.package-lock.json").exists() {
         npm(&folder, &["ci", "--no-audit", "--no-fund", "--prefer-offline"]);

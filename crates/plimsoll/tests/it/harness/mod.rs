@@ -14,7 +14,7 @@ mod response;
 mod server;
 mod wait;
 
-pub(crate) use app::App;
+pub(crate) use app::{App, node, node_path};
 pub(crate) use client::{Client, get, get_json, request};
 pub(crate) use launch::Launch;
 pub(crate) use port::free_port;

@@ -142,7 +142,8 @@ impl Server {
             }
             let accepts = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port())).is_ok()
                 || TcpStream::connect(("::1", self.port())).is_ok();
-            let ready = accepts && self.ports.admin.is_none_or(|port| Client::try_get(port, "/readyz") == Some(200));
+            let ready =
+                accepts && self.ports.admin.is_none_or(|port| Client::try_get(port, "/readyz") == Some(200));
             ready.then_some(true)
         })
     }

@@ -17,7 +17,10 @@ pub(crate) fn until<T>(what: &str, mut state: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the pause between two looks at a state that cannot be awaited")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the pause between two looks at a state that cannot be awaited"
+)]
 pub(super) fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }
