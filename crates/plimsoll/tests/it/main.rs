@@ -12,8 +12,11 @@
     reason = "a test may fail loudly, in its helpers too"
 )]
 
+mod address;
 mod clients;
 mod examples;
+mod flat_memory;
 mod harness;
+mod ports;
 mod transparency;
 mod websocket;

@@ -106,6 +106,16 @@ impl Client {
         std::mem::take(&mut self.received)
     }
 
+    /// The length of some more bytes, which are dropped, or `None` at the end.
+    pub(crate) fn piece(&mut self) -> Option<usize> {
+        if self.received.is_empty() && !self.ended {
+            self.receive();
+        }
+        let length = self.received.len();
+        self.received.clear();
+        (length > 0).then_some(length)
+    }
+
     /// What is left of an answer that is never completed: everything until the connection closes, and whether
     /// the answer was whole.
     pub(crate) fn until_closed(&mut self, method: &str) -> (Vec<u8>, bool) {
@@ -115,7 +125,7 @@ impl Client {
     }
 
     fn receive(&mut self) {
-        let mut piece = [0; 64 * 1024];
+        let mut piece = [0; 256 * 1024];
         match self.stream.read(&mut piece) {
             Ok(0) => self.ended = true,
             Ok(n) => self.received.extend_from_slice(&piece[..n]),

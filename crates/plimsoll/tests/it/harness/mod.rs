@@ -20,4 +20,4 @@ pub(crate) use launch::Launch;
 pub(crate) use port::free_port;
 pub(crate) use response::Response;
 pub(crate) use server::Server;
-pub(crate) use wait::{PATIENCE, until};
+pub(crate) use wait::{pause, until};

@@ -19,8 +19,8 @@ pub(crate) fn until<T>(what: &str, mut state: impl FnMut() -> Option<T>) -> T {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the pause between two looks at a state that cannot be awaited"
+    reason = "between two looks at a state that cannot be awaited, and in clients that are slow"
 )]
-pub(super) fn pause(duration: Duration) {
+pub(crate) fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }
