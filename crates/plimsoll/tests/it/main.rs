@@ -12,11 +12,19 @@
     reason = "a test may fail loudly, in its helpers too"
 )]
 
+mod aborts;
 mod address;
+mod admin;
+mod bad_worker;
 mod clients;
 mod examples;
 mod flat_memory;
 mod harness;
+mod keep_alive;
+mod life;
+mod limits;
 mod ports;
+mod startup;
+mod tls;
 mod transparency;
 mod websocket;

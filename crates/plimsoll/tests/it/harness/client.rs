@@ -55,14 +55,20 @@ impl Client {
 
     /// The next answer to a request of `method`; interim answers come as answers of their own.
     pub(crate) fn response(&mut self, method: &str) -> Response {
+        let response = self.try_response(method);
+        response.unwrap_or_else(|| panic!("cut: {:?}", String::from_utf8_lossy(&self.received)))
+    }
+
+    /// As [`Self::response`], or `None` if the connection ends before the answer does.
+    pub(crate) fn try_response(&mut self, method: &str) -> Option<Response> {
         loop {
             match Response::parse(&self.received, method, self.ended) {
                 Parsed::Whole(response) => {
                     self.received.drain(..response.raw.len());
-                    return response;
+                    return Some(response);
                 }
                 Parsed::Partial if !self.ended => self.receive(),
-                Parsed::Partial => panic!("cut: {:?}", String::from_utf8_lossy(&self.received)),
+                Parsed::Partial => return None,
             }
         }
     }

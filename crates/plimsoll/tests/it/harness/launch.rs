@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -20,18 +20,25 @@ pub(crate) struct Launch {
     options: Option<Vec<OsString>>,
     env: Vec<(String, OsString)>,
     port: Option<u16>,
-    admin: bool,
+    admin: Admin,
+}
+
+/// Where the admin server is to listen.
+#[derive(Debug, Clone)]
+enum Admin {
+    OnAFreePort,
+    At(String),
 }
 
 impl Launch {
     /// The app as it runs without us: the truth that Plimsoll is compared with.
     pub(crate) fn plain(app: App) -> Self {
-        Self { app, options: None, env: Vec::new(), port: None, admin: false }
+        Self { app, options: None, env: Vec::new(), port: None, admin: Admin::At("off".into()) }
     }
 
     /// `plimsoll run -- …`, one worker.
     pub(crate) fn plimsoll(app: App) -> Self {
-        Self { app, options: Some(Vec::new()), env: Vec::new(), port: None, admin: true }
+        Self { app, options: Some(Vec::new()), env: Vec::new(), port: None, admin: Admin::OnAFreePort }
     }
 
     pub(crate) fn workers(self, count: u16) -> Self {
@@ -57,8 +64,9 @@ impl Launch {
         self
     }
 
-    pub(crate) fn without_admin(mut self) -> Self {
-        self.admin = false;
+    /// Where the admin server is to listen, or `off`; the test then cannot ask it anything.
+    pub(crate) fn admin(mut self, address: &str) -> Self {
+        self.admin = Admin::At(address.to_owned());
         self
     }
 
@@ -79,10 +87,18 @@ impl Launch {
     pub(crate) fn spawn(&self) -> Server {
         // Short, for `sockaddr_un` holds 108 bytes.
         let directory = tempfile::Builder::new().prefix("pl").tempdir_in("/tmp").unwrap();
-        let ports = Ports { app: self.port.unwrap_or_else(free_port), admin: self.admin.then(free_port) };
+        let ports = Ports {
+            app: self.port.unwrap_or_else(free_port),
+            admin: matches!(self.admin, Admin::OnAFreePort).then(free_port),
+        };
         let mut command = self.command(&directory, ports);
         let child = command.spawn().unwrap_or_else(|error| panic!("start {command:?}: {error}"));
         Server::new(child, ports, directory)
+    }
+
+    /// Runs `plimsoll` to its end, without an instance.
+    pub(crate) fn verb(arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_plimsoll")).args(arguments).stdin(Stdio::null()).output().unwrap()
     }
 
     fn command(&self, directory: &TempDir, ports: Ports) -> Command {
@@ -92,7 +108,10 @@ impl Launch {
             Some(options) => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
                 command.arg("run").args(["--name", &instance(directory)]);
-                let admin = ports.admin.map_or("off".to_owned(), |port| format!("127.0.0.1:{port}"));
+                let admin = match &self.admin {
+                    Admin::OnAFreePort => format!("127.0.0.1:{}", ports.admin.unwrap_or_default()),
+                    Admin::At(address) => address.clone(),
+                };
                 command.args(["--admin", &admin]).args(options).arg("--").arg(&words[0]);
                 command
             }

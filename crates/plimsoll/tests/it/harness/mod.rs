@@ -15,7 +15,8 @@ mod server;
 mod wait;
 
 pub(crate) use app::{App, node, node_path};
-pub(crate) use client::{Client, get, get_json, request};
+pub(crate) use children::{alive, descendants, signal};
+pub(crate) use client::{Client, get, get_json};
 pub(crate) use launch::Launch;
 pub(crate) use port::free_port;
 pub(crate) use response::Response;
