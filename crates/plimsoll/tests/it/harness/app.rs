@@ -56,9 +56,13 @@ impl App {
     }
 }
 
-/// The node program that is tested.
+/// The node program that is tested; the variable may name it or the folder it is in.
 pub(crate) fn node() -> PathBuf {
-    env::var_os("PLIMSOLL_TEST_NODE").map_or_else(|| "node".into(), PathBuf::from)
+    match env::var_os("PLIMSOLL_TEST_NODE").map(PathBuf::from) {
+        None => "node".into(),
+        Some(path) if path.is_dir() => path.join("node"),
+        Some(path) => path,
+    }
 }
 
 /// `PATH` with the tested node first, so that `npm` and `node` both mean it.

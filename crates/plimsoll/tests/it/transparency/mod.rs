@@ -5,6 +5,7 @@ mod table;
 
 use serde_json::Value;
 
+use crate::clients;
 use crate::harness::{App, Client, Launch, Response, Server};
 use cases::{Case, Expect};
 
@@ -33,6 +34,14 @@ fn plain_node_answers_the_accepted_requests_the_same_twice() {
     for case in table::cases().iter().filter(|case| matches!(case.expect, Expect::Same(_))) {
         check(case, &one, &two).unwrap_or_else(|failure| panic!("{}: {failure}", case.name));
     }
+}
+
+#[test]
+fn the_clients_of_node_itself_see_the_same_server() {
+    let seen = |server: Server| clients::run("fetch.js", &[&server.port().to_string()]);
+    let plain = seen(Launch::plain(App::source(ECHO)).start());
+    assert_eq!((&plain["many"], &plain["connections"]), (&true.into(), &1.into()), "{plain}");
+    assert_eq!(seen(Launch::plimsoll(App::source(ECHO)).workers(2).start()), plain);
 }
 
 fn check(case: &Case, plain: &Server, plimsoll: &Server) -> Result<(), String> {
