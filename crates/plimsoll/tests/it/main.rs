@@ -17,6 +17,7 @@ mod address;
 mod admin;
 mod bad_worker;
 mod clients;
+mod differential;
 mod examples;
 mod flat_memory;
 mod harness;
