@@ -1,5 +1,6 @@
 //! How to run an app: plainly, or behind Plimsoll.
 
+use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -98,7 +99,7 @@ impl Launch {
 
     /// Runs `plimsoll` to its end, without an instance.
     pub(crate) fn verb(arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_plimsoll")).args(arguments).stdin(Stdio::null()).output().unwrap()
+        plimsoll().args(arguments).stdin(Stdio::null()).output().unwrap()
     }
 
     fn command(&self, directory: &TempDir, ports: Ports) -> Command {
@@ -106,7 +107,7 @@ impl Launch {
         let mut command = match &self.options {
             None => Command::new(&words[0]),
             Some(options) => {
-                let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+                let mut command = plimsoll();
                 command.arg("run").args(["--name", &instance(directory)]);
                 let admin = match &self.admin {
                     Admin::OnAFreePort => format!("127.0.0.1:{}", ports.admin.unwrap_or_default()),
@@ -136,6 +137,15 @@ impl Launch {
             .process_group(0);
         command
     }
+}
+
+/// The program, without the settings of whoever runs the tests (and without what cargo adds when it does).
+pub(super) fn plimsoll() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+    for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PLIMSOLL_")) {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// The instance's name is that of its directory, which no other test has.

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Output as Finished};
+use std::process::{Child, ExitStatus, Output as Finished};
 use std::thread;
 
 use rustix::process::Signal;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::children::{alive, descendants, signal, status_bytes};
 use super::client::{Client, get, get_json};
-use super::launch::instance;
+use super::launch::{instance, plimsoll};
 use super::output::Output;
 use super::response::Response;
 use super::wait::until;
@@ -101,7 +101,7 @@ impl Server {
 
     /// Runs a verb against this instance: `plimsoll ps --name … --json`.
     pub(crate) fn plimsoll(&self, arguments: &[&str]) -> Finished {
-        Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+        plimsoll()
             .args(arguments)
             .args(["--name", &instance(&self.directory)])
             .env("XDG_RUNTIME_DIR", self.directory().join("run"))
