@@ -39,7 +39,7 @@ const SOURCES: &[&str] = &[
 
 fn main() {
     match build() {
-        Ok(addon) => println!("cargo::rustc-env=PLIMSOLL_ADDON={}", addon.display()),
+        Ok(addon) => println!("cargo::rustc-env=AGENT_ADDON={}", addon.display()),
         Err(message) => println!("cargo::error={message}"),
     }
 }

@@ -1,1 +1,3 @@
 mod differential;
+mod life;
+mod program;
