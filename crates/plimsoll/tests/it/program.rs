@@ -27,9 +27,9 @@ pub(crate) struct Ended {
     pub lines: Vec<String>,
 }
 
-/// A port that nobody listens on.
+/// A port that is free at every address, as the apps here listen on all of them.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("[::]:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Program {
