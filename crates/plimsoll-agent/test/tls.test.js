@@ -39,8 +39,9 @@ async function overHttp1 (socket) {
   return JSON.parse(/\[.*\]/.exec(text)[0])
 }
 
-async function overHttp2 (t, createConnection) {
-  const session = http2.connect('http://localhost', { createConnection: () => createConnection })
+async function overHttp2 (t, socket) {
+  const session = http2.connect('http://localhost', { createConnection: () => socket })
+  session.on('error', () => {})
   t.after(() => session.destroy())
   const stream = session.request({ ':path': '/' })
   let text = ''
@@ -51,32 +52,41 @@ async function overHttp2 (t, createConnection) {
 test('https servers are passed through, and see the client', async (t) => {
   const asked = await listening(t, 'require("node:https").createServer(secure, handler)')
   assert.strictEqual(asked.kind, 'tcp')
-  const socket = secured(t, connectAs(t, PEER, asked.path), 'http/1.1')
+  const socket = secured(t, await connectAs(t, PEER, asked.path), 'http/1.1')
   assert.deepStrictEqual(await overHttp1(socket), ['1.1', ...SEEN])
 })
 
 test('secure http2 servers see the client, with either protocol', async (t) => {
   const asked = await listening(t, 'require("node:http2").createSecureServer({ ...secure, allowHTTP1: true }, handler)')
   assert.strictEqual(asked.kind, 'tcp')
-  const one = secured(t, connectAs(t, PEER, asked.path), 'http/1.1')
+  const one = secured(t, await connectAs(t, PEER, asked.path), 'http/1.1')
   assert.deepStrictEqual(await overHttp1(one), ['1.1', ...SEEN])
-  const two = secured(t, connectAs(t, '::1 7 ::1 3000', asked.path), 'h2')
+  const two = secured(t, await connectAs(t, '::1 7 ::1 3000', asked.path), 'h2')
   assert.deepStrictEqual(await overHttp2(t, two), ['2.0', '::1', 7, 'IPv6', '::1', 3000])
 })
 
 test('http2 servers without TLS see the client', async (t) => {
   const asked = await listening(t, 'require("node:http2").createServer(handler)')
   assert.strictEqual(asked.kind, 'tcp')
-  assert.deepStrictEqual(await overHttp2(t, connectAs(t, PEER, asked.path)), ['2.0', ...SEEN])
+  assert.deepStrictEqual(await overHttp2(t, await connectAs(t, PEER, asked.path)), ['2.0', ...SEEN])
 })
 
 test('a connection without a name, or no addon, leaves the addresses unknown and nothing else', async (t) => {
   const unknown = ['1.1', null, null, null, null, null]
   for (const [peer, addon] of [[null, true], ['what', true], ['', true], [PEER, false]]) {
     const asked = await listening(t, 'require("node:https").createServer(secure, handler)', { addon })
-    const socket = secured(t, connectAs(t, peer, asked.path), 'http/1.1')
+    const socket = secured(t, await connectAs(t, peer, asked.path), 'http/1.1')
     assert.deepStrictEqual(await overHttp1(socket), unknown)
   }
+})
+
+test('children of node:cluster see the client too', async (t) => {
+  const asked = await listening(t, `
+    const cluster = require('node:cluster');
+    if (cluster.isPrimary) cluster.fork(); else require('node:https').createServer(secure, handler)`)
+  assert.strictEqual(asked.kind, 'tcp')
+  const socket = secured(t, await connectAs(t, PEER, asked.path), 'http/1.1')
+  assert.deepStrictEqual(await overHttp1(socket), ['1.1', ...SEEN])
 })
 
 test('keep-alive of a passed-through server stays the app\'s', async (t) => {

@@ -2,7 +2,7 @@
 // A connection as the gateway makes it for bytes that are passed through: its own end is bound to an abstract
 // address that spells the client. Node cannot bind a client's end, so a few lines of Perl (in every Debian) do.
 const { spawn } = require('node:child_process')
-const { Duplex } = require('node:stream')
+const net = require('node:net')
 
 const RELAY = `
 use strict; use Socket;
@@ -23,16 +23,24 @@ for (;;) {
 
 let unique = 0
 
-/** A stream to the server at `path`; `peer` as in the private header, null for an end without a name. */
-function connectAs (t, peer, path) {
+/** A socket to the server at `path`; `peer` as in the private header, null for an end without a name. */
+async function connectAs (t, peer, path) {
   unique += 1
   const name = peer === null ? '' : `plimsoll/${process.pid}-${unique}/${peer}`
   const relay = spawn('perl', ['-e', RELAY, name, path], { stdio: ['pipe', 'pipe', 'inherit'] })
   t.after(() => relay.kill())
-  const stream = Duplex.from({ readable: relay.stdout, writable: relay.stdin })
-  // The relay ends with its connection, in whatever order.
-  for (const one of [stream, relay.stdin, relay.stdout]) one.on('error', () => {})
-  return stream
+  relay.stdin.on('error', () => {})
+  const server = net.createServer({ allowHalfOpen: true }, (near) => {
+    near.on('error', () => {})
+    near.pipe(relay.stdin)
+    relay.stdout.pipe(near)
+    server.close()
+  })
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const socket = net.connect(server.address())
+  t.after(() => socket.destroy())
+  socket.on('error', () => {})
+  return socket
 }
 
 module.exports = { connectAs }
