@@ -2,13 +2,12 @@
 //!
 //! A step that fails does not hide the later ones; all failures are named at the end, and then it fails.
 
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
 use crate::nodes::{self, Node};
-use crate::process::{cargo, command, exists, root, run as run_command};
+use crate::process::{cargo, command, exists, run as run_command, target};
 use crate::{install, tidy};
 
 /// Which Node.js the agent's and the end-to-end tests run on.
@@ -68,34 +67,13 @@ fn cargo_tests(node: &Node, which: &[&str]) -> anyhow::Result<()> {
     run_command(node.used_by(cargo(&[runner, which].concat()))?)
 }
 
+/// The agent's own tests: plain JavaScript, run by the Node under test, with the addon as it is shipped.
 fn agent_tests(node: &Node) -> anyhow::Result<()> {
-    let folder = root().join("crates/plimsoll-agent/test");
-    let mut files = Vec::new();
-    collect_tests(&folder, &mut files)?;
-    if files.is_empty() {
-        bail!("no *.test.js in crates/plimsoll-agent/test");
-    }
-    files.sort();
-    // Files, not the folder: what `--test` does with a folder differs between the supported versions.
-    let mut tests = command(&node.binary, &["--test"]);
-    tests.args(files);
+    run_command(cargo(&["build", "--package", "plimsoll-agent", "--profile", "agent", "--locked"]))?;
+    let addon = target().join("agent/libplimsoll_agent.so");
+    let mut tests = command(&node.binary, &["crates/plimsoll-agent/test/run.js"]);
+    tests.arg(addon);
     run_command(node.used_by(tests)?)
-}
-
-fn collect_tests(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    if !folder.exists() {
-        return Ok(());
-    }
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_dir() && name != "node_modules" {
-            collect_tests(&path, files)?;
-        } else if [".test.js", ".test.cjs", ".test.mjs"].iter().any(|end| name.ends_with(end)) {
-            files.push(path);
-        }
-    }
-    Ok(())
 }
 
 /// What ran, for how long, and what failed.

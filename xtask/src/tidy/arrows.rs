@@ -7,8 +7,8 @@ const SOURCE: &str = "crates/plimsoll/src/";
 
 /// What a module may use of its crate, itself always included. `main`, `app` and `cli` wire: they may use all.
 const MAY_USE: [(&str, &[&str]); 8] = [
-    ("gateway", &["concerns", "config", "ids", "observe", "sys"]),
-    ("workers", &["concerns", "config", "ids", "observe", "sys"]),
+    ("gateway", &["concerns", "config", "exit", "ids", "observe", "sys"]),
+    ("workers", &["concerns", "config", "exit", "ids", "observe", "sys"]),
     ("observe", &["concerns", "config", "exit", "ids", "sys"]),
     ("concerns", &["config", "ids"]),
     ("config", &["ids"]),

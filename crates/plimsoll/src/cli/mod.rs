@@ -69,7 +69,6 @@ fn command() -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .after_help("Start with:  plimsoll run -- node server.js")
         .allow_external_subcommands(true)
-        .disable_help_subcommand(true)
         .subcommands(VERBS.iter().map(|verb| (verb.command)()))
 }
 

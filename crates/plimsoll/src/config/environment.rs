@@ -79,12 +79,14 @@ fn is_kubernetes_service(name: &str, value: &str) -> bool {
 }
 
 fn unknown(name: &str) -> Problem {
-    let known: Vec<String> = SETTINGS.iter().map(|setting| setting.variable()).collect();
-    let candidates = known.iter().map(String::as_str).chain([FILE]);
+    // Compared without the prefix: it is the same for all, and would make everything look alike.
+    let known: Vec<String> =
+        SETTINGS.iter().map(|setting| setting.variable()).chain([FILE.to_owned()]).collect();
+    let bare = known.iter().filter_map(|known| known.strip_prefix(PREFIX));
     let hint = match name {
         "PLIMSOLL_WORKERS" => "the number of workers is set by PLIMSOLL_WORKERS_COUNT".to_owned(),
-        name => match nearest(name, '\0', candidates) {
-            Some(known) => format!("the nearest known variable is {known}"),
+        name => match nearest(name.trim_start_matches(PREFIX), '\0', bare) {
+            Some(known) => format!("the nearest known variable is {PREFIX}{known}"),
             None => "a variable is PLIMSOLL_ and the key in capitals; `plimsoll config` prints all keys"
                 .to_owned(),
         },

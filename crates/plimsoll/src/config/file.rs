@@ -50,6 +50,8 @@ pub(super) fn parse(path: &Path, text: &str) -> (Vec<Found>, Vec<Problem>) {
         reading.walk("", table.get_ref());
     }
     reading.problems.sort_by(|a, b| a.place.cmp(&b.place));
+    // The parser goes on after an error, and may meet the same one again.
+    reading.problems.dedup();
     (reading.found, reading.problems)
 }
 

@@ -3,11 +3,12 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::definition::Definition;
 use super::environment;
 use super::file::{self, Presence};
 use super::problem::{Place, Problem, Problems};
 use super::resolved::Config;
-use super::settings::{Definition, SETTINGS, find};
+use super::settings::{SETTINGS, find};
 
 /// Read when no other file is named and it exists.
 const FILE_DEFAULT: &str = "plimsoll.toml";

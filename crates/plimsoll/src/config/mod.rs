@@ -18,6 +18,7 @@
 //! table: they will be read by their concern. The place for them is `file::walk`, the only code that decides
 //! what a key of the file is.
 
+mod definition;
 mod effective;
 mod environment;
 mod file;
@@ -32,9 +33,10 @@ mod settings;
 mod tests;
 mod units;
 
+pub use definition::FlagDefinition;
 pub use effective::{Format, render as render_effective};
 pub use load::{Effective, Origin, Sources, load};
 pub use problem::{Place, Problem, Problems};
 pub use reference::render as render_reference;
 pub use resolved::*;
-pub use settings::{FlagDefinition, flags};
+pub use settings::flags;

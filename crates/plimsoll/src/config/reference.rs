@@ -1,6 +1,7 @@
 //! The reference page of the settings, made from the table; a test holds the page in `docs/` equal to it.
 
-use super::settings::{Definition, FlagDefinition, SETTINGS};
+use super::definition::{Definition, FlagDefinition};
+use super::settings::SETTINGS;
 
 const INTRODUCTION: &str = "\
 # Settings

@@ -1,97 +1,13 @@
 //! The table of settings: the one definition of each, from which everything else is made.
 //!
 //! A row's `doc` is the manual: what it does, its unit, and when to change it. Its first sentence is the help
-//! of the flag. The default is not repeated here: it is read from [`Config::default`].
+//! of the flag. The default is not repeated here: it is read from `Config::default`.
 
 use std::marker::PhantomData;
 
-use super::form::{Address, Choice, Count, Form, Length, Name, Optional, Reason, Size, Workers};
-use super::resolved::{AgentMode, Config};
-
-/// How a setting is typed on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FlagDefinition {
-    None,
-    /// `--name VALUE`
-    Value {
-        long: &'static str,
-        value_name: &'static str,
-    },
-    /// `--name`, which means the given value.
-    Switch {
-        long: &'static str,
-        means: &'static str,
-    },
-}
-
-/// One row of the table, with the type of its value.
-struct Setting<F: Form> {
-    key: &'static str,
-    form: F,
-    place: fn(&mut Config) -> &mut F::Value,
-    flag: FlagDefinition,
-    default: Default,
-    doc: &'static str,
-}
-
-/// What the reference page says of the default.
-enum Default {
-    /// The value in `Config::default`.
-    Value,
-    /// It depends on the machine or on the environment.
-    Depends(&'static str),
-}
-
-/// One row of the table, whatever its type.
-pub(super) trait Definition: Sync {
-    fn key(&self) -> &'static str;
-    fn flag(&self) -> FlagDefinition;
-    fn doc(&self) -> &'static str;
-    fn describe(&self) -> String;
-    fn describe_default(&self) -> String;
-    fn set(&self, config: &mut Config, text: &str) -> Result<(), Reason>;
-    fn get(&self, config: &Config) -> String;
-
-    /// `gateway.idle_timeout` is `PLIMSOLL_GATEWAY_IDLE_TIMEOUT`.
-    fn variable(&self) -> String {
-        format!("PLIMSOLL_{}", self.key().replace('.', "_").to_ascii_uppercase())
-    }
-}
-
-impl<F: Form + Sync> Definition for Setting<F> {
-    fn key(&self) -> &'static str {
-        self.key
-    }
-
-    fn flag(&self) -> FlagDefinition {
-        self.flag
-    }
-
-    fn doc(&self) -> &'static str {
-        self.doc
-    }
-
-    fn describe(&self) -> String {
-        self.form.describe()
-    }
-
-    fn describe_default(&self) -> String {
-        match self.default {
-            Default::Value => format!("`{}`", self.get(&Config::default())),
-            Default::Depends(text) => text.to_owned(),
-        }
-    }
-
-    fn set(&self, config: &mut Config, text: &str) -> Result<(), Reason> {
-        *(self.place)(config) = self.form.read(text)?;
-        Ok(())
-    }
-
-    fn get(&self, config: &Config) -> String {
-        // The one place function gives a mutable place; a copy is cheaper than a second function per row.
-        self.form.write((self.place)(&mut config.clone()))
-    }
-}
+use super::definition::{Default, Definition, FlagDefinition, Setting};
+use super::form::{Address, Choice, Count, Length, Name, Optional, Size, Workers};
+use super::resolved::AgentMode;
 
 /// All flags: key, flag and manual, in the order of the table.
 pub fn flags() -> impl Iterator<Item = (&'static str, FlagDefinition, String)> {

@@ -11,18 +11,30 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 /// Size of a fresh buffer: a whole request with a usual head, or a pipe-sized piece of a body.
 pub(super) const SIZE: usize = 16 * 1024;
-/// Buffers kept for the next borrower: 4 MiB per thread at most.
-const KEPT_MAX: usize = 256;
+/// Size for a body that fills a buffer at once: fewer system calls per megabyte.
+pub(super) const LARGE: usize = 128 * 1024;
+/// Buffers kept for the next borrower: at most 4 MiB of small and 1 MiB of large ones per thread.
+const SMALL_KEPT_MAX: usize = 256;
+const LARGE_KEPT_MAX: usize = 8;
 
 /// The free buffers of one thread.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    free: RefCell<Vec<Box<[u8]>>>,
+    small: RefCell<Vec<Box<[u8]>>>,
+    large: RefCell<Vec<Box<[u8]>>>,
 }
 
 impl Pool {
     pub(super) fn take(self: &Rc<Self>) -> Buffer {
-        let bytes = self.free.borrow_mut().pop().unwrap_or_else(|| vec![0; SIZE].into_boxed_slice());
+        self.take_from(&self.small, SIZE)
+    }
+
+    pub(super) fn take_large(self: &Rc<Self>) -> Buffer {
+        self.take_from(&self.large, LARGE)
+    }
+
+    fn take_from(self: &Rc<Self>, free: &RefCell<Vec<Box<[u8]>>>, size: usize) -> Buffer {
+        let bytes = free.borrow_mut().pop().unwrap_or_else(|| vec![0; size].into_boxed_slice());
         Buffer { bytes, start: 0, end: 0, pool: Rc::clone(self) }
     }
 }
@@ -43,6 +55,10 @@ impl Buffer {
 
     pub(super) fn is_empty(&self) -> bool {
         self.start == self.end
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Forgets the first `count` bytes: they went where they had to go.
@@ -109,9 +125,14 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let mut free = self.pool.free.borrow_mut();
-        // Grown ones are not kept: one large head must not cost memory for ever.
-        if self.bytes.len() == SIZE && free.len() < KEPT_MAX {
+        // Odd sizes are not kept: one large head must not cost memory for ever.
+        let (free, max) = match self.bytes.len() {
+            SIZE => (&self.pool.small, SMALL_KEPT_MAX),
+            LARGE => (&self.pool.large, LARGE_KEPT_MAX),
+            _ => return,
+        };
+        let mut free = free.borrow_mut();
+        if free.len() < max {
             free.push(mem::take(&mut self.bytes));
         }
     }

@@ -13,13 +13,13 @@ use tokio::io::AsyncWrite;
 use super::Target;
 use super::buffer::Buffer;
 use super::connection::{After, Connection};
-use super::endpoint::Worker;
 use super::failure::Failure;
 use super::http1::body::Body;
 use super::http1::framing::Framing;
 use super::http1::request::Request;
 use super::links::Link;
 use super::relay::{End, Relay};
+use super::seek::{self, Purpose};
 use super::watch::Phase;
 
 /// What was sent, or may be sent again.
@@ -48,7 +48,7 @@ pub(super) async fn run(connection: &mut Connection, request: &Request) -> After
 }
 
 async fn serve(connection: &mut Connection, request: &Request) -> Result<(After, u16), Failure> {
-    let mut link = take_link(connection).await?;
+    let mut link = seek::link(connection, Purpose::Request).await?;
     let flight = first_flight(connection, request, &link.worker.target)?;
     loop {
         let mut sent = 0;
@@ -73,7 +73,7 @@ async fn serve(connection: &mut Connection, request: &Request) -> Result<(After,
             };
         }
         connection.thread.stats.requests_retried.add(1);
-        link = retry_link(connection, &link.worker).await?;
+        link = seek::link(connection, Purpose::SecondTry).await?;
     }
 }
 
@@ -95,54 +95,6 @@ fn first_flight(connection: &mut Connection, request: &Request, target: &Target)
         Target::Tcp(_) => request.head_len,
     };
     Ok(Flight { length: head + body, rest })
-}
-
-/// A link to the best worker; where there is none, waits for one to come as long as the settings say.
-async fn take_link(connection: &Connection) -> Result<Link, Failure> {
-    // Each worker may refuse once; a second round would not find more.
-    for _ in 0..8 {
-        let worker = match connection.endpoint.choose(connection.watch.now()) {
-            Some(worker) => worker,
-            None => hold(connection).await?,
-        };
-        match Link::take(&worker, connection.watch.now()).await {
-            Ok(link) => return Ok(link),
-            Err(error) => {
-                tracing::debug!(worker = %worker.id, %error, "worker cannot be connected to");
-                // A worker that just died is removed by the supervisor in a moment.
-                tokio::task::yield_now().await;
-            }
-        }
-    }
-    Err(Failure::NoWorker)
-}
-
-async fn hold(connection: &Connection) -> Result<Rc<Worker>, Failure> {
-    let endpoint = &connection.endpoint;
-    let waiting = async {
-        loop {
-            let arrival = endpoint.arrival.notified();
-            if let Some(worker) = endpoint.choose(connection.watch.now()) {
-                return worker;
-            }
-            arrival.await;
-        }
-    };
-    tokio::time::timeout(connection.thread.config.hold, waiting).await.map_err(|_| Failure::NoWorker)
-}
-
-/// A fresh link, so that age cannot kill it twice: of the same worker, or of another if that is gone.
-async fn retry_link(connection: &Connection, worker: &Rc<Worker>) -> Result<Link, Failure> {
-    if !worker.retired.get()
-        && let Ok(link) = Link::open(worker, connection.watch.now()).await
-    {
-        return Ok(link);
-    }
-    let other = match connection.endpoint.choose(connection.watch.now()) {
-        Some(other) => other,
-        None => hold(connection).await?,
-    };
-    Link::open(&other, connection.watch.now()).await.map_err(|_| Failure::NoWorker)
 }
 
 /// Puts our own header at the end of the head, in the place of whatever the client sent under its name.

@@ -69,7 +69,11 @@ impl Link {
     /// # Errors
     /// The worker cannot be connected to.
     pub(super) async fn open(worker: &Rc<Worker>, now: Time) -> io::Result<Self> {
-        match connect(&worker.target).await {
+        Self::opened(connect(&worker.target).await, worker, now)
+    }
+
+    fn opened(stream: io::Result<Stream>, worker: &Rc<Worker>, now: Time) -> io::Result<Self> {
+        match stream {
             Ok(stream) => {
                 worker.note_success();
                 Ok(Self::new(stream, worker, false))
@@ -89,12 +93,12 @@ impl Link {
     ///
     /// # Errors
     /// The worker cannot be connected to.
-    pub(super) fn open_named(worker: &Rc<Worker>, peer: &str) -> io::Result<Self> {
+    pub(super) fn open_named(worker: &Rc<Worker>, peer: &str, now: Time) -> io::Result<Self> {
         let stream = match &worker.target {
-            Target::Unix(path) => connect_unix(path, Some(peer))?,
-            Target::Tcp(_) => return Err(io::ErrorKind::Unsupported.into()),
+            Target::Unix(path) => connect_unix(path, Some(peer)),
+            Target::Tcp(_) => Err(io::ErrorKind::Unsupported.into()),
         };
-        Ok(Self::new(Stream::Unix(stream), worker, false))
+        Self::opened(stream.map(Stream::Unix), worker, now)
     }
 
     /// The link was upgraded: open for long, and no sign of a busy worker.

@@ -23,6 +23,7 @@ mod listen;
 mod passthrough;
 mod pump;
 mod relay;
+mod seek;
 mod stream;
 mod thread;
 mod tunnel;

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
 
-use super::buffer::{Buffer, Pool};
+use super::buffer::{Buffer, LARGE, Pool};
 use super::http1::body::Body;
 use super::http1::chunked;
 use super::stream::Socket;
@@ -23,6 +23,8 @@ pub(super) struct Pump {
     /// Bytes sent so far: progress for timeouts, traffic for metrics.
     pub(super) moved: u64,
     pub(super) waits_for: Side,
+    /// The last read filled its buffer: there is more where that came from.
+    in_bulk: bool,
 }
 
 /// What a pump that does not move is waiting for.
@@ -50,7 +52,7 @@ pub(super) enum Error {
 impl Pump {
     /// `ready` bytes at the front of the buffer have already been found to belong to this message.
     pub(super) fn new(body: Body, ready: usize) -> Self {
-        Self { body, ready, moved: 0, waits_for: Side::Source }
+        Self { body, ready, moved: 0, waits_for: Side::Source, in_bulk: false }
     }
 
     pub(super) fn poll(
@@ -70,13 +72,21 @@ impl Pump {
                 *buffer = None;
                 return Poll::Pending;
             }
-            let bytes = buffer.get_or_insert_with(|| pool.take());
+            let bytes = self.borrow(buffer, pool);
             let count = ready!(bytes.poll_read(cx, source)).map_err(|_| Error::Source)?;
+            self.in_bulk = bytes.is_full();
             if count == 0 {
                 return Poll::Ready(Ok(Finish::SourceEnd));
             }
             self.ready = self.body.advance(bytes.filled()).map_err(Error::Framing)?;
         }
+    }
+
+    fn borrow<'b>(&self, buffer: &'b mut Option<Buffer>, pool: &Rc<Pool>) -> &'b mut Buffer {
+        if self.in_bulk && buffer.as_ref().is_none_or(|buffer| buffer.capacity() < LARGE) {
+            *buffer = None;
+        }
+        buffer.get_or_insert_with(|| if self.in_bulk { pool.take_large() } else { pool.take() })
     }
 
     /// Sends what is ready.
