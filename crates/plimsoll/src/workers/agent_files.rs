@@ -58,27 +58,6 @@ pub fn write(directory: &Path) -> io::Result<PathBuf> {
     fs::canonicalize(home.join(PRELOAD))
 }
 
-/// What a worker must be allowed to do, so that the agent works under Node's permission model.
-///
-/// To be added to `NODE_OPTIONS` if, and only if, the command or `NODE_OPTIONS` has `--permission` (Node 20:
-/// `--experimental-permission`): without it Node refuses to start with these flags, and Node 18 does not know
-/// them. With `--permission` and without these flags Node refuses to start too, because it may not read the
-/// preload. So where the switch is hidden (in an npm script), the agent must be left out.
-///
-/// `--allow-addons` is deliberately not among them: it would lift the app's own protection. Without the addon
-/// only the client's address on passed-through connections is missing. Node 26 has `--allow-net`, which an app
-/// that listens needs by itself.
-#[must_use]
-pub fn permission_flags(preload: &Path, private_directory: &Path) -> Vec<String> {
-    let agent = preload.parent().unwrap_or(preload).display();
-    let private = private_directory.display();
-    vec![
-        format!("--allow-fs-read={agent}/*"),
-        format!("--allow-fs-read={private}/*"),
-        format!("--allow-fs-write={private}/*"),
-    ]
-}
-
 fn write_file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?.write_all(bytes)
 }
@@ -99,14 +78,6 @@ mod tests {
             .collect();
         let embedded: BTreeSet<String> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
         assert_eq!(embedded, there);
-    }
-
-    #[test]
-    fn under_permissions_the_agent_gets_its_two_directories() {
-        assert_eq!(
-            permission_flags(Path::new("/run/p/agent/agent.cjs"), Path::new("/run/p/w0")),
-            ["--allow-fs-read=/run/p/agent/*", "--allow-fs-read=/run/p/w0/*", "--allow-fs-write=/run/p/w0/*"]
-        );
     }
 
     #[test]
