@@ -22,6 +22,7 @@ pub enum Failure {
     NoWorker,
     BadResponse,
     WorkerClosed,
+    WorkerDied,
     RequestTimeout,
 }
 
@@ -35,7 +36,7 @@ impl Failure {
             Self::BodyTooLarge => 413,
             Self::TargetTooLong => 414,
             Self::HeadTooLarge => 431,
-            Self::BadResponse | Self::WorkerClosed => 502,
+            Self::BadResponse | Self::WorkerClosed | Self::WorkerDied => 502,
             Self::ConnectionsExhausted | Self::NoWorker => 503,
             Self::RequestTimeout => 504,
         }
@@ -56,6 +57,7 @@ impl Failure {
             Self::NoWorker => "no_worker",
             Self::BadResponse => "bad_response",
             Self::WorkerClosed => "worker_closed",
+            Self::WorkerDied => "worker_died",
             Self::RequestTimeout => "request_timeout",
         }
     }
@@ -87,6 +89,7 @@ impl Failure {
             Self::NoWorker => "no worker is available",
             Self::BadResponse => "the application's answer could not be understood",
             Self::WorkerClosed => "the application closed the connection",
+            Self::WorkerDied => "the application ended while it served the request",
             Self::RequestTimeout => "the application did not answer in time",
         }
     }

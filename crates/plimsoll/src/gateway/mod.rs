@@ -12,6 +12,7 @@
 //! changes what passes through it, except for the private header that tells the agent who the client is.
 
 mod buffer;
+mod claim;
 mod connection;
 mod endpoint;
 mod exchange;
@@ -36,7 +37,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::runtime;
 use tokio::sync::mpsc;
@@ -44,7 +45,9 @@ use tokio::sync::mpsc;
 use crate::config;
 use crate::ids::{EndpointId, WorkerId};
 use crate::observe::http::ThreadStats;
-use endpoint::Counters;
+use crate::sys::page::Page;
+use claim::Claims;
+use endpoint::{Counters, Joining};
 use thread::{Command, Thread};
 
 /// What the gateway and the supervisor both know of a worker. Written by the gateway, read by both.
@@ -77,8 +80,9 @@ impl Load {
 /// How a worker's server is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// The agent's Unix socket; the peer header is understood there.
-    Unix(PathBuf),
+    /// The agent's Unix socket; the private header is understood there. `page`: the worker's gauge, where
+    /// there is one; without it nobody can tell whether a request has begun to run.
+    Unix { path: PathBuf, page: Option<Arc<Page>> },
     /// A worker without agent: plain TCP on the loopback, nothing of ours is added.
     Tcp(SocketAddr),
 }
@@ -106,6 +110,7 @@ pub struct Gateway {
     stats: Arc<[Arc<ThreadStats>]>,
     commands: Arc<[mpsc::UnboundedSender<Command>]>,
     endpoints: Arc<Mutex<HashMap<EndpointId, Bound>>>,
+    claims: Arc<Mutex<HashMap<WorkerId, Weak<Claims>>>>,
 }
 
 /// What `/status` says of an endpoint.
@@ -141,7 +146,7 @@ impl Gateway {
             all_commands.push(sender);
             start_thread(index, config.clone(), stats, receiver)?;
         }
-        Ok(Self { stats: all_stats.into(), commands: all_commands.into(), endpoints: Arc::default() })
+        Ok(Self { stats: all_stats.into(), commands: all_commands.into(), endpoints: Arc::default(), claims: Arc::default() })
     }
 
     /// Binds an endpoint's listening socket and accepts on it at once. Returns the address really bound.
@@ -170,7 +175,13 @@ impl Gateway {
 
     /// `worker` serves `endpoint` from now on.
     pub fn add_worker(&self, endpoint: EndpointId, worker: WorkerId, target: &Target, load: &Arc<Load>) {
-        self.tell(|| Command::AddWorker { endpoint, worker, target: target.clone(), load: Arc::clone(load) });
+        // All endpoints of a worker share its page, and so must share its slots.
+        let claims = match target {
+            Target::Unix { page: Some(page), .. } => Some(self.claims_of(worker, page)),
+            _ => None,
+        };
+        let joining = Joining { target: target.clone(), load: Arc::clone(load), claims };
+        self.tell(|| Command::AddWorker { endpoint, worker, joining: joining.clone() });
     }
 
     /// `worker` gets no new request for `endpoint`; its idle links are closed, its busy ones when their
@@ -215,6 +226,17 @@ impl Gateway {
     #[must_use]
     pub fn stats(&self) -> &[Arc<ThreadStats>] {
         &self.stats
+    }
+
+    fn claims_of(&self, worker: WorkerId, page: &Arc<Page>) -> Arc<Claims> {
+        let mut all = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, claims| claims.strong_count() > 0);
+        if let Some(claims) = all.get(&worker).and_then(Weak::upgrade) {
+            return claims;
+        }
+        let claims = Arc::new(Claims::new(Arc::clone(page)));
+        all.insert(worker, Arc::downgrade(&claims));
+        claims
     }
 
     fn tell(&self, command: impl Fn() -> Command) {
