@@ -88,7 +88,7 @@ fn first_flight(connection: &mut Connection, request: &Request, target: &Target)
         return Err(Failure::BodyTooLarge);
     }
     let head = match target {
-        Target::Unix(_) => sign(buffer, request, connection.private.as_bytes()),
+        Target::Unix { .. } => sign(buffer, request, connection.private.as_bytes()),
         Target::Tcp(_) => request.head_len,
     };
     Ok(Flight { length: head + body, rest })

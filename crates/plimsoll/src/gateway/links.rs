@@ -95,7 +95,7 @@ impl Link {
     /// The worker cannot be connected to.
     pub(super) fn open_named(worker: &Rc<Worker>, peer: &str, now: Time) -> io::Result<Self> {
         let stream = match &worker.target {
-            Target::Unix(path) => connect_unix(path, Some(peer)),
+            Target::Unix { path, .. } => connect_unix(path, Some(peer)),
             Target::Tcp(_) => Err(io::ErrorKind::Unsupported.into()),
         };
         Self::opened(stream.map(Stream::Unix), worker, now)
@@ -121,7 +121,7 @@ async fn connect(target: &Target) -> io::Result<Stream> {
             stream.set_nodelay(true)?;
             Ok(Stream::Tcp(stream))
         }
-        Target::Unix(path) => {
+        Target::Unix { path, .. } => {
             // A full accept queue of a Unix socket answers EAGAIN at once and offers no event to wait for.
             for _ in 1..CONNECT_TRIES {
                 match connect_unix(path, None) {

@@ -44,6 +44,7 @@ use tokio::sync::mpsc;
 use crate::config;
 use crate::ids::{EndpointId, WorkerId};
 use crate::observe::http::ThreadStats;
+use crate::sys::page::Page;
 use endpoint::Counters;
 use thread::{Command, Thread};
 
@@ -78,7 +79,11 @@ impl Load {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// The agent's Unix socket; the peer header is understood there.
-    Unix(PathBuf),
+    Unix {
+        path: PathBuf,
+        /// Where its requests are claimed; `None`: they are not.
+        page: Option<Arc<Page>>,
+    },
     /// A worker without agent: plain TCP on the loopback, nothing of ours is added.
     Tcp(SocketAddr),
 }
