@@ -4,6 +4,7 @@
 //! them). The agent claims a request before anything of the app runs; what is not claimed can be taken back,
 //! and then never runs there.
 
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use plimsoll_wire::page::{self, Revoked, SLOTS, Ticket};
@@ -61,19 +62,23 @@ impl Claim {
         self.announced = true;
     }
 
+    /// Careful: also `true` where the slot makes no sense.
     pub(super) fn has_started(&self) -> bool {
-        match (self.ticket, self.claims.page.slot(self.index.into())) {
-            (Some(ticket), Some(slot)) => page::has_started(slot, ticket),
-            _ => true,
-        }
+        self.ask(page::has_started).unwrap_or(true)
+    }
+
+    /// The agent has claimed this very request.
+    pub(super) fn was_claimed(&self) -> bool {
+        self.ask(page::was_claimed).unwrap_or(true)
     }
 
     /// Takes the request back, if it has not begun to run.
     pub(super) fn revoke(&self) -> Revoked {
-        match (self.ticket, self.claims.page.slot(self.index.into())) {
-            (Some(ticket), Some(slot)) => page::revoke(slot, ticket),
-            _ => Revoked::Started,
-        }
+        self.ask(page::revoke).unwrap_or(Revoked::Started)
+    }
+
+    fn ask<A>(&self, question: impl FnOnce(&AtomicU32, Ticket) -> A) -> Option<A> {
+        Some(question(self.claims.page.slot(self.index.into())?, self.ticket?))
     }
 
     /// The answer has come, or the marker of a revoked request: the agent is done with the slot.

@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::flight::Flight;
 use super::http1::request::Request;
 use super::links::{Age, Link};
-use super::relay::{End, Relay};
+use super::relay::Relay;
 use super::seek::{self, Purpose};
 
 /// Workers that may die under one request before it is given up: by then it is likely that it kills them.
@@ -51,10 +51,9 @@ async fn serve(connection: &mut Connection, request: &Request) -> Result<(After,
             Err(failure) => return Err(failure),
         };
         if !settled.is_unanswered() {
-            return Ok(settled.finish(link));
+            return Ok(settled.finish(link, &connection.thread));
         }
         moves += 1;
-        link.worker.note_failure(connection.watch.now());
         if moves > MOVES_MAX || !may_run_elsewhere(&link, &flight, request) {
             return Err(if link.claim.is_some() { Failure::WorkerDied } else { Failure::WorkerClosed });
         }

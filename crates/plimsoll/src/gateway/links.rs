@@ -195,25 +195,3 @@ impl Drop for Counted {
         };
     }
 }
-
-/// Waits for the agent to say that it saw the request revoked; then the link is as good as before.
-async fn reclaim(mut link: Link, watch: super::watch::Watch, pool: Rc<super::buffer::Pool>) {
-    let mut buffer = pool.take();
-    let mut scan = Scan::default();
-    let marker = std::future::poll_fn(|cx| {
-        loop {
-            match Response::read(buffer.filled(), &mut scan, Method::Other) {
-                Ok(Some(response)) => return Poll::Ready(response.status == MARKER_STATUS),
-                Ok(None) if !buffer.is_full() => {}
-                Ok(None) | Err(_) => return Poll::Ready(false),
-            }
-            match ready!(buffer.poll_read(cx, &mut link.stream)) {
-                Ok(count) if count > 0 => {}
-                _ => return Poll::Ready(false),
-            }
-        }
-    });
-    if marker.await {
-        link.keep(watch.now());
-    }
-}

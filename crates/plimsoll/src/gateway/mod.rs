@@ -17,12 +17,14 @@ mod connection;
 mod endpoint;
 mod exchange;
 pub mod failure;
+mod flight;
 pub mod http1;
 mod linger;
 mod links;
 mod listen;
 mod passthrough;
 mod pump;
+mod reclaim;
 mod relay;
 mod seek;
 mod stream;
@@ -146,7 +148,12 @@ impl Gateway {
             all_commands.push(sender);
             start_thread(index, config.clone(), stats, receiver)?;
         }
-        Ok(Self { stats: all_stats.into(), commands: all_commands.into(), endpoints: Arc::default(), claims: Arc::default() })
+        Ok(Self {
+            stats: all_stats.into(),
+            commands: all_commands.into(),
+            endpoints: Arc::default(),
+            claims: Arc::default(),
+        })
     }
 
     /// Binds an endpoint's listening socket and accepts on it at once. Returns the address really bound.

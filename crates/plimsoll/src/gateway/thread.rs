@@ -11,13 +11,13 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::MissedTickBehavior;
 
+use super::Protocol;
 use super::buffer::Pool;
 use super::endpoint::{Counters, Endpoint, Joining};
 use super::http1::request::{HEADERS_MAX, Limits};
 use super::links;
 use super::listen;
 use super::watch::{Phase, TICK, Watches};
-use super::Protocol;
 use crate::config;
 use crate::ids::{EndpointId, WorkerId};
 use crate::observe::http::ThreadStats;

@@ -8,6 +8,7 @@ use plimsoll_wire::page;
 use super::up::Up;
 use super::{End, Relay};
 use crate::gateway::buffer::Buffer;
+use crate::gateway::claim::Claim;
 use crate::gateway::connection::Connection;
 use crate::gateway::failure::Failure;
 use crate::gateway::http1::body::Body;
@@ -111,8 +112,8 @@ impl Relay<'_> {
 
     /// The agent found the request taken back (or a slot that makes no sense), and has not let the app see it.
     fn did_not_run(&self, response: &Response) -> bool {
-        let has_started = self.link.claim.as_ref().is_none_or(|claim| claim.has_started_by_agent());
-        response.status == page::MARKER_STATUS && !has_started && self.flight.length > 0
+        let was_claimed = self.link.claim.as_ref().is_none_or(Claim::was_claimed);
+        response.status == page::MARKER_STATUS && !was_claimed && self.flight.length > 0
     }
 
     /// An interim head is passed on at once; the agent's own, which says that the request has begun, ends here.

@@ -21,7 +21,6 @@ use super::links::Link;
 use super::pump::{Pump, Side};
 use super::watch::{Phase, Time};
 use down::Down;
-pub(super) use settle::Settled;
 use up::Up;
 
 /// How an exchange ended.
@@ -135,7 +134,7 @@ impl<'a> Relay<'a> {
             self.seen = moved;
             self.moved_at = now;
         }
-        let body_wait = self.up.waits_for_client() && self.up_pump.waits_for == Side::Source;
+        let body_wait = self.waits_for_client();
         let write_wait = self.down != Down::Done && self.down_pump.waits_for == Side::Sink;
         let head_wait = matches!(self.down, Down::Head(_));
         let within = |waits: bool, since: Time, limit: Option<std::time::Duration>| match limit {

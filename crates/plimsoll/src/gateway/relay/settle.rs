@@ -1,5 +1,7 @@
 //! What an exchange leaves behind: figures, a link to keep or not, and what the client's connection is good for.
 
+use std::rc::Rc;
+
 use super::up::Up;
 use super::{End, Relay};
 use crate::gateway::buffer::Buffer;
@@ -7,6 +9,8 @@ use crate::gateway::connection::After;
 use crate::gateway::failure::Failure;
 use crate::gateway::http1::request::Persistence;
 use crate::gateway::links::Link;
+use crate::gateway::reclaim::reclaim;
+use crate::gateway::thread::Thread;
 use crate::gateway::tunnel::Tunnel;
 use crate::gateway::watch::Time;
 
@@ -28,7 +32,11 @@ enum Fate {
     /// Revoked: it can be kept once the agent has said that it saw that.
     SetAside,
     /// Becomes a tunnel, with these bytes and buffer.
-    Upgrade { from_client: usize, from_worker: usize, buffer: Option<Buffer> },
+    Upgrade {
+        from_client: usize,
+        from_worker: usize,
+        buffer: Option<Buffer>,
+    },
 }
 
 impl Settled {
@@ -36,11 +44,11 @@ impl Settled {
         matches!(self.link, Fate::Unanswered)
     }
 
-    pub(in crate::gateway) fn finish(self, link: Link) -> (After, u16) {
+    pub(in crate::gateway) fn finish(self, link: Link, thread: &Rc<Thread>) -> (After, u16) {
         match self.link {
             Fate::Keep(now) => link.keep(now),
             Fate::Drop | Fate::Unanswered => drop(link),
-            Fate::SetAside => link.set_aside(),
+            Fate::SetAside => drop(tokio::task::spawn_local(reclaim(link, Rc::clone(thread)))),
             Fate::Upgrade { from_client, from_worker, buffer } => {
                 let tunnel = Tunnel::new(link, from_client, from_worker, buffer);
                 return (After::Tunnel(Box::new(tunnel)), self.status);

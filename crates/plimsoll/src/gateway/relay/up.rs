@@ -18,11 +18,11 @@ use tokio::io::AsyncWrite;
 
 use super::{End, Relay};
 use crate::gateway::buffer::Buffer;
+use crate::gateway::claim::Claim;
 use crate::gateway::connection::Connection;
 use crate::gateway::failure::Failure;
 use crate::gateway::flight::is_too_large;
-use crate::gateway::pump::{Error, Finish};
-use crate::gateway::stream::Socket as _;
+use crate::gateway::pump::{Error, Finish, Side};
 use crate::gateway::watch::Time;
 
 /// A client that closes its side may still wait for an answer (`nc`, some health checks), or be gone; only its
@@ -47,10 +47,6 @@ pub(super) enum Up {
 impl Up {
     pub(super) fn is_unfinished(self) -> bool {
         matches!(self, Self::Flight | Self::Held | Self::Streaming)
-    }
-
-    pub(super) fn waits_for_client(self) -> bool {
-        matches!(self, Self::Held | Self::Streaming)
     }
 
     pub(super) fn deadline(self) -> Time {
@@ -98,9 +94,19 @@ impl Relay<'_> {
         Poll::Ready(None)
     }
 
-    /// Without a claim nobody will tell, and a body that must wait for an answer may wait for ever.
+    /// More of the body could be sent, if the client would.
+    pub(super) fn waits_for_client(&self) -> bool {
+        match self.up {
+            Up::Held => self.may_stream(),
+            Up::Streaming => self.up_pump.waits_for == Side::Source,
+            _ => false,
+        }
+    }
+
+    /// Without a claim nobody will tell that the request has begun, and a body that waited for that would wait
+    /// for ever.
     fn may_stream(&self) -> bool {
-        self.answered || self.link.claim.as_ref().is_none_or(|claim| claim.has_started())
+        self.answered || self.link.claim.as_ref().is_none_or(Claim::has_started)
     }
 
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<End> {
@@ -148,7 +154,7 @@ impl Relay<'_> {
     }
 
     fn has_started(&self) -> bool {
-        self.link.claim.as_ref().is_none_or(|claim| claim.has_started())
+        self.link.claim.as_ref().is_none_or(Claim::has_started)
     }
 
     fn poll_leaving(&mut self, cx: &mut Context<'_>, deadline: Time) -> Poll<End> {
@@ -167,7 +173,7 @@ impl Relay<'_> {
 
     /// Nobody waits for the answer: what has not begun to run, never shall.
     fn leave(&self) -> End {
-        match self.link.claim.as_ref().map(|claim| claim.revoke()) {
+        match self.link.claim.as_ref().map(Claim::revoke) {
             Some(Revoked::Yes) => End::Revoked,
             Some(Revoked::Started) | None => End::ClientGone,
         }
