@@ -80,7 +80,7 @@ impl Front for GatewayFront {
     }
 
     fn drain(&self) {
-        self.gateway.drain();
+        self.gateway.drain(gateway::Upgraded::Close);
     }
 
     fn abort(&self) {

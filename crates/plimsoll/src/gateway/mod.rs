@@ -97,6 +97,14 @@ pub enum Protocol {
     Tcp,
 }
 
+/// What a drain does with connections that were upgraded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upgraded {
+    /// WebSockets get a close frame (1001, going away); other protocols are waited for, there is no word for it.
+    Close,
+    Wait,
+}
+
 /// What the app asked `listen` for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Bind {
@@ -198,8 +206,8 @@ impl Gateway {
     }
 
     /// Stops accepting, closes idle clients, ends the others after their request.
-    pub fn drain(&self) {
-        self.tell(|| Command::Drain);
+    pub fn drain(&self, upgraded: Upgraded) {
+        self.tell(|| Command::Drain { upgraded });
     }
 
     /// Cuts whatever is still open.

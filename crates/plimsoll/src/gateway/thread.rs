@@ -11,13 +11,13 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::MissedTickBehavior;
 
-use super::Protocol;
 use super::buffer::Pool;
 use super::endpoint::{Counters, Endpoint, Joining};
 use super::http1::request::{HEADERS_MAX, Limits};
 use super::links;
 use super::listen;
 use super::watch::{Phase, TICK, Watches};
+use super::{Protocol, Upgraded};
 use crate::config;
 use crate::ids::{EndpointId, WorkerId};
 use crate::observe::http::ThreadStats;
@@ -29,7 +29,7 @@ pub(super) enum Command {
     Close { id: EndpointId },
     AddWorker { endpoint: EndpointId, worker: WorkerId, joining: Joining },
     RemoveWorker { endpoint: EndpointId, worker: WorkerId },
-    Drain,
+    Drain { upgraded: Upgraded },
     Abort,
 }
 
@@ -100,9 +100,12 @@ impl Thread {
             Command::RemoveWorker { endpoint, worker } => {
                 self.with(endpoint, |endpoint| endpoint.remove(worker));
             }
-            Command::Drain => {
+            Command::Drain { upgraded } => {
                 for open in self.endpoints.borrow().values() {
                     open.accepting.abort();
+                }
+                if upgraded == Upgraded::Close {
+                    self.watches.close_upgraded();
                 }
                 self.watches.enter(Phase::Draining);
             }

@@ -34,6 +34,8 @@ pub struct Response {
     pub persistence: Persistence,
     /// The `Connection` header line, whole, where there is exactly one: replaced while draining.
     pub connection_line: Option<Range<usize>>,
+    /// Switches to WebSocket, if it switches at all.
+    pub websocket: bool,
 }
 
 impl Response {
@@ -69,6 +71,7 @@ impl Response {
             framing,
             persistence: if ends { Persistence::Close } else { Persistence::KeepAlive },
             connection_line: fields.connection_line,
+            websocket: fields.websocket,
         }))
     }
 
@@ -85,12 +88,16 @@ struct Fields {
     close: bool,
     keep_alive: bool,
     connection_line: Option<Range<usize>>,
+    websocket: bool,
 }
 
 impl Fields {
     fn add(&mut self, head: &[u8], header: &httparse::Header<'_>) -> Result<(), Bad> {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         match header.name.len() {
+            7 if is("upgrade") => {
+                self.websocket = header.value.trim_ascii().eq_ignore_ascii_case(b"websocket");
+            }
             10 if is("connection") => {
                 for option in head::list(header.value) {
                     self.close |= option.eq_ignore_ascii_case(b"close");

@@ -8,10 +8,11 @@ use crate::gateway::buffer::Buffer;
 use crate::gateway::connection::After;
 use crate::gateway::failure::Failure;
 use crate::gateway::http1::request::Persistence;
+use crate::gateway::http1::response::Response;
 use crate::gateway::links::Link;
 use crate::gateway::reclaim::reclaim;
 use crate::gateway::thread::Thread;
-use crate::gateway::tunnel::Tunnel;
+use crate::gateway::tunnel::{Protocol, Tunnel};
 use crate::gateway::watch::Time;
 
 /// nginx's number for a request whose client did not wait.
@@ -33,8 +34,8 @@ enum Fate {
     SetAside,
     /// Becomes a tunnel, with these bytes and buffer.
     Upgrade {
+        protocol: Protocol,
         from_client: usize,
-        from_worker: usize,
         buffer: Option<Buffer>,
     },
 }
@@ -49,8 +50,8 @@ impl Settled {
             Fate::Keep(now) => link.keep(now),
             Fate::Drop | Fate::Unanswered => drop(link),
             Fate::SetAside => drop(tokio::task::spawn_local(reclaim(link, Rc::clone(thread)))),
-            Fate::Upgrade { from_client, from_worker, buffer } => {
-                let tunnel = Tunnel::new(link, from_client, from_worker, buffer);
+            Fate::Upgrade { protocol, from_client, buffer } => {
+                let tunnel = Tunnel::new(link, protocol, from_client, buffer);
                 return (After::Tunnel(Box::new(tunnel)), self.status);
             }
         }
@@ -96,8 +97,11 @@ impl Relay<'_> {
 
     fn upgrade(self, status: u16) -> Settled {
         let from_client = self.connection.buffer.as_ref().map_or(0, |buffer| buffer.filled().len());
-        let from_worker = self.down_buffer.as_ref().map_or(0, |buffer| buffer.filled().len());
-        let link = Fate::Upgrade { from_client, from_worker, buffer: self.down_buffer };
+        let protocol = match self.response {
+            Some(Response { websocket: true, .. }) => Protocol::WebSocket,
+            _ => Protocol::Other,
+        };
+        let link = Fate::Upgrade { protocol, from_client, buffer: self.down_buffer };
         Settled { after: After::Close, status, link }
     }
 
