@@ -14,6 +14,7 @@
 pub mod frame;
 pub mod message;
 pub mod names;
+pub mod page;
 
 /// Version of everything in this crate. Raised whenever a frame or a name changes its meaning.
 pub const VERSION: u8 = 1;

@@ -1,0 +1,174 @@
+//! The gauge: one page of shared memory per worker incarnation, written by gateway and agent with atomics.
+//!
+//! ```text
+//! word 0   MAGIC            word 1   VERSION          word 2   SLOTS
+//! word 64  slot 0, slot 1, … one word each
+//! ```
+//!
+//! A **slot** belongs to one link for as long as the link lives; a link carries one request at a time. Its word
+//! says how far that request has come, and in which generation, so that a late answer is never taken for that
+//! of another request:
+//!
+//! ```text
+//!             gateway: send             agent: start
+//!   FREE ─────────────────────► SENT ─────────────────► STARTED ──┐
+//!    ▲                            │ gateway: revoke               │ gateway: send (generation + 1)
+//!    │                            ▼                               │
+//!    └──── link closed ──────  REVOKED ──── answered with the ────┴──► SENT
+//!                                           marker
+//! ```
+//!
+//! `start` and `revoke` are compare-and-swap on the same word: one of them wins. A request that was revoked is
+//! never run by the worker it was sent to, so it can be sent to another, whatever its method.
+//!
+//! The other side may write anything into the page, or die between two writes. So nothing read from it is used
+//! as an index or a length, and every state that makes no sense counts as started: the careful answer.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// `PLIM`, little-endian.
+pub const MAGIC: u32 = u32::from_le_bytes(*b"PLIM");
+/// Links per worker that can claim. More links than that carry requests that count as started when sent.
+pub const SLOTS: usize = 1024;
+/// First slot's word; what stands before is the header and room for the worker's figures.
+pub const SLOT_FIRST: usize = 64;
+/// Words of a page.
+pub const WORDS: usize = SLOT_FIRST + SLOTS;
+/// Bytes of a page.
+pub const BYTES: usize = WORDS * 4;
+
+/// File of the page in the worker's private directory.
+pub const FILE: &str = "page";
+
+/// Status line of the answer that the agent gives to a revoked request: the gateway swallows it.
+/// 599 is in nobody's use, and the reason is checked with it.
+pub const MARKER_STATUS: u16 = 599;
+
+const STATE_BITS: u32 = 2;
+const STATE_MASK: u32 = 0b11;
+
+/// How far the request of a slot has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Free = 0,
+    Sent = 1,
+    Started = 2,
+    Revoked = 3,
+}
+
+/// A request that was sent: the word that its slot had then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket(u32);
+
+/// What became of taking a request back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revoked {
+    /// It will never run there.
+    Yes,
+    /// The worker was first: its handler runs or has run.
+    Started,
+}
+
+/// Gateway: a request is about to be sent. Must not be called while the last one is `SENT`.
+#[must_use]
+pub fn send(slot: &AtomicU32) -> Ticket {
+    let generation = (slot.load(Ordering::Relaxed) >> STATE_BITS).wrapping_add(1) << STATE_BITS;
+    let word = generation | State::Sent as u32;
+    // The bytes of the request follow through a socket, which orders this store before the agent's load.
+    slot.store(word, Ordering::Release);
+    Ticket(word)
+}
+
+/// Gateway: take the request back, if its handler has not begun.
+#[must_use]
+pub fn revoke(slot: &AtomicU32, ticket: Ticket) -> Revoked {
+    let revoked = ticket.0 & !STATE_MASK | State::Revoked as u32;
+    match slot.compare_exchange(ticket.0, revoked, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => Revoked::Yes,
+        Err(word) if word == revoked => Revoked::Yes,
+        Err(_) => Revoked::Started,
+    }
+}
+
+/// Agent (in JavaScript; here for tests and models): claim the request before its handler runs.
+#[must_use]
+pub fn start(slot: &AtomicU32) -> bool {
+    let word = slot.load(Ordering::Acquire);
+    state(word) == State::Sent
+        && slot.compare_exchange(word, word + 1, Ordering::AcqRel, Ordering::Acquire).is_ok()
+}
+
+/// Gateway: has the handler of this request begun?
+#[must_use]
+pub fn has_started(slot: &AtomicU32, ticket: Ticket) -> bool {
+    slot.load(Ordering::Acquire) != ticket.0
+}
+
+/// Gateway: the link is gone; nobody looks at the slot any more.
+pub fn free(slot: &AtomicU32) {
+    let generation = slot.load(Ordering::Relaxed) & !STATE_MASK;
+    slot.store(generation | State::Free as u32, Ordering::Release);
+}
+
+#[must_use]
+pub const fn state(word: u32) -> State {
+    match word & STATE_MASK {
+        0 => State::Free,
+        1 => State::Sent,
+        2 => State::Started,
+        _ => State::Revoked,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_of_start_and_revoke_wins() {
+        let slot = AtomicU32::new(0);
+        let ticket = send(&slot);
+        assert!(start(&slot));
+        assert_eq!(revoke(&slot, ticket), Revoked::Started);
+        assert!(has_started(&slot, ticket));
+
+        let ticket = send(&slot);
+        assert!(!has_started(&slot, ticket));
+        assert_eq!(revoke(&slot, ticket), Revoked::Yes);
+        assert_eq!(revoke(&slot, ticket), Revoked::Yes);
+        assert!(!start(&slot));
+    }
+
+    #[test]
+    fn a_ticket_is_of_one_generation_only() {
+        let slot = AtomicU32::new(u32::MAX);
+        let old = send(&slot);
+        assert!(start(&slot));
+        let new = send(&slot);
+        assert_ne!(old, new);
+        assert_eq!(revoke(&slot, old), Revoked::Started);
+        assert!(start(&slot), "an old ticket must not touch the new request");
+    }
+
+    #[test]
+    fn nonsense_counts_as_started() {
+        let slot = AtomicU32::new(0);
+        let ticket = send(&slot);
+        slot.store(0xDEAD_BEEF, Ordering::Relaxed);
+        assert_eq!(revoke(&slot, ticket), Revoked::Started);
+    }
+
+    #[test]
+    fn a_race_has_exactly_one_winner() {
+        for _ in 0..2000 {
+            let slot = AtomicU32::new(0);
+            let ticket = send(&slot);
+            let (started, revoked) = std::thread::scope(|scope| {
+                let agent = scope.spawn(|| start(&slot));
+                let gateway = revoke(&slot, ticket) == Revoked::Yes;
+                (agent.join().unwrap(), gateway)
+            });
+            assert!(started ^ revoked);
+        }
+    }
+}
