@@ -100,6 +100,7 @@ fn targets() -> Vec<Case> {
         target("absolute form in capitals", "HTTP://OTHER.example/case"),
         target("a target of 8 KB", &format!("/{}", "t".repeat(8192))),
         same("asterisk form", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"),
+        same("UTF-8 in the target", "GET /café HTTP/1.1\r\nHost: a\r\n\r\n"),
         bad("bytes above 127 in the target", b"GET /caf\xc3\xa9\xff HTTP/1.1\r\nHost: a\r\n\r\n"),
         method("PATCH", "PATCH"),
         method("DELETE", "DELETE"),
