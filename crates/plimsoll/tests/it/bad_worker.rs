@@ -1,6 +1,6 @@
 //! A worker that answers rubbish, or not at all: the client gets one clear error, and nobody else notices.
 
-use crate::harness::{App, Client, Launch, Response, Server};
+use crate::harness::{App, Client, Launch, Response, Server, until};
 
 const RUDE: &str = include_str!("apps/rude.js");
 
@@ -181,8 +181,9 @@ fn a_worker_that_never_answers_is_504_after_the_request_timeout() {
 #[test]
 fn a_worker_that_exits_in_a_request_is_502_and_is_replaced() {
     let server = server();
+    let before = server.workers(1);
     let answer = ask(&server, "POST /exit HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
     assert_eq!((answer.status, answer.error_code()), (502, Some("worker_closed")), "{answer:?}");
-    server.workers(1);
+    until("another worker stands in its place", || (server.workers(1) != before).then_some(()));
     assert_unharmed(&server);
 }
