@@ -62,6 +62,10 @@ impl Response {
         for header in &*parsed.headers {
             fields.add(head, header)?;
         }
+        // RFC 9110 §8.6 and RFC 9112 §6.1 forbid it, and Node 18 would wait for that body.
+        if code < 200 && code != 101 && fields.framing.announces_body() {
+            return Err(framing::Error::BodyInInterim.into());
+        }
         let framing = fields.framing.of_response(bodiless)?;
         let is_http10 = parsed.version == Some(0);
         let ends = fields.close || (is_http10 && !fields.keep_alive) || framing == Framing::UntilClose;
@@ -106,7 +110,9 @@ impl Fields {
                 self.connection_line = Some(super::request::line_of(head, header));
             }
             14 if is("content-length") => self.framing.content_length(header.value)?,
-            17 if is("transfer-encoding") => self.framing.transfer_encoding(header.value)?,
+            17 if is("transfer-encoding") => {
+                self.framing.transfer_encoding(super::request::raw_value(head, header))?
+            }
             _ => {}
         }
         Ok(())
