@@ -44,9 +44,13 @@ pub const FILE: &str = "page";
 /// 599 is in nobody's use, and the reason is checked with it.
 pub const MARKER_STATUS: u16 = 599;
 
-/// Status of the interim answer by which the agent says that a request has begun to run whose body is still to
-/// come; the gateway swallows it.
+/// Status line of the interim answer that tells that a request with [`WAITS`](crate::names::peer::WAITS) was
+/// claimed and is about to run: the gateway swallows it.
 pub const STARTED_STATUS: u16 = 199;
+
+/// What the reason in [`Hello`](crate::message::FromAgent::Hello) begins with where the addon was loaded and only
+/// the page could not be mapped: addresses are known, and nothing is claimed.
+pub const MISSING: &str = "page: ";
 
 const STATE_BITS: u32 = 2;
 const STATE_MASK: u32 = 0b11;

@@ -6,6 +6,8 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use plimsoll_wire::names::peer::WAITS;
+
 use super::Target;
 use super::buffer::Buffer;
 use super::connection::Connection;
@@ -79,7 +81,8 @@ fn signature(private: &str, link: &Link, complete: bool) -> String {
             debug_assert!(written.is_ok(), "writing to a string cannot fail");
         }
         if !complete {
-            text.push_str(" w");
+            text.push(' ');
+            text.push_str(WAITS);
         }
     }
     text.push_str("\r\n\r\n");
