@@ -5,7 +5,7 @@
 //! been idle may have died of old age, which is mended once for requests that can run twice without harm.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use plimsoll_wire::page::Revoked;
 
@@ -16,9 +16,13 @@ use super::http1::request::Request;
 use super::links::{Age, Link};
 use super::relay::Relay;
 use super::seek::{self, Purpose};
+use super::watch::Time;
 
 /// Workers that may die under one request before it is given up: by then it is likely that it kills them.
 const MOVES_MAX: u32 = 5;
+
+/// How long a process may take from closing its first descriptor to closing its last.
+const DEATH_THROES: Duration = Duration::from_millis(10);
 
 /// Serves one request whose head stands at the front of the connection's buffer.
 pub(super) async fn run(connection: &mut Connection, request: &Request) -> After {
@@ -55,7 +59,7 @@ async fn serve(connection: &mut Connection, request: &Request) -> Result<(After,
         }
         moves += 1;
         if moves > MOVES_MAX || !may_run_elsewhere(&link, &flight, request) {
-            return Err(if link.claim.is_some() { Failure::WorkerDied } else { Failure::WorkerClosed });
+            return Err(blame(&link, connection.watch.now()).await);
         }
         connection.thread.stats.requests_retried.add(1);
         // Frees the slot or not, but never while the next link is being sought.
@@ -70,5 +74,15 @@ fn may_run_elsewhere(link: &Link, flight: &Flight, request: &Request) -> bool {
         _ if flight.sent == 0 => true,
         Some(claim) => claim.revoke() == Revoked::Yes,
         None => link.age == Age::Reused && request.idempotent,
+    }
+}
+
+/// The handler had begun, and no answer came: did the worker die, or did the app only close the connection?
+async fn blame(link: &Link, now: Time) -> Failure {
+    // A process that ends closes its descriptors one by one; the one it listens on may be the last.
+    tokio::time::sleep(DEATH_THROES).await;
+    match Link::open(&link.worker, now).await {
+        Ok(_) if !link.worker.retired.get() => Failure::WorkerClosed,
+        _ => Failure::WorkerDied,
     }
 }
