@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cli::command as whole;
+use crate::concerns::shutdown::manifest::Code;
 
 const PACKAGED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/k8s/deployment.yaml");
 
@@ -176,4 +177,38 @@ fn the_verb_takes_files_and_needs_one() {
     let files: Vec<&PathBuf> = of_verb.get_many(FILES).unwrap().collect();
     assert_eq!(files, ["a.yaml", "b.yaml", "-"].map(Path::new));
     assert_eq!(parse("plimsoll doctor").unwrap_err().exit_code(), 2);
+}
+
+#[test]
+fn the_exit_code_tells_findings_from_files_that_cannot_be_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.into_os_string()
+    };
+    for (path, expected) in [
+        (PACKAGED.into(), Exit::Drained),
+        (write("findings.yaml", &pod("command: [plimsoll, run, --, node, x]")), Exit::Failure),
+        (write("broken.yaml", "a: [1\n"), Exit::Usage),
+        (write("service.yaml", "kind: Service\n"), Exit::Usage),
+        (directory.path().join("none.yaml").into_os_string(), Exit::Usage),
+    ] {
+        let arguments = ["plimsoll", "doctor", "--json", "--k8s"].map(Into::into).into_iter();
+        let code = crate::cli::run(arguments.chain([path.clone()]));
+        assert_eq!(code, ExitCode::from(expected), "{}", path.display());
+    }
+}
+
+#[test]
+fn the_operators_page_lists_every_code_with_its_severity() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operate.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, section) = page.split_once("\n## Kubernetes").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let cells = |row: &str| row.split('|').skip(1).take(2).map(|cell| cell.trim().to_owned()).collect();
+    let rows: Vec<Vec<String>> = section.lines().filter(|line| line.starts_with("| `")).map(cells).collect();
+    let expected =
+        Code::ALL.map(|code| vec![format!("`{}`", code.as_str()), code.severity().as_str().to_owned()]);
+    assert_eq!(rows, expected);
 }
