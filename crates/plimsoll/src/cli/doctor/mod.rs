@@ -67,24 +67,29 @@ pub(super) fn command() -> Command {
 }
 
 pub(super) fn run(matches: &ArgMatches) -> ExitCode {
-    let paths: Vec<&PathBuf> = matches.get_many(FILES).unwrap_or_default().collect();
+    let answer = answer(matches);
+    let printed = match &answer {
+        Err(mistake) => output::fail(mistake),
+        Ok(report) => output::print(&if matches.get_flag(JSON) { report.json() } else { report.text() }),
+    };
+    if printed == Exit::Failure.into() { printed } else { exit(&answer).into() }
+}
+
+fn answer(matches: &ArgMatches) -> Result<Report, Mistake> {
+    let paths = matches.get_many::<PathBuf>(FILES).unwrap_or_default();
+    let files: Vec<File> = paths.map(|path| File::read(path)).collect::<Result<_, _>>()?;
     let question = Question {
         container: matches.get_one::<String>(CONTAINER).map(String::as_str),
         config: matches.get_one::<PathBuf>(CONFIG).map(PathBuf::as_path),
     };
-    let files: Result<Vec<File>, Mistake> = paths.into_iter().map(|path| File::read(path)).collect();
-    match files.and_then(|files| question.examine(&files)) {
-        Err(mistake) => output::fail(&mistake),
-        Ok(report) => {
-            let text = if matches.get_flag(JSON) { report.json() } else { report.text() };
-            match report.is_clean() {
-                true => output::print(&text),
-                false => {
-                    let printed = output::print(&text);
-                    if printed == ExitCode::from(Exit::Drained) { Exit::Failure.into() } else { printed }
-                }
-            }
-        }
+    question.examine(&files)
+}
+
+fn exit(answer: &Result<Report, Mistake>) -> Exit {
+    match answer {
+        Err(_) => Exit::Usage,
+        Ok(report) if report.is_clean() => Exit::Drained,
+        Ok(_) => Exit::Failure,
     }
 }
 
@@ -182,7 +187,7 @@ impl Question<'_> {
                     continue;
                 }
                 Choice::Only(_) | Choice::None => {
-                    report.notes.push(note("no container of it shows plimsoll; --container NAME names it"));
+                    report.notes.push(note(&self.no_container()));
                     continue;
                 }
             };
@@ -190,6 +195,13 @@ impl Question<'_> {
             report.examined.push(examined);
         }
         if report.examined.is_empty() { Err(nothing_examined(files, &report)) } else { Ok(report) }
+    }
+
+    fn no_container(self) -> String {
+        match self.container {
+            Some(name) => format!("it has no container `{name}`"),
+            None => "no container of it shows plimsoll; --container NAME names it".to_owned(),
+        }
     }
 
     fn workloads<'a>(self, file: &'a File) -> Vec<(&'a File, Workload<'a>, Choice<'a>)> {

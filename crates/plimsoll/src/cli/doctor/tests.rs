@@ -194,9 +194,10 @@ fn the_exit_code_tells_findings_from_files_that_cannot_be_read() {
         (write("service.yaml", "kind: Service\n"), Exit::Usage),
         (directory.path().join("none.yaml").into_os_string(), Exit::Usage),
     ] {
-        let arguments = ["plimsoll", "doctor", "--json", "--k8s"].map(Into::into).into_iter();
-        let code = crate::cli::run(arguments.chain([path.clone()]));
-        assert_eq!(code, ExitCode::from(expected), "{}", path.display());
+        let arguments = ["plimsoll".into(), "doctor".into(), "--k8s".into(), path.clone()];
+        let matches = whole().try_get_matches_from(arguments).unwrap();
+        let (_, of_verb) = matches.subcommand().unwrap();
+        assert_eq!(exit(&answer(of_verb)), expected, "{}", path.display());
     }
 }
 

@@ -128,11 +128,21 @@ fn shell(container: &At<'_>) -> Option<Finding> {
         "SIGTERM goes to the shell, and most shells do not pass it on: nothing is drained and the pod is \
                killed at the end of its grace period"
             .to_owned();
-    let fix =
-        "# as a list, or with exec: sh -c \"exec plimsoll run …\"\ncommand: [plimsoll, run, --]\nargs: \
-               [node, server.js]"
-            .to_owned();
+    let fix = without_shell(&invocation);
     Some(Finding::at(&field, Code::ShellSwallowsSignals, what, why, fix))
+}
+
+/// The same command as a list; with `exec`, where the shell is there to put in variables.
+fn without_shell(invocation: &Invocation) -> String {
+    let words = ["plimsoll", "run"].into_iter().chain(invocation.run_arguments().iter().map(String::as_str));
+    let words: Vec<&str> = words.collect();
+    if words.iter().any(|word| word.contains(['$', '`'])) {
+        return "# exec, so that Plimsoll takes the place of the shell\ncommand: [sh, -c, \"exec plimsoll run …\"]"
+            .to_owned();
+    }
+    // A text of JSON is one of YAML.
+    let words: Vec<String> = words.iter().map(|word| serde_json::Value::from(*word).to_string()).collect();
+    format!("command: [{}]", words.join(", "))
 }
 
 fn whole_seconds(length: Duration) -> u64 {

@@ -46,11 +46,11 @@ fn oversubscribed(subject: &Subject<'_>, at: &At<'_>, limit_mb: u64) -> Option<F
     };
     let needed_mb = heap_mb.saturating_add(NATIVE_MB).saturating_mul(workers);
     (needed_mb > limit_mb).then(|| {
-        let (plural, each) = if workers == 1 { ("", "") } else { ("s", " each") };
+        let plural = if workers == 1 { "" } else { "s" };
         let what = format!("{workers} worker{plural} may take {needed_mb} MB of {limit_mb} MB");
         let why = format!(
-            "{workers} × ({heap_mb} MB heap, {origin}, + {NATIVE_MB} MB outside it){each}: the kernel kills a \
-             worker before V8 thinks of collecting"
+            "{workers} × ({heap_mb} MB heap, {origin}, + {NATIVE_MB} MB outside it) = {needed_mb} MB: the kernel \
+             kills a worker before V8 thinks of collecting"
         );
         Finding::at(at, Code::MemoryOversubscribed, what, why, memory_fix(options, workers, limit_mb))
     })

@@ -65,6 +65,18 @@ fn plimsoll_hears_of_the_stop() {
     ] {
         check(&Pod { command, ..GOOD }, &settings(), expected);
     }
+    for (command, fix) in [
+        (
+            "[sh, -c, 'plimsoll run --workers 2 -- node \"a b\"']",
+            r#"command: ["plimsoll", "run", "--workers", "2", "--", "node", "a b"]"#,
+        ),
+        (
+            "[sh, -c, 'plimsoll run -- node $APP']",
+            "# exec, so that Plimsoll takes the place of the shell\ncommand: [sh, -c, \"exec plimsoll run …\"]",
+        ),
+    ] {
+        assert_eq!(findings(&Pod { command, ..GOOD }.yaml(), &settings())[0].fix, fix);
+    }
     for (signal, expected) in [
         ("SIGTERM", &[][..]),
         ("SIGINT", &[]),
