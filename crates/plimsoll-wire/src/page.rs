@@ -112,6 +112,12 @@ pub fn has_started(slot: &AtomicU32, ticket: Ticket) -> bool {
     slot.load(Ordering::Acquire) != ticket.0
 }
 
+/// Gateway: has this very request been claimed, and nothing else happened to the slot?
+#[must_use]
+pub fn was_claimed(slot: &AtomicU32, ticket: Ticket) -> bool {
+    slot.load(Ordering::Acquire) == ticket.0 & !STATE_MASK | State::Started as u32
+}
+
 /// Gateway: the link is gone; nobody looks at the slot any more.
 pub fn free(slot: &AtomicU32) {
     let generation = slot.load(Ordering::Relaxed) & !STATE_MASK;
@@ -138,7 +144,7 @@ mod tests {
         let ticket = send(&slot);
         assert!(start(&slot));
         assert_eq!(revoke(&slot, ticket), Revoked::Started);
-        assert!(has_started(&slot, ticket));
+        assert!(has_started(&slot, ticket) && was_claimed(&slot, ticket));
 
         let ticket = send(&slot);
         assert!(!has_started(&slot, ticket));
@@ -163,6 +169,7 @@ mod tests {
         let slot = AtomicU32::new(0);
         let ticket = send(&slot);
         slot.store(0xDEAD_BEEF, Ordering::Relaxed);
+        assert!(has_started(&slot, ticket) && !was_claimed(&slot, ticket));
         assert_eq!(revoke(&slot, ticket), Revoked::Started);
     }
 

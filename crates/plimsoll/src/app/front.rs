@@ -62,7 +62,7 @@ impl Front for GatewayFront {
     fn add(&self, endpoint: EndpointId, worker: WorkerId, target: Target) {
         let load = Arc::clone(self.loads.borrow_mut().workers.entry(worker).or_default());
         let target = match target {
-            Target::Unix(path) => gateway::Target::Unix(path),
+            Target::Unix { path, page } => gateway::Target::Unix { path, page },
             Target::Tcp(address) => gateway::Target::Tcp(address),
         };
         self.gateway.add_worker(endpoint, worker, &target, &load);
@@ -80,7 +80,7 @@ impl Front for GatewayFront {
     }
 
     fn drain(&self) {
-        self.gateway.drain();
+        self.gateway.drain(gateway::Upgraded::Close);
     }
 
     fn abort(&self) {

@@ -6,6 +6,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use plimsoll_wire::message::ServerKind;
 
@@ -13,6 +14,7 @@ use super::channel::Listen;
 use super::front::{Bind, Front, Target};
 use crate::ids::{EndpointId, WorkerId};
 use crate::sys::errno;
+use crate::sys::page::Page;
 
 /// Addresses of one instance, and servers behind one of them: an app that opens more is out of control.
 const ENDPOINTS_MAX: usize = 64;
@@ -53,6 +55,7 @@ struct Server {
     key: ServerKey,
     asked: SocketAddr,
     path: PathBuf,
+    page: Option<Arc<Page>>,
 }
 
 #[derive(Debug, Default)]
@@ -91,7 +94,7 @@ impl Endpoints {
     }
 
     /// A server of the app asks for its address. `directory` is the only place where its socket may be: the
-    /// gateway must not be talked into connecting elsewhere.
+    /// gateway must not be talked into connecting elsewhere. `page` is where its requests are claimed.
     ///
     /// # Errors
     /// The libuv name of the error that the app must see.
@@ -100,6 +103,7 @@ impl Endpoints {
         key: ServerKey,
         listen: &Listen,
         directory: &Path,
+        page: Option<Arc<Page>>,
         front: &impl Front,
     ) -> Result<Bound, &'static str> {
         if listen.port == 0 || listen.path.parent() != Some(directory) {
@@ -119,10 +123,11 @@ impl Endpoints {
             return Err("EMFILE");
         }
         let is_first = endpoint.servers.iter().all(|other| other.key.worker != key.worker);
-        endpoint.servers.push(Server { key, asked, path: listen.path.clone() });
+        let server = Server { key, asked, path: listen.path.clone(), page };
         if is_first {
-            front.add(id, key.worker, Target::Unix(listen.path.clone()));
+            front.add(id, key.worker, server.target());
         }
+        endpoint.servers.push(server);
         Ok(endpoint.answer(listen, is_new))
     }
 
@@ -211,6 +216,12 @@ impl Endpoints {
     }
 }
 
+impl Server {
+    fn target(&self) -> Target {
+        Target::Unix { path: self.path.clone(), page: self.page.clone() }
+    }
+}
+
 impl Endpoint {
     fn remove(&mut self, front: &impl Front, is_gone: impl Fn(ServerKey) -> bool) {
         let gone: Vec<WorkerId> =
@@ -218,7 +229,7 @@ impl Endpoint {
         self.servers.retain(|own| !is_gone(own.key));
         for worker in gone {
             match self.servers.iter().find(|own| own.key.worker == worker) {
-                Some(other) => front.add(self.id, worker, Target::Unix(other.path.clone())),
+                Some(other) => front.add(self.id, worker, other.target()),
                 None => front.remove(self.id, worker),
             }
         }

@@ -16,6 +16,7 @@ mod aborts;
 mod address;
 mod admin;
 mod bad_worker;
+mod claims;
 mod clients;
 mod differential;
 mod examples;

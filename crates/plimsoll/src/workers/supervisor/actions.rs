@@ -1,5 +1,7 @@
 //! Doing what the fleet decides.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plimsoll_wire::names::{CHANNEL_SOCKET, PRESENCE_FILE};
@@ -10,6 +12,7 @@ use super::{Nature, Supervisor};
 use crate::concerns::shutdown::{Action, Input};
 use crate::ids::WorkerId;
 use crate::sys::output::Target;
+use crate::sys::page::Page;
 use crate::workers::environment::{Colour, Environment};
 use crate::workers::front::Front;
 use crate::workers::process::{Asked, Process};
@@ -67,6 +70,7 @@ impl<F: Front> Supervisor<F> {
             let listener = UnixListener::bind(directory.join(CHANNEL_SOCKET))?;
             tasks.spawn(channel::serve(listener, worker, self.events.clone()));
         }
+        let page = directory.as_deref().and_then(|directory| map_page(worker, directory));
         let environment = Environment {
             worker,
             workers: u16::try_from(self.fleet.places().len()).unwrap_or(u16::MAX),
@@ -86,6 +90,7 @@ impl<F: Front> Supervisor<F> {
             pid: started.pid,
             started: Instant::now(),
             directory,
+            page,
             tail: started.tail,
             pumps: started.pumps,
             channels: std::collections::BTreeMap::new(),
@@ -124,6 +129,14 @@ impl<F: Front> Supervisor<F> {
             ),
         }
     }
+}
+
+/// Without a page the worker serves all the same; its requests are not claimed.
+fn map_page(worker: WorkerId, directory: &Path) -> Option<Arc<Page>> {
+    let page = Page::create(directory).inspect_err(|error| {
+        tracing::warn!(%worker, "no memory could be shared with the worker, its requests are not claimed: {error}");
+    });
+    page.ok().map(Arc::new)
 }
 
 /// A worker sees a pipe where there may be a terminal in the end.

@@ -99,7 +99,7 @@ impl<F: Front> Supervisor<F> {
         process::terminate_group(process.pid);
         self.endpoints.lose_worker(worker, &self.front);
         if let Some(directory) = &process.directory {
-            let _left_behind = std::fs::remove_dir_all(directory);
+            self.directory.remove(directory);
         }
         let input = self.judge(&process);
         self.apply(input);
