@@ -1,5 +1,6 @@
 //! The project's own tools: `cargo xtask <what>`. CI runs `cargo xtask test` and nothing else.
 
+mod addon;
 mod bench;
 mod docs;
 mod fuzz;

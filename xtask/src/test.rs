@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 
 use crate::nodes::{self, Node};
-use crate::process::{cargo, command, exists, run as run_command, target};
-use crate::{install, tidy};
+use crate::process::{cargo, command, exists, run as run_command};
+use crate::{addon, install, tidy};
 
 /// Which Node.js the agent's and the end-to-end tests run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,10 +69,8 @@ fn cargo_tests(node: &Node, which: &[&str]) -> anyhow::Result<()> {
 
 /// The agent's own tests: plain JavaScript, run by the Node under test, with the addon as it is shipped.
 fn agent_tests(node: &Node) -> anyhow::Result<()> {
-    run_command(cargo(&["build", "--package", "plimsoll-agent", "--profile", "agent", "--locked"]))?;
-    let addon = target().join("agent/libplimsoll_agent.so");
     let mut tests = command(&node.binary, &["crates/plimsoll-agent/test/run.js"]);
-    tests.arg(addon);
+    tests.arg(addon::built()?);
     run_command(node.used_by(tests)?)
 }
 
