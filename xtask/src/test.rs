@@ -14,6 +14,8 @@ use crate::{addon, install, tidy};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nodes {
     OfMachine,
+    /// The newest of one supported release line.
+    Major(u32),
     All,
 }
 
@@ -26,7 +28,8 @@ pub(crate) fn run(nodes: Nodes) -> anyhow::Result<()> {
     if steps.failed.is_empty() {
         match nodes {
             Nodes::OfMachine => everything(&mut steps)?,
-            Nodes::All => on_all_nodes(&mut steps)?,
+            Nodes::Major(major) => on_node(&nodes::install(major)?, &mut steps),
+            Nodes::All => nodes::all()?.iter().for_each(|node| on_node(node, &mut steps)),
         }
     }
     steps.conclude()
@@ -48,14 +51,12 @@ fn everything(steps: &mut Steps) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn on_all_nodes(steps: &mut Steps) -> anyhow::Result<()> {
-    for node in nodes::all()? {
-        steps.run(&format!("agent on Node.js {}", node.version), || agent_tests(&node));
-        steps.run(&format!("end to end on Node.js {}", node.version), || {
-            cargo_tests(&node, &["--package", "plimsoll", "--test", "it"])
-        });
-    }
-    Ok(())
+/// What depends on the Node: all else is the same on every one.
+fn on_node(node: &Node, steps: &mut Steps) {
+    steps.run(&format!("agent on Node.js {}", node.version), || agent_tests(node));
+    steps.run(&format!("end to end on Node.js {}", node.version), || {
+        cargo_tests(node, &["--package", "plimsoll", "--test", "it"])
+    });
 }
 
 /// nextest gives each test a process and a time limit; where it is not installed, cargo's own runner does.
