@@ -79,17 +79,14 @@ async fn serve(connection: &mut Connection, request: &Request) -> Result<(After,
 
 /// Which bytes go at once.
 fn first_flight(connection: &mut Connection, request: &Request, target: &Target) -> Result<Flight, Failure> {
-    let body_max = connection.thread.config.body_bytes_max;
-    if let (Framing::Length(length), Some(max)) = (request.framing, body_max)
-        && length > max
-    {
-        return Err(Failure::BodyTooLarge);
-    }
     let Some(buffer) = &mut connection.buffer else { return Err(Failure::BadRequest) };
     let mut rest = Body::from(request.framing);
     let body = rest
         .advance(buffer.filled().get(request.head_len..).unwrap_or_default())
         .map_err(|_| Failure::BadRequest)?;
+    if is_too_large(request.framing, &rest, connection.thread.config.body_bytes_max) {
+        return Err(Failure::BodyTooLarge);
+    }
     let head = match target {
         Target::Unix(_) => sign(buffer, request, connection.private.as_bytes()),
         Target::Tcp(_) => request.head_len,
@@ -97,14 +94,23 @@ fn first_flight(connection: &mut Connection, request: &Request, target: &Target)
     Ok(Flight { length: head + body, rest })
 }
 
+/// Whether a body is over the limit of the settings, as far as that can be known yet.
+pub(super) fn is_too_large(framing: Framing, body: &Body, max: Option<u64>) -> bool {
+    let known = match framing {
+        Framing::Length(length) => length,
+        _ => body.data_bytes(),
+    };
+    max.is_some_and(|max| known > max)
+}
+
 /// Puts our own header at the end of the head, in the place of whatever the client sent under its name.
 fn sign(buffer: &mut Buffer, request: &Request, private: &[u8]) -> usize {
     // The empty line that ends the head is part of what is put in.
     buffer.splice(request.head_len - 2..request.head_len, private);
     let mut length = request.head_len - 2 + private.len();
-    if let Some(forged) = request.forged.clone() {
-        length -= forged.len();
-        buffer.splice(forged, b"");
+    for line in request.forged.iter().rev() {
+        length -= line.len();
+        buffer.splice(line.clone(), b"");
     }
     length
 }

@@ -11,7 +11,7 @@ use tokio::io::AsyncWrite;
 
 use super::buffer::Buffer;
 use super::connection::{After, Connection};
-use super::exchange::Flight;
+use super::exchange::{Flight, is_too_large};
 use super::failure::Failure;
 use super::http1::body::Body;
 use super::http1::framing::Framing;
@@ -191,8 +191,11 @@ impl<'a> Relay<'a> {
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         let Connection { client, buffer, thread, .. } = &mut *self.connection;
         let ends = (client, &mut self.link.stream);
-        let finish = ready!(self.up_pump.poll(cx, ends, buffer, &thread.pool));
-        match finish {
+        let poll = self.up_pump.poll(cx, ends, buffer, &thread.pool);
+        if is_too_large(self.request.framing, &self.up_pump.body, thread.config.body_bytes_max) {
+            return Poll::Ready(self.fail(Failure::BodyTooLarge));
+        }
+        match ready!(poll) {
             Ok(Finish::BodyEnd) => {
                 self.up = Up::Sent;
                 self.poll_client(cx)
@@ -432,7 +435,8 @@ impl<'a> Relay<'a> {
     }
 
     fn after(&self) -> After {
-        let offered_switch = self.request.upgrade && self.connection.buffer.is_some();
+        let has_more = self.connection.buffer.as_ref().is_some_and(|buffer| !buffer.is_empty());
+        let offered_switch = self.request.upgrade && has_more;
         match self.up {
             Up::Closed => After::Close,
             Up::Held | Up::Streaming => After::Linger,

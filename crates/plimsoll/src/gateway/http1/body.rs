@@ -32,6 +32,15 @@ impl Body {
         }
     }
 
+    /// Data bytes seen so far, where the head did not say how many there would be.
+    #[must_use]
+    pub fn data_bytes(&self) -> u64 {
+        match self {
+            Self::Chunked(chunked) => chunked.data_bytes(),
+            Self::Length(_) | Self::UntilClose => 0,
+        }
+    }
+
     /// How many of `bytes` belong to this body.
     ///
     /// # Errors

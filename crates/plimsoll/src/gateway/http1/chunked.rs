@@ -62,6 +62,8 @@ pub struct Chunked {
     state: State,
     /// Size being read, then data bytes left of the chunk.
     size: u64,
+    /// Data bytes seen so far, without what the coding adds.
+    data: u64,
     extension: u32,
     extensions: u32,
     trailers: u32,
@@ -69,7 +71,7 @@ pub struct Chunked {
 
 impl Default for Chunked {
     fn default() -> Self {
-        Self { state: State::SizeFirst, size: 0, extension: 0, extensions: 0, trailers: 0 }
+        Self { state: State::SizeFirst, size: 0, data: 0, extension: 0, extensions: 0, trailers: 0 }
     }
 }
 
@@ -77,6 +79,11 @@ impl Chunked {
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.state == State::Done
+    }
+
+    #[must_use]
+    pub fn data_bytes(&self) -> u64 {
+        self.data
     }
 
     /// How many of `bytes` belong to this body: all of them, unless it ends among them.
@@ -92,6 +99,7 @@ impl Chunked {
                     let here = (bytes.len() - at) as u64;
                     let taken = here.min(self.size);
                     self.size -= taken;
+                    self.data += taken;
                     at += usize::try_from(taken).unwrap_or(usize::MAX);
                     if self.size == 0 {
                         self.state = State::DataCarriageReturn;

@@ -72,8 +72,8 @@ pub struct Request {
     pub expects_continue: bool,
     /// Running it twice has the effect of running it once (RFC 9110 §9.2.2).
     pub idempotent: bool,
-    /// A header of the client's that bears our private name: a forgery, to be left out. Whole line.
-    pub forged: Option<Range<usize>>,
+    /// Headers of the client's that bear our private name: forgeries, to be left out. Whole lines, in order.
+    pub forged: Vec<Range<usize>>,
 }
 
 impl Request {
@@ -138,7 +138,7 @@ struct Fields {
     connection_upgrade: bool,
     upgrade: bool,
     expects_continue: bool,
-    forged: Option<Range<usize>>,
+    forged: Vec<Range<usize>>,
 }
 
 impl Fields {
@@ -160,7 +160,7 @@ impl Fields {
             }
             7 if is("upgrade") => self.upgrade = true,
             10 if is("connection") => self.connection(header.value),
-            10 if is(PEER_HEADER) => self.forged = Some(self.forged_lines(head, header)),
+            10 if is(PEER_HEADER) => self.forged.push(line_of(head, header)),
             14 if is("content-length") => self.framing.content_length(header.value)?,
             17 if is("transfer-encoding") => self.framing.transfer_encoding(header.value)?,
             _ => {}
@@ -174,13 +174,6 @@ impl Fields {
             self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
             self.connection_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
         }
-    }
-
-    /// The lines to leave out: from the first forged header to the end of the last. What stands between two
-    /// forgeries goes with them; nobody sends that name by chance.
-    fn forged_lines(&self, head: &[u8], header: &httparse::Header<'_>) -> Range<usize> {
-        let line = line_of(head, header);
-        self.forged.as_ref().map_or(line.start, |forged| forged.start)..line.end
     }
 
     fn into_request(self, head_len: usize, method: &str, version: Version) -> Result<Request, Refusal> {

@@ -214,12 +214,18 @@ fn finds_forged_private_headers() {
     let cases: &[(&str, &str)] = &[
         ("X-Plimsoll: 1 2\r\n", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
         ("A: 1\r\nx-plimsoll:\r\nB: 2\r\n", "GET / HTTP/1.1\r\nHost: x\r\nA: 1\r\nB: 2\r\n\r\n"),
-        ("x-plimsoll: 1\r\nB: 2\r\nx-PLIMSOLL: 3\r\nC: 4\r\n", "GET / HTTP/1.1\r\nHost: x\r\nC: 4\r\n\r\n"),
+        (
+            "x-plimsoll: 1\r\nB: 2\r\nx-PLIMSOLL: 3\r\nC: 4\r\n",
+            "GET / HTTP/1.1\r\nHost: x\r\nB: 2\r\nC: 4\r\n\r\n",
+        ),
     ];
     for (headers, left) in cases {
         let head = format!("GET / HTTP/1.1\r\nHost: x\r\n{headers}\r\n");
-        let forged = request(head.as_bytes()).unwrap().unwrap().forged.unwrap();
-        assert_eq!(format!("{}{}", &head[..forged.start], &head[forged.end..]), *left);
+        let mut left_over = head.clone();
+        for line in request(head.as_bytes()).unwrap().unwrap().forged.into_iter().rev() {
+            left_over.replace_range(line, "");
+        }
+        assert_eq!(left_over, *left);
     }
 }
 
@@ -382,6 +388,9 @@ fn a_body_of_known_length_ends_where_it_says() {
     assert_eq!(body.advance(b"defg"), Ok(2));
     assert!(body.is_done());
     assert!(Body::from(Framing::None).is_done());
+    let mut chunked = Body::from(Framing::Chunked);
+    assert_eq!(chunked.advance(b"3;ext\r\nabc\r\n2\r\nd"), Ok(16));
+    assert_eq!(chunked.data_bytes(), 4);
     let mut endless = Body::from(Framing::UntilClose);
     assert_eq!(endless.advance(b"abc"), Ok(3));
     assert!(!endless.is_done());
