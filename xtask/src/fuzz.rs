@@ -5,7 +5,8 @@
 //! table that the code's own tests have.
 
 use std::fs;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
@@ -37,12 +38,30 @@ fn fuzz_target(target: &str, seconds: u32) -> anyhow::Result<()> {
     let time = format!("-max_total_time={seconds}");
     // A unit that takes seconds is a finding too: the gateway's thread would stand still for as long.
     let options = ["--", &time, "-timeout=5", "-print_final_stats=1", "-verbosity=0"];
-    run_command(fuzz(&[&["run", target], folders.as_slice(), &options].concat())).with_context(|| {
-        format!(
+    let mut run = fuzz(&[&["run", target], folders.as_slice(), &options].concat());
+    let mut running = run.stderr(Stdio::piped()).spawn().context("cannot start `cargo fuzz run`")?;
+    if let Some(said) = running.stderr.take() {
+        pass_on(BufReader::new(said));
+    }
+    if !running.wait()?.success() {
+        bail!(
             "{target} failed; the input is in fuzz/artifacts/{target}, and once more is: \
              RUSTC_BOOTSTRAP=1 cargo fuzz run {target} FILE"
-        )
-    })
+        );
+    }
+    Ok(())
+}
+
+/// All that is said but the dictionary at the end: a page of bytes between two lines of `######`.
+fn pass_on(said: impl BufRead) {
+    let mut in_dictionary = false;
+    for line in said.lines().map_while(Result::ok) {
+        if line.starts_with("######") {
+            in_dictionary = !in_dictionary;
+        } else if !in_dictionary {
+            eprintln!("{line}");
+        }
+    }
 }
 
 fn fuzz(args: &[&str]) -> Command {
