@@ -21,11 +21,9 @@ pub(crate) enum Nodes {
 
 pub(crate) fn run(nodes: Nodes) -> anyhow::Result<()> {
     let mut steps = Steps::default();
-    steps.run("install: programs and npm packages", || {
-        install::programs()?;
-        install::npm_packages()
-    });
+    steps.run("install: programs", install::programs);
     if steps.failed.is_empty() {
+        steps.run("install: npm packages", install::npm_packages);
         match nodes {
             Nodes::OfMachine => everything(&mut steps)?,
             Nodes::Major(major) => on_node(&nodes::install(major)?, &mut steps),
