@@ -36,7 +36,7 @@ pub(super) struct Failure {
 }
 
 fn failure(exit: Exit, what: &str, error: impl Display) -> Failure {
-    Failure { exit, message: format!("error: {what}: {error}") }
+    Failure { exit, message: format!("{what}: {error}") }
 }
 
 /// Builds all parts. The signals come first: from then on a stop is never lost.
@@ -88,7 +88,7 @@ fn port(config: &Config) -> Result<Option<u16>, Failure> {
     if port.is_none() && config.workers.agent == AgentMode::Off {
         return Err(Failure {
             exit: Exit::Usage,
-            message: "error: without the agent, PORT must say where the app listens\n hint: set it, for \
+            message: "without the agent, PORT must say where the app listens\n hint: set it, for \
                       example: PORT=3000 plimsoll run --no-agent --listen 0.0.0.0:8080 -- COMMAND"
                 .to_owned(),
         });

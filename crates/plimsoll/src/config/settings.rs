@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 use super::definition::{Default, Definition, FlagDefinition, Setting};
 use super::form::{Address, Choice, Count, Length, Name, Optional, Size, Workers};
-use super::resolved::AgentMode;
+use super::resolved::{AgentMode, LogLevel};
 
 /// All flags: key, flag and manual, in the order of the table.
 pub fn flags() -> impl Iterator<Item = (&'static str, FlagDefinition, String)> {
@@ -242,5 +242,21 @@ pub(super) static SETTINGS: &[&dyn Definition] = &[
         default: Default::Value,
         doc: "How long a worker may take to exit after SIGTERM before it is killed. Raise it when the app \
               flushes something in its SIGTERM handler.",
+    },
+    &Setting {
+        key: "log.level",
+        form: Choice(&[
+            ("error", LogLevel::Error),
+            ("warn", LogLevel::Warn),
+            ("info", LogLevel::Info),
+            ("debug", LogLevel::Debug),
+            ("trace", LogLevel::Trace),
+        ]),
+        place: |config| &mut config.log.level,
+        flag: FlagDefinition::Value { long: "log-level", value_name: "LEVEL" },
+        default: Default::Value,
+        doc: "Least important lines that Plimsoll itself still writes to stderr; what the app prints always \
+              passes. Set `debug` to see each step of a worker's life, `warn` to hear only of what went wrong. \
+              The variable `LOG_LEVEL` is the app's and is not read.",
     },
 ];

@@ -27,6 +27,7 @@ mod life;
 mod limits;
 mod ports;
 mod startup;
+mod stuck_stderr;
 mod tls;
 mod transparency;
 mod websocket;
