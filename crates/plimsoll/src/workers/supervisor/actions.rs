@@ -1,7 +1,5 @@
 //! Doing what the fleet decides.
 
-use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plimsoll_wire::names::{CHANNEL_SOCKET, PRESENCE_FILE};
@@ -12,12 +10,11 @@ use super::{Nature, Supervisor};
 use crate::concerns::shutdown::{Action, Input};
 use crate::ids::WorkerId;
 use crate::sys::output::Target;
-use crate::sys::page::Page;
 use crate::workers::environment::{Colour, Environment};
 use crate::workers::front::Front;
 use crate::workers::process::{Asked, Process};
 use crate::workers::watch::{self, Watch};
-use crate::workers::{channel, report, spawn};
+use crate::workers::{channel, page, report, spawn};
 
 impl<F: Front> Supervisor<F> {
     /// Does one thing; returns what happened at once because of it.
@@ -70,7 +67,7 @@ impl<F: Front> Supervisor<F> {
             let listener = UnixListener::bind(directory.join(CHANNEL_SOCKET))?;
             tasks.spawn(channel::serve(listener, worker, self.events.clone()));
         }
-        let page = directory.as_deref().and_then(|directory| map_page(worker, directory));
+        let page = directory.as_deref().and_then(|directory| page::create(worker, directory));
         let environment = Environment {
             worker,
             workers: u16::try_from(self.fleet.places().len()).unwrap_or(u16::MAX),
@@ -129,14 +126,6 @@ impl<F: Front> Supervisor<F> {
             ),
         }
     }
-}
-
-/// Without a page the worker serves all the same; its requests are not claimed.
-fn map_page(worker: WorkerId, directory: &Path) -> Option<Arc<Page>> {
-    let page = Page::create(directory).inspect_err(|error| {
-        tracing::warn!(%worker, "no memory could be shared with the worker, its requests are not claimed: {error}");
-    });
-    page.ok().map(Arc::new)
 }
 
 /// A worker sees a pipe where there may be a terminal in the end.
