@@ -91,7 +91,18 @@ impl Front for GatewayFront {
         self.gateway.connections_open()
     }
 
-    fn requests_total(&self) -> u64 {
-        self.gateway.stats().iter().map(|thread| thread.requests_total.get()).sum()
+    fn is_idle(&self, worker: WorkerId) -> bool {
+        let loads = self.loads.borrow();
+        loads.workers.get(&worker).is_none_or(|load| load.in_flight() == 0 && load.tunnels() == 0)
+    }
+
+    fn in_flight(&self) -> u64 {
+        let requests: u64 = self.gateway.stats().iter().map(|thread| thread.requests_active.get()).sum();
+        let tunnels = self.loads.borrow().workers.values().map(|load| u64::from(load.tunnels())).sum::<u64>();
+        requests + tunnels
+    }
+
+    fn requests_ended(&self) -> u64 {
+        self.gateway.stats().iter().map(|thread| thread.requests_ended.get()).sum()
     }
 }

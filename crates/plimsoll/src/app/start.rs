@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
+use std::hash::{BuildHasher, RandomState};
 
 use tokio::net::{TcpListener, UnixListener};
 
@@ -68,8 +69,11 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         fleet: shutdown::Config {
             workers,
             listen_timeout: config.workers.listen_timeout,
+            delay: config.shutdown.delay,
             grace: config.shutdown.grace,
             worker_grace: config.shutdown.worker_grace,
+            surge: u16::try_from(config.workers.surge).unwrap_or(u16::MAX),
+            jitter: shutdown::Jitter::new(RandomState::new().hash_one(std::process::id())),
         },
         agent: config.workers.agent,
         listen: config.gateway.listen,
