@@ -2,6 +2,7 @@
 
 mod check;
 mod config;
+mod doctor;
 mod instance;
 mod logging;
 mod mistakes;
@@ -31,7 +32,7 @@ struct Verb {
 }
 
 /// In the order of the help.
-const VERBS: [Verb; 9] = [
+const VERBS: [Verb; 10] = [
     Verb { command: run::command, run: run::run },
     Verb { command: ps::command, run: ps::run },
     Verb { command: reload::command, run: reload::run },
@@ -39,6 +40,7 @@ const VERBS: [Verb; 9] = [
     Verb { command: stop::command, run: stop::run },
     Verb { command: check::command, run: check::run },
     Verb { command: config::command, run: config::run },
+    Verb { command: doctor::command, run: doctor::run },
     Verb { command: version::command, run: version::run },
     Verb { command: reference::command, run: reference::run },
 ];

@@ -14,6 +14,7 @@ pub struct Config {
     pub gateway: Gateway,
     pub shutdown: Shutdown,
     pub admin: Admin,
+    pub log: Log,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,16 @@ pub enum AgentMode {
     /// Load it; go on without it where it cannot be loaded.
     Auto,
     Off,
+}
+
+/// The least important lines that are still written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
 }
 
 #[derive(Debug, Clone)]
@@ -102,6 +113,11 @@ pub struct Admin {
     pub listen: Option<SocketAddr>,
 }
 
+#[derive(Debug, Clone)]
+pub struct Log {
+    pub level: LogLevel,
+}
+
 impl Default for Workers {
     fn default() -> Self {
         Self {
@@ -149,5 +165,11 @@ impl Default for Shutdown {
 impl Default for Admin {
     fn default() -> Self {
         Self { listen: Some(SocketAddr::from(([127, 0, 0, 1], 9797))) }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: LogLevel::Info }
     }
 }

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 use super::definition::{Default, Definition, FlagDefinition, Setting};
 use super::form::{Address, Choice, Count, Length, Name, Optional, Size, Workers};
-use super::resolved::{AgentMode, RetryStarted, Upgraded};
+use super::resolved::{AgentMode, LogLevel, RetryStarted, Upgraded};
 
 /// All flags: key, flag and manual, in the order of the table.
 pub fn flags() -> impl Iterator<Item = (&'static str, FlagDefinition, String)> {
@@ -292,5 +292,21 @@ pub(super) static SETTINGS: &[&dyn Definition] = &[
         doc: "What becomes of WebSockets and other upgraded connections when their worker drains. `close` ends \
               them at once (WebSockets with code 1001, going away): clients come back to another worker. `wait` \
               lets them go on until `shutdown.grace` is over.",
+    },
+    &Setting {
+        key: "log.level",
+        form: Choice(&[
+            ("error", LogLevel::Error),
+            ("warn", LogLevel::Warn),
+            ("info", LogLevel::Info),
+            ("debug", LogLevel::Debug),
+            ("trace", LogLevel::Trace),
+        ]),
+        place: |config| &mut config.log.level,
+        flag: FlagDefinition::Value { long: "log-level", value_name: "LEVEL" },
+        default: Default::Value,
+        doc: "Least important lines that Plimsoll itself still writes to stderr; what the app prints always \
+              passes. Set `debug` to see each step of a worker's life, `warn` to hear only of what went wrong. \
+              The variable `LOG_LEVEL` is the app's and is not read.",
     },
 ];

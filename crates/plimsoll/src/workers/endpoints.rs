@@ -69,6 +69,14 @@ struct Server {
     page: Option<Arc<Page>>,
 }
 
+/// Whether IPv6 was asked for by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    /// IPv4 alone will do on a host that has nothing else.
+    Any,
+    Named,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Endpoints {
     list: Vec<Endpoint>,
@@ -99,7 +107,8 @@ impl Endpoints {
             Some(endpoint) => endpoint.id,
             None => {
                 let bind = Bind { address, ipv6_only: false, backlog: 0 };
-                self.bind(Asked { bind, kind: ServerKind::Http, creator: worker }, None, front)?
+                let asked = Asked { bind, kind: ServerKind::Http, creator: worker };
+                self.bind(asked, None, Family::Any, front)?
             }
         };
         front.add(id, worker, Target::Tcp(target));
@@ -171,23 +180,20 @@ impl Endpoints {
         let bind = Bind { address: asked, ipv6_only: listen.ipv6_only, backlog: listen.backlog };
         let is_overridden = listen.kind == ServerKind::Http && !self.list.iter().any(|one| one.is_overridden);
         let public = self.listen.filter(|_| is_overridden);
-        let asked_for = Asked { bind, kind: listen.kind, creator };
-        match self.bind(asked_for.clone(), public, front) {
-            // As Node does where a host has no IPv6. The key stays what was asked for, so that the other
-            // workers find this endpoint.
-            Err(error) if listen.host.is_empty() && public.is_none() && errno::means_no_ipv6(&error) => {
-                let everywhere = (Ipv4Addr::UNSPECIFIED, asked.port()).into();
-                self.bind(asked_for, Some(everywhere), front)
-            }
-            other => other,
-        }
+        let asked = Asked { bind, kind: listen.kind, creator };
+        // An app that names `::` gets the error, as without us.
+        let family = if listen.host.is_empty() || public.is_some() { Family::Any } else { Family::Named };
+        self.bind(asked, public, family, front)
     }
 
-    /// Binds through the gateway: at `public` where that is given, else at the address itself.
+    /// Binds through the gateway: at `public` where that is given, else at the address itself. Where there is no
+    /// IPv6, every address is every IPv4 one; the key stays what was asked for, so that the other workers find
+    /// this endpoint.
     fn bind(
         &mut self,
         asked: Asked,
         public: Option<SocketAddr>,
+        family: Family,
         front: &impl Front,
     ) -> io::Result<EndpointId> {
         if self.list.len() >= ENDPOINTS_MAX {
@@ -195,8 +201,16 @@ impl Endpoints {
         }
         let id = EndpointId(self.next);
         let Asked { bind, kind, creator } = asked;
-        let at = Bind { address: public.unwrap_or(bind.address), ..bind };
-        let bound = front.listen(id, &at, kind)?;
+        let at = match public {
+            // What the app wants of the two families is meant for its own address.
+            Some(address) => Bind { address, ipv6_only: false, ..bind },
+            None => bind.clone(),
+        };
+        let bound = front.listen(id, &at, kind).or_else(|error| {
+            let instead = errno::without_ipv6(at.address, &error).filter(|_| family == Family::Any);
+            let address = instead.ok_or(error)?;
+            front.listen(id, &Bind { address, ..at }, kind)
+        })?;
         self.next = self.next.wrapping_add(1);
         let is_overridden = self.listen.is_some() && public == self.listen;
         self.list.push(Endpoint {

@@ -157,9 +157,8 @@ impl<F: Front> Supervisor<F> {
             // Somebody else's: that it answers says nothing about our command.
             self.settings.port = None;
         }
-        if self.nature == Nature::Plain && self.settings.fleet.workers > 1 {
-            tracing::warn!("without the agent only one worker can run; the others are not started");
-            self.apply(Input::Alone);
+        if self.nature == Nature::Plain {
+            self.becomes_plain("it is switched off");
         }
         self.apply(Input::Begin);
     }

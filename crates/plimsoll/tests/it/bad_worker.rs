@@ -1,6 +1,6 @@
 //! A worker that answers rubbish, or not at all: the client gets one clear error, and nobody else notices.
 
-use crate::harness::{App, Client, Launch, Response, Server};
+use crate::harness::{App, Client, Launch, Response, Server, until};
 
 const RUDE: &str = include_str!("apps/rude.js");
 
@@ -25,7 +25,6 @@ fn assert_unharmed(server: &Server) {
 
 #[test]
 fn rubbish_from_the_worker_is_502() {
-    let long = format!("HTTP/1.1 200 OK\r\nX-Long: {}\r\n\r\n", "x".repeat(300_000));
     let answers: &[(&str, &[u8])] = &[
         ("no HTTP at all", b"this is not HTTP\r\n\r\n"),
         ("binary", &[0, 1, 2, 3, 255, 254, 253, 13, 10, 13, 10]),
@@ -42,7 +41,6 @@ fn rubbish_from_the_worker_is_502() {
         ("a space in a name", b"HTTP/1.1 200 OK\r\nX A: 1\r\nContent-Length: 0\r\n\r\n"),
         ("a folded line", b"HTTP/1.1 200 OK\r\nX-A: 1\r\n folded\r\nContent-Length: 0\r\n\r\n"),
         ("no colon", b"HTTP/1.1 200 OK\r\nX-A\r\nContent-Length: 0\r\n\r\n"),
-        ("a head without end", long.as_bytes()),
         (
             "101 that nobody asked for",
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
@@ -55,6 +53,14 @@ fn rubbish_from_the_worker_is_502() {
         assert!(!answer.text().contains("socket") && answer.text().len() < 300, "{name}: {answer:?}");
         assert_unharmed(&server);
     }
+}
+
+#[test]
+fn a_head_without_end_is_502() {
+    let server = server();
+    let answer = ask(&server, "GET /long-head HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!((answer.status, answer.error_code()), (502, Some("bad_response")), "{answer:?}");
+    assert_unharmed(&server);
 }
 
 #[test]
@@ -111,6 +117,10 @@ fn an_answer_cut_in_its_body_is_cut_for_the_client() {
         let mut client = server.connect();
         client.send(say(body));
         let (bytes, whole) = client.until_closed("GET");
+        // What is broken before the head was sent on is still an error of its own.
+        if bytes.starts_with(b"HTTP/1.1 502 ") {
+            continue;
+        }
         let text = String::from_utf8_lossy(&bytes);
         assert!(
             !whole && text.matches("HTTP/1.1").count() == 1,
@@ -171,8 +181,9 @@ fn a_worker_that_never_answers_is_504_after_the_request_timeout() {
 #[test]
 fn a_worker_that_exits_in_a_request_is_502_and_is_replaced() {
     let server = server();
+    let before = server.workers(1);
     let answer = ask(&server, "POST /exit HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
-    assert_eq!((answer.status, answer.error_code()), (502, Some("worker_closed")), "{answer:?}");
-    server.workers(1);
+    assert_eq!((answer.status, answer.error_code()), (502, Some("worker_died")), "{answer:?}");
+    until("another worker stands in its place", || (server.workers(1) != before).then_some(()));
     assert_unharmed(&server);
 }

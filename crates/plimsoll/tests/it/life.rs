@@ -98,18 +98,26 @@ fn a_worker_that_is_killed_is_replaced() {
     }
 }
 
+/// Only the request that the dead worker was running may be lost.
 #[test]
 fn requests_keep_being_answered_while_a_worker_dies() {
     let server = launch().workers(2).start();
     let workers = server.workers(2);
     let mut client = server.connect();
+    let mut lost = 0;
     for round in 0..200 {
         if round == 50 {
             signal(workers[0], Signal::KILL);
         }
         client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        assert_eq!(client.response("GET").status, 200, "request {round}");
+        let answer = client.response("GET");
+        if answer.status != 200 {
+            assert_eq!(answer.error_code(), Some("worker_closed"), "request {round}: {answer:?}");
+            lost += 1;
+            client = server.connect();
+        }
     }
+    assert!(lost <= 1, "{lost} requests were lost");
 }
 
 #[test]
@@ -179,12 +187,13 @@ fn a_worker_is_what_it_would_be_without_us() {
             options.as_str().unwrap().starts_with("--no-deprecation --max-http-header-size=20000"),
             "{options}"
         );
-        env.retain(|name, _| {
-            !["PORT", "PLIMSOLL_WORKER", "PLIMSOLL_WORKERS", "FORCE_COLOR"].contains(&name.as_str())
-        });
+        env.retain(|name, _| name != "PORT" && !name.starts_with("PLIMSOLL_"));
         seen.to_string().replace(&directory, "DIRECTORY")
     };
-    assert_eq!(seen(launch()), seen(Launch::plain(App::source(LIFE))));
+    let (plimsoll, plain) = (seen(launch()), seen(Launch::plain(App::source(LIFE))));
+    let differing: Vec<_> =
+        plimsoll.split(',').zip(plain.split(',')).filter(|(ours, theirs)| ours != theirs).collect();
+    assert!(plimsoll == plain, "{differing:#?}");
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn a_command_that_does_not_exist_is_named() {
 fn a_command_that_may_not_be_executed_is_named() {
     let (code, said) = fails(&Launch::plimsoll(App::command(&["./server.js"], &[("server.js", HELLO)])));
     assert!([2, 3].contains(&code), "{code}: {said}");
-    says(&said, &["./server.js", "ermission denied"]);
+    says(&said, &["./server.js", "not executable"]);
 }
 
 #[test]
@@ -121,12 +121,12 @@ fn a_port_that_is_taken_is_the_apps_own_end() {
 }
 
 #[test]
-fn an_admin_port_that_is_taken_is_said_and_the_app_is_served() {
+fn an_admin_address_that_was_asked_for_and_is_taken_is_bad_usage() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let server = Launch::plimsoll(App::source(HELLO)).admin(&address).start();
-    server.wait_for_stderr(&address);
-    assert_eq!(server.get("/").text(), "hello");
+    let (code, said) = fails(&Launch::plimsoll(App::source(HELLO)).admin(&address));
+    assert_eq!(code, 2, "{said}");
+    says(&said, &[&address]);
 }
 
 #[test]

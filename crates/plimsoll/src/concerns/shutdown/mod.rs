@@ -21,6 +21,7 @@
 
 mod backoff;
 mod fleet;
+pub mod manifest;
 mod place;
 #[cfg(test)]
 mod tests;

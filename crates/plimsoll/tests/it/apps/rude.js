@@ -16,6 +16,7 @@ const server = http.createServer((request, response) => {
   if (path === '/close') return socket.destroy();
   if (path === '/reset') return socket.resetAndDestroy();
   if (path === '/exit') return process.exit(7);
+  if (path === '/long-head') return socket.write(`HTTP/1.1 200 OK\r\nX-Long: ${'x'.repeat(1_000_000)}`);
   if (path === '/endless') {
     const timer = setInterval(() => socket.write('HTTP/1.1 102 Processing\r\n\r\n'.repeat(100)), 1);
     return socket.on('close', () => clearInterval(timer));

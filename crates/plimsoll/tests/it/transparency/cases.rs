@@ -12,6 +12,8 @@ pub(super) struct Case {
 pub(super) enum Expect {
     /// One final answer per method, each as plain Node gives it, and the connection in the same state after.
     Same(Vec<&'static str>),
+    /// One answer of 200, then the connection is closed, and no smuggled request has run.
+    Last,
     /// One answer with one of these statuses, the connection closed, and nothing has run.
     Refused { statuses: &'static [u16], code: Option<&'static str> },
     /// The fault is in the body, so the app may have seen the head: no success, the connection closed, and no
@@ -47,6 +49,11 @@ pub(super) fn refused(
     bytes: impl AsRef<[u8]>,
 ) -> Case {
     Case { name, bytes: bytes.as_ref().to_vec(), expect: Expect::Refused { statuses, code } }
+}
+
+/// Served, and then the connection is closed, whatever else was sent over it.
+pub(super) fn last(name: &'static str, bytes: impl AsRef<[u8]>) -> Case {
+    Case { name, bytes: bytes.as_ref().to_vec(), expect: Expect::Last }
 }
 
 pub(super) fn cut(name: &'static str, bytes: impl AsRef<[u8]>) -> Case {

@@ -3,7 +3,7 @@
 mod cases;
 mod table;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::clients;
 use crate::harness::{App, Client, Launch, Response, Server};
@@ -48,9 +48,18 @@ fn check(case: &Case, plain: &Server, plimsoll: &Server) -> Result<(), String> {
     match &case.expect {
         Expect::Same(methods) => {
             let (theirs, ours) = (converse(plain, case, methods), converse(plimsoll, case, methods));
+            let (ran_there, ran_here) = (ran(plain), ran(plimsoll));
             same("answers", &theirs.answers, &ours.answers)?;
             same("connection afterwards", &theirs.afterwards, &ours.afterwards)?;
-            same("what ran", &ran(plain), &ran(plimsoll))
+            same("what ran", &ran_there, &ran_here)
+        }
+        Expect::Last => {
+            let answers = converse_until_closed(plimsoll, case);
+            let what_ran = ran(plimsoll);
+            if answers.len() != 1 || answers[0].status != 200 {
+                return Err(format!("expected one answer of 200, got {answers:?}"));
+            }
+            same("what ran", &json!(["/case"]), &what_ran)
         }
         Expect::Refused { statuses, code } => {
             let refusal = converse_until_closed(plimsoll, case);
