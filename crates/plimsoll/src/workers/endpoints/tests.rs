@@ -37,7 +37,13 @@ impl Front for Told {
     fn connections_open(&self) -> u64 {
         0
     }
-    fn requests_total(&self) -> u64 {
+    fn is_idle(&self, _worker: WorkerId) -> bool {
+        true
+    }
+    fn in_flight(&self) -> u64 {
+        0
+    }
+    fn requests_ended(&self) -> u64 {
         0
     }
 }
