@@ -1,5 +1,6 @@
 //! The project's own tools: `cargo xtask <what>`. CI runs `cargo xtask test` and nothing else.
 
+mod addon;
 mod bench;
 mod docs;
 mod fuzz;
@@ -12,7 +13,9 @@ mod tidy;
 use std::process::ExitCode;
 
 const HELP: &str = "\
-cargo xtask test [--all-nodes]   install what the tests need, then check and test everything
+cargo xtask test                 install what the tests need, then check and test everything
+cargo xtask test --node MAJOR    the agent's and the end-to-end tests on that Node.js
+cargo xtask test --all-nodes     the same on every supported Node.js
 cargo xtask tidy                 arrows between modules, banned words, sizes
 cargo xtask docs                 make docs/reference again from the program
 cargo xtask fuzz [SECONDS]       run every fuzz target for so long (needs cargo-fuzz)
@@ -35,6 +38,7 @@ fn run(mut args: Vec<String>) -> anyhow::Result<()> {
     match (args.first().map(String::as_str), rest_is.as_slice()) {
         (Some("test"), []) => test::run(test::Nodes::OfMachine),
         (Some("test"), ["--all-nodes"]) => test::run(test::Nodes::All),
+        (Some("test"), ["--node", major]) => test::run(test::Nodes::Major(major.parse()?)),
         (Some("tidy"), []) => tidy::run(),
         (Some("docs"), []) => docs::run(),
         (Some("fuzz"), []) => fuzz::run("60"),

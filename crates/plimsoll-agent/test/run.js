@@ -16,7 +16,8 @@ const tests = fs.readdirSync(__dirname).filter((name) => name.endsWith('.test.js
 const [major] = process.versions.node.split('.').map(Number)
 // Node 18 has no limit for a whole file; there the runner's caller has one.
 const limit = major >= 20 ? ['--test-timeout=60000'] : []
-const { status, signal } = spawnSync(process.execPath, ['--test', ...limit, ...tests], {
+// The same on every Node, whether or not somebody watches: a line per test, and the failures again at the end.
+const { status, signal } = spawnSync(process.execPath, ['--test', '--test-reporter=spec', ...limit, ...tests], {
   stdio: 'inherit',
   env: { ...process.env, PLIMSOLL_TEST_ADDON: addon }
 })

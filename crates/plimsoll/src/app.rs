@@ -27,7 +27,6 @@ use crate::config::Config;
 use crate::exit::Exit;
 use crate::observe::control::Ended;
 use crate::observe::{admin, control, socket};
-use crate::sys::output::Target;
 use crate::workers;
 
 /// How long answers of the admin server and the control socket may take once everything is over.
@@ -38,7 +37,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 pub fn run(config: Config, command: Vec<OsString>) -> Exit {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return say_failure(Exit::Failure, &format!("the runtime could not be made: {error}")),
+        Err(error) => return say_end(Exit::Failure, &format!("the runtime could not be made: {error}")),
     };
     let (exit, message) = runtime.block_on(async {
         match start::prepare(&config, command).await {
@@ -48,11 +47,7 @@ pub fn run(config: Config, command: Vec<OsString>) -> Exit {
     });
     // What still hangs (a name that is being looked up, for instance) must not hold up the end.
     runtime.shutdown_background();
-    match exit {
-        Exit::Drained => tracing::info!("{message}"),
-        _ => return say_failure(exit, &message),
-    }
-    exit
+    say_end(exit, &message)
 }
 
 /// Runs all parts until the supervisor ends.
@@ -101,8 +96,12 @@ fn conclude(how: workers::Ended) -> (Exit, String) {
     }
 }
 
-fn say_failure(exit: Exit, message: &str) -> Exit {
-    // The last words: there is nobody left whom a slow reader of stderr could hold up.
-    let _nobody_reads = Target::Stderr.write_all(format!("plimsoll: {message}\n").as_bytes());
+/// The last line of the log.
+fn say_end(exit: Exit, message: &str) -> Exit {
+    match exit {
+        Exit::Drained => tracing::info!("{message}"),
+        Exit::Cut => tracing::warn!("{message}"),
+        _ => tracing::error!("{message}"),
+    }
     exit
 }

@@ -14,7 +14,7 @@ mod tests;
 use std::fmt;
 use std::fs;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
 use crate::process::{command, output, root};
 
@@ -42,6 +42,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
             findings.extend(check(path, &text, &|path| root().join(path).exists()));
         }
     }
+    println!("   {} files; {}", listed.lines().count(), counts()?);
     findings.sort();
     for finding in &findings {
         println!("{finding}");
@@ -51,6 +52,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
         1 => bail!("1 finding"),
         number => bail!("{number} findings"),
     }
+}
+
+fn counts() -> anyhow::Result<packages::Counts> {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).context("cannot read Cargo.lock")?;
+    Ok(packages::Counts::of(&lock))
 }
 
 /// All rules on one file. `exists` tells whether a path of the repository is there.

@@ -1,6 +1,7 @@
 //! Limits on what is built in: every package is code that somebody must trust.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use super::Finding;
 
@@ -8,11 +9,33 @@ const LOCKED_MAX: usize = 200;
 const ADDON: &str = "plimsoll-agent";
 const ADDON_MAX: usize = 20;
 
-/// `lock` is the text of Cargo.lock.
+/// How many packages are locked, and how many of them the addon is built from (itself included).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counts {
+    locked: usize,
+    addon: usize,
+}
+
+impl Counts {
+    /// `lock` is the text of Cargo.lock.
+    pub(super) fn of(lock: &str) -> Self {
+        let locked = lock.lines().filter(|line| *line == "[[package]]").count();
+        Self { locked, addon: closure(&dependencies(lock), ADDON).len() }
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { locked, addon } = self;
+        write!(
+            f,
+            "{locked} locked packages (at most {LOCKED_MAX}), {addon} in the addon (at most {ADDON_MAX})"
+        )
+    }
+}
+
 pub(super) fn check(lock: &str) -> Vec<Finding> {
-    let packages = dependencies(lock);
-    let locked = lock.lines().filter(|line| *line == "[[package]]").count();
-    let addon = closure(&packages, ADDON).len();
+    let Counts { locked, addon } = Counts::of(lock);
     let finding = |what, why| Finding { path: "Cargo.lock".to_owned(), line: 1, what, why };
     let mut findings = Vec::new();
     if locked > LOCKED_MAX {

@@ -4,17 +4,31 @@
 //! because the file that stderr is sent to keeps none; under journald, which stamps every line, it does not.
 //! `warn` and `error` are written out, so that the line makes sense without colour; colours are only for a
 //! terminal, and not where `NO_COLOR` is set.
+//!
+//! A thread of its own writes the lines: whoever reads stderr must never be able to hold up the supervisor or the
+//! gateway. See [`queue`].
+
+mod queue;
 
 use std::env;
 use std::fmt;
-use std::io::{IsTerminal as _, stderr};
+use std::io;
+use std::time::Duration;
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
+
+use self::queue::Queue;
+use crate::config::LogLevel;
+use crate::sys::output::Target;
+
+/// How long the last lines may take to be read once everything else is over.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stamp {
@@ -28,20 +42,68 @@ pub(super) struct Line {
     pub(super) stamp: Stamp,
 }
 
+/// The log of this process; closed when it is dropped.
+#[derive(Debug)]
+pub(super) struct Log(Queue);
+
 /// Starts logging for the rest of the process.
-pub(super) fn start() {
-    let terminal = stderr().is_terminal();
+///
+/// # Errors
+/// The thread that writes could not be made.
+pub(super) fn start(level: LogLevel) -> io::Result<Log> {
+    let terminal = Target::Stderr.is_terminal();
     let journald = env::var_os("JOURNAL_STREAM").is_some();
     let colour = terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let stamp = if terminal || journald { Stamp::None } else { Stamp::Time };
+    // Where nobody reads stderr any more there is nobody to tell.
+    let queue = Queue::start(|line| drop(Target::Stderr.write_all(line)))?;
     let subscriber = tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::INFO)
-        .with_writer(stderr)
+        .with_max_level(filter(level))
+        .with_writer(Lines(queue.clone()))
         .with_ansi(colour)
         .event_format(Line { stamp })
         .finish();
     // A second call finds logging started already, and that is all it wants.
     let _ = tracing::subscriber::set_global_default(subscriber);
+    Ok(Log(queue))
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.close(FLUSH_TIMEOUT);
+    }
+}
+
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}
+
+/// Takes lines from the formatter, which hands over each event in one piece.
+struct Lines(Queue);
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = &'a Self;
+
+    fn make_writer(&'a self) -> &'a Self {
+        self
+    }
+}
+
+impl io::Write for &Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.push(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl<S, N> FormatEvent<S, N> for Line

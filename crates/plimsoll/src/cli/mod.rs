@@ -9,7 +9,9 @@ mod mistakes;
 mod output;
 mod ps;
 mod reference;
+mod reload;
 mod run;
+mod scale;
 mod settings;
 mod stop;
 #[cfg(test)]
@@ -30,9 +32,11 @@ struct Verb {
 }
 
 /// In the order of the help.
-const VERBS: [Verb; 8] = [
+const VERBS: [Verb; 10] = [
     Verb { command: run::command, run: run::run },
     Verb { command: ps::command, run: ps::run },
+    Verb { command: reload::command, run: reload::run },
+    Verb { command: scale::command, run: scale::run },
     Verb { command: stop::command, run: stop::run },
     Verb { command: check::command, run: check::run },
     Verb { command: config::command, run: config::run },

@@ -7,6 +7,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 
 use super::{logging, output, settings};
 use crate::app;
+use crate::exit::Exit;
 
 const COMMAND: &str = "command";
 const NO_COMMAND: &str = "error: `plimsoll run` needs the command that starts the app
@@ -36,9 +37,17 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
     }
     match settings::read(matches) {
         Err(problems) => output::fail(&problems),
-        Ok(effective) => {
-            logging::start();
-            app::run(effective.config, command).into()
-        }
+        Ok(effective) => match logging::start(effective.config.log.level) {
+            Ok(log) => {
+                let exit = app::run(effective.config, command);
+                // Now, and not while values are dropped in some order: the last line must have come out.
+                drop(log);
+                exit.into()
+            }
+            Err(error) => {
+                let _usage = output::fail(&format!("error: the log cannot be started: {error}"));
+                Exit::Failure.into()
+            }
+        },
     }
 }

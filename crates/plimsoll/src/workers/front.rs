@@ -43,7 +43,11 @@ pub trait Front {
     fn forget(&self, worker: WorkerId);
     fn drain(&self);
     fn abort(&self);
+    /// The worker has neither a request in flight nor an upgraded connection.
+    fn is_idle(&self, worker: WorkerId) -> bool;
     fn connections_open(&self) -> u64;
-    /// Requests answered since the start.
-    fn requests_total(&self) -> u64;
+    /// Requests and upgraded connections under way.
+    fn in_flight(&self) -> u64;
+    /// Requests that are over, since the start.
+    fn requests_ended(&self) -> u64;
 }

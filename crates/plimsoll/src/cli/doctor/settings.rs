@@ -6,7 +6,6 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::time::Duration;
 
 use crate::cli::{run, settings};
 use crate::concerns::shutdown::manifest::{At, Code, Finding, Invocation, Settings};
@@ -16,9 +15,6 @@ const PREFIX: &str = "PLIMSOLL_";
 const CONFIG: &str = "PLIMSOLL_CONFIG";
 /// Set in every container of Kubernetes; some defaults depend on it.
 const IN_KUBERNETES: (&str, &str) = ("KUBERNETES_SERVICE_HOST", "10.0.0.1");
-
-/// How long traffic is still taken after SIGTERM, under Kubernetes.
-const DELAY: Duration = Duration::from_secs(5);
 
 pub(super) struct Read {
     /// The findings are those that keep Plimsoll from starting.
@@ -130,7 +126,7 @@ fn invalid(field: &At<'_>, what: String, hint: &str) -> Finding {
 
 fn settings_of(config: &Config) -> Settings {
     Settings {
-        delay: DELAY,
+        delay: config.shutdown.delay,
         grace: config.shutdown.grace,
         worker_grace: config.shutdown.worker_grace,
         workers: config.workers.count,

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use crate::config;
 use crate::observe::status::Status;
+use crate::sys::errno;
 
 #[derive(Debug, thiserror::Error)]
 #[error("bind the admin address {address}")]
@@ -40,7 +41,7 @@ enum WhenTaken {
 }
 
 async fn bind_to(address: SocketAddr, when_taken: WhenTaken) -> Result<Option<TcpListener>, Error> {
-    match TcpListener::bind(address).await {
+    match listen(address).await {
         Ok(listener) => Ok(Some(listener)),
         Err(source) if source.kind() == io::ErrorKind::AddrInUse && when_taken == WhenTaken::GoWithout => {
             let holder = holder(address).await;
@@ -52,6 +53,16 @@ async fn bind_to(address: SocketAddr, when_taken: WhenTaken) -> Result<Option<Tc
             Ok(None)
         }
         Err(source) => Err(Error { address, source }),
+    }
+}
+
+async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Err(error) => match errno::without_ipv6(address, &error) {
+            Some(instead) => TcpListener::bind(instead).await,
+            None => Err(error),
+        },
+        listener => listener,
     }
 }
 

@@ -37,7 +37,13 @@ impl Front for Told {
     fn connections_open(&self) -> u64 {
         0
     }
-    fn requests_total(&self) -> u64 {
+    fn is_idle(&self, _worker: WorkerId) -> bool {
+        true
+    }
+    fn in_flight(&self) -> u64 {
+        0
+    }
+    fn requests_ended(&self) -> u64 {
         0
     }
 }
@@ -95,6 +101,26 @@ fn without_ipv6_it_is_ipv4_for_all_workers() {
         assert_eq!(open(&mut endpoints, &told, worker, 1, ""), Ok("0.0.0.0 3000 IPv4".into()));
     }
     assert_eq!(told.take().first().map(String::as_str), Some("listen 0 0.0.0.0:3000"));
+}
+
+#[test]
+fn without_ipv6_our_own_port_alone_is_ipv4_and_the_app_sees_what_it_asked_for() {
+    let told = Told { refuse: vec![("[::]:80", 97)], ..Told::default() };
+    let mut endpoints = Endpoints::new(Some("[::]:80".parse().unwrap()));
+    let only_ipv6 = Listen { ipv6_only: true, ..listen("::", 3000, 1) };
+    let bound = endpoints.open(key(0, 1), &only_ipv6, Path::new("/d"), None, &told).unwrap();
+    assert_eq!(
+        (bound.address.as_str(), bound.family, bound.public.to_string()),
+        ("::", "IPv6", "0.0.0.0:80".into())
+    );
+    assert_eq!(told.take(), ["listen 0 0.0.0.0:80", "add 0 worker 0 /d/1.s"]);
+}
+
+#[test]
+fn without_ipv6_an_app_that_names_it_gets_the_error() {
+    let told = Told { refuse: vec![("[::]:3000", 97)], ..Told::default() };
+    assert_eq!(open(&mut Endpoints::default(), &told, 0, 1, "::"), Err("EAFNOSUPPORT"));
+    assert!(told.take().is_empty());
 }
 
 #[test]

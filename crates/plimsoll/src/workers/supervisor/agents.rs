@@ -5,7 +5,7 @@ use std::time::Instant;
 use plimsoll_wire::message::ToAgent;
 
 use super::{Nature, Supervisor};
-use crate::concerns::shutdown::{Input, Phase, State};
+use crate::concerns::shutdown::{Input, State};
 use crate::ids::WorkerId;
 use crate::workers::channel::{Listen, Said};
 use crate::workers::endpoints::ServerKey;
@@ -70,6 +70,10 @@ impl<F: Front> Supervisor<F> {
                 tracing::info!(address = %bound.public, "listening");
             }
             self.apply(Input::Listens(worker));
+            let predecessor = self.fleet.predecessor(worker);
+            if predecessor.is_some_and(|old| self.endpoints.covers(worker, old)) {
+                self.apply(Input::Covers(worker));
+            }
         }
     }
 
@@ -109,7 +113,7 @@ impl<F: Front> Supervisor<F> {
     }
 
     fn is_draining(&self, worker: WorkerId) -> bool {
-        self.fleet.phase() != Phase::Running || matches!(self.fleet.state(worker), Some(State::Draining(_)))
+        !self.fleet.is_serving() || matches!(self.fleet.state(worker), Some(State::Draining(_)))
     }
 
     fn say_addon_missing(&mut self, reason: &str) {

@@ -26,7 +26,7 @@ impl Client {
     }
 
     /// The status of a `GET`, or `None` if nobody answers properly (yet).
-    pub(super) fn try_get(port: u16, target: &str) -> Option<u16> {
+    pub(crate) fn try_get(port: u16, target: &str) -> Option<u16> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).ok()?;
         write!(stream, "GET {target} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").ok()?;
