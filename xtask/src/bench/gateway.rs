@@ -1,0 +1,181 @@
+//! `bench gateway`: Plimsoll, nginx and HAProxy in front of the same hello world, and Node by itself.
+
+mod memory;
+mod summary;
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use self::summary::Summary;
+use super::contender::{App, Contender, Kind};
+use super::load::Load;
+use super::report::{Keep, Report, placement_sentence};
+use super::round::{Course, Round};
+use super::workshop::{Workshop, app, build_plimsoll};
+use super::{Common, machine};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    common: Common,
+    /// Seconds of load per round and contender.
+    #[arg(long)]
+    seconds: Option<u32>,
+    /// Kept-alive connections of the load.
+    #[arg(long, default_value_t = 64)]
+    connections: u32,
+    /// Idle kept-alive connections.
+    #[arg(long)]
+    idle: Option<usize>,
+    /// Only these, by name.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+}
+
+pub(super) const NGINX: &str = "nginx";
+/// nginx under another name: what differs between the two is noise.
+pub(super) const NGINX_AGAIN: &str = "nginx again";
+pub(super) const PLIMSOLL: &str = "plimsoll";
+
+pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
+    let workshop = Workshop::open(&options.common.node)?;
+    let tools = Tools::gather(options)?;
+    let quick = options.common.quick;
+    let load = Load {
+        connections: options.connections,
+        seconds: options.seconds.unwrap_or(if quick { 2 } else { 5 }),
+    };
+    let rounds = options.common.rounds(7);
+    let hello = App { script: app("hello.js"), env: Vec::new() };
+    let course = Course { workshop: &workshop, wrk: &tools.wrk, app: &hello, load };
+
+    let mut summaries: Vec<Summary> = tools.contenders.iter().cloned().map(Summary::new).collect();
+    for round in 0..rounds {
+        take_turns(&course, &mut summaries, round)?;
+    }
+    let idle = options.idle.unwrap_or(if quick { 1_000 } else { 10_000 });
+    for summary in &mut summaries {
+        memory::look(&course, &tools.strace, summary, idle)?;
+    }
+    let report = Report {
+        verb: "gateway",
+        title: "The gateway beside its peers",
+        command,
+        machine: tools.facts(&workshop),
+        method: method(&course, rounds),
+        tables: summary::tables(&summaries, idle),
+        notes: summary::notes(&summaries),
+        raw: json!(summaries),
+        keep: if quick || !options.only.is_empty() { Keep::Glance } else { Keep::Result },
+    };
+    report.publish()
+}
+
+/// One round: everybody once. The order turns from round to round, and is reversed in every other one, so that
+/// nobody always follows the same neighbour.
+fn take_turns(course: &Course<'_>, summaries: &mut [Summary], round: usize) -> anyhow::Result<()> {
+    let count = summaries.len();
+    for turn in 0..count {
+        let turn = if round.is_multiple_of(2) { turn } else { count - 1 - turn };
+        let Some(summary) = summaries.get_mut((turn + round) % count) else { continue };
+        let found = course.run(&summary.contender)?;
+        progress(round, summary, &found);
+        summary.rounds.push(found);
+    }
+    Ok(())
+}
+
+fn progress(round: usize, summary: &Summary, found: &Round) {
+    eprintln!(
+        "round {:>2}  {:<12} proxy {:>6.2} µs  worker {:>6.2} µs  {:>7.0} requests/s  p99 {:>7.0} µs  foreign {:.2} CPUs",
+        round + 1,
+        summary.contender.name,
+        found.proxy_us.unwrap_or(0.0),
+        found.worker_us,
+        found.requests_per_second,
+        found.p99_us,
+        found.foreign_cpus,
+    );
+}
+
+struct Tools {
+    wrk: PathBuf,
+    strace: PathBuf,
+    contenders: Vec<Contender>,
+}
+
+impl Tools {
+    fn gather(options: &Options) -> anyhow::Result<Self> {
+        let wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|only| only == name);
+        let mut contenders = Vec::new();
+        let mut add = |name: &'static str, kind: Kind| contenders.push(Contender { name, kind });
+        if wanted("node") {
+            add("node", Kind::Node);
+        }
+        if wanted(NGINX) {
+            let nginx = machine::find_or_install("nginx", "nginx-light")?;
+            add(NGINX, Kind::Nginx(nginx.clone()));
+            add(NGINX_AGAIN, Kind::Nginx(nginx));
+        }
+        if wanted("haproxy") {
+            add("haproxy", Kind::Haproxy(machine::find_or_install("haproxy", "haproxy")?));
+        }
+        if wanted(PLIMSOLL) {
+            let program = options.common.plimsoll.clone().map_or_else(build_plimsoll, Ok)?;
+            add(PLIMSOLL, Kind::Plimsoll(program));
+        }
+        Ok(Self {
+            wrk: machine::find_or_install("wrk", "wrk")?,
+            strace: machine::find_or_install("strace", "strace")?,
+            contenders,
+        })
+    }
+
+    fn facts(&self, workshop: &Workshop) -> serde_json::Value {
+        let mut versions =
+            vec![("node", workshop.version_of_node()), ("wrk", machine::version(&self.wrk, "-v"))];
+        for contender in &self.contenders {
+            let (name, program, flag) = match &contender.kind {
+                Kind::Node => continue,
+                Kind::Nginx(program) => (NGINX, program, "-v"),
+                Kind::Haproxy(program) => ("haproxy", program, "-v"),
+                Kind::Plimsoll(program) => (PLIMSOLL, program, "version"),
+            };
+            versions.push((name, machine::version(program, flag)));
+        }
+        machine::facts(&versions)
+    }
+}
+
+fn method(course: &Course<'_>, rounds: usize) -> Vec<String> {
+    let Load { connections, seconds } = course.load;
+    vec![
+        format!(
+            "{rounds} rounds; in each, every contender in turn (the order turns and is reversed) is started afresh, \
+             warmed up for 2 s, and loaded for {seconds} s by `wrk` with 1 thread and {connections} kept-alive \
+             connections in a closed loop. A round in which a request fails is an error of the whole run."
+        ),
+        placement_sentence(course.workshop),
+        "Equal work: one worker or thread; kept-alive links to the same app over a Unix socket; the client's \
+         address handed to the app; no access log; Plimsoll's metrics are on. Each round proves the second (the app \
+         counts the links it accepted) and the third (the app is asked whom it sees). Configurations: `bench/peers/`."
+            .to_owned(),
+        "CPU per request: time on a CPU of all threads of the proxy's processes (`/proc/PID/task/*/schedstat`, \
+         nanoseconds; user and kernel) divided by the requests that wrk completed; `stat` as a check is in the JSON. \
+         The kernel does loopback TCP in the time of whoever sends, alike for all. Worker: the same of the Node process."
+            .to_owned(),
+        "Plain `node` listens on TCP and runs on the CPU that the proxies have: it has two CPUs as they do."
+            .to_owned(),
+        "Noise: nginx takes part twice under two names; no smaller difference than between these two means anything. \
+         Ratios are to nginx: of the minima, and the median of the ratios within each round."
+            .to_owned(),
+        "Memory is that of all processes of the proxy (RSS; PSS counts shared pages once); plain `node`: the app. \
+         Idle: each connection makes one request and stays; looked at 2 s after the last; 100 of them are then \
+         asked again and must answer."
+            .to_owned(),
+        "System calls: `strace -c -f` on the proxy over exactly 2,000 requests of kept-alive connections. \
+         Data calls are reads and writes of any kind, on any descriptor."
+            .to_owned(),
+    ]
+}

@@ -1,0 +1,139 @@
+//! One contender, started afresh, warmed up, measured once under load.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::contender::{App, Contender, Running};
+use super::load::{Load, Outcome};
+use super::process::{self, Memory};
+use super::workshop::Workshop;
+
+/// Node compiles its hot functions in the first second; proxies fill their pools.
+const WARM_UP_SECONDS: u32 = 2;
+
+/// What a round found. Times in microseconds, sizes in bytes.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Round {
+    pub(super) requests: u64,
+    pub(super) requests_per_second: f64,
+    pub(super) p50_us: f64,
+    pub(super) p99_us: f64,
+    /// CPU of the proxy's processes by their threads' `schedstat`; none without a proxy.
+    pub(super) proxy_us: Option<f64>,
+    /// The same by the coarser `stat`, which also counts threads that ended: the two must agree.
+    pub(super) proxy_us_by_stat: Option<f64>,
+    pub(super) worker_us: f64,
+    /// Share of its CPU that the proxy used: a proxy with more to spare wakes up more often per request.
+    pub(super) proxy_busy: Option<f64>,
+    /// CPU, in CPUs, of all processes of the machine that had no part in the round, and of the hypervisor.
+    pub(super) foreign_cpus: f64,
+    pub(super) rest_rss: u64,
+    pub(super) rest_pss: u64,
+    pub(super) load_rss: u64,
+    pub(super) load_pss: u64,
+}
+
+pub(super) struct Course<'a> {
+    pub(super) workshop: &'a Workshop,
+    pub(super) wrk: &'a Path,
+    pub(super) app: &'a App,
+    pub(super) load: Load,
+}
+
+impl Course<'_> {
+    pub(super) fn run(&self, contender: &Contender) -> anyhow::Result<Round> {
+        let running = contender.start(self.workshop, self.app)?;
+        let rest = process::memory(&running.measured())?;
+        contender.check_address(&running)?;
+        let warm_up = Load { seconds: WARM_UP_SECONDS, ..self.load };
+        warm_up.run(self.workshop, self.wrk, running.port, || Ok(()))?;
+        let round = self.measure(&running, rest)?;
+        contender.check_links(&running, self.load.connections)?;
+        Ok(round)
+    }
+
+    fn measure(&self, running: &Running, rest: Memory) -> anyhow::Result<Round> {
+        let mut peak = Memory::default();
+        let before = Used::now(running)?;
+        let outcome = self.load.run(self.workshop, self.wrk, running.port, || {
+            peak = peak.max(process::memory(&running.measured())?);
+            Ok(())
+        })?;
+        let used = Used::now(running)?.since(&before);
+        Ok(used.into_round(&outcome, running, rest, peak))
+    }
+}
+
+/// CPU time so far, in nanoseconds.
+struct Used {
+    at: std::time::Instant,
+    proxy: u64,
+    proxy_by_stat: u64,
+    worker: u64,
+    load: u64,
+    machine: u64,
+}
+
+impl Used {
+    fn now(running: &Running) -> anyhow::Result<Self> {
+        let mut proxy_ticks = 0;
+        for pid in &running.proxy {
+            proxy_ticks += process::stat(*pid)?.own_ticks;
+        }
+        let own = process::stat(std::process::id())?;
+        Ok(Self {
+            at: std::time::Instant::now(),
+            proxy: process::cpu_ns(&running.proxy)?,
+            proxy_by_stat: process::ticks_to_ns(proxy_ticks),
+            worker: process::cpu_ns(&[running.worker])?,
+            load: process::ticks_to_ns(own.own_ticks + own.children_ticks),
+            machine: process::busy_ns()?,
+        })
+    }
+
+    fn since(&self, before: &Self) -> Spent {
+        let spent = |now: u64, then: u64| now.saturating_sub(then) as f64;
+        Spent {
+            elapsed: (self.at - before.at).as_nanos() as f64,
+            proxy: spent(self.proxy, before.proxy),
+            proxy_by_stat: spent(self.proxy_by_stat, before.proxy_by_stat),
+            worker: spent(self.worker, before.worker),
+            load: spent(self.load, before.load),
+            machine: spent(self.machine, before.machine),
+        }
+    }
+}
+
+/// Nanoseconds between two looks.
+struct Spent {
+    elapsed: f64,
+    proxy: f64,
+    proxy_by_stat: f64,
+    worker: f64,
+    load: f64,
+    machine: f64,
+}
+
+impl Spent {
+    fn into_round(self, outcome: &Outcome, running: &Running, rest: Memory, peak: Memory) -> Round {
+        let each = |nanoseconds: f64| nanoseconds / 1000.0 / outcome.requests as f64;
+        let of_proxy = |value: f64| (!running.proxy.is_empty()).then_some(value);
+        let ours = self.proxy + self.worker + self.load;
+        Round {
+            requests: outcome.requests,
+            requests_per_second: outcome.requests_per_second,
+            p50_us: outcome.p50_us,
+            p99_us: outcome.p99_us,
+            proxy_us: of_proxy(each(self.proxy)),
+            proxy_us_by_stat: of_proxy(each(self.proxy_by_stat)),
+            worker_us: each(self.worker),
+            proxy_busy: of_proxy(self.proxy / self.elapsed),
+            foreign_cpus: ((self.machine - ours) / self.elapsed).max(0.0),
+            rest_rss: rest.rss,
+            rest_pss: rest.pss,
+            load_rss: peak.rss,
+            load_pss: peak.pss,
+        }
+    }
+}
