@@ -76,11 +76,11 @@ impl Connection {
         Ok(Response { status: head.status, body })
     }
 
-    /// Reads the head of an answer; its length, and the stream, from which the rest can be read at one's own pace.
-    pub(super) fn into_body(mut self) -> anyhow::Result<(usize, usize, Box<dyn Read + Send>)> {
+    /// Reads the head of an answer; the body can then be read at one's own pace.
+    pub(super) fn into_body(mut self) -> anyhow::Result<Body> {
         let (head, rest) = self.receive_head()?;
         let head = Head::parse(&head).context("the answer is not HTTP with a length")?;
-        Ok((head.length, rest.len(), Box::new(self.stream)))
+        Ok(Body { left: head.length.saturating_sub(rest.len()), stream: self.stream })
     }
 
     fn receive_head(&mut self) -> anyhow::Result<(String, Vec<u8>)> {
@@ -104,6 +104,24 @@ impl Connection {
             count => bytes.extend(block.iter().take(count)),
         }
         Ok(())
+    }
+}
+
+/// What is still to come of an answer.
+pub(super) struct Body {
+    pub(super) left: usize,
+    stream: Box<dyn Stream>,
+}
+
+impl Body {
+    /// Reads some of it; tells how much.
+    pub(super) fn read(&mut self, block: &mut [u8]) -> anyhow::Result<usize> {
+        let count = self.stream.read(block)?;
+        if count == 0 {
+            bail!("the connection was closed {} bytes before the end of the body", self.left);
+        }
+        self.left = self.left.saturating_sub(count);
+        Ok(count)
     }
 }
 

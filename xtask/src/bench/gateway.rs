@@ -3,16 +3,15 @@
 mod memory;
 mod summary;
 
-use std::path::PathBuf;
-
 use serde_json::json;
 
 use self::summary::Summary;
-use super::contender::{App, Contender, Kind};
+use super::contender::App;
+use super::field::{Field, Only};
 use super::load::Load;
 use super::report::{Keep, Report, placement_sentence};
 use super::round::{Course, Round};
-use super::workshop::{Workshop, app, build_plimsoll};
+use super::workshop::{Workshop, app};
 use super::{Common, machine};
 
 #[derive(Debug, clap::Args)]
@@ -28,19 +27,15 @@ pub(super) struct Options {
     /// Idle kept-alive connections.
     #[arg(long)]
     idle: Option<usize>,
-    /// Only these, by name.
-    #[arg(long, value_delimiter = ',')]
-    only: Vec<String>,
+    #[command(flatten)]
+    only: Only,
 }
-
-pub(super) const NGINX: &str = "nginx";
-/// nginx under another name: what differs between the two is noise.
-pub(super) const NGINX_AGAIN: &str = "nginx again";
-pub(super) const PLIMSOLL: &str = "plimsoll";
 
 pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let workshop = Workshop::open(&options.common.node)?;
-    let tools = Tools::gather(options)?;
+    let field = Field::gather(&options.common, &options.only)?;
+    let wrk = machine::find_or_install("wrk", "wrk")?;
+    let strace = machine::find_or_install("strace", "strace")?;
     let quick = options.common.quick;
     let load = Load {
         connections: options.connections,
@@ -48,26 +43,28 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     };
     let rounds = options.common.rounds(7);
     let hello = App { script: app("hello.js"), env: Vec::new() };
-    let course = Course { workshop: &workshop, wrk: &tools.wrk, app: &hello, load };
+    let course = Course { workshop: &workshop, wrk: &wrk, app: &hello, load };
 
-    let mut summaries: Vec<Summary> = tools.contenders.iter().cloned().map(Summary::new).collect();
+    let mut summaries: Vec<Summary> = field.contenders.iter().cloned().map(Summary::new).collect();
     for round in 0..rounds {
         take_turns(&course, &mut summaries, round)?;
     }
     let idle = options.idle.unwrap_or(if quick { 1_000 } else { 10_000 });
     for summary in &mut summaries {
-        memory::look(&course, &tools.strace, summary, idle)?;
+        memory::look(&course, &strace, summary, idle)?;
     }
     let report = Report {
         verb: "gateway",
         title: "The gateway beside its peers",
         command,
-        machine: tools.facts(&workshop),
+        machine: machine::facts(
+            &[field.versions(&workshop), vec![("wrk", machine::version(&wrk, "-v"))]].concat(),
+        ),
         method: method(&course, rounds),
         tables: summary::tables(&summaries, idle),
         notes: summary::notes(&summaries),
         raw: json!(summaries),
-        keep: if quick || !options.only.is_empty() { Keep::Glance } else { Keep::Result },
+        keep: Keep::unless(quick || !options.only.only.is_empty()),
     };
     report.publish()
 }
@@ -97,55 +94,6 @@ fn progress(round: usize, summary: &Summary, found: &Round) {
         found.p99_us,
         found.foreign_cpus,
     );
-}
-
-struct Tools {
-    wrk: PathBuf,
-    strace: PathBuf,
-    contenders: Vec<Contender>,
-}
-
-impl Tools {
-    fn gather(options: &Options) -> anyhow::Result<Self> {
-        let wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|only| only == name);
-        let mut contenders = Vec::new();
-        let mut add = |name: &'static str, kind: Kind| contenders.push(Contender { name, kind });
-        if wanted("node") {
-            add("node", Kind::Node);
-        }
-        if wanted(NGINX) {
-            let nginx = machine::find_or_install("nginx", "nginx-light")?;
-            add(NGINX, Kind::Nginx(nginx.clone()));
-            add(NGINX_AGAIN, Kind::Nginx(nginx));
-        }
-        if wanted("haproxy") {
-            add("haproxy", Kind::Haproxy(machine::find_or_install("haproxy", "haproxy")?));
-        }
-        if wanted(PLIMSOLL) {
-            let program = options.common.plimsoll.clone().map_or_else(build_plimsoll, Ok)?;
-            add(PLIMSOLL, Kind::Plimsoll(program));
-        }
-        Ok(Self {
-            wrk: machine::find_or_install("wrk", "wrk")?,
-            strace: machine::find_or_install("strace", "strace")?,
-            contenders,
-        })
-    }
-
-    fn facts(&self, workshop: &Workshop) -> serde_json::Value {
-        let mut versions =
-            vec![("node", workshop.version_of_node()), ("wrk", machine::version(&self.wrk, "-v"))];
-        for contender in &self.contenders {
-            let (name, program, flag) = match &contender.kind {
-                Kind::Node => continue,
-                Kind::Nginx(program) => (NGINX, program, "-v"),
-                Kind::Haproxy(program) => ("haproxy", program, "-v"),
-                Kind::Plimsoll(program) => (PLIMSOLL, program, "version"),
-            };
-            versions.push((name, machine::version(program, flag)));
-        }
-        machine::facts(&versions)
-    }
 }
 
 fn method(course: &Course<'_>, rounds: usize) -> Vec<String> {

@@ -6,16 +6,20 @@
 //!
 //! What this does not do: measure over a network, or tell how an app of one's own behaves.
 
+mod agent;
 mod child;
 mod client;
 mod contender;
+mod field;
 mod gateway;
 mod idle;
+mod large;
 mod load;
 mod machine;
 mod process;
 mod report;
 mod round;
+mod start;
 mod stats;
 mod syscalls;
 mod wait;
@@ -34,6 +38,12 @@ struct Cli {
 enum Verb {
     /// CPU per request, throughput, latency, memory and system calls beside nginx and HAProxy.
     Gateway(gateway::Options),
+    /// Time from the start of the process to the app's first answer, with and without Plimsoll.
+    Start(start::Options),
+    /// CPU that the agent adds to a worker's request.
+    Agent(agent::Options),
+    /// Memory while a large body goes through slowly, and throughput of large downloads.
+    Large(large::Options),
 }
 
 /// What all verbs take.
@@ -67,5 +77,8 @@ pub(crate) fn run(args: Vec<String>) -> anyhow::Result<()> {
     };
     match cli.verb {
         Verb::Gateway(options) => gateway::run(&options, command),
+        Verb::Start(options) => start::run(&options, command),
+        Verb::Agent(options) => agent::run(&options, command),
+        Verb::Large(options) => large::run(&options, command),
     }
 }

@@ -121,6 +121,10 @@ pub(super) enum Keep {
 }
 
 impl Keep {
+    pub(super) fn unless(glance: bool) -> Self {
+        if glance { Self::Glance } else { Self::Result }
+    }
+
     fn directory(self) -> &'static str {
         match self {
             Self::Result => "bench/results",

@@ -3,11 +3,11 @@
 use serde::Serialize;
 
 use super::super::contender::Contender;
+use super::super::field::{NGINX, NGINX_AGAIN, PLIMSOLL};
 use super::super::report::{Table, Target, figure, megabytes, targets};
 use super::super::round::Round;
 use super::super::stats::{median, min};
 use super::super::syscalls::Census;
-use super::{NGINX, NGINX_AGAIN, PLIMSOLL};
 
 /// Beyond this part of a CPU used by others, a round is called disturbed.
 const DISTURBED_CPUS: f64 = 0.1;
