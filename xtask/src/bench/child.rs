@@ -31,14 +31,10 @@ impl Child {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "TERM"]).arg(program);
         configure(&mut command);
-        Self::spawn(command, cpu, log).with_context(|| format!("cannot start {}", program.display()))
-    }
-
-    /// Starts exactly `command`: where its time to start is what is measured.
-    pub(super) fn spawn(mut command: Command, cpu: Option<usize>, log: &Path) -> anyhow::Result<Self> {
         let output = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         on_cpu(cpu, || Ok(Self(command.spawn()?)))
+            .with_context(|| format!("cannot start {}", program.display()))
     }
 
     pub(super) fn pid(&self) -> Pid {

@@ -2,13 +2,14 @@
 
 mod memory;
 mod summary;
+mod tables;
 
 use serde_json::json;
 
 use self::summary::Summary;
 use super::contender::App;
 use super::field::{Field, Only};
-use super::load::Load;
+use super::load::{Head, Load};
 use super::report::{Keep, Report, placement_sentence};
 use super::round::{Course, Round};
 use super::workshop::{Workshop, app};
@@ -24,6 +25,9 @@ pub(super) struct Options {
     /// Kept-alive connections of the load.
     #[arg(long, default_value_t = 64)]
     connections: u32,
+    /// What each request of the load carries.
+    #[arg(long, value_enum, default_value_t = Head::Small)]
+    head: Head,
     /// Idle kept-alive connections.
     #[arg(long)]
     idle: Option<usize>,
@@ -39,6 +43,7 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let quick = options.common.quick;
     let load = Load {
         connections: options.connections,
+        head: options.head,
         seconds: options.seconds.unwrap_or(if quick { 2 } else { 5 }),
     };
     let rounds = options.common.rounds(7);
@@ -54,14 +59,17 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
         memory::look(&course, &strace, summary, idle)?;
     }
     let report = Report {
-        verb: "gateway",
+        verb: match options.head {
+            Head::Small => "gateway",
+            Head::Browser => "gateway-browser",
+        },
         title: "The gateway beside its peers",
         command,
         machine: machine::facts(
             &[field.versions(&workshop), vec![("wrk", machine::version(&wrk, "-v"))]].concat(),
         ),
         method: method(&course, rounds),
-        tables: summary::tables(&summaries, idle),
+        tables: tables::tables(&summaries, idle),
         notes: summary::notes(&summaries),
         raw: json!(summaries),
         keep: Keep::unless(quick || !options.only.only.is_empty()),
@@ -97,12 +105,13 @@ fn progress(round: usize, summary: &Summary, found: &Round) {
 }
 
 fn method(course: &Course<'_>, rounds: usize) -> Vec<String> {
-    let Load { connections, seconds } = course.load;
+    let Load { connections, seconds, head } = course.load;
     vec![
         format!(
             "{rounds} rounds; in each, every contender in turn (the order turns and is reversed) is started afresh, \
              warmed up for 2 s, and loaded for {seconds} s by `wrk` with 1 thread and {connections} kept-alive \
-             connections in a closed loop. A round in which a request fails is an error of the whole run."
+             connections in a closed loop, each request with `Host` and {} more header lines. A round in which a request fails is an error of the whole run.",
+            head.lines().len()
         ),
         placement_sentence(course.workshop),
         "Equal work: one worker or thread; kept-alive links to the same app over a Unix socket; the client's \

@@ -3,16 +3,16 @@
 //! Slowly, in both directions: does memory stay flat when one side is slower than the other? And as fast as it
 //! goes: what does streaming cost?
 
+mod figures;
 mod transfer;
 
-use serde::Serialize;
 use serde_json::json;
 
+use self::figures::{Figures, figures_to_reach, table};
 use self::transfer::{Pace, download, upload};
 use super::contender::{App, Contender, Running};
-use super::field::{Field, NGINX, NGINX_AGAIN, Only, PLIMSOLL};
-use super::report::{Keep, Report, Table, Target, figure, megabytes, placement_sentence, targets};
-use super::stats::{max, median, min};
+use super::field::{Field, NGINX_AGAIN, Only};
+use super::report::{Keep, Report, megabytes, placement_sentence, targets};
 use super::workshop::{Workshop, app};
 use super::{Common, machine, process};
 
@@ -29,17 +29,6 @@ pub(super) struct Options {
 
 /// Far below what the app and the proxies manage, so that whoever buffers is seen to; 1 GiB takes 16 s.
 const SLOW_BYTES_PER_SECOND: usize = 64 << 20;
-const GROWTH_MB_MAX: f64 = 8.0;
-
-#[derive(Serialize)]
-struct Figures {
-    name: &'static str,
-    /// Bytes by which the proxy grew while its client read slowly, and while its worker did.
-    slow_download_growth: Option<u64>,
-    slow_upload_growth: Option<u64>,
-    megabytes_per_second: Vec<f64>,
-    proxy_ms: Vec<f64>,
-}
 
 pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let workshop = Workshop::open(&options.common.node)?;
@@ -142,55 +131,6 @@ fn fast(
         figures.proxy_ms.push((process::cpu_ns(&running.proxy)? - before) as f64 / 1e6);
     }
     Ok(())
-}
-
-fn growth_mb(bytes: Option<u64>) -> Option<f64> {
-    bytes.map(|bytes| megabytes(bytes as f64))
-}
-
-fn figures_to_reach(all: &[Figures]) -> Vec<Target> {
-    let find = |name: &str| all.iter().find(|figures| figures.name == name);
-    let (own, nginx) = (find(PLIMSOLL), find(NGINX));
-    let growth = |what: &str, found: Option<u64>| Target {
-        what: what.to_owned(),
-        limit: GROWTH_MB_MAX,
-        found: growth_mb(found),
-        unit: " MB",
-    };
-    vec![
-        growth("growth while the client reads slowly", own.and_then(|own| own.slow_download_growth)),
-        growth("growth while the app reads slowly", own.and_then(|own| own.slow_upload_growth)),
-        Target {
-            what: "CPU of the gateway for a download, to nginx (min)".to_owned(),
-            limit: 1.0,
-            found: own.zip(nginx).and_then(|(own, nginx)| Some(min(&own.proxy_ms)? / min(&nginx.proxy_ms)?)),
-            unit: "x",
-        },
-    ]
-}
-
-fn table(all: &[Figures]) -> Table {
-    let mut table = Table::new(&[
-        "contender",
-        "slow download",
-        "slow upload",
-        "MB/s max",
-        "median",
-        "proxy CPU ms min",
-        "median",
-    ]);
-    for figures in all {
-        table.row(vec![
-            figures.name.to_owned(),
-            figure(growth_mb(figures.slow_download_growth), "", 1),
-            figure(growth_mb(figures.slow_upload_growth), "", 1),
-            figure(max(&figures.megabytes_per_second), "", 0),
-            figure(median(&figures.megabytes_per_second), "", 0),
-            figure(min(&figures.proxy_ms), "", 0),
-            figure(median(&figures.proxy_ms), "", 0),
-        ]);
-    }
-    table
 }
 
 fn method(workshop: &Workshop, bytes: usize, rounds: usize) -> Vec<String> {

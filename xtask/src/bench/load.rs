@@ -17,6 +17,42 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub(super) struct Load {
     pub(super) connections: u32,
     pub(super) seconds: u32,
+    pub(super) head: Head,
+}
+
+/// What a request carries beside its first line and `Host`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Head {
+    /// Nothing: what a proxy does for every request stands out most.
+    Small,
+    /// What a browser sends behind a load balancer: what a proxy does for every line and byte counts too.
+    Browser,
+}
+
+const BROWSER: [&str; 14] = [
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    "Accept-Language: en-GB,en;q=0.7,de;q=0.3",
+    "Accept-Encoding: gzip, deflate, br, zstd",
+    "Referer: https://shop.example/catalogue/shoes?page=3",
+    "Cookie: session=4f1c2d3e4b5a69788796a5b4c3d2e1f0; theme=dark; consent=analytics:no,ads:no; cart=8812",
+    "DNT: 1",
+    "Sec-Fetch-Dest: document",
+    "Sec-Fetch-Mode: navigate",
+    "Sec-Fetch-Site: same-origin",
+    "Upgrade-Insecure-Requests: 1",
+    "If-None-Match: W/\"2f-Kx8bW0Jt1yXkq3bq4S1mB7f8Z0A\"",
+    "X-Request-Id: 7f8a9b0c-1d2e-4f3a-8b4c-5d6e7f8a9b0c",
+    "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+];
+
+impl Head {
+    pub(super) fn lines(self) -> &'static [&'static str] {
+        match self {
+            Self::Small => &[],
+            Self::Browser => &BROWSER,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,6 +77,9 @@ impl Load {
             command.args(["--threads", "1", "--latency", "--timeout", "5s"]);
             command.args(["--connections", &self.connections.to_string()]);
             command.args(["--duration", &format!("{}s", self.seconds)]);
+            for line in self.head.lines() {
+                command.args(["--header", line]);
+            }
             command.arg(format!("http://127.0.0.1:{port}/"));
         })?;
         let looks = (u128::from(self.seconds) * 1000 / LOOK_EVERY.as_millis()).saturating_sub(1);

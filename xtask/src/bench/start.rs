@@ -3,7 +3,7 @@
 //! The two take turns, each with the same app on the same port number, on all CPUs, as at a user's. The clock
 //! runs from before the fork to the end of the first complete answer; the asker looks every millisecond.
 
-use std::process::Command;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -35,25 +35,15 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let (mut plain, mut under) = (Vec::new(), Vec::new());
     // One pair before those that count: program files come from the disk but once.
     for round in 0..=rounds {
-        let pair = [
-            start(&workshop, plain_command(&workshop, &hello))?,
-            start(&workshop, {
-                let mut command = Command::new(&program);
-                command.args([
-                    "run",
-                    "--workers",
-                    "1",
-                    "--admin",
-                    &format!("127.0.0.1:{}", free_port()?),
-                    "--",
-                ]);
-                command.arg(&workshop.node).arg(&hello.script);
-                command
-            })?,
-        ];
-        if round > 0 {
-            plain.push(pair[0]);
-            under.push(pair[1]);
+        let mut pair = [(Way::Plain, &mut plain), (Way::Under(&program), &mut under)];
+        if round.is_multiple_of(2) {
+            pair.reverse();
+        }
+        for (way, times) in pair {
+            let time = way.start(&workshop, &hello)?;
+            if round > 0 {
+                times.push(time);
+            }
         }
     }
 
@@ -76,7 +66,7 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
             ("plimsoll", machine::version(&program, "version")),
         ]),
         method: vec![format!(
-            "{rounds} pairs, plain first in each, after one pair that does not count. From before the process is \
+            "{rounds} pairs, the first of each alternating, after one pair that does not count. From before the process is \
              started to the end of the first complete answer to `GET /`, asked every millisecond on a new \
              connection. Nobody is tied to a CPU."
         )],
@@ -91,19 +81,28 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     .publish()
 }
 
-fn plain_command(workshop: &Workshop, app: &App) -> Command {
-    let mut command = Command::new(&workshop.node);
-    command.arg(&app.script);
-    command
+enum Way<'a> {
+    Plain,
+    Under(&'a Path),
 }
 
-/// Milliseconds until the first answer.
-fn start(workshop: &Workshop, mut command: Command) -> anyhow::Result<f64> {
-    let port = free_port()?;
-    command.env("PORT", port.to_string()).env_remove("NODE_OPTIONS");
-    let address = Address::port(port);
-    let begun = Instant::now();
-    let _child = Child::spawn(command, None, &workshop.log("start"))?;
-    wait::until(START_WITHIN, "the first answer", || client::get(&address, "/").ok())?;
-    Ok(begun.elapsed().as_secs_f64() * 1000.0)
+impl Way<'_> {
+    /// Milliseconds until the first answer.
+    fn start(&self, workshop: &Workshop, app: &App) -> anyhow::Result<f64> {
+        let port = free_port()?;
+        let admin = format!("127.0.0.1:{}", free_port()?);
+        let program = match self {
+            Self::Plain => &workshop.node,
+            Self::Under(program) => *program,
+        };
+        let begun = Instant::now();
+        let _child = Child::start(program, None, &workshop.log("start"), |command| {
+            if let Self::Under(_) = self {
+                command.args(["run", "--workers", "1", "--admin", &admin, "--"]).arg(&workshop.node);
+            }
+            command.arg(&app.script).env("PORT", port.to_string()).env_remove("NODE_OPTIONS");
+        })?;
+        wait::until(START_WITHIN, "the first answer", || client::get(&Address::port(port), "/").ok())?;
+        Ok(begun.elapsed().as_secs_f64() * 1000.0)
+    }
 }
