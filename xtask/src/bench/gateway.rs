@@ -6,8 +6,8 @@ mod tables;
 
 use serde_json::json;
 
-use self::summary::Summary;
-use super::contender::App;
+use self::summary::{DISTURBED_CPUS, Summary};
+use super::contender::{App, Contender};
 use super::field::{Field, Only};
 use super::load::{Head, Load};
 use super::report::{Keep, Report, placement_sentence};
@@ -35,6 +35,9 @@ pub(super) struct Options {
     only: Only,
 }
 
+/// How often a measurement is taken while the machine is not idle.
+const ATTEMPTS: u32 = 4;
+
 pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let workshop = Workshop::open(&options.common.node)?;
     let field = Field::gather(&options.common, &options.only)?;
@@ -47,12 +50,13 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
         seconds: options.seconds.unwrap_or(if quick { 2 } else { 5 }),
     };
     let rounds = options.common.rounds(7);
+    let attempts = if quick { 1 } else { ATTEMPTS };
     let hello = App { script: app("hello.js"), env: Vec::new() };
     let course = Course { workshop: &workshop, wrk: &wrk, app: &hello, load };
 
     let mut summaries: Vec<Summary> = field.contenders.iter().cloned().map(Summary::new).collect();
     for round in 0..rounds {
-        take_turns(&course, &mut summaries, round)?;
+        take_turns(&course, &mut summaries, round, attempts)?;
     }
     let idle = options.idle.unwrap_or(if quick { 1_000 } else { 10_000 });
     for summary in &mut summaries {
@@ -79,16 +83,38 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
 
 /// One round: everybody once. The order turns from round to round, and is reversed in every other one, so that
 /// nobody always follows the same neighbour.
-fn take_turns(course: &Course<'_>, summaries: &mut [Summary], round: usize) -> anyhow::Result<()> {
+fn take_turns(
+    course: &Course<'_>,
+    summaries: &mut [Summary],
+    round: usize,
+    attempts: u32,
+) -> anyhow::Result<()> {
     let count = summaries.len();
     for turn in 0..count {
         let turn = if round.is_multiple_of(2) { turn } else { count - 1 - turn };
         let Some(summary) = summaries.get_mut((turn + round) % count) else { continue };
-        let found = course.run(&summary.contender)?;
+        let found = undisturbed(course, &summary.contender, attempts)?;
         progress(round, summary, &found);
         summary.rounds.push(found);
     }
     Ok(())
+}
+
+/// Measures again while others of the machine are at work, and keeps the attempt with the least of that. The choice
+/// looks at nothing but the disturbance, so it favours nobody.
+fn undisturbed(course: &Course<'_>, contender: &Contender, attempts: u32) -> anyhow::Result<Round> {
+    let mut best = course.run(contender)?;
+    for attempt in 2..=attempts {
+        if best.foreign_cpus <= DISTURBED_CPUS {
+            break;
+        }
+        let again = course.run(contender)?;
+        if again.foreign_cpus < best.foreign_cpus {
+            best = again;
+        }
+        best.attempts = attempt;
+    }
+    Ok(best)
 }
 
 fn progress(round: usize, summary: &Summary, found: &Round) {
@@ -114,6 +140,10 @@ fn method(course: &Course<'_>, rounds: usize) -> Vec<String> {
             head.lines().len()
         ),
         placement_sentence(course.workshop),
+        format!(
+            "A measurement during which others used more than {DISTURBED_CPUS} CPUs is taken again, {ATTEMPTS} times \
+             at most; the one with the least disturbance counts, whatever it found."
+        ),
         "Equal work: one worker or thread; kept-alive links to the same app over a Unix socket; the client's \
          address handed to the app; no access log; Plimsoll's metrics are on. Each round proves the second (the app \
          counts the links it accepted) and the third (the app is asked whom it sees). Configurations: `bench/peers/`."

@@ -13,7 +13,7 @@ use super::workshop::Workshop;
 const WARM_UP_SECONDS: u32 = 2;
 
 /// What a round found. Times in microseconds, sizes in bytes.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Round {
     pub(super) requests: u64,
     pub(super) requests_per_second: f64,
@@ -28,6 +28,8 @@ pub(super) struct Round {
     pub(super) proxy_busy: Option<f64>,
     /// CPU, in CPUs, of all processes of the machine that had no part in the round, and of the hypervisor.
     pub(super) foreign_cpus: f64,
+    /// How often this measurement was taken until the machine was quiet.
+    pub(super) attempts: u32,
     pub(super) rest_rss: u64,
     pub(super) rest_pss: u64,
     pub(super) load_rss: u64,
@@ -130,6 +132,7 @@ impl Spent {
             worker_us: each(self.worker),
             proxy_busy: of_proxy(self.proxy / self.elapsed),
             foreign_cpus: ((self.machine - ours) / self.elapsed).max(0.0),
+            attempts: 1,
             rest_rss: rest.rss,
             rest_pss: rest.pss,
             load_rss: peak.rss,

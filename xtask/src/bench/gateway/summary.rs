@@ -10,7 +10,7 @@ use super::super::stats::{max, median, min};
 use super::super::syscalls::Census;
 
 /// Beyond this part of a CPU used by others, a round is called disturbed.
-const DISTURBED_CPUS: f64 = 0.1;
+pub(super) const DISTURBED_CPUS: f64 = 0.1;
 
 #[derive(Serialize)]
 pub(super) struct Summary {
@@ -91,9 +91,11 @@ pub(super) fn notes(summaries: &[Summary]) -> Vec<String> {
     let foreign: Vec<f64> =
         summaries.iter().flat_map(|summary| summary.values(|round| Some(round.foreign_cpus))).collect();
     let disturbed = foreign.iter().filter(|cpus| **cpus > DISTURBED_CPUS).count();
+    let again =
+        summaries.iter().flat_map(|summary| &summary.rounds).filter(|round| round.attempts > 1).count();
     notes.push(format!(
         "Disturbance: processes outside the bench and the hypervisor used {} CPUs (median of rounds); {disturbed} of {} \
-         measurements had more than {DISTURBED_CPUS}.",
+         measurements had more than {DISTURBED_CPUS}; {again} had to be taken more than once.",
         figure(median(&foreign), "", 2),
         foreign.len()
     ));
@@ -104,4 +106,29 @@ pub(super) fn notes(summaries: &[Summary]) -> Vec<String> {
         notes.push(format!("Idle connections that were open: {}.", idle.connections));
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::contender::Kind;
+    use super::*;
+
+    fn summary(proxy: &[f64]) -> Summary {
+        let rounds = proxy.iter().map(|us| Round { proxy_us: Some(*us), ..Round::default() }).collect();
+        Summary { rounds, ..Summary::new(Contender { name: "any", kind: Kind::Node }) }
+    }
+
+    #[test]
+    fn of_two_ratios_the_unfavourable_counts() {
+        for (own, other, expected) in [
+            // One lucky round of our own does not decide.
+            (&[5.0, 10.0, 10.0][..], &[10.0, 10.0, 10.0][..], 1.0),
+            // Nor do unlucky rounds of the other's.
+            (&[9.0, 9.0, 9.0][..], &[9.0, 18.0, 18.0][..], 1.0),
+            (&[8.0, 8.0, 8.0][..], &[10.0, 10.0, 10.0][..], 0.8),
+        ] {
+            assert_eq!(summary(own).worse_ratio_to(&summary(other)), Some(expected), "{own:?} to {other:?}");
+        }
+        assert_eq!(summary(&[]).worse_ratio_to(&summary(&[1.0])), None);
+    }
 }
