@@ -1,7 +1,10 @@
 //! Plimsoll: everything outside Node. `main → app → {gateway, workers, observe} → concerns → {config, wire}`;
 //! `sys` and `ids` are leaves; `gateway` and `workers` never import each other. See ARCHITECTURE.md.
 
+pub mod app;
+pub mod cli;
 pub mod config;
+pub mod exit;
 pub mod gateway;
 pub mod ids;
 pub mod observe;

@@ -7,7 +7,7 @@
 mod figures;
 mod private;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use self::figures::Figures;
 use self::private::Worker;
@@ -16,9 +16,11 @@ use super::client::{Address, Connection};
 use super::contender::App;
 use super::field::plimsoll;
 use super::report::{Keep, Report, Table, Target, targets};
-use super::workshop::{Workshop, app, repository};
-use super::{Common, machine, process};
+use super::workshop::{Workshop, app};
+use super::{Common, machine, procfs};
 use anyhow::bail;
+
+use crate::process::{command, root, run as run_to_the_end};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
@@ -87,9 +89,9 @@ fn cpu_per_request(worker: &Worker, requests: usize) -> anyhow::Result<f64> {
     let address = Address::path(&worker.socket);
     let mut links = (0..LINKS).map(|_| Connection::open(&address)).collect::<anyhow::Result<Vec<_>>>()?;
     ask(&mut links, WARM_UP)?;
-    let before = process::cpu_ns(&[worker.pid])?;
+    let before = procfs::cpu_ns(&[worker.pid])?;
     let asked = ask(&mut links, requests)?;
-    Ok((process::cpu_ns(&[worker.pid])? - before) as f64 / 1000.0 / asked as f64)
+    Ok((procfs::cpu_ns(&[worker.pid])? - before) as f64 / 1000.0 / asked as f64)
 }
 
 fn ask(links: &mut [Connection], requests: usize) -> anyhow::Result<usize> {
@@ -147,16 +149,11 @@ fn method(rounds: usize, requests: usize) -> Vec<String> {
 }
 
 fn install_express() -> anyhow::Result<()> {
-    let apps: PathBuf = repository().join("bench/apps");
+    let apps = root().join("bench/apps");
     if apps.join("node_modules/express").is_dir() {
         return Ok(());
     }
-    let installed = std::process::Command::new("npm")
-        .args(["ci", "--no-audit", "--no-fund", "--silent"])
-        .current_dir(&apps)
-        .status()?;
-    if !installed.success() {
-        bail!("the apps' dependencies could not be installed\nhint: npm ci --prefix bench/apps");
-    }
-    Ok(())
+    let mut npm = command("npm", &["ci", "--no-audit", "--no-fund", "--silent"]);
+    npm.current_dir(apps);
+    run_to_the_end(npm)
 }

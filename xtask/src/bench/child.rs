@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use rustix::process::{Pid as RawPid, Signal, kill_process};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use super::process::Pid;
+use super::procfs::Pid;
 use super::wait;
 
 /// Plimsoll drains before it goes; with no request in flight that is quick.

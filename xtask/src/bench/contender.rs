@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 
 use super::child::Child;
 use super::client::{self, Address};
-use super::process::{self, Pid};
+use super::procfs::{self, Pid};
 use super::wait;
 use super::workshop::{Workshop, free_port};
 
@@ -112,7 +112,7 @@ fn start_peer(
     wait_for(&mut worker, &Address::path(&socket), &workshop.log("app"))?;
     let mut proxy = start(&socket)?;
     wait_for(&mut proxy, &Address::port(port), &workshop.log("proxy"))?;
-    let pids = [vec![proxy.pid()], process::descendants(proxy.pid())].concat();
+    let pids = [vec![proxy.pid()], procfs::descendants(proxy.pid())].concat();
     Ok(Running { port, proxy: pids, worker: worker.pid(), _children: vec![proxy, worker] })
 }
 
@@ -128,9 +128,9 @@ fn start_plimsoll(workshop: &Workshop, app: &App, program: &Path, port: u16) -> 
         command.envs(app.env.iter().cloned());
     })?;
     wait_for(&mut child, &Address::port(port), &log)?;
-    let worker = process::descendants(child.pid())
+    let worker = procfs::descendants(child.pid())
         .into_iter()
-        .find(|pid| process::runs(*pid, &workshop.node))
+        .find(|pid| procfs::runs(*pid, &workshop.node))
         .context("no worker is below plimsoll")?;
     Ok(Running { port, proxy: vec![child.pid()], worker, _children: vec![child] })
 }

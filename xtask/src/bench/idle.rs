@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 
 use super::client::{Address, Connection};
 use super::contender::Running;
-use super::process::{self, Memory};
+use super::procfs::{self, Memory};
 use super::wait;
 
 /// One address has some 28,000 ports; with several, those that a former contender left waiting never run short.
@@ -32,7 +32,7 @@ pub(super) fn measure(running: &Running, wanted: usize, files_max: u64) -> anyho
         connections.push(connection.with_context(|| format!("connection {number} of {count} failed"))?);
     }
     wait::pause(SETTLE);
-    let memory = process::memory(&running.measured())?;
+    let memory = procfs::memory(&running.measured())?;
     for connection in connections.iter_mut().step_by((count / PROBES).max(1)) {
         request(connection).context("an idle connection was not kept")?;
     }

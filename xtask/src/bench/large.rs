@@ -14,7 +14,7 @@ use super::contender::{App, Contender, Running};
 use super::field::{Field, NGINX_AGAIN, Only};
 use super::report::{Keep, Report, megabytes, placement_sentence, targets};
 use super::workshop::{Workshop, app};
-use super::{Common, machine, process};
+use super::{Common, machine, procfs};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
@@ -102,10 +102,10 @@ fn growth(
     running: &Running,
     transfer: impl FnOnce(&mut dyn FnMut() -> anyhow::Result<()>) -> anyhow::Result<()>,
 ) -> anyhow::Result<u64> {
-    let before = process::memory(&running.proxy)?.rss;
+    let before = procfs::memory(&running.proxy)?.rss;
     let mut peak = before;
     transfer(&mut || {
-        peak = peak.max(process::memory(&running.proxy)?.rss);
+        peak = peak.max(procfs::memory(&running.proxy)?.rss);
         Ok(())
     })?;
     Ok(peak - before)
@@ -119,7 +119,7 @@ fn fast(
 ) -> anyhow::Result<()> {
     let running = contender.start(workshop, &large_app(0))?;
     download(running.port, bytes / 16, Pace::Full, &mut || Ok(()))?;
-    let before = process::cpu_ns(&running.proxy)?;
+    let before = procfs::cpu_ns(&running.proxy)?;
     let begun = std::time::Instant::now();
     super::child::on_cpu(workshop.placement.load, || {
         download(running.port, bytes, Pace::Full, &mut || Ok(()))
@@ -128,7 +128,7 @@ fn fast(
     eprintln!("fast      {:<12} {rate:.0} MB/s", contender.name);
     figures.megabytes_per_second.push(rate);
     if !running.proxy.is_empty() {
-        figures.proxy_ms.push((process::cpu_ns(&running.proxy)? - before) as f64 / 1e6);
+        figures.proxy_ms.push((procfs::cpu_ns(&running.proxy)? - before) as f64 / 1e6);
     }
     Ok(())
 }

@@ -80,7 +80,7 @@ fn cpu_model() -> Option<String> {
 }
 
 fn memory_bytes() -> Option<u64> {
-    super::process::parse_kib_line(&fs::read_to_string("/proc/meminfo").ok()?, "MemTotal")
+    super::procfs::parse_kib_line(&fs::read_to_string("/proc/meminfo").ok()?, "MemTotal")
 }
 
 fn read_trimmed(path: &str) -> String {

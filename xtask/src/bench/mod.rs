@@ -16,7 +16,7 @@ mod idle;
 mod large;
 mod load;
 mod machine;
-mod process;
+mod procfs;
 mod report;
 mod round;
 mod start;

@@ -10,7 +10,8 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 pub(super) use self::table::{Table, Target, figure, megabytes, targets};
-use super::workshop::{Workshop, repository};
+use super::workshop::Workshop;
+use crate::process::root;
 
 /// One run of one verb.
 pub(super) struct Report {
@@ -54,7 +55,7 @@ impl Report {
     pub(super) fn publish(&self) -> anyhow::Result<()> {
         let text = self.markdown();
         println!("{text}");
-        let directory = repository().join(self.keep.directory());
+        let directory = root().join(self.keep.directory());
         fs::create_dir_all(&directory)?;
         let date = today()?;
         let raw = json!({
@@ -112,7 +113,7 @@ fn today() -> anyhow::Result<String> {
 fn revision() -> Option<String> {
     let output = Command::new("git")
         .args(["describe", "--always", "--dirty", "--exclude=*"])
-        .current_dir(repository())
+        .current_dir(root())
         .output()
         .ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::contender::{App, Contender, Running};
 use super::load::{Load, Outcome};
-use super::process::{self, Memory};
+use super::procfs::{self, Memory};
 use super::workshop::Workshop;
 
 /// Node compiles its hot functions in the first second; proxies fill their pools.
@@ -46,7 +46,7 @@ pub(super) struct Course<'a> {
 impl Course<'_> {
     pub(super) fn run(&self, contender: &Contender) -> anyhow::Result<Round> {
         let running = contender.start(self.workshop, self.app)?;
-        let rest = process::memory(&running.measured())?;
+        let rest = procfs::memory(&running.measured())?;
         contender.check_address(&running)?;
         let warm_up = Load { seconds: WARM_UP_SECONDS, ..self.load };
         warm_up.run(self.workshop, self.wrk, running.port, || Ok(()))?;
@@ -59,7 +59,7 @@ impl Course<'_> {
         let mut peak = Memory::default();
         let before = Used::now(running)?;
         let outcome = self.load.run(self.workshop, self.wrk, running.port, || {
-            peak = peak.max(process::memory(&running.measured())?);
+            peak = peak.max(procfs::memory(&running.measured())?);
             Ok(())
         })?;
         let used = Used::now(running)?.since(&before);
@@ -81,16 +81,16 @@ impl Used {
     fn now(running: &Running) -> anyhow::Result<Self> {
         let mut proxy_ticks = 0;
         for pid in &running.proxy {
-            proxy_ticks += process::stat(*pid)?.own_ticks;
+            proxy_ticks += procfs::stat(*pid)?.own_ticks;
         }
-        let own = process::stat(std::process::id())?;
+        let own = procfs::stat(std::process::id())?;
         Ok(Self {
             at: std::time::Instant::now(),
-            proxy: process::cpu_ns(&running.proxy)?,
-            proxy_by_stat: process::ticks_to_ns(proxy_ticks),
-            worker: process::cpu_ns(&[running.worker])?,
-            load: process::ticks_to_ns(own.own_ticks + own.children_ticks),
-            machine: process::busy_ns()?,
+            proxy: procfs::cpu_ns(&running.proxy)?,
+            proxy_by_stat: procfs::ticks_to_ns(proxy_ticks),
+            worker: procfs::cpu_ns(&[running.worker])?,
+            load: procfs::ticks_to_ns(own.own_ticks + own.children_ticks),
+            machine: procfs::busy_ns()?,
         })
     }
 

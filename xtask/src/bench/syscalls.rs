@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::child::Child;
 use super::client::{Address, Connection};
 use super::contender::Running;
-use super::process::Pid;
+use super::procfs::Pid;
 use super::wait;
 use super::workshop::Workshop;
 

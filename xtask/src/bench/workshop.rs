@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
+
+use crate::process::{cargo, root, run, target};
 
 use super::machine::{self, Placement};
 
@@ -45,27 +46,14 @@ impl Drop for Workshop {
     }
 }
 
-pub(super) fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_owned)
-}
-
 pub(super) fn app(name: &str) -> PathBuf {
-    repository().join("bench/apps").join(name)
+    root().join("bench/apps").join(name)
 }
 
 /// The release build of this checkout, made now: a stale binary would be measured unnoticed.
 pub(super) fn build_plimsoll() -> anyhow::Result<PathBuf> {
-    let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--release", "--package", "plimsoll"])
-        .current_dir(repository())
-        .status()
-        .context("cannot run cargo")?;
-    if !built.success() {
-        bail!("plimsoll could not be built");
-    }
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from);
-    Ok(target.join("release/plimsoll"))
+    run(cargo(&["build", "--release", "--package", "plimsoll"]))?;
+    Ok(target().join("release/plimsoll"))
 }
 
 /// A port that nobody uses now.

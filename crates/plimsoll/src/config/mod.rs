@@ -1,117 +1,42 @@
-//! Settings, resolved: parsed once, checked once, then immutable.
+//! Settings: from four sources to one immutable [`Config`].
+//!
+//! ```text
+//! flag ──┐
+//! env  ──┤  text ──> form (unit, range) ──> Config
+//! file ──┤                                 + where each value came from
+//! default┘
+//! ```
+//!
+//! [`settings`] is the one table of definitions. The reader of the file, the reader of the environment, the
+//! command line with its help, the reference page and `plimsoll config` are all made from it, so that none of
+//! them can know a setting that another does not. A new setting is a field of [`Config`] and a row there.
+//!
+//! All problems of a source are collected and reported together, each with its place and a hint: nobody wants
+//! to mend a file one error at a time.
+//!
+//! Tables whose names the user chooses (`[downstream."api.example.com"]`, `[[lane]]`) are not settings of that
+//! table: they will be read by their concern. The place for them is `file::walk`, the only code that decides
+//! what a key of the file is.
 
-use std::net::SocketAddr;
-use std::time::Duration;
+mod definition;
+mod effective;
+mod environment;
+mod file;
+mod form;
+mod load;
+mod nearest;
+mod problem;
+mod reference;
+mod resolved;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod units;
 
-/// Everything that can be set.
-#[derive(Debug, Clone, Default)]
-pub struct Config {
-    /// Name of this instance; `None`: the name of the working directory.
-    pub name: Option<String>,
-    pub workers: Workers,
-    pub gateway: Gateway,
-    pub shutdown: Shutdown,
-    pub admin: Admin,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WorkerCount {
-    /// As many as the cgroup's CPU quota allows, at least 1.
-    Auto,
-    Exactly(u16),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AgentMode {
-    /// Load it; go on without it where it cannot be loaded.
-    Auto,
-    Off,
-}
-
-#[derive(Debug, Clone)]
-pub struct Workers {
-    pub count: WorkerCount,
-    pub agent: AgentMode,
-    /// How long a worker may take to listen before that is said.
-    pub listen_timeout: Duration,
-}
-
-#[derive(Debug, Clone)]
-pub struct Gateway {
-    /// Overrides the address that the app passes to `listen`.
-    pub listen: Option<SocketAddr>,
-    pub threads: usize,
-    pub head_bytes_max: usize,
-    pub headers_max: usize,
-    pub target_bytes_max: usize,
-    /// From the first moment of a request to the end of its head.
-    pub header_timeout: Duration,
-    /// A kept-alive connection without a request.
-    pub idle_timeout: Duration,
-    /// A request body of which no byte arrives.
-    pub body_timeout: Duration,
-    /// A response of which the client takes no byte.
-    pub write_timeout: Duration,
-    /// From the head being sent to the worker until the head of its answer; `None`: no limit.
-    pub request_timeout: Option<Duration>,
-    pub body_bytes_max: Option<u64>,
-    pub connections_max: usize,
-    /// How long a request waits for a worker when none listens.
-    pub hold: Duration,
-}
-
-#[derive(Debug, Clone)]
-pub struct Shutdown {
-    /// How long requests in flight may take to finish.
-    pub grace: Duration,
-    /// How long a worker may take to exit after SIGTERM before SIGKILL.
-    pub worker_grace: Duration,
-}
-
-#[derive(Debug, Clone)]
-pub struct Admin {
-    /// `None`: off.
-    pub listen: Option<SocketAddr>,
-}
-
-impl Default for Workers {
-    fn default() -> Self {
-        Self {
-            count: WorkerCount::Exactly(1),
-            agent: AgentMode::Auto,
-            listen_timeout: Duration::from_secs(30),
-        }
-    }
-}
-
-impl Default for Gateway {
-    fn default() -> Self {
-        Self {
-            listen: None,
-            threads: 1,
-            head_bytes_max: 64 * 1024,
-            headers_max: 200,
-            target_bytes_max: 32 * 1024,
-            header_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(75),
-            body_timeout: Duration::from_secs(60),
-            write_timeout: Duration::from_secs(60),
-            request_timeout: None,
-            body_bytes_max: None,
-            connections_max: 50_000,
-            hold: Duration::from_secs(10),
-        }
-    }
-}
-
-impl Default for Shutdown {
-    fn default() -> Self {
-        Self { grace: Duration::from_secs(30), worker_grace: Duration::from_secs(5) }
-    }
-}
-
-impl Default for Admin {
-    fn default() -> Self {
-        Self { listen: Some(SocketAddr::from(([127, 0, 0, 1], 9797))) }
-    }
-}
+pub use definition::FlagDefinition;
+pub use effective::{Format, render as render_effective};
+pub use load::{Effective, Origin, Sources, load};
+pub use problem::{Place, Problem, Problems};
+pub use reference::render as render_reference;
+pub use resolved::*;
+pub use settings::flags;

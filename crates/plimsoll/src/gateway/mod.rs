@@ -1,26 +1,71 @@
 //! PLACE 1: between the client and the workers.
+//!
+//! ```text
+//!   listen.rs ─► connection.rs ─► exchange.rs ─► relay.rs ─► pump.rs ─► (client)
+//!   one socket    idle, head       a worker,      both        bytes,
+//!   per port      (http1/)         a link,        directions  back-pressure
+//!                                  one retry
+//! ```
+//!
+//! Each thread runs all of this by itself on a current-thread runtime ([`thread`]); [`Gateway`] is the handle
+//! by which the rest of the program tells them what to listen on and which workers there are. The gateway never
+//! changes what passes through it, except for the private header that tells the agent who the client is.
 
+mod buffer;
+mod connection;
+mod endpoint;
+mod exchange;
+pub mod failure;
+pub mod http1;
+mod linger;
+mod links;
+mod listen;
+mod passthrough;
+mod pump;
+mod relay;
+mod seek;
+mod stream;
+mod thread;
+mod tunnel;
+mod unix;
+mod watch;
+
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::runtime;
+use tokio::sync::mpsc;
 
 use crate::config;
 use crate::ids::{EndpointId, WorkerId};
 use crate::observe::http::ThreadStats;
+use endpoint::Counters;
+use thread::{Command, Thread};
 
-/// What a gateway and the supervisor both know of a worker. Written by the gateway, read by both.
+/// What the gateway and the supervisor both know of a worker. Written by the gateway, read by both.
 #[derive(Debug, Default)]
 pub struct Load {
     in_flight: AtomicU32,
+    tunnels: AtomicU32,
     requests: AtomicU64,
 }
 
 impl Load {
+    /// Requests sent and not answered.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Upgraded and passed-through connections.
+    #[must_use]
+    pub fn tunnels(&self) -> u32 {
+        self.tunnels.load(Ordering::Relaxed)
     }
 
     #[must_use]
@@ -59,6 +104,16 @@ pub struct Bind {
 #[derive(Debug, Clone)]
 pub struct Gateway {
     stats: Arc<[Arc<ThreadStats>]>,
+    commands: Arc<[mpsc::UnboundedSender<Command>]>,
+    endpoints: Arc<Mutex<HashMap<EndpointId, Bound>>>,
+}
+
+/// What `/status` says of an endpoint.
+#[derive(Debug)]
+struct Bound {
+    address: SocketAddr,
+    protocol: Protocol,
+    counters: Arc<Counters>,
 }
 
 /// Numbers of one endpoint.
@@ -77,29 +132,62 @@ impl Gateway {
     /// # Errors
     /// A thread or its runtime could not be made.
     pub fn start(config: &config::Gateway) -> io::Result<Self> {
-        Ok(Self { stats: (0..config.threads).map(|_| Arc::default()).collect() })
+        let mut all_stats = Vec::new();
+        let mut all_commands = Vec::new();
+        for index in 0..config.threads.max(1) {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            let stats = Arc::<ThreadStats>::default();
+            all_stats.push(Arc::clone(&stats));
+            all_commands.push(sender);
+            start_thread(index, config.clone(), stats, receiver)?;
+        }
+        Ok(Self { stats: all_stats.into(), commands: all_commands.into(), endpoints: Arc::default() })
     }
 
     /// Binds an endpoint's listening socket and accepts on it at once. Returns the address really bound.
     ///
     /// # Errors
     /// As `bind(2)` and `listen(2)` give them.
-    pub fn listen(&self, _id: EndpointId, bind: &Bind, _protocol: Protocol) -> io::Result<SocketAddr> {
-        Ok(bind.address)
+    pub fn listen(&self, id: EndpointId, bind: &Bind, protocol: Protocol) -> io::Result<SocketAddr> {
+        let listener = listen::bind(bind)?;
+        let address = listener.local_addr()?;
+        let counters = Arc::<Counters>::default();
+        for commands in &*self.commands {
+            let listener = listener.try_clone()?;
+            let counters = Arc::clone(&counters);
+            // A thread that is gone has no connections to serve; the same holds for every send below.
+            let _ = commands.send(Command::Listen { id, protocol, listener, counters });
+        }
+        self.bound().insert(id, Bound { address, protocol, counters });
+        Ok(address)
     }
 
     /// Closes an endpoint's listening socket: the app closed its server everywhere.
-    pub fn close(&self, _id: EndpointId) {}
+    pub fn close(&self, id: EndpointId) {
+        self.bound().remove(&id);
+        self.tell(|| Command::Close { id });
+    }
 
     /// `worker` serves `endpoint` from now on.
-    pub fn add_worker(&self, _endpoint: EndpointId, _worker: WorkerId, _target: Target, _load: Arc<Load>) {}
+    pub fn add_worker(&self, endpoint: EndpointId, worker: WorkerId, target: &Target, load: &Arc<Load>) {
+        self.tell(|| Command::AddWorker { endpoint, worker, target: target.clone(), load: Arc::clone(load) });
+    }
 
     /// `worker` gets no new request for `endpoint`; its idle links are closed, its busy ones when their
     /// request is done.
-    pub fn remove_worker(&self, _endpoint: EndpointId, _worker: WorkerId) {}
+    pub fn remove_worker(&self, endpoint: EndpointId, worker: WorkerId) {
+        self.tell(|| Command::RemoveWorker { endpoint, worker });
+    }
 
     /// Stops accepting, closes idle clients, ends the others after their request.
-    pub fn drain(&self) {}
+    pub fn drain(&self) {
+        self.tell(|| Command::Drain);
+    }
+
+    /// Cuts whatever is still open.
+    pub fn abort(&self) {
+        self.tell(|| Command::Abort);
+    }
 
     /// Connections of clients that are still open (HTTP and passed-through ones).
     #[must_use]
@@ -107,16 +195,58 @@ impl Gateway {
         self.stats.iter().map(|stats| stats.connections_open.get()).sum()
     }
 
-    /// Cuts whatever is still open.
-    pub fn abort(&self) {}
-
     #[must_use]
     pub fn endpoints(&self) -> Vec<EndpointStatus> {
-        Vec::new()
+        let bound = self.bound();
+        let mut all: Vec<_> = bound
+            .iter()
+            .map(|(&id, bound)| EndpointStatus {
+                id,
+                address: bound.address,
+                protocol: bound.protocol,
+                connections: bound.counters.connections.load(Ordering::Relaxed),
+                requests: bound.counters.requests.load(Ordering::Relaxed),
+            })
+            .collect();
+        all.sort_by_key(|endpoint| endpoint.id);
+        all
     }
 
     #[must_use]
     pub fn stats(&self) -> &[Arc<ThreadStats>] {
         &self.stats
     }
+
+    fn tell(&self, command: impl Fn() -> Command) {
+        for commands in &*self.commands {
+            let _ = commands.send(command());
+        }
+    }
+
+    fn bound(&self) -> MutexGuard<'_, HashMap<EndpointId, Bound>> {
+        // The map is whole after every statement that changes it.
+        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn start_thread(
+    index: usize,
+    config: config::Gateway,
+    stats: Arc<ThreadStats>,
+    commands: mpsc::UnboundedReceiver<Command>,
+) -> io::Result<()> {
+    let (report, started) = std::sync::mpsc::channel();
+    std::thread::Builder::new().name(format!("gateway-{index}")).spawn(move || {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
+        match runtime {
+            Ok(runtime) => {
+                let _ = report.send(Ok(()));
+                runtime.block_on(Rc::new(Thread::new(config, stats)).run(commands));
+            }
+            Err(error) => {
+                let _ = report.send(Err(error));
+            }
+        }
+    })?;
+    started.recv().unwrap_or_else(|_| Err(io::Error::other("a gateway thread ended at its start")))
 }

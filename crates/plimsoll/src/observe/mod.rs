@@ -1,3 +1,24 @@
 //! What can be seen: counters, status, admin server, control socket.
+//!
+//! ```text
+//! gateway threads ── http::ThreadStats ──┐
+//!                                        ├── admin (TCP, read-only): /livez /readyz /status /metrics /
+//! app loop ◄── control::Request ── Inquiry
+//!                                        └── socket (Unix, 0600): what acts on the instance
+//! ```
+//!
+//! The app loop owns the state and answers questions about it; counters of the data path are read where they
+//! are. Nothing here keeps a copy of either.
 
+pub mod admin;
+pub mod control;
+pub mod histogram;
 pub mod http;
+pub mod metrics;
+mod page;
+mod server;
+pub mod socket;
+pub mod status;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod units;

@@ -1,1 +1,2 @@
 //! The operating system: the only unsafe code of this crate.
+pub mod readiness;

@@ -1,1 +1,3 @@
 //! PLACE 2: the worker processes.
+
+pub mod agent_files;

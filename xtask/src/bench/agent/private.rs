@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use super::super::child::Child;
 use super::super::client::{self, Address};
 use super::super::contender::{App, Contender, Kind, Running};
-use super::super::process::Pid;
+use super::super::procfs::Pid;
 use super::super::wait;
 use super::super::workshop::Workshop;
 

@@ -1,0 +1,24 @@
+'use strict'
+// The native half. It is an addition: every caller copes with its absence.
+const path = require('node:path')
+
+const REASON_MAX = 200
+
+let loaded
+
+/** `{ peerName, reason }`: `peerName` is null where the addon cannot be loaded, and `reason` says why. */
+function addon () {
+  loaded ??= load()
+  return loaded
+}
+
+function load () {
+  try {
+    return { peerName: require(path.join(__dirname, 'addon.node')).peerName ?? null, reason: '' }
+  } catch (error) {
+    const reason = error.code === 'ERR_DLOPEN_DISABLED' ? error.code : String(error.message).split('\n')[0]
+    return { peerName: null, reason: reason.slice(0, REASON_MAX) || 'unknown' }
+  }
+}
+
+module.exports = { addon }

@@ -1,0 +1,100 @@
+'use strict'
+// The channel to the supervisor: one Unix socket per process, opened when the first server listens. It never
+// keeps the app alive.
+const net = require('node:net')
+const path = require('node:path')
+const { addon } = require('./addon.js')
+const { claim } = require('./claim.js')
+const wire = require('./wire.js')
+
+// sun_path of sockaddr_un, less its final NUL. Old versions of libuv cut a longer path without a word.
+const PATH_MAX = 107
+
+let current
+
+/** The process's channel; null where the directory belongs to another process or the supervisor is gone. */
+function open (directory) {
+  if (current === undefined) current = claim(directory) ? new Channel(directory) : null
+  return current
+}
+
+class Channel {
+  #directory
+  #socket
+  #received = Buffer.alloc(0)
+  #servers = 0
+  #answered = false
+  /** Number of a server → who waits for the answer to its `Listen`. */
+  #waiting = new Map()
+  /** Servers of which the supervisor must hear when they close. */
+  #announced = new Set()
+
+  constructor (directory) {
+    this.#directory = directory
+    this.#socket = net.connect(path.join(directory, wire.CHANNEL_SOCKET))
+    this.#socket.unref()
+    this.#socket.on('data', (bytes) => this.#read(bytes))
+    this.#socket.on('error', () => {})
+    this.#socket.on('close', () => this.#lost())
+    this.#socket.write(wire.hello(addon().reason))
+  }
+
+  /** A path that no server of this process has listened on; null where it would be too long for a socket. */
+  path () {
+    this.#servers += 1
+    const fresh = path.join(this.#directory, `${this.#servers}.s`)
+    return Buffer.byteLength(fresh) > PATH_MAX ? null : fresh
+  }
+
+  /** Announces a server. `waiting` has `bound(address)`, `refused(code)` and `unreachable()`; one is called. */
+  listen (waiting, request, path) {
+    const server = this.#servers
+    this.#waiting.set(server, waiting)
+    this.#announced.add(server)
+    this.#socket.write(wire.listen(server, request, path))
+    return server
+  }
+
+  close (server) {
+    this.#waiting.delete(server)
+    if (this.#announced.delete(server) && this.#socket.writable) this.#socket.write(wire.close(server))
+  }
+
+  #read (bytes) {
+    this.#received = this.#received.length === 0 ? bytes : Buffer.concat([this.#received, bytes])
+    try {
+      for (let frame; (frame = wire.read(this.#received)) !== null;) {
+        this.#received = this.#received.subarray(frame.used)
+        this.#answer(wire.message(frame))
+      }
+    } catch {
+      this.#socket.destroy()
+    }
+  }
+
+  #answer (message) {
+    const waiting = message && this.#waiting.get(message.server)
+    if (!waiting) return
+    this.#waiting.delete(message.server)
+    if (message.bound) {
+      this.#answered = true
+      waiting.bound(message.bound)
+    } else {
+      this.#announced.delete(message.server)
+      waiting.refused(message.refused)
+    }
+  }
+
+  // Before the first Bound nobody knows of this process: the app goes on by itself. After it the gateway holds
+  // the app's ports, and with the supervisor they are gone: a worker that nobody can reach must end. It is asked
+  // to, so that it can still finish what it does.
+  #lost () {
+    current = null
+    const waiting = [...this.#waiting.values()]
+    this.#waiting.clear()
+    if (this.#answered) process.kill(process.pid, 'SIGTERM')
+    else for (const one of waiting) one.unreachable()
+  }
+}
+
+module.exports = { open }

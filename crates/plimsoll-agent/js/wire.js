@@ -1,0 +1,92 @@
+'use strict'
+// The JavaScript half of the crate plimsoll-wire: the same names, kinds and frame. test/wire.test.js reads the
+// Rust source and holds the two equal.
+
+const VERSION = 1
+
+const ENV_DIRECTORY = 'PLIMSOLL_AGENT_DIR'
+const CHANNEL_SOCKET = 'agent.sock'
+const PRESENCE_FILE = 'node'
+const PEER_HEADER = 'x-plimsoll'
+
+const LENGTH_MAX = 64 * 1024
+
+const HELLO = 1
+const LISTEN = 2
+const CLOSE = 3
+const BOUND = 65
+const REFUSED = 66
+
+/** One frame: u32 length, u8 kind, then per field u16 length and bytes; little-endian. */
+function frame (kind, fields) {
+  const parts = [Buffer.from([0, 0, 0, 0, kind])]
+  for (const field of fields) {
+    const bytes = Buffer.from(String(field)).subarray(0, 0xffff)
+    const length = Buffer.alloc(2)
+    length.writeUInt16LE(bytes.length)
+    parts.push(length, bytes)
+  }
+  const whole = Buffer.concat(parts)
+  whole.writeUInt32LE(whole.length - 4)
+  return whole
+}
+
+/** The first frame of `bytes` as `{ kind, fields, used }`; null while it is not complete. Throws if it never can be. */
+function read (bytes) {
+  if (bytes.length < 4) return null
+  const length = bytes.readUInt32LE(0)
+  if (length === 0 || length > LENGTH_MAX) throw malformed(`frame length ${length} is not between 1 and ${LENGTH_MAX}`)
+  const end = 4 + length
+  if (bytes.length < end) return null
+  const fields = []
+  for (let at = 5; at < end;) {
+    const start = at + 2
+    if (start > end || start + bytes.readUInt16LE(at) > end) throw malformed('a field runs over the end of its frame')
+    at = start + bytes.readUInt16LE(at)
+    fields.push(bytes.toString('utf8', start, at))
+  }
+  return { kind: bytes[4], fields, used: end }
+}
+
+function malformed (message) {
+  return Object.assign(new Error(message), { code: 'ERR_PLIMSOLL_FRAME' })
+}
+
+/** `addon` is empty where the native half was loaded, else why not. */
+function hello (addon) {
+  return frame(HELLO, [VERSION, process.pid, process.version, addon])
+}
+
+function listen (server, { kind, host, port, ipv6Only, backlog }, path) {
+  return frame(LISTEN, [server, kind, host, port, ipv6Only ? 1 : 0, backlog, path])
+}
+
+function close (server) {
+  return frame(CLOSE, [server])
+}
+
+/** What a frame of the supervisor says; null where it is unknown. */
+function message ({ kind, fields }) {
+  const server = Number(fields[0])
+  if (kind === BOUND && fields.length >= 4) {
+    return { server, bound: { address: fields[1], family: fields[3], port: Number(fields[2]) } }
+  }
+  if (kind === REFUSED && fields.length >= 2) return { server, refused: fields[1] }
+  return null
+}
+
+module.exports = {
+  VERSION,
+  ENV_DIRECTORY,
+  CHANNEL_SOCKET,
+  PRESENCE_FILE,
+  PEER_HEADER,
+  LENGTH_MAX,
+  kinds: { HELLO, LISTEN, CLOSE, BOUND, REFUSED },
+  frame,
+  read,
+  hello,
+  listen,
+  close,
+  message
+}

@@ -1,0 +1,110 @@
+//! The edge to Node: raw Node-API, as `node_api.h` declares it.
+//!
+//! The `napi_*` symbols are those of the `node` executable that loads the addon. Only calls of Node-API
+//! version 1 are used, which every Node since 8 has.
+//!
+//! No JavaScript exception is ever thrown from here: what cannot be told is `null`, or an export that is
+//! missing, and `js/addon.js` copes with both.
+#![expect(unsafe_code, reason = "the calls into Node are foreign functions")]
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ptr;
+
+use crate::peer_name::peer_name;
+
+/// `napi_env`, `napi_value` and `napi_callback_info` are opaque pointers that Node owns.
+type Env = *mut c_void;
+type Value = *mut c_void;
+type CallbackInfo = *mut c_void;
+type Status = c_int;
+type Callback = unsafe extern "C" fn(Env, CallbackInfo) -> Value;
+
+const OK: Status = 0;
+
+unsafe extern "C" {
+    fn napi_create_function(
+        env: Env,
+        name: *const c_char,
+        length: usize,
+        callback: Callback,
+        data: *mut c_void,
+        result: *mut Value,
+    ) -> Status;
+    fn napi_set_named_property(env: Env, object: Value, name: *const c_char, value: Value) -> Status;
+    fn napi_get_cb_info(
+        env: Env,
+        info: CallbackInfo,
+        count: *mut usize,
+        arguments: *mut Value,
+        this: *mut Value,
+        data: *mut *mut c_void,
+    ) -> Status;
+    fn napi_get_value_int32(env: Env, value: Value, result: *mut i32) -> Status;
+    fn napi_create_string_utf8(env: Env, text: *const c_char, length: usize, result: *mut Value) -> Status;
+    fn napi_get_null(env: Env, result: *mut Value) -> Status;
+}
+
+/// Called by Node when the addon is loaded; `exports` is what `require` returns.
+///
+/// # Safety
+/// Only Node calls this, with an environment and an object that live for the call.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn napi_register_module_v1(env: Env, exports: Value) -> Value {
+    // SAFETY: `env` and `exports` are Node's own, for this call.
+    unsafe { export(env, exports, c"peerName", js_peer_name) };
+    exports
+}
+
+/// # Safety
+/// `env` and `object` are those of the running call.
+unsafe fn export(env: Env, object: Value, name: &CStr, callback: Callback) {
+    let mut function = ptr::null_mut();
+    // SAFETY: `name` is NUL-terminated and outlives both calls, which copy it; `function` is read only after
+    // Node said that it was written.
+    unsafe {
+        let length = name.to_bytes().len();
+        if napi_create_function(env, name.as_ptr(), length, callback, ptr::null_mut(), &raw mut function)
+            == OK
+        {
+            napi_set_named_property(env, object, name.as_ptr(), function);
+        }
+    }
+}
+
+/// `peerName(fd)` → string or null.
+unsafe extern "C" fn js_peer_name(env: Env, info: CallbackInfo) -> Value {
+    // SAFETY: `env` and `info` are Node's own, for this call.
+    let name = unsafe { first_integer(env, info) }.and_then(peer_name);
+    // SAFETY: as above.
+    unsafe { string_or_null(env, name.as_deref()) }
+}
+
+/// # Safety
+/// `env` and `info` are those of the running call.
+unsafe fn first_integer(env: Env, info: CallbackInfo) -> Option<i32> {
+    let mut count = 1;
+    let mut argument = ptr::null_mut();
+    let mut number = 0;
+    // SAFETY: there is room for the one argument that `count` asks for; a missing one is written as
+    // `undefined`, which is not a number.
+    let read = unsafe {
+        napi_get_cb_info(env, info, &raw mut count, &raw mut argument, ptr::null_mut(), ptr::null_mut()) == OK
+            && napi_get_value_int32(env, argument, &raw mut number) == OK
+    };
+    read.then_some(number)
+}
+
+/// # Safety
+/// `env` is that of the running call.
+unsafe fn string_or_null(env: Env, text: Option<&str>) -> Value {
+    let mut value = ptr::null_mut();
+    // SAFETY: `text` is readable for its length and is copied; a null `Value` means `undefined` to Node, so a
+    // failed call needs no handling.
+    unsafe {
+        match text {
+            Some(text) => napi_create_string_utf8(env, text.as_ptr().cast(), text.len(), &raw mut value),
+            None => napi_get_null(env, &raw mut value),
+        };
+    }
+    value
+}

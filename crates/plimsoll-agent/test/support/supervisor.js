@@ -1,0 +1,74 @@
+'use strict'
+// A supervisor for tests: the private directory, the channel, and answers as the test wants them.
+const fs = require('node:fs')
+const net = require('node:net')
+const os = require('node:os')
+const path = require('node:path')
+const wire = require('../../js/wire.js')
+const { Queue } = require('./queue.js')
+
+const { HELLO, LISTEN, CLOSE, BOUND, REFUSED } = wire.kinds
+
+/** `answer(listen)` gives `{ address, port, family }`, `{ code }`, or null: the test answers by itself. */
+class Supervisor {
+  constructor (answer = bindAsAsked) {
+    this.directory = fs.mkdtempSync(path.join(os.tmpdir(), 'plim-'))
+    this.hellos = new Queue()
+    this.listens = new Queue()
+    this.closes = new Queue()
+    this.sockets = new Set()
+    this.answer = answer
+  }
+
+  async start () {
+    this.server = net.createServer((socket) => this.#accept(socket))
+    await new Promise((resolve) => this.server.listen(path.join(this.directory, wire.CHANNEL_SOCKET), resolve))
+    return this
+  }
+
+  #accept (socket) {
+    this.sockets.add(socket)
+    let received = Buffer.alloc(0)
+    socket.on('error', () => {})
+    socket.on('close', () => this.sockets.delete(socket))
+    socket.on('data', (bytes) => {
+      received = Buffer.concat([received, bytes])
+      for (let frame; (frame = wire.read(received)) !== null;) {
+        received = received.subarray(frame.used)
+        this.#hear(socket, frame)
+      }
+    })
+  }
+
+  #hear (socket, { kind, fields }) {
+    if (kind === HELLO) this.hellos.push({ version: Number(fields[0]), pid: Number(fields[1]), node: fields[2], addon: fields[3] })
+    if (kind === CLOSE) this.closes.push(Number(fields[0]))
+    if (kind !== LISTEN) return
+    const [server, serverKind, host, port, ipv6Only, backlog, at] = fields
+    const listen = { server: Number(server), kind: serverKind, host, port: Number(port), ipv6Only: ipv6Only === '1', backlog: Number(backlog), path: at }
+    listen.bound = ({ address, port, family }) => socket.write(wire.frame(BOUND, [listen.server, address, port, family]))
+    listen.refused = (code) => socket.write(wire.frame(REFUSED, [listen.server, code]))
+    const answer = this.answer(listen)
+    if (answer?.code) listen.refused(answer.code)
+    else if (answer) listen.bound(answer)
+    this.listens.push(listen)
+  }
+
+  /** Dies, as far as the agent can see. */
+  die () {
+    this.server?.close()
+    for (const socket of this.sockets) socket.destroy()
+  }
+
+  stop () {
+    this.die()
+    fs.rmSync(this.directory, { recursive: true, force: true })
+  }
+}
+
+function bindAsAsked ({ host, port }) {
+  const address = host || '::'
+  return { address, port, family: address.includes(':') ? 'IPv6' : 'IPv4' }
+}
+
+module.exports = { Supervisor, bindAsAsked }

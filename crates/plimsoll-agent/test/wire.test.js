@@ -1,0 +1,63 @@
+'use strict'
+// Holds js/wire.js equal to the crate plimsoll-wire, by reading its source.
+const assert = require('node:assert')
+const fs = require('node:fs')
+const path = require('node:path')
+const { test } = require('node:test')
+const wire = require('../js/wire.js')
+
+const SOURCE = path.join(__dirname, '..', '..', 'plimsoll-wire', 'src')
+const source = (file) => fs.readFileSync(path.join(SOURCE, file), 'utf8')
+
+/** The constants of a Rust file, by name, as text. */
+function constants (file) {
+  const found = source(file).matchAll(/const ([A-Z_]+): [^=]+ = ([^;]+);/g)
+  return Object.fromEntries([...found].map(([, name, value]) => [name, value.replace(/^"|"$/g, '')]))
+}
+
+test('names and version are those of the Rust crate', () => {
+  const { ENV_DIRECTORY, CHANNEL_SOCKET, PRESENCE_FILE, PEER_HEADER, VERSION, LENGTH_MAX } = wire
+  const names = constants('names.rs')
+  delete names.MAX_LEN
+  assert.deepStrictEqual({ ENV_DIRECTORY, CHANNEL_SOCKET, PRESENCE_FILE, PEER_HEADER }, names)
+  assert.strictEqual(String(VERSION), constants('lib.rs').VERSION)
+  assert.strictEqual(LENGTH_MAX, constants('frame.rs').LENGTH_MAX.split('*').reduce((product, factor) => product * factor, 1))
+})
+
+test('kinds are those of the Rust crate', () => {
+  const kinds = Object.fromEntries(Object.entries(wire.kinds).map(([name, value]) => [name, String(value)]))
+  assert.deepStrictEqual(kinds, constants('message.rs'))
+})
+
+test('fields of the messages come in the order of the Rust crate', () => {
+  const request = { kind: 'tcp', host: '::1', port: 3000, ipv6Only: true, backlog: 511 }
+  const fieldsOf = (bytes) => wire.read(bytes).fields
+  assert.deepStrictEqual(fieldsOf(wire.hello('why')), [String(wire.VERSION), String(process.pid), process.version, 'why'])
+  assert.deepStrictEqual(fieldsOf(wire.listen(3, request, '/x/1.s')), ['3', 'tcp', '::1', '3000', '1', '511', '/x/1.s'])
+  assert.deepStrictEqual(fieldsOf(wire.close(3)), ['3'])
+  assert.match(source('message.rs'), /HELLO => .*version.*pid.*node.*addon/s)
+  assert.match(source('message.rs'), /LISTEN => .*server.*kind.*host.*port.*ipv6_only.*backlog.*path/s)
+})
+
+test('answers are read', () => {
+  const answer = (kind, fields) => wire.message(wire.read(wire.frame(kind, fields)))
+  const bound = { address: '::', family: 'IPv6', port: 3000 }
+  assert.deepStrictEqual(answer(wire.kinds.BOUND, [3, '::', 3000, 'IPv6']), { server: 3, bound })
+  assert.deepStrictEqual(answer(wire.kinds.REFUSED, [3, 'EACCES']), { server: 3, refused: 'EACCES' })
+  assert.strictEqual(answer(wire.kinds.BOUND, [3]), null)
+  assert.strictEqual(answer(99, [3]), null)
+})
+
+test('a frame reads back, and an incomplete one waits', () => {
+  for (const fields of [[], [''], ['a', '', 'é'.repeat(1000)]]) {
+    const bytes = wire.frame(7, fields)
+    assert.deepStrictEqual(wire.read(bytes), { kind: 7, fields, used: bytes.length })
+    for (let cut = 0; cut < bytes.length; cut++) assert.strictEqual(wire.read(bytes.subarray(0, cut)), null)
+  }
+})
+
+test('bytes that can never become a frame are an error', () => {
+  for (const bytes of [[0, 0, 0, 0], [1, 0, 1, 0], [4, 0, 0, 0, 1, 9, 0, 1], [2, 0, 0, 0, 1, 9]]) {
+    assert.throws(() => wire.read(Buffer.from(bytes)), { code: 'ERR_PLIMSOLL_FRAME' })
+  }
+})

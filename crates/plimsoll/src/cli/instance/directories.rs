@@ -1,0 +1,29 @@
+//! Where instances may have their directories: the same places, in the same order, in which one is made.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+/// Names and directories of all instances of this user, also of such that were killed: whether one lives is
+/// told by its control socket.
+pub(super) fn instances() -> Vec<(String, PathBuf)> {
+    bases().iter().flat_map(|base| in_base(base)).collect()
+}
+
+fn bases() -> Vec<PathBuf> {
+    let own = format!("plimsoll-{}", rustix::process::geteuid().as_raw());
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(|base| PathBuf::from(base).join("plimsoll"));
+    let temporary = std::env::temp_dir().join(&own);
+    runtime.into_iter().chain([temporary, Path::new("/dev/shm").join(own)]).collect()
+}
+
+/// A directory of somebody else is passed over: in `/tmp` anyone could have made one with our name.
+pub(super) fn in_base(base: &Path) -> Vec<(String, PathBuf)> {
+    let own = fs::metadata(base).is_ok_and(|base| base.uid() == rustix::process::geteuid().as_raw());
+    let (true, Ok(entries)) = (own, fs::read_dir(base)) else { return Vec::new() };
+    let entries = entries.flatten();
+    let mut found: Vec<_> =
+        entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path()))).collect();
+    found.sort();
+    found
+}

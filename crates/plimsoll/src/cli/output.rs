@@ -1,0 +1,29 @@
+//! Printing that survives a reader who leaves: `plimsoll config | head -1` is not a failure.
+
+use std::io::{ErrorKind, Write as _};
+use std::process::ExitCode;
+
+use crate::exit::Exit;
+
+/// Prints an answer on stdout.
+pub(super) fn print(text: &str) -> ExitCode {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            say(&format!("error: cannot write to stdout: {error}"));
+            Exit::Failure.into()
+        }
+        _ => Exit::Drained.into(),
+    }
+}
+
+/// Prints bad usage or bad settings on stderr.
+pub(super) fn fail(problem: &impl std::fmt::Display) -> ExitCode {
+    say(&problem.to_string());
+    Exit::Usage.into()
+}
+
+fn say(text: &str) {
+    // There is nobody left to tell where stderr is closed.
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}

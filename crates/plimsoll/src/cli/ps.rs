@@ -1,0 +1,120 @@
+//! `plimsoll ps`: what an instance is doing now.
+
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use super::instance::{self, Error};
+use super::output;
+use crate::observe::status::{Status, Worker};
+use crate::observe::units;
+
+pub(super) fn command() -> Command {
+    Command::new("ps")
+        .visible_alias("status")
+        .about("Shows the workers of a running instance")
+        .arg(instance::name_argument())
+        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON for scripts"))
+}
+
+pub(super) fn run(arguments: &ArgMatches) -> ExitCode {
+    match show(instance::name(arguments), arguments.get_flag("json")) {
+        Ok(text) => output::print(&text),
+        Err(error) => instance::fail(&error),
+    }
+}
+
+fn show(name: Option<&str>, json: bool) -> Result<String, Error> {
+    let status = instance::pick(name)?.status()?;
+    Ok(if json { render_json(&status) } else { render(&status) })
+}
+
+/// As `/status` prints it, in the same order.
+fn render_json(status: &Status) -> String {
+    // Strings and numbers alone: there is nothing in it that JSON could not say.
+    let json = serde_json::to_string(status).unwrap_or_default();
+    format!("{json}\n")
+}
+
+const TITLES: [&str; 9] =
+    ["WORKER", "PID", "STATE", "LANE", "IN FLIGHT", "REQUESTS", "RESTARTS", "UPTIME", "MEMORY"];
+
+fn render(status: &Status) -> String {
+    let mut rows = vec![TITLES.map(str::to_owned)];
+    rows.extend(status.workers.iter().map(row));
+    format!("{}\n{}", headline(status), align(&rows))
+}
+
+fn headline(status: &Status) -> String {
+    let listeners: Vec<String> = status.listeners.iter().map(|each| each.address.to_string()).collect();
+    let listens = if listeners.is_empty() { "not listening yet".into() } else { listeners.join(", ") };
+    let (name, state, pid) = (&status.name, status.state.as_str(), status.pid);
+    let admin = status.admin.map_or_else(String::new, |admin| format!(", admin {admin}"));
+    format!("{name}: {state}, {listens} (pid {pid}{admin})")
+}
+
+fn row(worker: &Worker) -> [String; TITLES.len()] {
+    let process = |text: String| if worker.pid.is_some() { text } else { "-".to_owned() };
+    [
+        worker.id.to_string(),
+        process(worker.pid.unwrap_or_default().to_string()),
+        worker.state.as_str().to_owned(),
+        worker.lane.as_str().to_owned(),
+        worker.in_flight.to_string(),
+        worker.requests.to_string(),
+        worker.restarts.to_string(),
+        process(units::age(worker.uptime_s)),
+        process(units::size(worker.rss_bytes)),
+    ]
+}
+
+/// Columns as wide as their widest cell, two spaces between; no spaces at the end of a line.
+fn align<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.len().max(*width);
+        }
+    }
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::status::{State, fixture};
+
+    #[test]
+    fn the_table_has_a_line_per_worker_and_dashes_where_no_process_is() {
+        let expected = "\
+shop: ready, 0.0.0.0:3000 (pid 4242, admin 127.0.0.1:9797)
+WORKER  PID   STATE    LANE  IN FLIGHT  REQUESTS  RESTARTS  UPTIME  MEMORY
+0       4243  ready    main  3          1200      0         1h 2m   50 MB
+1       -     stopped  main  0          7         2         -       -
+";
+        assert_eq!(render(&fixture()), expected);
+    }
+
+    #[test]
+    fn json_reads_back_as_the_status_and_begins_with_the_name() {
+        let json = render_json(&fixture());
+        assert!(json.starts_with(r#"{"name":"shop","version":"0.1.0","pid":4242,"state":"ready","admin":"#));
+        assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), fixture());
+    }
+
+    #[test]
+    fn an_instance_that_starts_says_so() {
+        let status = Status {
+            state: State::Starting,
+            listeners: Vec::new(),
+            workers: Vec::new(),
+            admin: None,
+            ..fixture()
+        };
+        assert!(render(&status).starts_with("shop: starting, not listening yet (pid 4242)\nWORKER"));
+    }
+}

@@ -1,0 +1,28 @@
+//! `plimsoll version`.
+
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use super::output;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+pub(super) fn command() -> Command {
+    Command::new("version")
+        .about("Prints the version")
+        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON for scripts"))
+}
+
+pub(super) fn run(matches: &ArgMatches) -> ExitCode {
+    if !matches.get_flag("json") {
+        return output::print(&format!("plimsoll {VERSION}\n"));
+    }
+    let version = serde_json::json!({
+        "version": VERSION,
+        "wire": plimsoll_wire::VERSION,
+        "os": std::env::consts::OS,
+        "arch": std::env::consts::ARCH,
+    });
+    output::print(&format!("{version}\n"))
+}

@@ -1,0 +1,165 @@
+//! The settings file: TOML text to (setting, text, place), every problem with its line and column.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::load::Found;
+use super::nearest::nearest;
+use super::problem::{Place, Problem};
+use super::settings::{find, is_table, names};
+
+/// A settings file of more is not one: a wrong path must not fill the memory.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Whether a file that is not there is a problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Presence {
+    Required,
+    Optional,
+}
+
+/// Reads `path`; `None`: there is no such file and there need not be one.
+pub(super) fn read(path: &Path, presence: Presence) -> Result<Option<String>, Problem> {
+    let mut bytes = Vec::new();
+    let outcome = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    match outcome {
+        Err(error) if error.kind() == ErrorKind::NotFound && presence == Presence::Optional => Ok(None),
+        Err(error) => Err(unreadable(path, &error)),
+        Ok(_) if bytes.len() as u64 > FILE_BYTES_MAX => Err(Problem {
+            what: "the settings file is larger than 1MB".to_owned(),
+            place: Place::Path(path.to_owned()),
+            hint: "check that this is the file you meant".to_owned(),
+        }),
+        Ok(_) => String::from_utf8(bytes).map(Some).map_err(|error| not_utf8(path, &error)),
+    }
+}
+
+/// Reads the settings in `text`. What could be read is returned beside the problems, so that problems of other
+/// sources and of values can be reported in the same run.
+pub(super) fn parse(path: &Path, text: &str) -> (Vec<Found>, Vec<Problem>) {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let mut reading = Reading { path, text, found: Vec::new(), problems: Vec::new() };
+    for error in &errors {
+        reading.syntax(error);
+    }
+    if errors.is_empty() {
+        reading.walk("", table.get_ref());
+    }
+    reading.problems.sort_by(|a, b| a.place.cmp(&b.place));
+    // The parser goes on after an error, and may meet the same one again.
+    reading.problems.dedup();
+    (reading.found, reading.problems)
+}
+
+struct Reading<'a> {
+    path: &'a Path,
+    text: &'a str,
+    found: Vec<Found>,
+    problems: Vec<Problem>,
+}
+
+impl Reading<'_> {
+    /// Decides what each key is: a setting, a table of settings, or unknown. An unknown table is reported once,
+    /// not once per key in it.
+    fn walk(&mut self, prefix: &str, table: &DeTable<'_>) {
+        for (name, value) in table {
+            let key = match prefix {
+                "" => name.get_ref().to_string(),
+                prefix => format!("{prefix}.{}", name.get_ref()),
+            };
+            match (find(&key), value.get_ref()) {
+                (Some(setting), value_read) => match scalar(value_read) {
+                    Some(text) => {
+                        self.found.push(Found { setting, text, place: self.place(value.span().start) });
+                    }
+                    None => self.wrong_type(&key, value, &format!("write {}", setting.describe())),
+                },
+                (None, DeValue::Table(table)) if is_table(&key) => self.walk(&key, table),
+                (None, _) if is_table(&key) => {
+                    self.wrong_type(&key, value, &format!("write its settings under `[{key}]`"));
+                }
+                (None, _) => self.unknown(&key, name),
+            }
+        }
+    }
+
+    fn syntax(&mut self, error: &toml::de::Error) {
+        let start = error.span().map_or(0, |span| span.start);
+        // The message may come with a second line of what was expected; one line is enough beside the place.
+        let message = error.message().lines().collect::<Vec<_>>().join(", ");
+        let hint = match message.contains("duplicate") {
+            true => "a key may stand only once: remove one of the two",
+            false => "correct the TOML here; text needs quotes: `grace = \"30s\"`",
+        };
+        self.problem(start, format!("the settings file is not valid TOML: {message}"), hint.to_owned());
+    }
+
+    fn wrong_type(&mut self, key: &str, value: &Spanned<DeValue<'_>>, hint: &str) {
+        let article = match value.get_ref().type_str() {
+            "integer" | "array" => "an",
+            _ => "a",
+        };
+        let what = format!("{key} cannot be {article} {}", value.get_ref().type_str());
+        self.problem(value.span().start, what, hint.to_owned());
+    }
+
+    fn unknown(&mut self, key: &str, name: &Spanned<std::borrow::Cow<'_, str>>) {
+        let hint = match nearest(key, '.', names().into_iter()) {
+            Some(known) => format!("the nearest known key is `{known}`"),
+            None => "`plimsoll config` prints all keys".to_owned(),
+        };
+        self.problem(name.span().start, format!("unknown key `{key}`"), hint);
+    }
+
+    fn problem(&mut self, offset: usize, what: String, hint: String) {
+        self.problems.push(Problem { what, place: self.place(offset), hint });
+    }
+
+    fn place(&self, offset: usize) -> Place {
+        place_of(self.path, self.text.get(..offset).unwrap_or(self.text))
+    }
+}
+
+/// The text of a value that can be a setting: text, or a whole number, as it would be typed after a flag.
+fn scalar(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => {
+            let parsed = i128::from_str_radix(number.as_str(), number.radix());
+            Some(parsed.map_or_else(|_| number.as_str().to_owned(), |number| number.to_string()))
+        }
+        _ => None,
+    }
+}
+
+fn place_of(path: &Path, before: &str) -> Place {
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    Place::File { path: path.to_owned(), line, column }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
+    let hint = match error.kind() {
+        ErrorKind::NotFound => "create it, or correct --config or PLIMSOLL_CONFIG",
+        ErrorKind::IsADirectory => "name the file in it",
+        _ => "make it readable for the user that runs plimsoll",
+    };
+    Problem {
+        what: format!("the settings file cannot be read: {}", error.kind()),
+        place: Place::Path(path.to_owned()),
+        hint: hint.to_owned(),
+    }
+}
+
+fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> Problem {
+    let valid = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+    Problem {
+        what: "the settings file is not UTF-8".to_owned(),
+        place: place_of(path, &String::from_utf8_lossy(valid)),
+        hint: "save it as UTF-8".to_owned(),
+    }
+}

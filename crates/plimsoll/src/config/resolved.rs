@@ -1,0 +1,119 @@
+//! The settings as the program uses them: parsed once, checked once, then immutable.
+//!
+//! What each one means, its unit and when to change it is said once, in the table of `settings`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// Name of this instance; `None`: the name of the working directory.
+    pub name: Option<String>,
+    pub workers: Workers,
+    pub gateway: Gateway,
+    pub shutdown: Shutdown,
+    pub admin: Admin,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkerCount {
+    /// As many as the cgroup's CPU quota allows, at least 1.
+    Auto,
+    Exactly(u16),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgentMode {
+    /// Load it; go on without it where it cannot be loaded.
+    Auto,
+    Off,
+}
+
+#[derive(Debug, Clone)]
+pub struct Workers {
+    pub count: WorkerCount,
+    pub agent: AgentMode,
+    /// How long a worker may take to listen before that is said.
+    pub listen_timeout: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    /// Overrides the address that the app passes to `listen`.
+    pub listen: Option<SocketAddr>,
+    pub threads: usize,
+    pub head_bytes_max: usize,
+    pub headers_max: usize,
+    pub target_bytes_max: usize,
+    /// From the first moment of a request to the end of its head.
+    pub header_timeout: Duration,
+    /// A kept-alive connection without a request.
+    pub idle_timeout: Duration,
+    /// A request body of which no byte arrives.
+    pub body_timeout: Duration,
+    /// A response of which the client takes no byte.
+    pub write_timeout: Duration,
+    /// From the head being sent to the worker until the head of its answer; `None`: no limit.
+    pub request_timeout: Option<Duration>,
+    pub body_bytes_max: Option<u64>,
+    pub connections_max: usize,
+    /// How long a request waits for a worker when none listens.
+    pub hold: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct Shutdown {
+    /// How long requests in flight may take to finish.
+    pub grace: Duration,
+    /// How long a worker may take to exit after SIGTERM before SIGKILL.
+    pub worker_grace: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// `None`: off.
+    pub listen: Option<SocketAddr>,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self {
+            count: WorkerCount::Exactly(1),
+            agent: AgentMode::Auto,
+            listen_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            threads: 1,
+            head_bytes_max: 64 * 1024,
+            headers_max: 200,
+            target_bytes_max: 32 * 1024,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            body_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
+            request_timeout: None,
+            body_bytes_max: None,
+            connections_max: 50_000,
+            hold: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(30), worker_grace: Duration::from_secs(5) }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: Some(SocketAddr::from(([127, 0, 0, 1], 9797))) }
+    }
+}

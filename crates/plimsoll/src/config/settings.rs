@@ -1,0 +1,246 @@
+//! The table of settings: the one definition of each, from which everything else is made.
+//!
+//! A row's `doc` is the manual: what it does, its unit, and when to change it. Its first sentence is the help
+//! of the flag. The default is not repeated here: it is read from `Config::default`.
+
+use std::marker::PhantomData;
+
+use super::definition::{Default, Definition, FlagDefinition, Setting};
+use super::form::{Address, Choice, Count, Length, Name, Optional, Size, Workers};
+use super::resolved::AgentMode;
+
+/// All flags: key, flag and manual, in the order of the table.
+pub fn flags() -> impl Iterator<Item = (&'static str, FlagDefinition, String)> {
+    SETTINGS.iter().filter(|setting| setting.flag() != FlagDefinition::None).map(|setting| {
+        let manual = format!(
+            "{}\n\n[default: {}] [key: {}] [env: {}]",
+            setting.doc(),
+            setting.describe_default().replace('`', ""),
+            setting.key(),
+            setting.variable()
+        );
+        (setting.key(), setting.flag(), manual)
+    })
+}
+
+pub(super) fn find(key: &str) -> Option<&'static dyn Definition> {
+    SETTINGS.iter().copied().find(|setting| setting.key() == key)
+}
+
+/// All keys, and the tables they stand in: what a key of the file may have been meant to be.
+pub(super) fn names() -> Vec<&'static str> {
+    let tables = SETTINGS.iter().filter_map(|setting| setting.key().split_once('.')).map(|(table, _)| table);
+    let mut names: Vec<_> = SETTINGS.iter().map(|setting| setting.key()).chain(tables).collect();
+    names.dedup();
+    names
+}
+
+/// Is `path` a table that holds settings?
+pub(super) fn is_table(path: &str) -> bool {
+    SETTINGS.iter().any(|setting| setting.key().strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+}
+
+const SECOND: u64 = 1000;
+const HOUR: u64 = 3600 * SECOND;
+const DAY: u64 = 24 * HOUR;
+const KB: u64 = 1024;
+
+const fn length(least_ms: u64, most_ms: u64) -> Length {
+    Length { least_ms, most_ms }
+}
+
+const fn size<N>(least: u64, most: u64) -> Size<N> {
+    Size { least, most, number: PhantomData }
+}
+
+/// In the order of the reference page: tables by name as the design introduces them.
+pub(super) static SETTINGS: &[&dyn Definition] = &[
+    &Setting {
+        key: "name",
+        form: Optional { word: "auto", form: Name },
+        place: |config| &mut config.name,
+        flag: FlagDefinition::Value { long: "name", value_name: "NAME" },
+        default: Default::Depends("`auto`, the name of the working directory"),
+        doc: "Name of this instance, by which `plimsoll ps` and `plimsoll stop` find it. Set it when two \
+              instances run on one host from directories of the same name.",
+    },
+    &Setting {
+        key: "admin",
+        form: Optional { word: "off", form: Address },
+        place: |config| &mut config.admin.listen,
+        flag: FlagDefinition::Value { long: "admin", value_name: "ADDR|off" },
+        default: Default::Value,
+        doc: "Where `/livez`, `/readyz`, `/status` and `/metrics` are served. It only shows: nothing can be \
+              changed through it. Set `0.0.0.0:9797` where probes or a scraper come from outside the container, \
+              and another port for each instance on one host.",
+    },
+    &Setting {
+        key: "workers.count",
+        form: Workers { most: 1024 },
+        place: |config| &mut config.workers.count,
+        flag: FlagDefinition::Value { long: "workers", value_name: "N|auto" },
+        default: Default::Depends("the variable `WEB_CONCURRENCY` where it is set, else `1`"),
+        doc: "How many worker processes run the app. `auto` is one per CPU that the container's quota allows. \
+              Raise it when the app keeps nothing in memory that another worker would miss (sessions, caches \
+              that must agree, WebSocket rooms); until then 1 is the only number that is always right.",
+    },
+    &Setting {
+        key: "workers.agent",
+        form: Choice(&[("auto", AgentMode::Auto), ("off", AgentMode::Off)]),
+        place: |config| &mut config.workers.agent,
+        flag: FlagDefinition::Switch { long: "no-agent", means: "off" },
+        default: Default::Value,
+        doc: "Runs the app without the agent inside its workers. The gateway then reaches one worker on \
+              `127.0.0.1:$PORT`, and what needs the agent is not available. `auto` loads it and goes on \
+              without it where it cannot be loaded. Set `off` to find out whether the agent is the cause of a \
+              problem.",
+    },
+    &Setting {
+        key: "workers.listen_timeout",
+        form: length(100, HOUR),
+        place: |config| &mut config.workers.listen_timeout,
+        flag: FlagDefinition::Value { long: "listen-timeout", value_name: "DURATION" },
+        default: Default::Value,
+        doc: "How long a worker may take from its start until it listens before that is reported. The worker \
+              is not killed for it. Raise it for an app that migrates a database or compiles at start.",
+    },
+    &Setting {
+        key: "gateway.listen",
+        form: Optional { word: "app", form: Address },
+        place: |config| &mut config.gateway.listen,
+        flag: FlagDefinition::Value { long: "listen", value_name: "ADDR" },
+        default: Default::Depends("`app`, what the app passes to `listen()`"),
+        doc: "Address that the gateway binds in place of the one that the app passes to `listen()`. A port \
+              alone (`8080` or `:8080`) means every address, IPv4 and IPv6. Set it when the app has its own \
+              address built in.",
+    },
+    &Setting {
+        key: "gateway.threads",
+        form: Count { least: 1, most: 64 },
+        place: |config| &mut config.gateway.threads,
+        flag: FlagDefinition::Value { long: "gateway-threads", value_name: "N" },
+        default: Default::Depends("`1`, or `2` where 8 CPUs or more may be used"),
+        doc: "Threads that carry requests. One thread serves several workers at full load. Raise it when \
+              `/metrics` shows the gateway's thread near one whole CPU.",
+    },
+    &Setting {
+        key: "gateway.head_max",
+        form: size(KB, 16 * KB * KB),
+        place: |config| &mut config.gateway.head_bytes_max,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "Largest head of a request: request line and header lines. A larger one is answered 431. The \
+              app's own limit (Node: 16KB, `--max-http-header-size`) still applies behind it.",
+    },
+    &Setting {
+        key: "gateway.headers_max",
+        form: Count { least: 1, most: 10_000 },
+        place: |config| &mut config.gateway.headers_max,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "Most header lines that a request may have. One with more is answered 431. Raise it when a proxy \
+              in front adds more than that.",
+    },
+    &Setting {
+        key: "gateway.target_max",
+        form: size(256, 16 * KB * KB),
+        place: |config| &mut config.gateway.target_bytes_max,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "Longest request target (path and query). A longer one is answered 414. It is part of the head, \
+              so a limit above `gateway.head_max` has no effect.",
+    },
+    &Setting {
+        key: "gateway.header_timeout",
+        form: length(100, DAY),
+        place: |config| &mut config.gateway.header_timeout,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "How long a client may take from the first byte of a request to the end of its head. Then it is \
+              answered 408 and the connection is closed. This is what stops clients that send one byte a \
+              second.",
+    },
+    &Setting {
+        key: "gateway.idle_timeout",
+        form: length(100, DAY),
+        place: |config| &mut config.gateway.idle_timeout,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "How long a kept-alive connection may wait for its next request. Keep it above the idle timeout \
+              of the load balancer in front (AWS ALB: 60s), or the balancer writes into connections that are \
+              just being closed.",
+    },
+    &Setting {
+        key: "gateway.body_timeout",
+        form: length(100, DAY),
+        place: |config| &mut config.gateway.body_timeout,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "How long no byte of a request body may arrive before the request is cut. Time during which the \
+              app itself does not read is not counted. It does not limit the whole upload.",
+    },
+    &Setting {
+        key: "gateway.write_timeout",
+        form: length(100, DAY),
+        place: |config| &mut config.gateway.write_timeout,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "How long a client may take no byte of a response before the connection is cut. It does not limit \
+              the whole download, nor how long the app is silent (server-sent events).",
+    },
+    &Setting {
+        key: "gateway.request_timeout",
+        form: Optional { word: "off", form: length(1, DAY) },
+        place: |config| &mut config.gateway.request_timeout,
+        flag: FlagDefinition::Value { long: "request-timeout", value_name: "DURATION|off" },
+        default: Default::Value,
+        doc: "How long the app may take from being sent a request to the head of its answer. Then the client \
+              is answered 504. Set it to a little less than what the client or the load balancer waits.",
+    },
+    &Setting {
+        key: "gateway.body_max",
+        form: Optional { word: "off", form: size(0, 1 << 50) },
+        place: |config| &mut config.gateway.body_bytes_max,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "Largest request body. A larger one is answered 413 before the app sees it where its length is \
+              declared, else as soon as the limit is passed. The app's own limits still apply.",
+    },
+    &Setting {
+        key: "gateway.connections_max",
+        form: Count { least: 1, most: 10_000_000 },
+        place: |config| &mut config.gateway.connections_max,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "Most client connections open at once, all listeners together. Further ones are refused and \
+              counted. The limit of open files (`ulimit -n`) must allow it.",
+    },
+    &Setting {
+        key: "gateway.hold",
+        form: length(0, HOUR),
+        place: |config| &mut config.gateway.hold,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "How long a request waits when no worker listens (a single worker that is being replaced) before \
+              it is answered 503. `0s` answers at once.",
+    },
+    &Setting {
+        key: "shutdown.grace",
+        form: length(0, DAY),
+        place: |config| &mut config.shutdown.grace,
+        flag: FlagDefinition::Value { long: "grace", value_name: "DURATION" },
+        default: Default::Value,
+        doc: "How long requests in flight may take to finish once a stop was asked for. What is then still \
+              open is cut and counted. Keep it below the pod's `terminationGracePeriodSeconds`, less \
+              `shutdown.worker_grace`.",
+    },
+    &Setting {
+        key: "shutdown.worker_grace",
+        form: length(0, HOUR),
+        place: |config| &mut config.shutdown.worker_grace,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "How long a worker may take to exit after SIGTERM before it is killed. Raise it when the app \
+              flushes something in its SIGTERM handler.",
+    },
+];

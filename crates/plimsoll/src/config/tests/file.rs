@@ -1,0 +1,195 @@
+//! The file: every shape of TOML, and every way of getting it wrong.
+
+use super::{check_refused, flag, load_file, variables};
+use crate::config::{Sources, WorkerCount, load};
+
+/// For each file the first problem: `(file, what, line:column, hint)`.
+fn check_file(table: &[(&str, &str, &str, &str)]) {
+    for (text, what, place, hint) in table {
+        let problems = load_file(text, Sources::default()).unwrap_err();
+        let first = problems.split("\n\n").next().unwrap();
+        check_refused(first, &[(what, &format!("plimsoll.toml:{place}"), hint)]);
+    }
+}
+
+#[test]
+fn every_shape_of_toml_is_the_same_setting() {
+    for text in [
+        "[workers]\ncount = 4",
+        "workers.count = 4",
+        "workers = { count = 4 }",
+        "workers.count = '4'",
+        "workers.count = 0x4",
+        "[workers]\r\n\"count\" = 4\r\n",
+        "\u{feff}workers.count = 4",
+        "# comment\n[ workers ] # comment\ncount=4#comment",
+    ] {
+        let effective = load_file(text, Sources::default()).unwrap();
+        assert_eq!(effective.config.workers.count, WorkerCount::Exactly(4), "{text}");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_answered_with_the_nearest_known_one() {
+    check_file(&[
+        ("wrokers.count = 4", "unknown key `wrokers`", "1:1", "the nearest known key is `workers`"),
+        ("[gatway]\na = 1\nb = 2", "unknown key `gatway`", "1:2", "the nearest known key is `gateway`"),
+        (
+            "\n[gateway]\n  idle_timeot = '5s'",
+            "unknown key `gateway.idle_timeot`",
+            "3:3",
+            "the nearest known key is `gateway.idle_timeout`",
+        ),
+        ("grace = '30s'", "unknown key `grace`", "1:1", "the nearest known key is `shutdown.grace`"),
+        ("zzz = 1", "unknown key `zzz`", "1:1", "`plimsoll config` prints all keys"),
+    ]);
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_answered_with_the_right_kind() {
+    let duration = "write a duration from 0s to 1d";
+    check_file(&[
+        (
+            "shutdown.grace = 30",
+            "shutdown.grace: a duration needs a unit",
+            "1:18",
+            "write `30s`; the units are ms, s, m, h, d",
+        ),
+        ("shutdown.grace = true", "shutdown.grace cannot be a boolean", "1:18", duration),
+        ("shutdown.grace = 1.5", "shutdown.grace cannot be a float", "1:18", duration),
+        ("shutdown.grace = ['1s']", "shutdown.grace cannot be an array", "1:18", duration),
+        ("shutdown.grace = 07:32:00", "shutdown.grace cannot be a datetime", "1:18", duration),
+        ("[shutdown.grace]\nx = 1", "shutdown.grace cannot be a table", "1:1", duration),
+        ("gateway = 8080", "gateway cannot be an integer", "1:11", "write its settings under `[gateway]`"),
+        ("[[gateway]]", "gateway cannot be an array", "1:1", "write its settings under `[gateway]`"),
+        (
+            "workers.count = 0",
+            "workers.count: 0 is out of range",
+            "1:17",
+            "write a number from 1 to 1024, or `auto`",
+        ),
+        (
+            "workers.count = -1",
+            "workers.count: `-1` is not a number",
+            "1:17",
+            "write a number from 1 to 1024, or `auto`",
+        ),
+        ("workers.agent = 'on'", "workers.agent: `on` is not known", "1:17", "write `auto` or `off`"),
+        (
+            "name = 'a/b'",
+            "name: `a/b` is not a name",
+            "1:8",
+            "write at most 64 letters, digits, `-`, `_` and `.`, not starting with `.`; or `auto`",
+        ),
+        (
+            "admin = 'host:1'",
+            "admin: `host:1` is not an address",
+            "1:9",
+            "write an IP address and a port, like `127.0.0.1:8080`, `[::]:8080` or `:8080`; or `off`",
+        ),
+    ]);
+}
+
+#[test]
+fn what_is_not_toml_is_answered_with_its_place() {
+    let toml = "correct the TOML here; text needs quotes: `grace = \"30s\"`";
+    check_file(&[
+        (
+            "é = 1 ; x",
+            "the settings file is not valid TOML: invalid unquoted key, expected letters, numbers, `-`, `_`",
+            "1:1",
+            toml,
+        ),
+        (
+            "name = 'a'\nname = 'b'",
+            "the settings file is not valid TOML: duplicate key",
+            "2:1",
+            "a key may stand only once: remove one of the two",
+        ),
+        (
+            "[shutdown]\n[shutdown]",
+            "the settings file is not valid TOML: duplicate key",
+            "2:2",
+            "a key may stand only once: remove one of the two",
+        ),
+    ]);
+}
+
+#[test]
+fn the_column_counts_characters() {
+    let problems = load_file("\"é\" = 1\n", Sources::default()).unwrap_err();
+    assert!(problems.contains("plimsoll.toml:1:1"), "{problems}");
+    let problems = load_file("name = 'é€'", Sources::default()).unwrap_err();
+    assert!(problems.contains("plimsoll.toml:1:8"), "{problems}");
+    let problems = load_file("workers = { \"é\" = 1, cuont = 2 }", Sources::default()).unwrap_err();
+    assert!(problems.contains("plimsoll.toml:1:22"), "{problems}");
+}
+
+#[test]
+fn all_problems_are_reported_at_once_in_order() {
+    let sources = Sources {
+        flags: flag("shutdown.grace", "soon").flags,
+        ..variables(&[("PLIMSOLL_GATEWAY_HOLDD", "1s"), ("PLIMSOLL_ADMIN", "on")])
+    };
+    let problems =
+        load_file("[workers]\ncount = 'x'\nnumber = 2\n[gateway]\nhead_max = 9", sources).unwrap_err();
+    let places: Vec<_> = problems.lines().filter(|line| line.starts_with("   at: ")).collect();
+    assert_eq!(
+        places,
+        [
+            "   at: plimsoll.toml:2:9",
+            "   at: plimsoll.toml:3:1",
+            "   at: plimsoll.toml:5:12",
+            "   at: environment variable PLIMSOLL_ADMIN",
+            "   at: environment variable PLIMSOLL_GATEWAY_HOLDD",
+            "   at: flag --flag",
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_problem_with_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing.toml");
+    let by_variable = variables(&[("PLIMSOLL_CONFIG", missing.to_str().unwrap())]);
+    let by_flag = Sources { file: Some(missing.clone()), ..Sources::default() };
+    let place = missing.to_str().unwrap();
+    for sources in [by_variable, by_flag] {
+        check_refused(
+            &load(&sources).unwrap_err().to_string(),
+            &[(
+                "the settings file cannot be read: entity not found",
+                place,
+                "create it, or correct --config or PLIMSOLL_CONFIG",
+            )],
+        );
+    }
+    check_refused(
+        &load(&Sources { file: Some(folder.path().to_owned()), ..Sources::default() })
+            .unwrap_err()
+            .to_string(),
+        &[(
+            "the settings file cannot be read: is a directory",
+            folder.path().to_str().unwrap(),
+            "name the file in it",
+        )],
+    );
+    check_refused(
+        &load_file(
+            "name = 'x'\n# \u{e9}"
+                .replace('\u{e9}', "")
+                .as_bytes()
+                .iter()
+                .copied()
+                .chain([0xff])
+                .collect::<Vec<_>>(),
+            Sources::default(),
+        )
+        .unwrap_err(),
+        &[("the settings file is not UTF-8", "plimsoll.toml:2:3", "save it as UTF-8")],
+    );
+    check_refused(
+        &load_file(vec![b'#'; 1024 * 1024 + 1], Sources::default()).unwrap_err(),
+        &[("the settings file is larger than 1MB", "plimsoll.toml", "check that this is the file you meant")],
+    );
+}

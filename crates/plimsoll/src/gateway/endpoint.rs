@@ -1,0 +1,170 @@
+//! One public address as one gateway thread sees it: the workers that serve it, and the choice among them.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::links::Idle;
+use super::watch::Time;
+use super::{Load, Protocol, Target};
+use crate::ids::WorkerId;
+
+/// Connections to a worker that fail in a row before it is set aside.
+const FAILURES_MAX: u32 = 5;
+/// How long a worker is set aside the first time; doubles with each further failure.
+const ASIDE_MIN: Duration = Duration::from_secs(1);
+const ASIDE_MAX: Duration = Duration::from_secs(30);
+
+/// Counted by all threads, read by `/status`.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) connections: AtomicU64,
+    pub(super) requests: AtomicU64,
+}
+
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) protocol: Protocol,
+    pub(super) counters: Arc<Counters>,
+    workers: RefCell<Vec<Rc<Worker>>>,
+    closed: Cell<bool>,
+    /// Told whenever a worker is added.
+    pub(super) arrival: Notify,
+    random: Cell<u32>,
+}
+
+/// One worker as one gateway thread sees it.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) id: WorkerId,
+    pub(super) target: Target,
+    pub(super) load: Arc<Load>,
+    pub(super) idle: RefCell<Vec<Idle>>,
+    pub(super) retired: Cell<bool>,
+    failures: Cell<u32>,
+    aside_until: Cell<Time>,
+}
+
+impl Endpoint {
+    pub(super) fn new(protocol: Protocol, counters: Arc<Counters>) -> Self {
+        Self {
+            protocol,
+            counters,
+            workers: RefCell::default(),
+            closed: Cell::new(false),
+            arrival: Notify::new(),
+            random: Cell::new(0x9E37_79B9),
+        }
+    }
+
+    pub(super) fn count_connection(&self) {
+        self.counters.connections.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn count_request(&self) {
+        self.counters.requests.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn add(&self, id: WorkerId, target: Target, load: Arc<Load>, now: Time) {
+        let worker = Worker {
+            id,
+            target,
+            load,
+            idle: RefCell::default(),
+            retired: Cell::new(false),
+            failures: Cell::new(0),
+            aside_until: Cell::new(now),
+        };
+        self.workers.borrow_mut().push(Rc::new(worker));
+        self.arrival.notify_waiters();
+    }
+
+    /// The worker gets nothing new; its idle links close now, the busy ones when they come back.
+    pub(super) fn remove(&self, id: WorkerId) {
+        self.workers.borrow_mut().retain(|worker| {
+            let stays = worker.id != id;
+            if !stays {
+                worker.retire();
+            }
+            stays
+        });
+    }
+
+    /// The app closed its server everywhere.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    pub(super) fn close(&self) {
+        self.closed.set(true);
+        for worker in self.workers.borrow_mut().drain(..) {
+            worker.retire();
+        }
+    }
+
+    pub(super) fn trim_idle(&self, before: Time) {
+        for worker in self.workers.borrow().iter() {
+            worker.idle.borrow_mut().retain(|idle| idle.since >= before);
+        }
+    }
+
+    /// Least in flight, then fewest upgraded connections, then by chance. A worker that was set aside is taken
+    /// only when there is no other.
+    pub(super) fn choose(&self, now: Time) -> Option<Rc<Worker>> {
+        let workers = self.workers.borrow();
+        let mut best: Option<(&Rc<Worker>, (bool, u32, u32))> = None;
+        let mut ties = 1;
+        for worker in workers.iter() {
+            let rank = (worker.aside_until.get() > now, worker.load.in_flight(), worker.load.tunnels());
+            match &best {
+                Some((_, least)) if *least < rank => {}
+                Some((_, least)) if *least == rank => {
+                    ties += 1;
+                    if self.random_below(ties) == 0 {
+                        best = Some((worker, rank));
+                    }
+                }
+                _ => {
+                    best = Some((worker, rank));
+                    ties = 1;
+                }
+            }
+        }
+        best.map(|(worker, _)| Rc::clone(worker))
+    }
+
+    /// Xorshift (Marsaglia 2003): good enough to break a tie, and free.
+    fn random_below(&self, bound: u32) -> u32 {
+        let mut x = self.random.get();
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        self.random.set(x);
+        x % bound
+    }
+}
+
+impl Worker {
+    fn retire(&self) {
+        self.retired.set(true);
+        self.idle.borrow_mut().clear();
+    }
+
+    /// A connection could not be made.
+    pub(super) fn note_failure(&self, now: Time) {
+        let failures = self.failures.get() + 1;
+        self.failures.set(failures);
+        if failures >= FAILURES_MAX {
+            let doublings = (failures - FAILURES_MAX).min(5);
+            self.aside_until.set(now.after((ASIDE_MIN * 2_u32.pow(doublings)).min(ASIDE_MAX)));
+        }
+    }
+
+    pub(super) fn note_success(&self) {
+        self.failures.set(0);
+    }
+}

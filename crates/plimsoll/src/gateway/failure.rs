@@ -1,0 +1,134 @@
+//! The answers that the gateway gives by itself: one table.
+//!
+//! Each has a status, a code for `x-plimsoll-error`, and a sentence for the outside that gives nothing away.
+//! The inside story goes to the log.
+
+use std::io::Write as _;
+
+use super::http1::request::Refusal;
+use crate::observe::http::Method;
+
+/// Why the gateway answers instead of a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    BadRequest,
+    HeadTooLarge,
+    TargetTooLong,
+    ConnectRefused,
+    HeaderTimeout,
+    BodyTimeout,
+    BodyTooLarge,
+    ConnectionsExhausted,
+    NoWorker,
+    BadResponse,
+    WorkerClosed,
+    RequestTimeout,
+}
+
+impl Failure {
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::ConnectRefused => 405,
+            Self::HeaderTimeout | Self::BodyTimeout => 408,
+            Self::BodyTooLarge => 413,
+            Self::TargetTooLong => 414,
+            Self::HeadTooLarge => 431,
+            Self::BadResponse | Self::WorkerClosed => 502,
+            Self::ConnectionsExhausted | Self::NoWorker => 503,
+            Self::RequestTimeout => 504,
+        }
+    }
+
+    /// The closed set of `x-plimsoll-error` and of the metric's label.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::HeadTooLarge => "head_too_large",
+            Self::TargetTooLong => "target_too_long",
+            Self::ConnectRefused => "connect_refused",
+            Self::HeaderTimeout => "header_timeout",
+            Self::BodyTimeout => "body_timeout",
+            Self::BodyTooLarge => "body_too_large",
+            Self::ConnectionsExhausted => "connections_exhausted",
+            Self::NoWorker => "no_worker",
+            Self::BadResponse => "bad_response",
+            Self::WorkerClosed => "worker_closed",
+            Self::RequestTimeout => "request_timeout",
+        }
+    }
+
+    const fn reason(self) -> &'static str {
+        match self.status() {
+            400 => "Bad Request",
+            405 => "Method Not Allowed",
+            408 => "Request Timeout",
+            413 => "Content Too Large",
+            414 => "URI Too Long",
+            431 => "Request Header Fields Too Large",
+            502 => "Bad Gateway",
+            503 => "Service Unavailable",
+            _ => "Gateway Timeout",
+        }
+    }
+
+    const fn message(self) -> &'static str {
+        match self {
+            Self::BadRequest => "the request is malformed",
+            Self::HeadTooLarge => "the request's headers are too large",
+            Self::TargetTooLong => "the request's target is too long",
+            Self::ConnectRefused => "CONNECT is not served here",
+            Self::HeaderTimeout => "the request's headers did not arrive in time",
+            Self::BodyTimeout => "the request's body did not arrive in time",
+            Self::BodyTooLarge => "the request's body is too large",
+            Self::ConnectionsExhausted => "there are too many connections",
+            Self::NoWorker => "no worker is available",
+            Self::BadResponse => "the application's answer could not be understood",
+            Self::WorkerClosed => "the application closed the connection",
+            Self::RequestTimeout => "the application did not answer in time",
+        }
+    }
+
+    /// A client may simply try again: the request was not looked at.
+    const fn retry_after(self) -> &'static str {
+        match self {
+            Self::ConnectionsExhausted | Self::NoWorker => "retry-after: 1\r\n",
+            Self::ConnectRefused => "allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n",
+            _ => "",
+        }
+    }
+
+    /// The whole answer. Always the last of its connection.
+    #[must_use]
+    pub fn response(self, method: Method) -> Vec<u8> {
+        let body = format!("{{\"error\":\"{}\",\"message\":\"{}\"}}\n", self.code(), self.message());
+        let mut bytes = Vec::with_capacity(320);
+        let head = write!(
+            bytes,
+            "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nx-plimsoll-error: {}\r\n{}connection: close\r\n\r\n",
+            self.status(),
+            self.reason(),
+            body.len(),
+            self.code(),
+            self.retry_after(),
+        );
+        debug_assert!(head.is_ok(), "writing to a vector cannot fail");
+        if method != Method::Head {
+            bytes.extend_from_slice(body.as_bytes());
+        }
+        bytes
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::HeadTooLarge | Refusal::TooManyHeaders => Self::HeadTooLarge,
+            Refusal::TargetTooLong => Self::TargetTooLong,
+            Refusal::Connect => Self::ConnectRefused,
+            _ => Self::BadRequest,
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Links: kept-alive connections to workers, one pool per worker and gateway thread.
+//!
+//! A link carries one request at a time. Only the gateway closes an idle one (the agent keeps Node from doing
+//! so), and one that died all the same shows as readable before it is taken: it is passed over.
+
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use super::endpoint::Worker;
+use super::stream::{Socket, Stream};
+use super::unix::UnixStream;
+use super::watch::Time;
+use super::{Load, Target};
+
+/// An idle link is closed after this long: descriptors that a past burst needed go back.
+pub(super) const IDLE_MAX: Duration = Duration::from_secs(60);
+/// How often a full accept queue of the worker is tried again, and how long between two tries.
+const CONNECT_TRIES: u32 = 200;
+const CONNECT_PAUSE: Duration = Duration::from_millis(5);
+
+/// A link nobody uses now.
+#[derive(Debug)]
+pub(super) struct Idle {
+    stream: Stream,
+    pub(super) since: Time,
+}
+
+/// A link in use. Counts in its worker's load until it is dropped.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) stream: Stream,
+    pub(super) worker: Rc<Worker>,
+    /// It has carried a request before, so it may have died of old age.
+    pub(super) reused: bool,
+    counted: Counted,
+}
+
+impl Link {
+    /// An idle link of `worker`, or a fresh one.
+    ///
+    /// # Errors
+    /// The worker cannot be connected to.
+    pub(super) async fn take(worker: &Rc<Worker>, now: Time) -> io::Result<Self> {
+        if let Some(link) = Self::take_idle(worker) {
+            return Ok(link);
+        }
+        Self::open(worker, now).await
+    }
+
+    fn take_idle(worker: &Rc<Worker>) -> Option<Self> {
+        loop {
+            let Idle { stream, .. } = worker.idle.borrow_mut().pop()?;
+            // Readable while idle: closed, or an answer nobody asked for (Node's 408). Either way of no use.
+            if stream.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending() {
+                return Some(Self::new(stream, worker, true));
+            }
+        }
+    }
+
+    /// A fresh link.
+    ///
+    /// # Errors
+    /// The worker cannot be connected to.
+    pub(super) async fn open(worker: &Rc<Worker>, now: Time) -> io::Result<Self> {
+        Self::opened(connect(&worker.target).await, worker, now)
+    }
+
+    fn opened(stream: io::Result<Stream>, worker: &Rc<Worker>, now: Time) -> io::Result<Self> {
+        match stream {
+            Ok(stream) => {
+                worker.note_success();
+                Ok(Self::new(stream, worker, false))
+            }
+            Err(error) => {
+                worker.note_failure(now);
+                Err(error)
+            }
+        }
+    }
+
+    fn new(stream: Stream, worker: &Rc<Worker>, reused: bool) -> Self {
+        Self { stream, reused, counted: Counted::request(&worker.load), worker: Rc::clone(worker) }
+    }
+
+    /// A link for a passed-through connection, bound to a name that tells the agent who the client is.
+    ///
+    /// # Errors
+    /// The worker cannot be connected to.
+    pub(super) fn open_named(worker: &Rc<Worker>, peer: &str, now: Time) -> io::Result<Self> {
+        let stream = match &worker.target {
+            Target::Unix(path) => connect_unix(path, Some(peer)),
+            Target::Tcp(_) => Err(io::ErrorKind::Unsupported.into()),
+        };
+        Self::opened(stream.map(Stream::Unix), worker, now)
+    }
+
+    /// The link was upgraded: open for long, and no sign of a busy worker.
+    pub(super) fn becomes_tunnel(&mut self) {
+        self.counted = Counted::tunnel(&self.worker.load);
+    }
+
+    /// Gives the link back for the next request.
+    pub(super) fn keep(self, now: Time) {
+        if !self.worker.retired.get() {
+            self.worker.idle.borrow_mut().push(Idle { stream: self.stream, since: now });
+        }
+    }
+}
+
+async fn connect(target: &Target) -> io::Result<Stream> {
+    match target {
+        Target::Tcp(address) => {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            Ok(Stream::Tcp(stream))
+        }
+        Target::Unix(path) => {
+            // A full accept queue of a Unix socket answers EAGAIN at once and offers no event to wait for.
+            for _ in 1..CONNECT_TRIES {
+                match connect_unix(path, None) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        tokio::time::sleep(CONNECT_PAUSE).await;
+                    }
+                    done => return done.map(Stream::Unix),
+                }
+            }
+            connect_unix(path, None).map(Stream::Unix)
+        }
+    }
+}
+
+/// Distinguishes connections with equal addresses; names in the abstract space must be unique.
+static NAMES: AtomicU64 = AtomicU64::new(0);
+
+/// Connects at once or not at all, as Unix sockets do. `peer` is put into our own address, where the agent can
+/// read it.
+fn connect_unix(path: &Path, peer: Option<&str>) -> io::Result<UnixStream> {
+    let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM.nonblocking(), None)?;
+    if let Some(peer) = peer {
+        let serial = NAMES.fetch_add(1, Ordering::Relaxed);
+        // A leading NUL makes it a name of the abstract space: no file, and gone with the socket.
+        let name = format!("\0plimsoll/{}-{serial}/{peer}", std::process::id());
+        socket.bind(&socket2::SockAddr::unix(name)?)?;
+    }
+    socket.connect(&socket2::SockAddr::unix(path)?)?;
+    UnixStream::new(socket.into())
+}
+
+/// Counts one request, or one upgraded connection, in its worker's load for as long as it lasts.
+#[derive(Debug)]
+enum Counted {
+    Request(Arc<Load>),
+    Tunnel(Arc<Load>),
+}
+
+impl Counted {
+    fn request(load: &Arc<Load>) -> Self {
+        load.in_flight.fetch_add(1, Ordering::Relaxed);
+        load.requests.fetch_add(1, Ordering::Relaxed);
+        Self::Request(Arc::clone(load))
+    }
+
+    fn tunnel(load: &Arc<Load>) -> Self {
+        load.tunnels.fetch_add(1, Ordering::Relaxed);
+        Self::Tunnel(Arc::clone(load))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        match self {
+            Self::Request(load) => load.in_flight.fetch_sub(1, Ordering::Relaxed),
+            Self::Tunnel(load) => load.tunnels.fetch_sub(1, Ordering::Relaxed),
+        };
+    }
+}

@@ -1,0 +1,160 @@
+//! One gateway thread: a current-thread runtime, its share of the connections, its own links and buffers.
+//! Nothing is handed from one thread to another.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::{Notify, mpsc};
+use tokio::task::AbortHandle;
+use tokio::time::MissedTickBehavior;
+
+use super::buffer::Pool;
+use super::endpoint::{Counters, Endpoint};
+use super::http1::request::{HEADERS_MAX, Limits};
+use super::links;
+use super::listen;
+use super::watch::{Phase, TICK, Watches};
+use super::{Load, Protocol, Target};
+use crate::config;
+use crate::ids::{EndpointId, WorkerId};
+use crate::observe::http::ThreadStats;
+
+/// What the supervisor tells every thread.
+#[derive(Debug)]
+pub(super) enum Command {
+    Listen { id: EndpointId, protocol: Protocol, listener: TcpListener, counters: Arc<Counters> },
+    Close { id: EndpointId },
+    AddWorker { endpoint: EndpointId, worker: WorkerId, target: Target, load: Arc<Load> },
+    RemoveWorker { endpoint: EndpointId, worker: WorkerId },
+    Drain,
+    Abort,
+}
+
+/// What the tasks of one thread share.
+#[derive(Debug)]
+pub(super) struct Thread {
+    pub(super) config: config::Gateway,
+    pub(super) limits: Limits,
+    pub(super) connections_max: u64,
+    pub(super) pool: Rc<Pool>,
+    pub(super) watches: Rc<Watches>,
+    pub(super) stats: Arc<ThreadStats>,
+    endpoints: RefCell<HashMap<EndpointId, Open>>,
+    ticker: Notify,
+    ticks: Cell<bool>,
+}
+
+#[derive(Debug)]
+struct Open {
+    endpoint: Rc<Endpoint>,
+    accepting: AbortHandle,
+}
+
+impl Thread {
+    pub(super) fn new(config: config::Gateway, stats: Arc<ThreadStats>) -> Self {
+        let limits = Limits {
+            head_bytes_max: config.head_bytes_max,
+            headers_max: config.headers_max.min(HEADERS_MAX),
+            target_bytes_max: config.target_bytes_max,
+        };
+        Self {
+            connections_max: (config.connections_max / config.threads.max(1)).max(1) as u64,
+            config,
+            limits,
+            pool: Rc::default(),
+            watches: Rc::new(Watches::new()),
+            stats,
+            endpoints: RefCell::default(),
+            ticker: Notify::new(),
+            ticks: Cell::new(false),
+        }
+    }
+
+    /// Follows the supervisor's commands until it lets go.
+    pub(super) async fn run(self: Rc<Self>, mut commands: mpsc::UnboundedReceiver<Command>) {
+        tokio::task::spawn_local(Rc::clone(&self).tick());
+        while let Some(command) = commands.recv().await {
+            self.obey(command);
+        }
+    }
+
+    fn obey(self: &Rc<Self>, command: Command) {
+        match command {
+            Command::Listen { id, protocol, listener, counters } => {
+                self.listen(id, Endpoint::new(protocol, counters), listener);
+            }
+            Command::Close { id } => {
+                if let Some(open) = self.endpoints.borrow_mut().remove(&id) {
+                    open.accepting.abort();
+                    open.endpoint.close();
+                    self.watches.wake_all();
+                }
+            }
+            Command::AddWorker { endpoint, worker, target, load } => {
+                self.watches.refresh();
+                self.with(endpoint, |endpoint| endpoint.add(worker, target, load, self.watches.now()));
+            }
+            Command::RemoveWorker { endpoint, worker } => {
+                self.with(endpoint, |endpoint| endpoint.remove(worker));
+            }
+            Command::Drain => {
+                for open in self.endpoints.borrow().values() {
+                    open.accepting.abort();
+                }
+                self.watches.enter(Phase::Draining);
+            }
+            Command::Abort => self.watches.enter(Phase::Aborting),
+        }
+    }
+
+    fn with(&self, id: EndpointId, act: impl FnOnce(&Endpoint)) {
+        if let Some(open) = self.endpoints.borrow().get(&id) {
+            act(&open.endpoint);
+        }
+    }
+
+    fn listen(self: &Rc<Self>, id: EndpointId, endpoint: Endpoint, listener: TcpListener) {
+        let endpoint = Rc::new(endpoint);
+        // Fails only when the runtime is gone, and then nobody listens anyway.
+        let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+        let task = listen::accept(listener, Rc::clone(self), Rc::clone(&endpoint));
+        let accepting = tokio::task::spawn_local(task).abort_handle();
+        self.endpoints.borrow_mut().insert(id, Open { endpoint, accepting });
+    }
+
+    /// A connection came: time matters again.
+    pub(super) fn wake_ticker(&self) {
+        if !self.ticks.get() {
+            self.watches.refresh();
+            self.ticker.notify_one();
+        }
+    }
+
+    /// Runs only while there are connections: an idle gateway makes no wake-ups.
+    async fn tick(self: Rc<Self>) {
+        loop {
+            while self.watches.is_idle() {
+                self.ticks.set(false);
+                self.ticker.notified().await;
+            }
+            self.ticks.set(true);
+            let mut interval = tokio::time::interval(TICK);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            while !self.watches.is_idle() {
+                interval.tick().await;
+                self.watches.tick();
+                self.trim_links();
+            }
+        }
+    }
+
+    fn trim_links(&self) {
+        let before = self.watches.now().before(links::IDLE_MAX);
+        for open in self.endpoints.borrow().values() {
+            open.endpoint.trim_idle(before);
+        }
+    }
+}

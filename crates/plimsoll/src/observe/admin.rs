@@ -1,0 +1,165 @@
+//! The admin server: read-only, over TCP, for probes, scrapers and people.
+//!
+//! It runs beside the app loop and asks no worker anything, so it answers while every worker's loop is
+//! blocked. Nothing here changes anything: that is what the control socket is for. No `Host` is checked,
+//! because there is nothing to protect by it: a page that gets a browser to come here can read what the
+//! address was opened for, and no answer carries a CORS header.
+
+mod bind;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::header::{ACCEPT, ALLOW, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, RETRY_AFTER};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::net::{TcpListener, TcpStream};
+
+pub use self::bind::{Error, bind};
+use super::control::Inquiry;
+use super::http::ThreadStats;
+use super::metrics::{Format, Scrape};
+use super::page;
+use super::server::{self, Body, Handler, Limits, Listener, WhenFull};
+use super::status::{Readiness, Status, WorkerState};
+
+/// A scrape of many series over a slow line takes a second; 15 are the default timeout of nobody.
+const LIMITS: Limits =
+    Limits { connections_max: 64, when_full: WhenFull::CloseOldest, lifetime: Some(Duration::from_secs(15)) };
+
+/// Answers on `listener` until `stop` resolves.
+pub async fn serve(
+    listener: TcpListener,
+    inquiry: Inquiry,
+    threads: Vec<Arc<ThreadStats>>,
+    stop: impl Future<Output = ()>,
+) {
+    server::serve(listener, LIMITS, Admin { inquiry, threads }, stop).await;
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    async fn accept(&self) -> io::Result<TcpStream> {
+        let (stream, _address): (TcpStream, SocketAddr) = TcpListener::accept(self).await?;
+        Ok(stream)
+    }
+}
+
+struct Admin {
+    inquiry: Inquiry,
+    threads: Vec<Arc<ThreadStats>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route {
+    Live,
+    Ready,
+    Status,
+    Metrics,
+    Page,
+    Style,
+}
+
+impl Route {
+    fn of(path: &str) -> Option<Self> {
+        Some(match path {
+            "/livez" | "/healthz" => Self::Live,
+            "/readyz" => Self::Ready,
+            "/status" => Self::Status,
+            "/metrics" => Self::Metrics,
+            "/" => Self::Page,
+            page::STYLE_PATH => Self::Style,
+            _ => return None,
+        })
+    }
+}
+
+impl Handler for Admin {
+    async fn handle(&self, request: Request<()>) -> Response<Body> {
+        let Some(route) = Route::of(request.uri().path()) else {
+            return server::text(StatusCode::NOT_FOUND, "nothing is here; see /\n");
+        };
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let mut refusal = server::text(StatusCode::METHOD_NOT_ALLOWED, "read-only: GET and HEAD\n");
+            server::set(&mut refusal, ALLOW, "GET, HEAD");
+            return refusal;
+        }
+        match route {
+            Route::Live => self.live().await,
+            Route::Ready => self.ready().await,
+            Route::Status => self.status().await,
+            Route::Metrics => self.metrics(request.headers().get(ACCEPT)).await,
+            Route::Page => self.page().await,
+            Route::Style => server::response(StatusCode::OK, "text/css; charset=utf-8", page::STYLE),
+        }
+    }
+}
+
+impl Admin {
+    /// Alive is the supervisor that turns, however busy its workers are: to restart it would help none of
+    /// them. The text tells a probe's reader which of the two it is.
+    async fn live(&self) -> Response<Body> {
+        match self.inquiry.status().await {
+            Ok(status) => server::text(StatusCode::OK, format!("ok: {}\n", workers_in_words(&status))),
+            Err(error) => unavailable(&format!("not live: {error}\n")),
+        }
+    }
+
+    async fn ready(&self) -> Response<Body> {
+        match self.inquiry.status().await.map(|status| status.readiness()) {
+            Ok(Readiness::Ready) => server::text(StatusCode::OK, "ready\n"),
+            Ok(Readiness::NotReady(why)) => unavailable(&format!("not ready: {why}\n")),
+            Err(error) => unavailable(&format!("not ready: {error}\n")),
+        }
+    }
+
+    async fn status(&self) -> Response<Body> {
+        match self.inquiry.status().await {
+            Ok(status) => server::json(StatusCode::OK, &status),
+            Err(error) => server::json(
+                StatusCode::SERVICE_UNAVAILABLE,
+                &serde_json::json!({ "error": error.to_string() }),
+            ),
+        }
+    }
+
+    async fn metrics(&self, accept: Option<&HeaderValue>) -> Response<Body> {
+        let format = Format::accepted(accept.and_then(|types| types.to_str().ok()));
+        let status = self.inquiry.status().await.ok();
+        match Scrape::read(&self.threads, status).encode(format) {
+            Ok(exposition) => server::response(StatusCode::OK, format.content_type(), exposition),
+            Err(error) => server::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        }
+    }
+
+    async fn page(&self) -> Response<Body> {
+        let page = match self.inquiry.status().await {
+            Ok(status) => page::render(&status),
+            Err(error) => return unavailable(&format!("{error}\n")),
+        };
+        let mut response = server::response(StatusCode::OK, "text/html; charset=utf-8", page);
+        server::set(&mut response, CONTENT_SECURITY_POLICY, page::SECURITY_POLICY);
+        server::set(&mut response, REFERRER_POLICY, "no-referrer");
+        response
+    }
+}
+
+fn unavailable(text: &str) -> Response<Body> {
+    let mut response = server::text(StatusCode::SERVICE_UNAVAILABLE, text.to_owned());
+    server::set(&mut response, RETRY_AFTER, "1");
+    response
+}
+
+fn workers_in_words(status: &Status) -> String {
+    let in_flight: u64 = status.workers.iter().map(|worker| u64::from(worker.in_flight)).sum();
+    format!(
+        "{} of {} workers ready, {in_flight} requests in flight",
+        status.workers_in(WorkerState::Ready),
+        status.workers.len()
+    )
+}
+
+#[cfg(test)]
+mod tests;

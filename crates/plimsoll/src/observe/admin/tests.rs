@@ -1,0 +1,180 @@
+use std::future::pending;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::observe::control;
+use crate::observe::status::{State, fixture};
+use crate::observe::testing::app_loop;
+
+/// An admin server before an app loop that says `status`.
+async fn serving(status: Status) -> SocketAddr {
+    let (inquiry, requests) = control::channel();
+    tokio::spawn(app_loop(requests, status));
+    serve_with(inquiry).await
+}
+
+async fn serve_with(inquiry: Inquiry) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(listener, inquiry, vec![Arc::default()], pending()));
+    address
+}
+
+/// Sends the bytes and reads to the end.
+async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // A server that refuses early may close before it has read everything.
+    let _ = stream.write_all(bytes).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8(answer).unwrap()
+}
+
+async fn request(address: SocketAddr, line: &str) -> String {
+    exchange(address, format!("{line} HTTP/1.1\r\nhost: evil.example\r\n\r\n").as_bytes()).await
+}
+
+fn status_of(answer: &str) -> u16 {
+    answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
+}
+
+#[tokio::test]
+async fn every_route_answers_reads_and_refuses_all_else() {
+    let address = serving(fixture()).await;
+    for (line, status, part) in [
+        ("GET /livez", 200, "ok: 1 of 2 workers ready, 3 requests in flight\n"),
+        ("GET /healthz", 200, "ok: "),
+        ("GET /readyz", 200, "ready\n"),
+        ("GET /readyz?verbose", 200, "ready\n"),
+        ("GET /status", 200, r#""workers":[{"id":0,"pid":4243,"state":"ready","lane":"main","in_flight":3"#),
+        ("GET /metrics", 200, "\nhttp_server_active_requests 0\n"),
+        ("GET /", 200, "<h1>shop: ready</h1>"),
+        ("GET /style.css", 200, "text/css"),
+        ("POST /status", 405, "allow: GET, HEAD\r\n"),
+        ("DELETE /livez", 405, "allow: GET, HEAD\r\n"),
+        ("POST /stop", 404, "nothing is here"),
+        ("GET /status/", 404, "nothing is here"),
+        ("GET /../status", 404, "nothing is here"),
+        ("GET //status", 404, "nothing is here"),
+    ] {
+        let answer = request(address, line).await;
+        assert_eq!(status_of(&answer), status, "{line}: {answer}");
+        assert!(answer.contains(part), "{line}: {answer}");
+        assert!(answer.contains("cache-control: no-store\r\n"), "{line}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn head_has_the_head_alone() {
+    let address = serving(fixture()).await;
+    for path in ["/livez", "/status", "/metrics", "/"] {
+        let answer = request(address, &format!("HEAD {path}")).await;
+        assert_eq!(status_of(&answer), 200, "{path}: {answer}");
+        assert!(answer.ends_with("\r\n\r\n") && !answer.contains("content-length: 0"), "{path}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_comes_with_its_security_policy() {
+    let answer = request(serving(fixture()).await, "GET /").await;
+    assert!(answer.contains("content-security-policy: default-src 'none'; style-src 'self';"), "{answer}");
+}
+
+#[tokio::test]
+async fn metrics_come_in_the_format_that_was_asked_for() {
+    let address = serving(fixture()).await;
+    let plain = request(address, "GET /metrics").await;
+    assert!(plain.contains("content-type: text/plain; version=0.0.4"), "{plain}");
+    let ask = "GET /metrics HTTP/1.1\r\nhost: x\r\naccept: application/openmetrics-text\r\n\r\n";
+    let open = exchange(address, ask.as_bytes()).await;
+    assert!(open.contains("content-type: application/openmetrics-text") && open.ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn ready_is_from_the_first_worker_that_listens_until_the_drain_begins() {
+    let no_worker = Status { workers: Vec::new(), ..fixture() };
+    for (status, code, text) in [
+        (Status { state: State::Starting, ..fixture() }, 503, "not ready: no worker has listened yet\n"),
+        (fixture(), 200, "ready\n"),
+        (no_worker, 503, "not ready: no worker is ready\n"),
+        (Status { state: State::Draining, ..fixture() }, 503, "not ready: draining\n"),
+    ] {
+        let address = serving(status).await;
+        let answer = request(address, "GET /readyz").await;
+        assert_eq!((status_of(&answer), answer.ends_with(text)), (code, true), "{answer}");
+        assert_eq!(status_of(&request(address, "GET /livez").await), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_dead_app_loop_is_neither_live_nor_ready() {
+    let (inquiry, requests) = control::channel();
+    drop(requests);
+    let address = serve_with(inquiry).await;
+    for path in ["/livez", "/readyz", "/status", "/"] {
+        let answer = request(address, &format!("GET {path}")).await;
+        assert_eq!(status_of(&answer), 503, "{answer}");
+        assert!(answer.contains("the app loop has ended"), "{answer}");
+    }
+    assert_eq!(status_of(&request(address, "GET /metrics").await), 200);
+}
+
+#[tokio::test]
+async fn an_app_loop_that_hangs_is_told_from_one_that_is_busy() {
+    let (inquiry, _unanswered) = control::channel();
+    let answer = request(serve_with(inquiry).await, "GET /livez").await;
+    assert_eq!(status_of(&answer), 503);
+    assert!(answer.ends_with("not live: the app loop did not answer within 1000ms\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn rubbish_is_refused_and_disturbs_nobody() {
+    let address = serving(fixture()).await;
+    let long = format!("GET /livez HTTP/1.1\r\nx: {}\r\n\r\n", "a".repeat(64 * 1024));
+    for (bytes, status) in [
+        (&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"[..], 400),
+        (b"GET\r\n\r\n", 400),
+        (b"GET /livez HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc", 413),
+        (b"GET /livez HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 413),
+        (long.as_bytes(), 431),
+        (b"GET /livez HTTP/1.0\r\n\r\n", 200),
+        (b"GET http://evil.example/livez HTTP/1.1\r\nhost: x\r\n\r\n", 200),
+    ] {
+        let answer = exchange(address, bytes).await;
+        assert_eq!(status_of(&answer), status, "{:?}: {answer}", String::from_utf8_lossy(bytes));
+    }
+}
+
+#[tokio::test]
+async fn clients_that_say_nothing_do_not_keep_a_probe_from_its_answer() {
+    let address = serving(fixture()).await;
+    let mut silent = Vec::new();
+    for _each in 0..LIMITS.connections_max + 8 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /li").await.unwrap();
+        silent.push(stream);
+    }
+    assert_eq!(status_of(&request(address, "GET /livez").await), 200);
+    let mut rest = Vec::new();
+    // The oldest was closed to make room.
+    let _ = silent[0].read_to_end(&mut rest).await;
+}
+
+#[tokio::test]
+async fn a_connection_serves_one_request_and_stop_ends_the_server() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (inquiry, requests) = control::channel();
+    tokio::spawn(app_loop(requests, fixture()));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(serve(listener, inquiry, Vec::new(), async {
+        let _ = stopped.await;
+    }));
+    let twice = "GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n".repeat(2);
+    assert_eq!(exchange(address, twice.as_bytes()).await.matches("HTTP/1.1 200").count(), 1);
+    stop.send(()).unwrap();
+    server.await.unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+}

@@ -1,0 +1,101 @@
+//! What may be asked of the app loop, the one owner of the instance's state, and the handle for asking.
+//!
+//! The admin server and the control socket hold an [`Inquiry`]; the app loop holds the receiving end and
+//! answers each [`Request`] in its turn. The channel is bounded and asking has a deadline, so an app loop
+//! that hangs shows as an error here instead of as a pile of waiting questions.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::status::Status;
+use crate::exit::Exit;
+
+/// How long the app loop may take to answer before it counts as hanging.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// More than the connections of the admin server and the control socket together.
+const QUEUE_MAX: usize = 256;
+
+#[derive(Debug)]
+pub enum Request {
+    Status(oneshot::Sender<Status>),
+    /// Begin to stop (or, when that has begun, go on with more haste). The sender is kept until the end
+    /// and then told how it went.
+    Stop {
+        haste: Haste,
+        ended: oneshot::Sender<Ended>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Haste {
+    /// As SIGTERM: requests in flight may finish.
+    Drain,
+    /// As a second SIGTERM: at once.
+    Now,
+}
+
+/// How an instance ended, in the sentence that it prints itself and the code that it exits with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    pub exit_code: u8,
+    pub message: String,
+}
+
+impl Ended {
+    #[must_use]
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit_code: exit as u8, message: message.into() }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("the app loop did not answer within {}ms", ANSWER_TIMEOUT.as_millis())]
+    Silent,
+    #[error("the app loop has ended")]
+    Gone,
+}
+
+/// Asks the app loop. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Inquiry {
+    requests: mpsc::Sender<Request>,
+}
+
+/// The two ends: one for whoever asks, one for the app loop.
+#[must_use]
+pub fn channel() -> (Inquiry, mpsc::Receiver<Request>) {
+    let (requests, receiver) = mpsc::channel(QUEUE_MAX);
+    (Inquiry { requests }, receiver)
+}
+
+impl Inquiry {
+    /// # Errors
+    /// The app loop hangs or has ended.
+    pub async fn status(&self) -> Result<Status, Error> {
+        let (reply, answer) = oneshot::channel();
+        let ask = async {
+            self.requests.send(Request::Status(reply)).await.map_err(|_closed| Error::Gone)?;
+            answer.await.map_err(|_dropped| Error::Gone)
+        };
+        timeout(ANSWER_TIMEOUT, ask).await.unwrap_or(Err(Error::Silent))
+    }
+
+    /// Begins to stop. The receiver is told how it went when everything is over.
+    ///
+    /// # Errors
+    /// The app loop hangs or has ended.
+    pub async fn stop(&self, haste: Haste) -> Result<oneshot::Receiver<Ended>, Error> {
+        let (ended, end) = oneshot::channel();
+        let ask = self.requests.send(Request::Stop { haste, ended });
+        match timeout(ANSWER_TIMEOUT, ask).await {
+            Ok(Ok(())) => Ok(end),
+            Ok(Err(_closed)) => Err(Error::Gone),
+            Err(_elapsed) => Err(Error::Silent),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! `/metrics`: the figures of one moment as text that Prometheus reads.
+//!
+//! ```text
+//! gateway threads ── Totals ──┐
+//! app loop ── Status ─────────┼─ Scrape ── table ── OpenMetrics ──┬─ as it is, to who asks for it
+//! /proc/self ── Process ──────┘                                   └─ classic text, to everyone else
+//! ```
+//!
+//! [`table`] has one row per metric, and both the exposition and `docs/reference/metrics.md` are made from it.
+//! Nothing is kept between two scrapes. The gateway's figures are read without asking anyone, so they are
+//! there even when the app loop does not answer; the rows that need a [`Status`] are then left out.
+
+mod classic;
+mod process;
+mod reference;
+mod table;
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::exemplar::Exemplar;
+use prometheus_client::registry::Registry;
+
+use self::process::Process;
+pub use self::reference::reference;
+use self::table::{Labels, METRICS, Metric, Number, Values};
+use super::http::{ThreadStats, Totals};
+use super::status::Status;
+
+/// What is known at one moment.
+#[derive(Debug, Clone)]
+pub struct Scrape {
+    totals: Totals,
+    status: Option<Status>,
+    process: Process,
+}
+
+impl Scrape {
+    #[must_use]
+    pub fn read(threads: &[Arc<ThreadStats>], status: Option<Status>) -> Self {
+        Self { totals: Totals::read(threads), status, process: Process::read() }
+    }
+
+    /// # Errors
+    /// Never in practice: writing into a string does not fail.
+    pub fn encode(self, format: Format) -> Result<String, fmt::Error> {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(self));
+        let mut exposition = String::new();
+        text::encode(&mut exposition, &registry)?;
+        Ok(match format {
+            Format::OpenMetrics => exposition,
+            Format::Classic => classic::from_open_metrics(&exposition),
+        })
+    }
+}
+
+/// The two text formats that Prometheus knows. It asks for the first and falls back to the second; most other
+/// collectors know the second alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    OpenMetrics,
+    Classic,
+}
+
+impl Format {
+    /// From the `Accept` header of the scrape. Weights are not compared: whoever names OpenMetrics reads it.
+    #[must_use]
+    pub fn accepted(accept: Option<&str>) -> Self {
+        match accept {
+            Some(types) if types.contains("application/openmetrics-text") => Self::OpenMetrics,
+            _ => Self::Classic,
+        }
+    }
+
+    #[must_use]
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Classic => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        METRICS.iter().try_for_each(|metric| encode(metric, self, &mut encoder))
+    }
+}
+
+/// A metric without samples is left out, with its help.
+fn encode(metric: &Metric, scrape: &Scrape, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    match metric.values {
+        Values::Counter(read) => family(metric, MetricType::Counter, encoder, read(scrape), counter),
+        Values::Gauge(read) => family(metric, MetricType::Gauge, encoder, read(scrape), gauge),
+        Values::Histogram(read) => {
+            family(metric, MetricType::Histogram, encoder, read(scrape), |encoder, shot| {
+                let sum = std::time::Duration::from_nanos(shot.sum_ns).as_secs_f64();
+                encoder.encode_histogram::<NoLabelSet>(sum, shot.count(), &shot.by_bound(), None)
+            })
+        }
+        Values::Info(read) => {
+            let labels = named(metric, read(scrape));
+            descriptor(metric, MetricType::Info, encoder)?.encode_info(&labels)
+        }
+    }
+}
+
+fn family<V>(
+    metric: &Metric,
+    kind: MetricType,
+    encoder: &mut DescriptorEncoder<'_>,
+    samples: Vec<(Labels, V)>,
+    value: impl Fn(&mut MetricEncoder<'_>, V) -> fmt::Result,
+) -> fmt::Result {
+    if samples.is_empty() {
+        return Ok(());
+    }
+    let mut encoder = descriptor(metric, kind, encoder)?;
+    if metric.labels.is_empty() {
+        // An empty set of labels would be written as `{}`.
+        return samples.into_iter().take(1).try_for_each(|(_, sample)| value(&mut encoder, sample));
+    }
+    for (labels, sample) in samples {
+        let labels = named(metric, labels);
+        value(&mut encoder.encode_family(&labels)?, sample)?;
+    }
+    Ok(())
+}
+
+fn descriptor<'a>(
+    metric: &'a Metric,
+    kind: MetricType,
+    encoder: &'a mut DescriptorEncoder<'_>,
+) -> Result<MetricEncoder<'a>, fmt::Error> {
+    encoder.encode_descriptor(metric.family(), metric.help, None, kind)
+}
+
+fn named(metric: &Metric, labels: Labels) -> Vec<(&'static str, String)> {
+    debug_assert_eq!(metric.labels.len(), labels.len(), "labels of {}", metric.name);
+    metric.labels.iter().copied().zip(labels).collect()
+}
+
+type NoExemplar<'a> = Option<&'a Exemplar<NoLabelSet, f64>>;
+
+fn counter(encoder: &mut MetricEncoder<'_>, number: Number) -> fmt::Result {
+    let exemplar: NoExemplar<'_> = None;
+    match number {
+        Number::Whole(value) => encoder.encode_counter(&value, exemplar),
+        Number::Real(value) => encoder.encode_counter(&value, exemplar),
+    }
+}
+
+fn gauge(encoder: &mut MetricEncoder<'_>, number: Number) -> fmt::Result {
+    match number {
+        Number::Whole(value) => encoder.encode_gauge(&value),
+        Number::Real(value) => encoder.encode_gauge(&value),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+//! Every metric: its name, what it means, its labels, and how it is read.
+//!
+//! Names follow OpenTelemetry for what it names, the Prometheus client libraries for `process_*`, and are
+//! `plimsoll_…` for the rest. Labels come from closed sets, except the number of a worker, of which there are
+//! as many as were asked for.
+
+use super::Scrape;
+use crate::observe::histogram::Snapshot;
+use crate::observe::http::Totals;
+use crate::observe::status::{Worker, WorkerState};
+
+pub(super) struct Metric {
+    /// As it is queried: with `_total` or `_info`.
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    pub(super) labels: &'static [&'static str],
+    pub(super) values: Values,
+}
+
+pub(super) enum Values {
+    Counter(fn(&Scrape) -> Samples),
+    Gauge(fn(&Scrape) -> Samples),
+    Histogram(fn(&Scrape) -> Vec<(Labels, Snapshot)>),
+    Info(fn(&Scrape) -> Labels),
+}
+
+/// The values of a metric's labels, in the order of its definition.
+pub(super) type Labels = Vec<String>;
+pub(super) type Samples = Vec<(Labels, Number)>;
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Number {
+    Whole(u64),
+    Real(f64),
+}
+
+impl Metric {
+    /// The name without the suffix that the encoder adds for the kind.
+    pub(super) fn family(&self) -> &'static str {
+        let suffix = match self.values {
+            Values::Counter(_) => "_total",
+            Values::Info(_) => "_info",
+            Values::Gauge(_) | Values::Histogram(_) => "",
+        };
+        self.name.strip_suffix(suffix).unwrap_or(self.name)
+    }
+
+    pub(super) fn kind(&self) -> &'static str {
+        match self.values {
+            Values::Counter(_) => "counter",
+            Values::Gauge(_) => "gauge",
+            Values::Histogram(_) => "histogram",
+            Values::Info(_) => "info",
+        }
+    }
+}
+
+pub(super) const METRICS: &[Metric] = &[
+    Metric {
+        name: "http_server_request_duration_seconds",
+        help: "Time from the first byte of a request to the last byte of its response.",
+        labels: &["http_request_method", "http_response_status_code"],
+        values: Values::Histogram(durations),
+    },
+    Metric {
+        name: "http_server_active_requests",
+        help: "Requests that are being served now.",
+        labels: &[],
+        values: Values::Gauge(|scrape| total(scrape, |totals| totals.requests_active)),
+    },
+    Metric {
+        name: "plimsoll_gateway_connections_open",
+        help: "Connections of clients that are open now.",
+        labels: &[],
+        values: Values::Gauge(|scrape| total(scrape, |totals| totals.connections_open)),
+    },
+    Metric {
+        name: "plimsoll_gateway_connections_total",
+        help: "Connections of clients that were accepted.",
+        labels: &[],
+        values: Values::Counter(|scrape| total(scrape, |totals| totals.connections_total)),
+    },
+    Metric {
+        name: "plimsoll_gateway_connections_refused_total",
+        help: "Connections of clients that were closed at once because too many were open.",
+        labels: &[],
+        values: Values::Counter(|scrape| total(scrape, |totals| totals.connections_refused)),
+    },
+    Metric {
+        name: "plimsoll_gateway_requests_total",
+        help: "Requests whose head was read.",
+        labels: &[],
+        values: Values::Counter(|scrape| total(scrape, |totals| totals.requests_total)),
+    },
+    Metric {
+        name: "plimsoll_gateway_requests_retried_total",
+        help: "Requests that were sent to a worker a second time because a link died before the first response byte.",
+        labels: &[],
+        values: Values::Counter(|scrape| total(scrape, |totals| totals.requests_retried)),
+    },
+    Metric {
+        name: "plimsoll_gateway_failures_total",
+        help: "Requests that the gateway answered with an error or whose transfer it cut, by the code in x-plimsoll-error.",
+        labels: &["code"],
+        values: Values::Counter(failures),
+    },
+    Metric {
+        name: "plimsoll_gateway_received_bytes_total",
+        help: "Bytes that were read from clients.",
+        labels: &[],
+        values: Values::Counter(|scrape| total(scrape, |totals| totals.bytes_from_clients)),
+    },
+    Metric {
+        name: "plimsoll_gateway_sent_bytes_total",
+        help: "Bytes that were written to clients.",
+        labels: &[],
+        values: Values::Counter(|scrape| total(scrape, |totals| totals.bytes_to_clients)),
+    },
+    Metric {
+        name: "plimsoll_workers",
+        help: "Workers by state: starting, ready, draining, stopped.",
+        labels: &["state"],
+        values: Values::Gauge(workers_by_state),
+    },
+    Metric {
+        name: "plimsoll_worker_requests_total",
+        help: "Requests that a worker has served, over all its processes.",
+        labels: &["worker"],
+        values: Values::Counter(|scrape| workers(scrape, |worker| worker.requests)),
+    },
+    Metric {
+        name: "plimsoll_worker_in_flight",
+        help: "Requests that a worker has been sent and has not finished.",
+        labels: &["worker"],
+        values: Values::Gauge(|scrape| workers(scrape, |worker| worker.in_flight.into())),
+    },
+    Metric {
+        name: "plimsoll_worker_restarts_total",
+        help: "Processes that were started for a worker after its first.",
+        labels: &["worker"],
+        values: Values::Counter(|scrape| workers(scrape, |worker| worker.restarts.into())),
+    },
+    Metric {
+        name: "plimsoll_worker_resident_memory_bytes",
+        help: "Resident memory of a worker's process.",
+        labels: &["worker"],
+        values: Values::Gauge(|scrape| workers(scrape, |worker| worker.rss_bytes)),
+    },
+    Metric {
+        name: "process_cpu_seconds_total",
+        help: "CPU time of Plimsoll itself, without the workers.",
+        labels: &[],
+        values: Values::Counter(|scrape| single(scrape.process.cpu_seconds.map(Number::Real))),
+    },
+    Metric {
+        name: "process_resident_memory_bytes",
+        help: "Resident memory of Plimsoll itself.",
+        labels: &[],
+        values: Values::Gauge(|scrape| single(scrape.process.resident_bytes.map(Number::Whole))),
+    },
+    Metric {
+        name: "process_open_fds",
+        help: "File descriptors that Plimsoll has open.",
+        labels: &[],
+        values: Values::Gauge(|scrape| single(scrape.process.open_fds.map(Number::Whole))),
+    },
+    Metric {
+        name: "process_start_time_seconds",
+        help: "When Plimsoll was started, in seconds since the epoch.",
+        labels: &[],
+        values: Values::Gauge(|scrape| single(scrape.process.start_time_seconds.map(Number::Real))),
+    },
+    Metric {
+        name: "plimsoll_build_info",
+        help: "Always 1; the version of this build as a label.",
+        labels: &["version"],
+        values: Values::Info(|_scrape| vec![env!("CARGO_PKG_VERSION").to_owned()]),
+    },
+];
+
+fn single(number: Option<Number>) -> Samples {
+    number.map(|number| (Labels::new(), number)).into_iter().collect()
+}
+
+fn total(scrape: &Scrape, read: fn(&Totals) -> u64) -> Samples {
+    single(Some(Number::Whole(read(&scrape.totals))))
+}
+
+fn durations(scrape: &Scrape) -> Vec<(Labels, Snapshot)> {
+    let label = |status: Option<u16>| status.map_or("_OTHER".to_owned(), |status| status.to_string());
+    let durations = scrape.totals.durations.iter();
+    durations
+        .map(|((method, status), shot)| (vec![method.as_str().to_owned(), label(*status)], shot.clone()))
+        .collect()
+}
+
+fn failures(scrape: &Scrape) -> Samples {
+    let failures = scrape.totals.failures.iter();
+    failures.map(|(code, count)| (vec![(*code).to_owned()], Number::Whole(*count))).collect()
+}
+
+fn workers_by_state(scrape: &Scrape) -> Samples {
+    let Some(status) = &scrape.status else { return Samples::new() };
+    WorkerState::ALL
+        .into_iter()
+        .map(|state| (vec![state.as_str().to_owned()], Number::Whole(status.workers_in(state) as u64)))
+        .collect()
+}
+
+fn workers(scrape: &Scrape, read: fn(&Worker) -> u64) -> Samples {
+    let workers = scrape.status.iter().flat_map(|status| &status.workers);
+    workers.map(|worker| (vec![worker.id.to_string()], Number::Whole(read(worker)))).collect()
+}

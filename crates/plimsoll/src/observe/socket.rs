@@ -1,0 +1,125 @@
+//! The control socket: everything that acts on a running instance, for its owner alone.
+//!
+//! HTTP/1.1 over a Unix socket with mode 0600. The mode already keeps others out; the peer's user is checked as
+//! well, because a mode is lost when a directory is copied or a umask is wrong. Root may always.
+//!
+//! `POST /stop[?haste=now]` answers when everything is over, with how it ended; whoever asks waits as long as
+//! the drain takes. If the asker goes away, the stop goes on.
+
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use hyper::header::ALLOW;
+use hyper::{Method, Request, Response, StatusCode};
+use rustix::process::geteuid;
+use tokio::net::{UnixListener, UnixStream};
+
+use super::control::{Error, Haste, Inquiry};
+use super::server::{self, Body, Handler, Limits, Listener, WhenFull};
+
+/// Name of the socket in an instance's directory.
+pub const FILE_NAME: &str = "control.sock";
+
+pub const STATUS_PATH: &str = "/status";
+pub const STOP_PATH: &str = "/stop";
+pub const HASTE_NOW: &str = "haste=now";
+
+const LIMITS: Limits = Limits { connections_max: 64, when_full: WhenFull::CloseNew, lifetime: None };
+
+/// Makes the socket in `directory`, which must be ours alone (0700) and hold no other instance's socket.
+///
+/// # Errors
+/// The socket cannot be made there.
+pub fn bind(directory: &Path) -> io::Result<UnixListener> {
+    let path = directory.join(FILE_NAME);
+    let listener = UnixListener::bind(&path)?;
+    // Between the two calls the directory's mode keeps others out.
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Answers until `stop` resolves; answers that are under way are then still written.
+pub async fn serve(listener: UnixListener, inquiry: Inquiry, stop: impl Future<Output = ()>) {
+    server::serve(Owned(listener), LIMITS, Control { inquiry }, stop).await;
+}
+
+/// Accepts from our own user and from root.
+struct Owned(UnixListener);
+
+impl Listener for Owned {
+    type Stream = UnixStream;
+
+    async fn accept(&self) -> io::Result<UnixStream> {
+        loop {
+            let (stream, _address) = self.0.accept().await?;
+            let peer = stream.peer_cred()?.uid();
+            if may_control(peer, geteuid().as_raw()) {
+                return Ok(stream);
+            }
+            tracing::warn!(uid = peer, "a foreign user was refused at the control socket");
+        }
+    }
+}
+
+fn may_control(peer: u32, own: u32) -> bool {
+    peer == own || peer == 0
+}
+
+struct Control {
+    inquiry: Inquiry,
+}
+
+impl Handler for Control {
+    async fn handle(&self, request: Request<()>) -> Response<Body> {
+        match (request.method(), request.uri().path()) {
+            (&Method::GET, STATUS_PATH) => self.status().await,
+            (&Method::POST, STOP_PATH) => self.stop(haste(request.uri().query())).await,
+            (_, STATUS_PATH) => not_allowed("GET"),
+            (_, STOP_PATH) => not_allowed("POST"),
+            (_, path) => problem(StatusCode::NOT_FOUND, &format!("this build knows no {path}")),
+        }
+    }
+}
+
+impl Control {
+    async fn status(&self) -> Response<Body> {
+        match self.inquiry.status().await {
+            Ok(status) => server::json(StatusCode::OK, &status),
+            Err(error) => unanswered(error),
+        }
+    }
+
+    async fn stop(&self, haste: Haste) -> Response<Body> {
+        let ended = match self.inquiry.stop(haste).await {
+            Ok(end) => end.await.map_err(|_dropped| Error::Gone),
+            Err(error) => Err(error),
+        };
+        match ended {
+            Ok(ended) => server::json(StatusCode::OK, &ended),
+            Err(error) => unanswered(error),
+        }
+    }
+}
+
+fn haste(query: Option<&str>) -> Haste {
+    if query == Some(HASTE_NOW) { Haste::Now } else { Haste::Drain }
+}
+
+fn unanswered(error: Error) -> Response<Body> {
+    problem(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())
+}
+
+fn not_allowed(allow: &'static str) -> Response<Body> {
+    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, &format!("use {allow}"));
+    server::set(&mut response, ALLOW, allow);
+    response
+}
+
+fn problem(status: StatusCode, error: &str) -> Response<Body> {
+    server::json(status, &serde_json::json!({ "error": error }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+//! What an instance says of itself: the one shape behind `/status`, `plimsoll ps` and the metrics of workers.
+//!
+//! The app loop fills it in from what it owns. Scripts read it as JSON, so a field is never renamed or
+//! removed, and an enum's spelling is part of the contract; fields are only added. Readers ignore what they
+//! do not know: a client may be older than the instance that it asks.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    pub name: String,
+    pub version: String,
+    pub pid: u32,
+    pub state: State,
+    /// Where the admin server listens; absent when it is off or its port was taken.
+    #[serde(default)]
+    pub admin: Option<SocketAddr>,
+    pub listeners: Vec<Listener>,
+    pub workers: Vec<Worker>,
+    pub requests: Requests,
+}
+
+/// The life of an instance. It is never seen as stopped: then nobody is there to say so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// No worker has listened yet.
+    Starting,
+    /// At least one worker has listened since the start.
+    Ready,
+    /// Finishing what is in flight; the end is decided.
+    Draining,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    pub address: SocketAddr,
+    pub protocol: Protocol,
+    /// Connections of clients that are open now.
+    pub connections: u64,
+    /// Requests since the start; always 0 where connections are passed through.
+    pub requests: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    Http,
+    /// Passed through connection by connection.
+    Tcp,
+}
+
+/// One place in the fleet and the process that stands in it now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worker {
+    /// What the app sees as `PLIMSOLL_WORKER`.
+    pub id: u16,
+    /// Absent while the place waits for its next process.
+    pub pid: Option<u32>,
+    pub state: WorkerState,
+    pub lane: Lane,
+    pub in_flight: u32,
+    /// Requests that this place has served since the start, over all its processes.
+    pub requests: u64,
+    /// Processes that were started in this place after its first.
+    pub restarts: u32,
+    /// Age of the process that stands there now.
+    pub uptime_s: u64,
+    pub rss_bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkerState {
+    /// Its process runs and has not listened yet.
+    Starting,
+    Ready,
+    Draining,
+    /// No process: waiting for the back-off to pass, or for good.
+    Stopped,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    Main,
+    Heavy,
+}
+
+/// Requests since the start, over all listeners.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requests {
+    pub total: u64,
+    /// The gateway itself answered with an error, or cut the transfer.
+    pub failed: u64,
+    /// Sent to a worker a second time.
+    pub retried: u64,
+}
+
+/// Whether new traffic should be routed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    Ready,
+    NotReady(&'static str),
+}
+
+impl Status {
+    /// Ready as soon as a worker listens, and no longer once the drain has begun or no worker is left.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        match self.state {
+            State::Starting => Readiness::NotReady("no worker has listened yet"),
+            State::Draining => Readiness::NotReady("draining"),
+            State::Ready if self.workers_in(WorkerState::Ready) == 0 => {
+                Readiness::NotReady("no worker is ready")
+            }
+            State::Ready => Readiness::Ready,
+        }
+    }
+
+    #[must_use]
+    pub fn workers_in(&self, state: WorkerState) -> usize {
+        self.workers.iter().filter(|worker| worker.state == state).count()
+    }
+}
+
+impl State {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+impl Protocol {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
+impl WorkerState {
+    /// In the order in which a worker walks through them.
+    pub const ALL: [Self; 4] = [Self::Starting, Self::Ready, Self::Draining, Self::Stopped];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+impl Lane {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Heavy => "heavy",
+        }
+    }
+}
+
+/// An instance with one worker that serves and one that waits to be started again.
+#[cfg(test)]
+pub(crate) fn fixture() -> Status {
+    let worker = Worker {
+        id: 0,
+        pid: Some(4243),
+        state: WorkerState::Ready,
+        lane: Lane::Main,
+        in_flight: 3,
+        requests: 1200,
+        restarts: 0,
+        uptime_s: 3720,
+        rss_bytes: 50 * 1024 * 1024,
+    };
+    let waiting = Worker {
+        id: 1,
+        pid: None,
+        state: WorkerState::Stopped,
+        in_flight: 0,
+        requests: 7,
+        restarts: 2,
+        uptime_s: 0,
+        rss_bytes: 0,
+        ..worker.clone()
+    };
+    Status {
+        name: "shop".into(),
+        version: "0.1.0".into(),
+        pid: 4242,
+        state: State::Ready,
+        admin: Some(SocketAddr::from(([127, 0, 0, 1], 9797))),
+        listeners: vec![Listener {
+            address: SocketAddr::from(([0, 0, 0, 0], 3000)),
+            protocol: Protocol::Http,
+            connections: 12,
+            requests: 1207,
+        }],
+        workers: vec![worker, waiting],
+        requests: Requests { total: 1207, failed: 2, retried: 1 },
+    }
+}

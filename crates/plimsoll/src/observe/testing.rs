@@ -1,0 +1,25 @@
+//! An app loop that knows nothing but the status that it was given.
+
+use tokio::sync::mpsc;
+
+use super::control::{Ended, Haste, Request};
+use super::status::Status;
+use crate::exit::Exit;
+
+/// Answers until it was asked to stop and has said how it ended.
+pub(crate) async fn app_loop(mut requests: mpsc::Receiver<Request>, status: Status) {
+    while let Some(request) = requests.recv().await {
+        match request {
+            // Whoever asked may have gone away.
+            Request::Status(reply) => drop(reply.send(status.clone())),
+            Request::Stop { haste, ended } => {
+                let end = match haste {
+                    Haste::Drain => Ended::new(Exit::Drained, "drained: 3 requests finished"),
+                    Haste::Now => Ended::new(Exit::Cut, "stopped: 3 requests were cut"),
+                };
+                drop(ended.send(end));
+                return;
+            }
+        }
+    }
+}
