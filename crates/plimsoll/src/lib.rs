@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod cli;
+pub mod concerns;
 pub mod config;
 pub mod exit;
 pub mod gateway;

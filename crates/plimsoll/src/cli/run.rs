@@ -38,7 +38,7 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
         Err(problems) => output::fail(&problems),
         Ok(effective) => {
             logging::start();
-            app::run(effective.config, command)
+            app::run(effective.config, command).into()
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One public address as one gateway thread sees it: the workers that serve it, and the choice among them.
 
 use std::cell::{Cell, RefCell};
+use std::cmp::Ordering;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -116,25 +117,25 @@ impl Endpoint {
     /// only when there is no other.
     pub(super) fn choose(&self, now: Time) -> Option<Rc<Worker>> {
         let workers = self.workers.borrow();
-        let mut best: Option<(&Rc<Worker>, (bool, u32, u32))> = None;
+        let mut best: Option<&Rc<Worker>> = None;
         let mut ties = 1;
         for worker in workers.iter() {
-            let rank = (worker.aside_until.get() > now, worker.load.in_flight(), worker.load.tunnels());
-            match &best {
-                Some((_, least)) if *least < rank => {}
-                Some((_, least)) if *least == rank => {
+            let order = best.map(|best| worker.rank(now).cmp(&best.rank(now)));
+            match order {
+                Some(Ordering::Greater) => {}
+                Some(Ordering::Equal) => {
                     ties += 1;
                     if self.random_below(ties) == 0 {
-                        best = Some((worker, rank));
+                        best = Some(worker);
                     }
                 }
-                _ => {
-                    best = Some((worker, rank));
+                Some(Ordering::Less) | None => {
+                    best = Some(worker);
                     ties = 1;
                 }
             }
         }
-        best.map(|(worker, _)| Rc::clone(worker))
+        best.map(Rc::clone)
     }
 
     /// Xorshift (Marsaglia 2003): good enough to break a tie, and free.
@@ -152,6 +153,11 @@ impl Worker {
     fn retire(&self) {
         self.retired.set(true);
         self.idle.borrow_mut().clear();
+    }
+
+    /// The lower, the better.
+    fn rank(&self, now: Time) -> (bool, u32, u32) {
+        (self.aside_until.get() > now, self.load.in_flight(), self.load.tunnels())
     }
 
     /// A connection could not be made.

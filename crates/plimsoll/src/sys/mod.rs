@@ -1,2 +1,15 @@
-//! The operating system: the only unsafe code of this crate.
+//! The operating system: safe, small wrappers. The only unsafe code of this crate is here.
+//!
+//! Nothing here decides anything; what is more than a call (reading a quota, judging a directory) has its
+//! pure part in a function of its own with a table.
+
+pub mod cgroup;
+pub mod child;
+pub mod errno;
+pub mod limits;
+pub mod output;
+pub mod proc;
+pub mod process;
 pub mod readiness;
+pub mod runtime_dir;
+pub mod signals;

@@ -1,3 +1,30 @@
 //! PLACE 2: the worker processes.
+//!
+//! ```text
+//!            signals, ends of processes ─┐
+//!  agent ── channel ── Event::Agent ─────┤                    ┌─ spawn, signals
+//!  command ── watch ── Event::Seen ──────┼─► supervisor ──────┼─ endpoints ── Front (the gateway)
+//!            Request (status, stop) ─────┘   └ Fleet (pure)   └─ one line per event
+//!  stdout, stderr ── stdio (a thread per pipe) ──► our stdout, stderr
+//! ```
+//!
+//! The supervisor owns all state of the workers and hears of everything through one closed [`Event`]. It
+//! decides nothing about the life of a worker itself: it hands what happened to the pure
+//! `concerns::shutdown::Fleet` and does what that says. The gateway is not imported here: `app` gives the
+//! supervisor a [`Front`].
 
 pub mod agent_files;
+mod channel;
+mod endpoints;
+mod environment;
+mod front;
+mod process;
+mod report;
+mod spawn;
+mod stdio;
+mod supervisor;
+mod watch;
+
+pub use channel::{Listen, Said};
+pub use front::{Bind, Front, Target};
+pub use supervisor::{Ended, Error, Event, Request, Settings, Snapshot, Supervisor, Worker};

@@ -1,0 +1,147 @@
+//! Answers what the admin server and the control socket ask, from what the parts know.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::GatewayFront;
+use crate::concerns::shutdown::{Phase, State};
+use crate::gateway::{EndpointStatus, Protocol};
+use crate::observe::control::{Ended, Haste, Request};
+use crate::observe::status::{self, Status};
+use crate::sys::proc;
+use crate::workers::{self, Front, Snapshot};
+
+/// Who may wait for the end at the same time; the others are not told how it went.
+const WAITING_MAX: usize = 64;
+
+/// What does not change as long as the instance lives.
+#[derive(Debug)]
+pub(super) struct Identity {
+    pub name: String,
+    pub admin: Option<SocketAddr>,
+}
+
+#[derive(Debug)]
+pub(super) struct Questions {
+    identity: Identity,
+    front: GatewayFront,
+    supervisor: mpsc::Sender<workers::Request>,
+    waiting: Vec<oneshot::Sender<Ended>>,
+}
+
+impl Questions {
+    pub(super) fn new(
+        identity: Identity,
+        front: GatewayFront,
+        supervisor: mpsc::Sender<workers::Request>,
+    ) -> Self {
+        Self { identity, front, supervisor, waiting: Vec::new() }
+    }
+
+    /// Answers for as long as it is polled.
+    pub(super) async fn answer(&mut self, mut asked: mpsc::Receiver<Request>) -> Infallible {
+        while let Some(request) = asked.recv().await {
+            match request {
+                Request::Status(reply) => {
+                    if let Some(status) = self.status().await {
+                        let _asker_left = reply.send(status);
+                    }
+                }
+                Request::Stop { haste, ended } => self.stop(haste, ended).await,
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Tells everyone who waits how it ended.
+    pub(super) fn tell(self, ended: &Ended) {
+        for waiting in self.waiting {
+            let _asker_left = waiting.send(ended.clone());
+        }
+    }
+
+    async fn stop(&mut self, haste: Haste, ended: oneshot::Sender<Ended>) {
+        self.waiting.retain(|waiting| !waiting.is_closed());
+        if self.waiting.len() < WAITING_MAX {
+            self.waiting.push(ended);
+        }
+        let request = match haste {
+            Haste::Drain => workers::Request::Stop,
+            Haste::Now => workers::Request::StopNow,
+        };
+        let _supervisor_ended = self.supervisor.send(request).await;
+    }
+
+    async fn status(&self) -> Option<Status> {
+        let (reply, snapshot) = oneshot::channel();
+        self.supervisor.send(workers::Request::Snapshot(reply)).await.ok()?;
+        Some(self.describe(&snapshot.await.ok()?))
+    }
+
+    fn describe(&self, snapshot: &Snapshot) -> Status {
+        let gateway = self.front.gateway();
+        let sum = |figure: fn(&crate::observe::http::ThreadStats) -> u64| {
+            gateway.stats().iter().map(|thread| figure(thread)).sum()
+        };
+        Status {
+            name: self.identity.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            state: state(snapshot),
+            admin: self.identity.admin,
+            listeners: gateway.endpoints().into_iter().map(listener).collect(),
+            workers: snapshot.workers.iter().map(|worker| self.worker(worker)).collect(),
+            requests: status::Requests {
+                total: self.front.requests_total(),
+                failed: sum(|thread| thread.requests_failed.get()),
+                retried: sum(|thread| thread.requests_retried.get()),
+            },
+        }
+    }
+
+    fn worker(&self, worker: &workers::Worker) -> status::Worker {
+        let (in_flight, requests) = self.front.load(worker.id);
+        status::Worker {
+            id: worker.id.index,
+            pid: worker.pid,
+            state: worker_state(worker.state),
+            lane: status::Lane::Main,
+            in_flight,
+            requests,
+            restarts: worker.id.incarnation.saturating_sub(1),
+            uptime_s: worker.uptime.as_secs(),
+            rss_bytes: worker.pid.map_or(0, |pid| proc::tree_usage(pid).rss_bytes),
+        }
+    }
+}
+
+fn state(snapshot: &Snapshot) -> status::State {
+    match snapshot.phase {
+        Phase::Running if snapshot.was_ever_ready => status::State::Ready,
+        Phase::Running => status::State::Starting,
+        Phase::Draining { .. } | Phase::Stopping | Phase::Over => status::State::Draining,
+    }
+}
+
+fn worker_state(state: State) -> status::WorkerState {
+    match state {
+        State::Held | State::Waiting { .. } | State::Stopped => status::WorkerState::Stopped,
+        State::Starting { .. } => status::WorkerState::Starting,
+        State::Ready { .. } => status::WorkerState::Ready,
+        State::Draining(_) => status::WorkerState::Draining,
+    }
+}
+
+fn listener(endpoint: EndpointStatus) -> status::Listener {
+    status::Listener {
+        address: endpoint.address,
+        protocol: match endpoint.protocol {
+            Protocol::Http => status::Protocol::Http,
+            Protocol::Tcp => status::Protocol::Tcp,
+        },
+        connections: endpoint.connections,
+        requests: endpoint.requests,
+    }
+}

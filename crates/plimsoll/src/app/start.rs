@@ -1,0 +1,134 @@
+//! Everything that can fail before the first worker starts.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+
+use tokio::net::{TcpListener, UnixListener};
+
+use super::GatewayFront;
+use super::questions::Identity;
+use crate::concerns::shutdown;
+use crate::config::{AgentMode, Config, WorkerCount};
+use crate::exit::Exit;
+use crate::gateway::Gateway;
+use crate::observe::{admin, socket};
+use crate::sys::runtime_dir::RuntimeDir;
+use crate::sys::signals::Signals;
+use crate::sys::{cgroup, limits, process};
+use crate::workers::{Settings, Supervisor};
+
+/// The parts, ready to run.
+pub(super) struct Parts {
+    pub identity: Identity,
+    pub gateway: Gateway,
+    pub front: GatewayFront,
+    pub admin: Option<TcpListener>,
+    pub control: UnixListener,
+    pub signals: Signals,
+    pub supervisor: Supervisor<GatewayFront>,
+}
+
+/// Why nothing was started.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub exit: Exit,
+    pub message: String,
+}
+
+fn failure(exit: Exit, what: &str, error: impl Display) -> Failure {
+    Failure { exit, message: format!("error: {what}: {error}") }
+}
+
+/// Builds all parts. The signals come first: from then on a stop is never lost.
+///
+/// # Errors
+/// What could not be made, and the exit code for it.
+pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<Parts, Failure> {
+    let system = |what: &'static str| move |error| failure(Exit::Failure, what, error);
+    let port = port(config)?;
+    let signals = Signals::install().map_err(system("the signal handlers could not be installed"))?;
+    process::adopt_orphans().map_err(system("orphans could not be adopted"))?;
+    let open_files = limits::raise_open_files();
+    let directory = RuntimeDir::create(&wanted_name(config))
+        .map_err(|error| failure(Exit::Failure, "the instance has no home", error))?;
+    let control = socket::bind(&directory.path).map_err(system("the control socket could not be made"))?;
+    let admin = admin::bind(&config.admin)
+        .await
+        .map_err(|error| failure(Exit::Usage, "the admin address cannot be used", describe(&error)))?;
+    let gateway = Gateway::start(&config.gateway).map_err(system("the gateway could not be started"))?;
+
+    let workers = count_workers(config);
+    let identity = Identity {
+        name: directory.name.clone(),
+        admin: admin.as_ref().and_then(|listener| listener.local_addr().ok()),
+    };
+    say_start(&identity, workers);
+    let settings = Settings {
+        command,
+        fleet: shutdown::Config {
+            workers,
+            listen_timeout: config.workers.listen_timeout,
+            grace: config.shutdown.grace,
+            worker_grace: config.shutdown.worker_grace,
+        },
+        agent: config.workers.agent,
+        listen: config.gateway.listen,
+        port,
+        open_files,
+    };
+    let front = GatewayFront::new(gateway.clone());
+    let supervisor = Supervisor::new(settings, front.clone(), directory)
+        .map_err(|error| failure(Exit::Failure, "the workers could not be prepared", describe(&error)))?;
+    Ok(Parts { identity, gateway, front, admin, control, signals, supervisor })
+}
+
+/// `PORT`, by which a command without agent is found.
+fn port(config: &Config) -> Result<Option<u16>, Failure> {
+    let port = std::env::var("PORT").ok().and_then(|text| text.trim().parse().ok()).filter(|port| *port > 0);
+    if port.is_none() && config.workers.agent == AgentMode::Off {
+        return Err(Failure {
+            exit: Exit::Usage,
+            message: "error: without the agent, PORT must say where the app listens\n hint: set it, for \
+                      example: PORT=3000 plimsoll run --no-agent --listen 0.0.0.0:8080 -- COMMAND"
+                .to_owned(),
+        });
+    }
+    Ok(port)
+}
+
+fn wanted_name(config: &Config) -> String {
+    let of_directory = || {
+        let directory = std::env::current_dir().ok()?;
+        Some(directory.file_name()?.to_string_lossy().into_owned())
+    };
+    config.name.clone().or_else(of_directory).unwrap_or_else(|| "app".to_owned())
+}
+
+fn count_workers(config: &Config) -> u16 {
+    match config.workers.count {
+        WorkerCount::Auto => cgroup::workers_auto(),
+        WorkerCount::Exactly(count) => count.max(1),
+    }
+}
+
+fn say_start(identity: &Identity, workers: u16) {
+    let admin = identity.admin.map_or_else(|| "off".to_owned(), |address| address.to_string());
+    tracing::info!(name = identity.name, workers, admin, "starting");
+    let cpus = cgroup::workers_auto();
+    if workers == 1 && cpus > 1 {
+        tracing::info!(
+            "1 of {cpus} CPUs is used; an app that keeps no state in memory can use all: --workers auto"
+        );
+    }
+}
+
+/// An error with its causes, in one line.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

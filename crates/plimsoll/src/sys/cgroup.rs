@@ -1,0 +1,129 @@
+//! How many CPUs we may use: the affinity mask and the CPU quota of the control group, versions 1 and 2.
+
+use std::path::{Path, PathBuf};
+
+/// How many workers `auto` means: the whole CPUs that we may use, at least one. A fraction is left to the
+/// gateway: of 1.5 CPUs, two busy workers would be stopped by the kernel for a quarter of the time.
+#[must_use]
+pub fn workers_auto() -> u16 {
+    whole_cpus(cpus_allowed(), cpu_quota())
+}
+
+fn whole_cpus(allowed: u32, quota: Option<f64>) -> u16 {
+    let cpus = quota.unwrap_or(f64::from(allowed)).min(f64::from(allowed)).max(1.0);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 1 and the CPUs of a host"
+    )]
+    let whole = cpus as u16;
+    whole
+}
+
+/// CPUs of the affinity mask.
+#[must_use]
+pub fn cpus_allowed() -> u32 {
+    rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count().max(1))
+}
+
+/// The smallest quota of our control group and its parents, in CPUs; `None`: no quota.
+#[must_use]
+pub fn cpu_quota() -> Option<f64> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let v2 = own_group(&groups, "").map(|group| {
+        smallest(Path::new("/sys/fs/cgroup"), &group, |directory| {
+            parse_v2(&std::fs::read_to_string(directory.join("cpu.max")).ok()?)
+        })
+    });
+    let v1 = own_group(&groups, "cpu").map(|group| {
+        smallest(Path::new("/sys/fs/cgroup/cpu"), &group, |directory| {
+            let read = |name| std::fs::read_to_string(directory.join(name)).ok();
+            parse_v1(&read("cpu.cfs_quota_us")?, &read("cpu.cfs_period_us")?)
+        })
+    });
+    [v2.flatten(), v1.flatten()].into_iter().flatten().reduce(f64::min)
+}
+
+/// The path of our group in the hierarchy of `controller` (empty: version 2), from `/proc/self/cgroup`.
+fn own_group(groups: &str, controller: &str) -> Option<PathBuf> {
+    groups.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next()?, parts.next()?);
+        controllers.split(',').any(|name| name == controller).then(|| PathBuf::from(path))
+    })
+}
+
+/// The smallest quota on the way from the group up to the root. Inside a container the upper part of the
+/// path may not be visible; what is missing is passed over.
+fn smallest(root: &Path, group: &Path, quota: impl Fn(&Path) -> Option<f64>) -> Option<f64> {
+    let below = group.strip_prefix("/").unwrap_or(group);
+    below.ancestors().filter_map(|part| quota(&root.join(part))).reduce(f64::min)
+}
+
+/// `cpu.max`: `<quota> <period>` in microseconds, or `max <period>`.
+fn parse_v2(text: &str) -> Option<f64> {
+    let (quota, period) = text.trim().split_once(' ')?;
+    ratio(quota, period)
+}
+
+/// `cpu.cfs_quota_us` (-1: none) and `cpu.cfs_period_us`.
+fn parse_v1(quota: &str, period: &str) -> Option<f64> {
+    ratio(quota.trim(), period.trim())
+}
+
+fn ratio(quota: &str, period: &str) -> Option<f64> {
+    let (quota, period) = (quota.parse::<u32>().ok()?, period.parse::<u32>().ok()?);
+    (quota > 0 && period > 0).then(|| f64::from(quota) / f64::from(period))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_quota_of_both_versions() {
+        let v2 = [
+            ("150000 100000\n", Some(1.5)),
+            ("max 100000\n", None),
+            ("", None),
+            ("0 0", None),
+            ("x y", None),
+        ];
+        for (text, expected) in v2 {
+            assert_eq!(parse_v2(text), expected, "{text:?}");
+        }
+        let v1 = [("-1\n", "100000\n", None), ("50000\n", "100000\n", Some(0.5)), ("", "", None)];
+        for (quota, period, expected) in v1 {
+            assert_eq!(parse_v1(quota, period), expected, "{quota:?} {period:?}");
+        }
+    }
+
+    #[test]
+    fn finds_its_own_group() {
+        let v1 = "12:pids:/a\n4:cpu,cpuacct:/docker/b\n1:name=systemd:/c\n";
+        assert_eq!(own_group(v1, "cpu"), Some("/docker/b".into()));
+        assert_eq!(own_group(v1, ""), None);
+        assert_eq!(own_group("0::/user.slice/x\n", ""), Some("/user.slice/x".into()));
+        assert_eq!(own_group("", ""), None);
+    }
+
+    #[test]
+    fn the_tightest_group_on_the_way_up_counts() {
+        let quotas = |path: &Path| match path.to_str()? {
+            "/root/a" => Some(2.0),
+            "/root/a/b" => Some(4.0),
+            _ => None,
+        };
+        assert_eq!(smallest(Path::new("/root"), Path::new("/a/b/c"), quotas), Some(2.0));
+        assert_eq!(smallest(Path::new("/root"), Path::new("/"), quotas), None);
+    }
+
+    #[test]
+    fn a_fraction_of_a_cpu_is_no_worker_but_there_is_always_one() {
+        let table =
+            [(8, None, 8), (8, Some(2.5), 2), (8, Some(1.5), 1), (8, Some(0.2), 1), (2, Some(16.0), 2)];
+        for (allowed, quota, expected) in table {
+            assert_eq!(whole_cpus(allowed, quota), expected, "{allowed} {quota:?}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What must happen in a child between `fork` and `exec`.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, getpid, getppid, set_parent_process_death_signal, setrlimit,
+};
+
+/// Makes the child the leader of its own process group, ends it when we are killed, and gives it back the
+/// limit of open files that we were started with.
+///
+/// The signal mask, and SIGPIPE (which Rust programs ignore), are reset by the standard library. The child is
+/// asked to end (SIGTERM) when the *thread* that started it ends: start children from the main thread only.
+pub fn prepare(command: &mut Command, open_files: Option<Rlimit>) {
+    let parent = getpid();
+    command.process_group(0);
+    let in_child = move || {
+        set_parent_process_death_signal(Some(Signal::TERM))?;
+        if getppid() != Some(parent) && !is_init(parent) {
+            // The parent died before the line above: nobody would ever stop this child.
+            return Err(std::io::Error::other("the supervisor is gone"));
+        }
+        if let Some(limit) = open_files {
+            setrlimit(Resource::Nofile, limit)?;
+        }
+        Ok(())
+    };
+    // SAFETY: the closure makes only direct system calls, which are async-signal-safe; it takes no lock and
+    // allocates nothing except on the error path, after which the child only reports and exits.
+    #[expect(unsafe_code, reason = "code between fork and exec must keep to async-signal-safe calls")]
+    unsafe {
+        command.pre_exec(in_child);
+    }
+}
+
+/// The init process of a PID namespace has no parent to compare with.
+fn is_init(parent: Pid) -> bool {
+    parent == Pid::INIT
+}

@@ -1,0 +1,100 @@
+//! Figures of a process and all that it started, from `/proc`.
+
+use std::fs;
+
+/// What a worker uses: its process and the processes below it (npm, a shell, the app's own children).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub rss_bytes: u64,
+    /// User and system time, in clock ticks.
+    pub cpu_ticks: u64,
+    pub processes: u32,
+}
+
+/// A tree larger than this is not counted to its end.
+const PROCESSES_MAX: u32 = 256;
+
+/// Sums up a process and its descendants. Whatever disappears while it is read counts as nothing.
+#[must_use]
+pub fn tree_usage(root: u32) -> Usage {
+    let mut usage = Usage::default();
+    let mut waiting = vec![root];
+    while let Some(pid) = waiting.pop() {
+        if usage.processes >= PROCESSES_MAX {
+            break;
+        }
+        let Some(one) = fs::read(format!("/proc/{pid}/stat")).ok().and_then(|stat| parse_stat(&stat)) else {
+            continue;
+        };
+        usage.rss_bytes += one.rss_pages.saturating_mul(page_size());
+        usage.cpu_ticks += one.cpu_ticks;
+        usage.processes += 1;
+        waiting.extend(children(pid));
+    }
+    usage
+}
+
+/// Children of any thread of the process.
+fn children(pid: u32) -> Vec<u32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    threads
+        .flatten()
+        .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok())
+        .flat_map(|text| text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>())
+        .collect()
+}
+
+fn page_size() -> u64 {
+    u64::try_from(rustix::param::page_size()).unwrap_or(4096)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    rss_pages: u64,
+    cpu_ticks: u64,
+}
+
+/// Reads `/proc/<pid>/stat`. The name of the command stands in parentheses and may contain anything, also
+/// parentheses: the fields are counted from the last one. Numbered as in `proc(5)`.
+fn parse_stat(stat: &[u8]) -> Option<Stat> {
+    const FIRST: usize = 3;
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let text = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
+    let field = |number: usize| text.split_ascii_whitespace().nth(number - FIRST)?.parse::<u64>().ok();
+    Some(Stat { rss_pages: field(24)?, cpu_ticks: field(14)? + field(15)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_figures_behind_a_hostile_name() {
+        let fields = "S 1 2 3 4 5 6 7 8 9 10 70 30 0 0 20 0 11 0 1 1000 250 18446744073709551615";
+        let stat = format!("42 (no) de) 7 (x) {fields}");
+        assert_eq!(parse_stat(stat.as_bytes()), Some(Stat { rss_pages: 250, cpu_ticks: 100 }));
+        for broken in ["", "1 (x", "1 (x) S 1 2"] {
+            assert_eq!(parse_stat(broken.as_bytes()), None, "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn counts_a_process_with_its_children() {
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "sleep 30 & echo started; wait"])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+        let usage = tree_usage(child.id());
+        for pid in children(child.id()) {
+            crate::sys::process::kill(pid);
+        }
+        child.wait().unwrap();
+        assert_eq!(usage.processes, 2);
+        assert!(usage.rss_bytes > 0);
+        assert_eq!(tree_usage(u32::MAX), Usage::default());
+    }
+}

@@ -1,0 +1,236 @@
+//! The agent's channel: a Unix socket in the private directory of each incarnation of a worker.
+//!
+//! Whoever can connect runs as our user inside the worker, but may be any code: what it says is bounded in
+//! size, number and pace (the queue to the supervisor is bounded, and a channel waits for it), and anything
+//! malformed closes the channel with one line. The process is taken from the socket's credentials, not from
+//! what it says about itself.
+
+use std::path::PathBuf;
+
+use plimsoll_wire::VERSION;
+use plimsoll_wire::frame::{Frame, LENGTH_MAX};
+use plimsoll_wire::message::{FromAgent, ServerKind, ToAgent};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::Event;
+use crate::ids::WorkerId;
+
+/// Processes of one worker that serve at the same time.
+const CHANNELS_MAX: usize = 8;
+/// Answers that an agent has not read. More than the servers that one may open.
+const REPLIES_MAX: usize = 256;
+
+/// What an agent says.
+#[derive(Debug)]
+pub enum Said {
+    /// A process of the worker is about to serve.
+    Opened {
+        pid: u32,
+        node: String,
+        addon: Result<(), String>,
+        replies: mpsc::Sender<ToAgent>,
+    },
+    Listen(Listen),
+    Close {
+        server: u32,
+    },
+    /// The channel is gone: the process ended, or it broke the rules (then: how).
+    Lost {
+        mistake: Option<String>,
+    },
+}
+
+/// A server of the app asks for an address.
+#[derive(Debug, Clone)]
+pub struct Listen {
+    pub server: u32,
+    pub kind: ServerKind,
+    /// As the app gave it, empty where it gave none.
+    pub host: String,
+    pub port: u16,
+    pub ipv6_only: bool,
+    pub backlog: u32,
+    /// Where the worker accepts the gateway.
+    pub path: PathBuf,
+}
+
+/// Accepts the agents of one worker until it is aborted; its channels end with it.
+pub(super) async fn serve(listener: UnixListener, worker: WorkerId, events: mpsc::Sender<Event>) {
+    let mut open = JoinSet::new();
+    let mut channel: u32 = 0;
+    loop {
+        tokio::select! {
+            accepted = listener.accept(), if open.len() < CHANNELS_MAX => {
+                let Ok((stream, _)) = accepted else { return };
+                channel = channel.wrapping_add(1);
+                open.spawn(Channel { worker, channel, events: events.clone() }.run(stream));
+            }
+            Some(_ended) = open.join_next() => {}
+        }
+    }
+}
+
+struct Channel {
+    worker: WorkerId,
+    channel: u32,
+    events: mpsc::Sender<Event>,
+}
+
+/// Why a channel ends.
+enum End {
+    Closed,
+    Mistake(String),
+}
+
+impl Channel {
+    async fn run(self, stream: UnixStream) {
+        let mistake = match self.converse(stream).await {
+            End::Closed => None,
+            End::Mistake(mistake) => Some(mistake),
+        };
+        self.say(Said::Lost { mistake }).await;
+    }
+
+    async fn say(&self, said: Said) {
+        let event = Event::Agent { worker: self.worker, channel: self.channel, said };
+        let _supervisor_ended = self.events.send(event).await;
+    }
+
+    async fn converse(&self, stream: UnixStream) -> End {
+        let Some(pid) = stream.peer_cred().ok().and_then(|peer| u32::try_from(peer.pid()?).ok()) else {
+            return End::Mistake("the agent's process is not known".to_owned());
+        };
+        let (mut reader, mut writer) = stream.into_split();
+        let (replies, mut answers) = mpsc::channel::<ToAgent>(REPLIES_MAX);
+        let mut greeting = Some((pid, replies));
+        let mut bytes = Vec::new();
+        loop {
+            tokio::select! {
+                read = reader.read_buf(&mut bytes) => {
+                    if !matches!(read, Ok(length) if length > 0) {
+                        return End::Closed;
+                    }
+                    if let Err(mistake) = self.take_frames(&mut bytes, &mut greeting).await {
+                        return End::Mistake(mistake);
+                    }
+                }
+                Some(answer) = answers.recv() => {
+                    if writer.write_all(&answer.write()).await.is_err() {
+                        return End::Closed;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads all complete frames out of `bytes`.
+    async fn take_frames(
+        &self,
+        bytes: &mut Vec<u8>,
+        greeting: &mut Option<(u32, mpsc::Sender<ToAgent>)>,
+    ) -> Result<(), String> {
+        let mut used = 0;
+        loop {
+            let rest = bytes.get(used..).unwrap_or_default();
+            let Some((frame, length)) = Frame::read(rest).map_err(|error| error.to_string())? else { break };
+            let message = FromAgent::read(&frame).map_err(|error| error.to_string())?;
+            used += length;
+            self.say(understand(message, greeting)?).await;
+        }
+        bytes.drain(..used);
+        debug_assert!(bytes.len() <= LENGTH_MAX + 4, "what is not a frame yet is shorter than the longest");
+        Ok(())
+    }
+}
+
+/// Checks a message against the order of the conversation and the form of its values.
+fn understand(
+    message: FromAgent,
+    greeting: &mut Option<(u32, mpsc::Sender<ToAgent>)>,
+) -> Result<Said, String> {
+    match message {
+        FromAgent::Hello { version, .. } if version != VERSION => {
+            Err(format!("the agent speaks version {version}, not {VERSION}"))
+        }
+        FromAgent::Hello { node, addon, .. } => {
+            let (pid, replies) = greeting.take().ok_or("the agent greeted twice")?;
+            Ok(Said::Opened { pid, node, addon, replies })
+        }
+        _ if greeting.is_some() => Err("the agent did not greet first".to_owned()),
+        FromAgent::Close { server } => Ok(Said::Close { server }),
+        FromAgent::Listen { server, kind, host, port, ipv6_only, backlog, path } => {
+            Ok(Said::Listen(Listen { server, kind, host, port, ipv6_only, backlog, path: path.into() }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_wire::frame;
+
+    use super::*;
+
+    const WORKER: WorkerId = WorkerId { index: 0, incarnation: 1 };
+
+    /// Sends `bytes` to a channel and returns what was understood, until the channel is lost.
+    async fn hear(bytes: Vec<u8>) -> Vec<Said> {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let (events, mut heard) = mpsc::channel(4);
+        let task = tokio::spawn(Channel { worker: WORKER, channel: 1, events }.run(ours));
+        let feed = tokio::spawn(async move {
+            let _closed_early = theirs.write_all(&bytes).await;
+        });
+        let mut said = Vec::new();
+        while let Some(event) = heard.recv().await {
+            let Event::Agent { said: one, .. } = event else { panic!("{event:?}") };
+            said.push(one);
+        }
+        task.await.unwrap();
+        feed.await.unwrap();
+        said
+    }
+
+    fn listen(host: &str) -> Vec<u8> {
+        let path = "/x/1.s".to_owned();
+        let (host, kind) = (host.to_owned(), ServerKind::Http);
+        FromAgent::Listen { server: 1, kind, host, port: 3000, ipv6_only: false, backlog: 0, path }.write()
+    }
+
+    #[tokio::test]
+    async fn hears_an_agent_that_keeps_to_the_rules() {
+        let bytes = [FromAgent::hello(1, "v22.0.0").write(), listen("::1"), listen("")].concat();
+        let said = hear(bytes).await;
+        let [
+            Said::Opened { pid, .. },
+            Said::Listen(first),
+            Said::Listen(second),
+            Said::Lost { mistake: None },
+        ] = &said[..]
+        else {
+            panic!("{said:?}")
+        };
+        assert_eq!(*pid, std::process::id(), "the process is not what it says it is");
+        assert_eq!((first.host.as_str(), second.host.as_str()), ("::1", ""));
+    }
+
+    #[tokio::test]
+    async fn a_mistake_closes_the_channel_with_its_reason() {
+        let hello = FromAgent::hello(1, "v22.0.0").write();
+        let old = FromAgent::Hello { version: 99, pid: 1, node: String::new(), addon: Ok(()) }.write();
+        let table = [
+            (vec![0xff; 100], "frame length"),
+            (frame::write(99, &[]), "kind 99 is unknown"),
+            (old, "speaks version 99"),
+            (listen(""), "did not greet first"),
+            ([hello.clone(), hello].concat(), "greeted twice"),
+        ];
+        for (bytes, expected) in table {
+            let said = hear(bytes).await;
+            let Some(Said::Lost { mistake: Some(mistake) }) = said.last() else { panic!("{said:?}") };
+            assert!(mistake.contains(expected), "{mistake}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The environment of a worker: what the app would have had, and a few variables of ours.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use plimsoll_wire::names::ENV_DIRECTORY;
+
+use crate::ids::WorkerId;
+
+/// What a worker's variables depend on.
+#[derive(Debug)]
+pub(super) struct Environment<'a> {
+    pub worker: WorkerId,
+    pub workers: u16,
+    /// The preload and the private directory of this incarnation; `None`: without agent.
+    pub agent: Option<(&'a Path, &'a Path)>,
+    /// `NODE_OPTIONS` as we were started with.
+    pub node_options: Option<OsString>,
+    /// What the worker prints ends on a terminal, though it sees a pipe.
+    pub colour: Colour,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Colour {
+    Force,
+    AsIs,
+}
+
+impl Environment<'_> {
+    /// The variables to set on top of our own environment.
+    #[must_use]
+    pub(super) fn variables(&self) -> Vec<(&'static str, OsString)> {
+        let mut variables = vec![
+            ("PLIMSOLL_WORKER", self.worker.index.to_string().into()),
+            ("PLIMSOLL_WORKERS", self.workers.to_string().into()),
+        ];
+        if let Some((preload, directory)) = self.agent {
+            variables.push((ENV_DIRECTORY, directory.into()));
+            variables.push(("NODE_OPTIONS", with_preload(self.node_options.as_deref(), preload)));
+        }
+        if self.colour == Colour::Force {
+            variables.push(("FORCE_COLOR", "1".into()));
+        }
+        variables
+    }
+}
+
+/// Appends `--require "<preload>"` to what is there.
+fn with_preload(options: Option<&OsStr>, preload: &Path) -> OsString {
+    let mut value = options.unwrap_or_default().to_owned();
+    if !value.is_empty() {
+        value.push(" ");
+    }
+    value.push("--require ");
+    value.push(quote(preload.as_os_str()));
+    value
+}
+
+/// Quotes as Node reads `NODE_OPTIONS`: spaces separate unless inside double quotes, and inside them, only
+/// there, a backslash takes the next byte as it is.
+fn quote(text: &OsStr) -> OsString {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let mut quoted = vec![b'"'];
+    for byte in text.as_bytes() {
+        if matches!(byte, b'"' | b'\\') {
+            quoted.push(b'\\');
+        }
+        quoted.push(*byte);
+    }
+    quoted.push(b'"');
+    OsString::from_vec(quoted)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn the_preload_is_appended_and_quoted() {
+        let table = [
+            (None, "/a/agent.cjs", r#"--require "/a/agent.cjs""#),
+            (Some(""), "/a b", r#"--require "/a b""#),
+            (Some("--max-old-space-size=99"), "/a", r#"--max-old-space-size=99 --require "/a""#),
+            (Some("-r x"), r#"/a\b"c"#, r#"-r x --require "/a\\b\"c""#),
+        ];
+        for (options, preload, expected) in table {
+            assert_eq!(with_preload(options.map(OsStr::new), Path::new(preload)), expected);
+        }
+    }
+
+    #[test]
+    fn node_reads_a_hostile_path_as_it_was_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let hostile = directory.path().join(r#"a "b" \c\ 'd'"#);
+        std::fs::create_dir(&hostile).unwrap();
+        let preload = hostile.join("p.cjs");
+        std::fs::write(&preload, "process.stdout.write('loaded ')").unwrap();
+        let output = Command::new("node")
+            .args(["-e", "console.log(process.env.X)"])
+            .env("NODE_OPTIONS", with_preload(Some(OsStr::new("--no-warnings")), &preload))
+            .env("X", "1")
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "loaded 1\n", "{output:?}");
+    }
+
+    #[test]
+    fn a_worker_without_agent_keeps_its_node_options() {
+        let environment = Environment {
+            worker: WorkerId { index: 1, incarnation: 7 },
+            workers: 3,
+            agent: None,
+            node_options: Some("-r x".into()),
+            colour: Colour::Force,
+        };
+        let names: Vec<_> = environment.variables().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["PLIMSOLL_WORKER", "PLIMSOLL_WORKERS", "FORCE_COLOR"]);
+    }
+}

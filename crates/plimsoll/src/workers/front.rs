@@ -1,0 +1,43 @@
+//! What the supervisor needs of the gateway. `app` joins the two.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use plimsoll_wire::message::ServerKind;
+
+use crate::ids::{EndpointId, WorkerId};
+
+/// The address of an endpoint, as the app asked for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bind {
+    pub address: SocketAddr,
+    pub ipv6_only: bool,
+    /// 0: the app gave none.
+    pub backlog: u32,
+}
+
+/// Where a worker takes what arrives at an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    Unix(PathBuf),
+    Tcp(SocketAddr),
+}
+
+/// The gateway as the supervisor sees it. All calls return at once.
+pub trait Front {
+    /// # Errors
+    /// As `bind(2)` and `listen(2)` give them.
+    fn listen(&self, endpoint: EndpointId, bind: &Bind, kind: ServerKind) -> io::Result<SocketAddr>;
+    fn close(&self, endpoint: EndpointId);
+    /// The worker serves the endpoint at `target` from now on; a target that it had there before is replaced.
+    fn add(&self, endpoint: EndpointId, worker: WorkerId, target: Target);
+    fn remove(&self, endpoint: EndpointId, worker: WorkerId);
+    /// The worker is gone for good.
+    fn forget(&self, worker: WorkerId);
+    fn drain(&self);
+    fn abort(&self);
+    fn connections_open(&self) -> u64;
+    /// Requests answered since the start.
+    fn requests_total(&self) -> u64;
+}

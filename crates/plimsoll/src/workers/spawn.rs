@@ -1,0 +1,145 @@
+//! Starts the process of a worker.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::process::{Command, Stdio};
+
+use rustix::process::Rlimit;
+
+use super::stdio::{self, Pump, Tail};
+use crate::ids::WorkerId;
+use crate::sys::{child, output::Target};
+
+/// A process that has been started.
+#[derive(Debug)]
+pub(super) struct Started {
+    pub pid: u32,
+    pub tail: Tail,
+    pub pumps: Vec<Pump>,
+}
+
+/// Why a command cannot be started, in words that help.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error("the command {command:?} does not exist\n hint: {hint}")]
+    Missing { command: OsString, hint: &'static str },
+    #[error(
+        "the command {command:?} is not executable\n hint: put the interpreter in front, for example: node {}",
+        command.display()
+    )]
+    NotExecutable { command: OsString },
+    #[error("the command {command:?} could not be started")]
+    Other { command: OsString, source: io::Error },
+}
+
+/// Starts `command` with `variables` on top of our own environment.
+///
+/// # Errors
+/// The command does not exist, is not executable, or the system is out of something.
+pub(super) fn spawn(
+    worker: WorkerId,
+    command: &[OsString],
+    variables: &[(&'static str, OsString)],
+    open_files: Option<Rlimit>,
+) -> Result<Started, Error> {
+    let (program, arguments) = command.split_first().ok_or(Error::Missing {
+        command: OsString::new(),
+        hint: "put the command after `--`, for example: plimsoll run -- node server.js",
+    })?;
+    let other = |source| Error::Other { command: program.clone(), source };
+    let (stdout, their_stdout) = stdio::pipe().map_err(other)?;
+    let (stderr, their_stderr) = stdio::pipe().map_err(other)?;
+    let mut process = Command::new(program);
+    process
+        .args(arguments)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(their_stdout)
+        .stderr(their_stderr);
+    child::prepare(&mut process, open_files);
+    let child = process.spawn().map_err(|error| explain(program, error))?;
+    // Our copies of the worker's ends: while they are open, its pipes have no end.
+    drop(process);
+    let tail = Tail::default();
+    let name = |stream| format!("worker-{}-{stream}", worker.index);
+    let pumps = vec![
+        Pump::start(name("out"), stdout, Target::Stdout, tail.clone()).map_err(other)?,
+        Pump::start(name("err"), stderr, Target::Stderr, tail.clone()).map_err(other)?,
+    ];
+    Ok(Started { pid: child.id(), tail, pumps })
+}
+
+fn explain(program: &OsStr, error: io::Error) -> Error {
+    let command = program.to_owned();
+    match error.kind() {
+        io::ErrorKind::NotFound => Error::Missing { command, hint: hint_for(program) },
+        io::ErrorKind::PermissionDenied => Error::NotExecutable { command },
+        _ => Error::Other { command, source: error },
+    }
+}
+
+fn hint_for(program: &OsStr) -> &'static str {
+    let is_path = program.as_encoded_bytes().contains(&b'/');
+    let is_script = [".js", ".cjs", ".mjs", ".ts"]
+        .iter()
+        .any(|ending| program.as_encoded_bytes().ends_with(ending.as_bytes()));
+    match (is_script, is_path) {
+        (true, _) => "put `node` in front of the script: plimsoll run -- node server.js",
+        (false, true) => "check the path; it is taken from the working directory",
+        (false, false) => "check its spelling and PATH; a local package is started with npx",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::process;
+
+    const WORKER: WorkerId = WorkerId { index: 0, incarnation: 1 };
+
+    fn command(words: &[&str]) -> Vec<OsString> {
+        words.iter().map(Into::into).collect()
+    }
+
+    /// Runs a shell script as a worker to its end and returns what it printed.
+    fn run(script: &str, variables: &[(&'static str, OsString)]) -> Vec<String> {
+        let started = spawn(WORKER, &command(&["sh", "-c", script]), variables, None).unwrap();
+        while process::reap_child(started.pid).is_none() {
+            std::thread::yield_now();
+        }
+        while !started.pumps.iter().all(Pump::is_settled) {
+            std::thread::yield_now();
+        }
+        started.tail.last_lines(99)
+    }
+
+    #[test]
+    fn a_command_that_cannot_be_started_is_explained() {
+        let table = [
+            (&["/nowhere/x"][..], "does not exist\n hint: check the path"),
+            (&["no-such-command-here"], "does not exist\n hint: check its spelling"),
+            (&["server.js"], "hint: put `node` in front"),
+            (&["/etc/passwd"], "is not executable"),
+            (&[], "hint: put the command after `--`"),
+        ];
+        for (words, expected) in table {
+            let error = spawn(WORKER, &command(words), &[], None).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_worker_has_its_own_group_no_input_and_its_variables() {
+        let script =
+            "read x && echo input; ps -o pgid= -p $$ | tr -d ' '; echo $$; echo $PLIMSOLL_WORKER; echo e >&2";
+        let printed = run(script, &[("PLIMSOLL_WORKER", "7".into())]);
+        let [group, pid, rest @ ..] = &printed[..] else { panic!("{printed:?}") };
+        assert_eq!(group, pid);
+        assert!(rest.contains(&"7".to_owned()) && rest.contains(&"e".to_owned()), "{rest:?}");
+    }
+
+    #[test]
+    fn a_broken_pipe_ends_a_worker_as_it_would_without_us() {
+        assert_eq!(run("yes | head -n1", &[]), ["y"]);
+    }
+}

@@ -1,0 +1,232 @@
+//! The owner of all workers: hears what happened, asks the fleet what it means, and does that.
+
+mod actions;
+mod agents;
+mod ending;
+mod plain;
+mod snapshot;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsString;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::process::Rlimit;
+use tokio::sync::{mpsc, oneshot};
+
+pub use self::ending::Ended;
+pub use self::snapshot::{Snapshot, Worker};
+use super::channel::Said;
+use super::endpoints::Endpoints;
+use super::front::Front;
+use super::process::Process;
+use super::watch::{self, Seen};
+use crate::concerns::shutdown::{self, Fleet, Input, Phase};
+use crate::config::AgentMode;
+use crate::ids::WorkerId;
+use crate::sys::process;
+use crate::sys::runtime_dir::RuntimeDir;
+use crate::sys::signals::{Signal, Signals};
+
+/// Events that wait for the supervisor; whoever sends one more waits.
+const EVENTS_MAX: usize = 256;
+/// How often it is looked whether all clients are gone.
+const QUIET_EVERY: Duration = Duration::from_millis(10);
+const FAR_AWAY: Duration = Duration::from_secs(3600);
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub command: Vec<OsString>,
+    pub fleet: shutdown::Config,
+    pub agent: AgentMode,
+    /// `--listen`.
+    pub listen: Option<SocketAddr>,
+    /// `PORT`, where a command without agent is looked for.
+    pub port: Option<u16>,
+    /// The limit of open files for workers, where ours was raised.
+    pub open_files: Option<Rlimit>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the agent could not be written to the private directory")]
+    Agent(#[source] io::Error),
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    Agent { worker: WorkerId, channel: u32, said: Said },
+    Seen { worker: WorkerId, seen: Seen },
+}
+
+/// What is asked of the supervisor.
+#[derive(Debug)]
+pub enum Request {
+    Snapshot(oneshot::Sender<Snapshot>),
+    /// As SIGTERM.
+    Stop,
+    /// As a second SIGTERM.
+    StopNow,
+}
+
+/// What is known of the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Nature {
+    Unknown,
+    /// Node, with our agent.
+    Node,
+    /// No agent: it is reached at its port.
+    Plain,
+}
+
+#[derive(Debug)]
+pub struct Supervisor<F> {
+    settings: Settings,
+    front: F,
+    directory: RuntimeDir,
+    /// The preload; `None`: no worker gets one.
+    preload: Option<PathBuf>,
+    nature: Nature,
+    fleet: Fleet,
+    endpoints: Endpoints,
+    processes: BTreeMap<WorkerId, Process>,
+    events: mpsc::Sender<Event>,
+    heard: mpsc::Receiver<Event>,
+    ending: ending::Ending,
+}
+
+impl<F: Front> Supervisor<F> {
+    /// # Errors
+    /// The agent's files could not be written.
+    pub fn new(settings: Settings, front: F, directory: RuntimeDir) -> Result<Self, Error> {
+        let (preload, nature) = match settings.agent {
+            AgentMode::Off => (None, Nature::Plain),
+            AgentMode::Auto => {
+                (Some(super::agent_files::write(&directory.path).map_err(Error::Agent)?), Nature::Unknown)
+            }
+        };
+        let (events, heard) = mpsc::channel(EVENTS_MAX);
+        Ok(Self {
+            fleet: Fleet::new(settings.fleet),
+            endpoints: Endpoints::new(settings.listen),
+            settings,
+            front,
+            directory,
+            preload,
+            nature,
+            processes: BTreeMap::new(),
+            events,
+            heard,
+            ending: ending::Ending::default(),
+        })
+    }
+
+    /// Runs the workers until the end.
+    pub async fn run(mut self, mut signals: Signals, mut requests: mpsc::Receiver<Request>) -> Ended {
+        self.begin().await;
+        while !self.ending.is_decided() {
+            let deadline = self.next_deadline(Instant::now());
+            tokio::select! {
+                signal = signals.next() => self.on_signal(signal),
+                Some(event) = self.heard.recv() => self.on_event(event),
+                Some(request) = requests.recv() => self.on_request(request),
+                () = tokio::time::sleep_until(deadline.into()) => {}
+            }
+            self.look_around(Instant::now());
+        }
+        self.end()
+    }
+
+    async fn begin(&mut self) {
+        if watch::answers(self.settings.port).await {
+            // Somebody else's: that it answers says nothing about our command.
+            self.settings.port = None;
+        }
+        if self.nature == Nature::Plain && self.settings.fleet.workers > 1 {
+            tracing::warn!("without the agent only one worker can run; the others are not started");
+            self.apply(Input::Alone);
+        }
+        self.apply(Input::Begin);
+    }
+
+    /// Hands what happened to the fleet and does what it decides.
+    fn apply(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            for action in self.fleet.handle(input, Instant::now()) {
+                inputs.extend(self.act(action));
+            }
+        }
+    }
+
+    fn on_signal(&mut self, signal: Signal) {
+        match signal {
+            Signal::Terminate | Signal::Interrupt => self.stop_or_hurry(),
+            Signal::Hangup => tracing::info!("SIGHUP is ignored: this build cannot reload"),
+            Signal::Child => self.reap(),
+        }
+    }
+
+    /// The first time: drain. From the second on: at once.
+    fn stop_or_hurry(&mut self) {
+        let input = if self.fleet.phase() == Phase::Running { Input::Stop } else { Input::StopNow };
+        self.apply(input);
+    }
+
+    fn reap(&mut self) {
+        let now = Instant::now();
+        while let Some(reaped) = process::reap_any() {
+            // Anything else is an orphan that we adopted: reaping it was all it needed.
+            for process in self.processes.values_mut() {
+                process.reaped(&reaped, now);
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Agent { worker, channel, said } => self.on_agent(worker, channel, said),
+            Event::Seen { worker, seen } => self.on_seen(worker, seen),
+        }
+    }
+
+    fn on_request(&mut self, request: Request) {
+        match request {
+            Request::Snapshot(reply) => {
+                let _asker_left = reply.send(self.snapshot(Instant::now()));
+            }
+            Request::Stop => self.apply(Input::Stop),
+            Request::StopNow => self.apply(Input::StopNow),
+        }
+    }
+
+    /// What is not told by an event: time, and ends that are complete by now.
+    fn look_around(&mut self, now: Instant) {
+        let over: Vec<WorkerId> = self
+            .processes
+            .values_mut()
+            .filter_map(|process| {
+                process.pass_deadline(now);
+                process.is_over(now).then_some(process.worker)
+            })
+            .collect();
+        for worker in over {
+            self.bury(worker);
+        }
+        if matches!(self.fleet.phase(), Phase::Draining { .. }) && self.front.connections_open() == 0 {
+            self.apply(Input::Quiet);
+        }
+        if self.fleet.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.apply(Input::Tick);
+        }
+    }
+
+    fn next_deadline(&self, now: Instant) -> Instant {
+        let quiet = matches!(self.fleet.phase(), Phase::Draining { .. }).then(|| now + QUIET_EVERY);
+        let processes = self.processes.values().filter_map(|process| process.deadline(now));
+        processes.chain(self.fleet.next_deadline()).chain(quiet).min().unwrap_or(now + FAR_AWAY)
+    }
+}

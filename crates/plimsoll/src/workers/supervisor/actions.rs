@@ -1,0 +1,142 @@
+//! Doing what the fleet decides.
+
+use std::time::{Duration, Instant};
+
+use plimsoll_wire::names::{CHANNEL_SOCKET, PRESENCE_FILE};
+use tokio::net::UnixListener;
+use tokio::task::JoinSet;
+
+use super::{Nature, Supervisor};
+use crate::concerns::shutdown::{Action, Input};
+use crate::ids::WorkerId;
+use crate::sys::output::Target;
+use crate::workers::environment::{Colour, Environment};
+use crate::workers::front::Front;
+use crate::workers::process::{Asked, Process};
+use crate::workers::watch::{self, Watch};
+use crate::workers::{channel, report, spawn};
+
+impl<F: Front> Supervisor<F> {
+    /// Does one thing; returns what happened at once because of it.
+    pub(super) fn act(&mut self, action: Action) -> Option<Input> {
+        match action {
+            Action::Start(worker) => return self.start(worker),
+            Action::Terminate(worker) => self.with(worker, Process::terminate),
+            Action::Kill(worker) => self.with(worker, |process| process.kill()),
+            Action::DrainGateway => self.begin_drain(),
+            Action::AbortGateway => self.cut(),
+            Action::WarnSilent(worker) => self.warn_silent(worker),
+            Action::Replace { dead, delay } => say_replaced(dead, delay),
+            Action::Finish(outcome) => self.ending.decide(outcome),
+        }
+        None
+    }
+
+    fn with(&mut self, worker: WorkerId, change: impl FnOnce(&mut Process)) {
+        if let Some(process) = self.processes.get_mut(&worker) {
+            change(process);
+        }
+    }
+
+    fn start(&mut self, worker: WorkerId) -> Option<Input> {
+        match self.try_start(worker) {
+            Ok(process) => {
+                tracing::debug!(%worker, pid = process.pid, "worker started");
+                self.processes.insert(worker, process);
+                None
+            }
+            Err(error) => {
+                self.ending.remember(format!("{error:#}"));
+                if self.fleet.was_ever_ready() {
+                    tracing::error!(%worker, "a worker could not be started: {error:#}");
+                }
+                Some(Input::Exited(worker))
+            }
+        }
+    }
+
+    fn try_start(&mut self, worker: WorkerId) -> anyhow::Result<Process> {
+        let mut tasks = JoinSet::new();
+        let directory = match &self.preload {
+            Some(_) => {
+                Some(self.directory.subdirectory(&format!("w{}.{}", worker.index, worker.incarnation))?)
+            }
+            None => None,
+        };
+        if let Some(directory) = &directory {
+            let listener = UnixListener::bind(directory.join(CHANNEL_SOCKET))?;
+            tasks.spawn(channel::serve(listener, worker, self.events.clone()));
+        }
+        let environment = Environment {
+            worker,
+            workers: u16::try_from(self.fleet.places().len()).unwrap_or(u16::MAX),
+            agent: self.preload.as_deref().zip(directory.as_deref()),
+            node_options: std::env::var_os("NODE_OPTIONS"),
+            colour: colour(),
+        };
+        let (command, open_files) = (&self.settings.command, self.settings.open_files);
+        let started = spawn::spawn(worker, command, &environment.variables(), open_files)?;
+        if self.nature != Nature::Node {
+            let presence = directory.as_ref().map(|path| path.join(PRESENCE_FILE));
+            tasks
+                .spawn(watch::run(Watch { worker, presence, port: self.settings.port }, self.events.clone()));
+        }
+        Ok(Process {
+            worker,
+            pid: started.pid,
+            started: Instant::now(),
+            directory,
+            tail: started.tail,
+            pumps: started.pumps,
+            channels: std::collections::BTreeMap::new(),
+            _tasks: tasks,
+            end: None,
+            asked: Asked::No,
+        })
+    }
+
+    fn begin_drain(&mut self) {
+        self.ending.begin_drain(self.front.requests_total(), Instant::now());
+        tracing::info!("draining: requests in flight finish, nothing new is taken");
+        self.front.drain();
+    }
+
+    fn cut(&mut self) {
+        self.ending.cut(self.front.connections_open());
+        self.front.abort();
+    }
+
+    fn warn_silent(&self, worker: WorkerId) {
+        let timeout = report::describe_time(self.settings.fleet.listen_timeout);
+        match self.nature {
+            Nature::Node => tracing::warn!(
+                %worker,
+                "the app has not listened within {timeout}; it still runs and is waited for (--listen-timeout)"
+            ),
+            Nature::Unknown | Nature::Plain if self.settings.port.is_none() => tracing::warn!(
+                %worker,
+                "nothing is known of the app after {timeout}: it loads no agent and PORT does not tell where it \
+                 listens; set PORT, or check that nothing else listens there"
+            ),
+            Nature::Unknown | Nature::Plain => tracing::warn!(
+                %worker,
+                "the app does not answer at PORT after {timeout}; it still runs and is waited for"
+            ),
+        }
+    }
+}
+
+/// A worker sees a pipe where there may be a terminal in the end.
+fn colour() -> Colour {
+    let is_unset = |name| std::env::var_os(name).is_none();
+    let is_wanted = Target::Stdout.is_terminal() && is_unset("NO_COLOR") && is_unset("FORCE_COLOR");
+    if is_wanted { Colour::Force } else { Colour::AsIs }
+}
+
+fn say_replaced(dead: WorkerId, delay: Duration) {
+    if delay.is_zero() {
+        tracing::info!(worker = %dead, "the worker is replaced now");
+    } else {
+        tracing::info!(worker = %dead, "the worker is replaced in {}", report::describe_time(delay));
+    }
+}

@@ -1,0 +1,120 @@
+//! What agents say.
+
+use std::time::Instant;
+
+use plimsoll_wire::message::ToAgent;
+
+use super::{Nature, Supervisor};
+use crate::concerns::shutdown::{Input, Phase, State};
+use crate::ids::WorkerId;
+use crate::workers::channel::{Listen, Said};
+use crate::workers::endpoints::ServerKey;
+use crate::workers::front::Front;
+use crate::workers::process::Channel;
+
+impl<F: Front> Supervisor<F> {
+    pub(super) fn on_agent(&mut self, worker: WorkerId, channel: u32, said: Said) {
+        match said {
+            Said::Opened { pid, node, addon, replies } => {
+                tracing::debug!(%worker, pid, node, "agent connected");
+                if let Err(reason) = addon {
+                    self.say_addon_missing(&reason);
+                }
+                if let Some(process) = self.processes.get_mut(&worker) {
+                    process.channels.insert(channel, Channel { pid, replies });
+                }
+                self.is_node();
+            }
+            Said::Listen(listen) => self.on_listen(worker, channel, &listen),
+            Said::Close { server } => self.on_close(ServerKey { worker, channel, server }),
+            Said::Lost { mistake } => self.on_lost(worker, channel, mistake),
+        }
+    }
+
+    /// The command turned out to be Node with our agent.
+    pub(super) fn is_node(&mut self) {
+        if self.nature == Nature::Unknown {
+            self.nature = Nature::Node;
+            self.apply(Input::Release);
+        }
+    }
+
+    fn on_listen(&mut self, worker: WorkerId, channel: u32, listen: &Listen) {
+        // Once a stop has begun a server that comes up has nothing to say to anyone; its app ends soon.
+        let is_open =
+            self.processes.get(&worker).is_some_and(|process| process.channels.contains_key(&channel));
+        if !is_open || self.is_draining(worker) {
+            return;
+        }
+        let key = ServerKey { worker, channel, server: listen.server };
+        let directory = self.processes.get(&worker).and_then(|process| process.directory.clone());
+        let bound = self.endpoints.open(key, listen, &directory.unwrap_or_default(), &self.front);
+        let answer = match &bound {
+            Ok(bound) => ToAgent::Bound {
+                server: listen.server,
+                address: bound.address.clone(),
+                port: bound.port,
+                family: bound.family.to_owned(),
+            },
+            Err(code) => {
+                let (host, port) = (&listen.host, listen.port);
+                tracing::warn!(%worker, host, port, "the app's address could not be bound: {code}");
+                ToAgent::Refused { server: listen.server, code: (*code).to_owned() }
+            }
+        };
+        self.reply(worker, channel, answer);
+        if let Ok(bound) = bound {
+            if bound.is_new {
+                tracing::info!(address = %bound.public, "listening");
+            }
+            self.apply(Input::Listens(worker));
+        }
+    }
+
+    /// An agent that reads no answers loses its channel: it would hold up nobody but itself.
+    fn reply(&mut self, worker: WorkerId, channel: u32, answer: ToAgent) {
+        let Some(process) = self.processes.get_mut(&worker) else { return };
+        let Some(open) = process.channels.get(&channel) else { return };
+        if open.replies.try_send(answer).is_err() {
+            process.channels.remove(&channel);
+        }
+    }
+
+    fn on_close(&mut self, key: ServerKey) {
+        // In a drain the app closes its servers; the sockets are the gateway's, which drains them itself.
+        if self.is_draining(key.worker) {
+            return;
+        }
+        self.endpoints.close(key, &self.front);
+        self.notice_silence(key.worker);
+    }
+
+    fn on_lost(&mut self, worker: WorkerId, channel: u32, mistake: Option<String>) {
+        if let Some(mistake) = mistake {
+            tracing::warn!(%worker, "the channel of an agent was closed: {mistake}");
+        }
+        self.endpoints.lose_channel(worker, channel, &self.front);
+        if let Some(process) = self.processes.get_mut(&worker) {
+            process.lose_channel(channel, Instant::now());
+        }
+        self.notice_silence(worker);
+    }
+
+    fn notice_silence(&mut self, worker: WorkerId) {
+        if !self.endpoints.has_worker(worker) {
+            self.apply(Input::FallsSilent(worker));
+        }
+    }
+
+    fn is_draining(&self, worker: WorkerId) -> bool {
+        self.fleet.phase() != Phase::Running || matches!(self.fleet.state(worker), Some(State::Draining(_)))
+    }
+
+    fn say_addon_missing(&mut self, reason: &str) {
+        if self.ending.first_time_addon_is_missing() {
+            tracing::warn!(
+                "the native half of the agent could not be loaded, the app runs without it: {reason}"
+            );
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! How workers and the whole come to an end, and what is said about it.
+
+use std::time::{Duration, Instant};
+
+use super::{Nature, Supervisor};
+use crate::concerns::shutdown::{Input, Outcome, Phase};
+use crate::ids::WorkerId;
+use crate::sys::process;
+use crate::workers::front::Front;
+use crate::workers::process::Process;
+use crate::workers::report;
+
+/// Lines of a dead worker that are repeated in the message about it.
+const LAST_LINES: usize = 10;
+
+/// How it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// It was stopped; `cut` client connections were still open when time was up.
+    Drained {
+        finished: u64,
+        cut: u64,
+        took: Duration,
+    },
+    NotStarted {
+        reason: String,
+    },
+    CrashLoop {
+        reason: String,
+    },
+}
+
+/// What is noted down until then.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    outcome: Option<Outcome>,
+    /// The last death of a worker, in words.
+    reason: String,
+    failure: Option<String>,
+    drain: Option<(u64, Instant)>,
+    cut: u64,
+    is_addon_missing: bool,
+}
+
+impl Ending {
+    pub(super) fn is_decided(&self) -> bool {
+        self.outcome.is_some()
+    }
+
+    pub(super) fn decide(&mut self, outcome: Outcome) {
+        self.outcome = Some(outcome);
+    }
+
+    pub(super) fn remember(&mut self, reason: String) {
+        self.reason = reason;
+    }
+
+    /// Something of ours makes it impossible to go on.
+    pub(super) fn fail(&mut self, reason: String) {
+        self.failure = Some(reason);
+    }
+
+    pub(super) fn begin_drain(&mut self, requests_total: u64, now: Instant) {
+        self.drain = Some((requests_total, now));
+    }
+
+    pub(super) fn cut(&mut self, connections: u64) {
+        self.cut = connections;
+    }
+
+    pub(super) fn first_time_addon_is_missing(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_addon_missing, true)
+    }
+
+    fn conclude(self, requests_total: u64, now: Instant) -> Ended {
+        if let Some(reason) = self.failure {
+            return Ended::NotStarted { reason };
+        }
+        match self.outcome.unwrap_or(Outcome::Stopped) {
+            Outcome::NotStarted => Ended::NotStarted { reason: self.reason },
+            Outcome::CrashLoop => Ended::CrashLoop { reason: self.reason },
+            Outcome::Stopped => {
+                let (before, since) = self.drain.unwrap_or((requests_total, now));
+                Ended::Drained {
+                    finished: requests_total.saturating_sub(before),
+                    cut: self.cut,
+                    took: now.saturating_duration_since(since),
+                }
+            }
+        }
+    }
+}
+
+impl<F: Front> Supervisor<F> {
+    /// A worker has ended for good: what is left of it is removed, and its end is told.
+    pub(super) fn bury(&mut self, worker: WorkerId) {
+        let Some(process) = self.processes.remove(&worker) else { return };
+        // What it left running in its group would stand in the way of the next one.
+        process::terminate_group(process.pid);
+        self.endpoints.lose_worker(worker, &self.front);
+        if let Some(directory) = &process.directory {
+            let _left_behind = std::fs::remove_dir_all(directory);
+        }
+        let input = self.judge(&process);
+        self.apply(input);
+    }
+
+    /// What the end of a worker means.
+    fn judge(&mut self, process: &Process) -> Input {
+        let worker = process.worker;
+        let (Some((status, at)), Phase::Running) = (process.end, self.fleet.phase()) else {
+            return Input::Exited(worker);
+        };
+        let last_lines = process.tail.last_lines(LAST_LINES);
+        let preload = self.preload.as_ref().map(|path| path.display().to_string());
+        if self.nature == Nature::Unknown
+            && preload.is_some_and(|preload| report::was_spoiled_by_preload(&last_lines, &preload))
+        {
+            self.becomes_plain("its process may not read it");
+            return Input::Again(worker);
+        }
+        let end = report::describe_end(status);
+        let age = report::describe_time(at.saturating_duration_since(process.started));
+        if self.fleet.was_ever_ready() {
+            tracing::error!(%worker, pid = process.pid, "the worker {end} after {age}");
+        }
+        let quoted: String = last_lines.iter().map(|line| format!("\n  | {line}")).collect();
+        let without_listening =
+            if status.success() { ", without having listened: there is nothing to serve" } else { "" };
+        self.ending.remember(format!("worker {worker} {end} after {age}{without_listening}{quoted}"));
+        Input::Exited(worker)
+    }
+
+    /// The end of the whole: nothing that we started is left.
+    pub(super) fn end(mut self) -> Ended {
+        for process in self.processes.values() {
+            process.kill();
+        }
+        self.reap();
+        self.ending.conclude(self.front.requests_total(), Instant::now())
+    }
+}
