@@ -119,12 +119,14 @@ fn start_peer(
 fn start_plimsoll(workshop: &Workshop, app: &App, program: &Path, port: u16) -> anyhow::Result<Running> {
     let log = workshop.log("proxy");
     let mut child = Child::start(program, workshop.placement.proxy, &log, |command| {
-        command.args(["run", "--workers", "1", "--gateway-threads", "1"]);
+        command.args(["run", "--workers", "1", "--gateway-threads", "1", "--name", "bench"]);
         command.args(["--admin", &format!("127.0.0.1:{}", free_port().unwrap_or(0)), "--"]);
         if let Some(cpu) = workshop.placement.worker {
             command.args(["taskset", "-c", &cpu.to_string()]);
         }
         command.arg(&workshop.node).arg(&app.script).env("PORT", port.to_string());
+        // No settings file of the checkout's.
+        command.current_dir(&workshop.directory);
         command.envs(app.env.iter().cloned());
     })?;
     wait_for(&mut child, &Address::port(port), &log)?;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
+
 use super::contender::{Contender, Kind};
 use super::workshop::{Workshop, build_plimsoll};
 use super::{Common, machine};
@@ -66,5 +68,9 @@ impl Field {
 
 /// The program that was named, else this checkout's.
 pub(super) fn plimsoll(common: &Common) -> anyhow::Result<PathBuf> {
-    common.plimsoll.clone().map_or_else(build_plimsoll, Ok)
+    match &common.plimsoll {
+        // It is started in another directory.
+        Some(path) => path.canonicalize().with_context(|| format!("{} is not there", path.display())),
+        None => build_plimsoll(),
+    }
 }

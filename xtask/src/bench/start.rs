@@ -98,9 +98,11 @@ impl Way<'_> {
         let begun = Instant::now();
         let _child = Child::start(program, None, &workshop.log("start"), |command| {
             if let Self::Under(_) = self {
-                command.args(["run", "--workers", "1", "--admin", &admin, "--"]).arg(&workshop.node);
+                command.args(["run", "--workers", "1", "--name", "bench", "--admin", &admin, "--"]);
+                command.arg(&workshop.node);
             }
             command.arg(&app.script).env("PORT", port.to_string()).env_remove("NODE_OPTIONS");
+            command.current_dir(&workshop.directory);
         })?;
         wait::until(START_WITHIN, "the first answer", || client::get(&Address::port(port), "/").ok())?;
         Ok(begun.elapsed().as_secs_f64() * 1000.0)

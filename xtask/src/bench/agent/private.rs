@@ -30,11 +30,11 @@ enum Life {
 }
 
 impl Worker {
-    pub(super) fn plain(workshop: &Workshop, app: &App) -> anyhow::Result<Self> {
-        let socket = workshop.directory.join("agent-bench.sock");
+    pub(super) fn plain(workshop: &Workshop, app: &App, name: &str) -> anyhow::Result<Self> {
+        let socket = workshop.directory.join(format!("{name}.sock"));
         let _ = fs::remove_file(&socket);
         let child =
-            Child::start(&workshop.node, workshop.placement.worker, &workshop.log("app"), |command| {
+            Child::start(&workshop.node, workshop.placement.worker, &workshop.log(name), |command| {
                 command.arg(&app.script).env("PORT", &socket).env_remove("NODE_OPTIONS");
             })?;
         wait::until(Duration::from_secs(20), "the first answer", || {
