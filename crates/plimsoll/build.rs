@@ -39,7 +39,9 @@ const SOURCES: &[&str] = &[
 
 fn main() {
     match build() {
-        Ok(addon) => println!("cargo::rustc-env=PLIMSOLL_ADDON={}", addon.display()),
+        // Cargo hands this variable to what it runs as well (`cargo run`, tests): a name that begins with
+        // PLIMSOLL_ would be taken for a misspelt setting there.
+        Ok(addon) => println!("cargo::rustc-env=BUILT_ADDON={}", addon.display()),
         Err(message) => println!("cargo::error={message}"),
     }
 }

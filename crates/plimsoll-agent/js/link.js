@@ -7,7 +7,7 @@
 // hundred.
 const { answer, parse } = require('./address.js')
 const { take } = require('./headers.js')
-const { pinKeepAlive } = require('./keep_alive.js')
+const { ignoreIdleTimeout, pinKeepAlive } = require('./keep_alive.js')
 const { patch } = require('./patch.js')
 
 const kAttended = Symbol('plimsoll.attended')
@@ -30,8 +30,10 @@ function onConnection (socket) {
   const link = socket[kLink] = new Link(socket, this.maxHeadersCount)
   answer(handle, 'getpeername', () => link.connection()?.peer ?? null)
   answer(handle, 'getsockname', () => link.connection()?.local ?? null)
+  // Node has it for TCP only, and throws for other sockets; the gateway passes the end on.
   socket.resetAndDestroy = socket.destroy
   pinKeepAlive(this)
+  ignoreIdleTimeout(socket)
   if (typeof socket.parser?.onIncoming === 'function') watchParser(socket.parser, link)
   else watchEvents(this)
 }
@@ -81,4 +83,4 @@ class Link {
   }
 }
 
-module.exports = { attend, watchEvents }
+module.exports = { attend }

@@ -4,14 +4,13 @@
 // Node reads the arguments of `listen()`, looks the host up, and then binds in one step: `server._listen2`,
 // which has kept its name through all versions for those who wrap it. That step alone is replaced, so every
 // signature, check and error before it is Node's own.
+//
+// What is needed only when a server is really moved is loaded then: npm and its like load this file too.
 const net = require('node:net')
-const channel = require('./channel.js')
 const cluster = require('./cluster.js')
 const { kindOf } = require('./kind.js')
-const { Listening } = require('./listening.js')
 const { patch } = require('./patch.js')
 const { Request } = require('./request.js')
-const { serve } = require('./serve.js')
 
 function install (directory) {
   if (typeof net.Server.prototype._listen2 !== 'function') return
@@ -31,14 +30,18 @@ function move (directory, server, original, args) {
   const kind = cluster.takeShare(server)
   if (kind) {
     original.apply(server, args)
-    serve(server, kind)
+    require('./serve.js').serve(server, kind)
     return true
   }
   const request = server._handle ? null : cluster.askedByChild(directory, args) ?? wanted(server, args)
   if (!request) return false
-  const open = channel.open(directory)
-  if (open) new Listening(server, request, open, original).start()
-  else original.apply(server, request.tcp)
+  const channel = require('./channel.js').open(directory)
+  if (!channel) {
+    original.apply(server, request.tcp)
+    return true
+  }
+  const { Listening } = require('./listening.js')
+  new Listening(server, request, channel, original).start()
   return true
 }
 

@@ -27,6 +27,24 @@ test('an idle link is never closed by the app, whatever timeout it sets, and whe
   }
 })
 
+test('server.timeout ends a request that does not get on, and never an idle link', async (t) => {
+  const plimsoll = await supervisor(t)
+  const app = new App(t, plimsoll, `
+    const server = http.createServer((request, response) => { if (request.url !== '/hang') response.end('hi') });
+    server.timeout = 30;
+    server.listen(3000, () => say('up'));
+    process.stdin.on('data', () => setTimeout(() => say('later'), 200));
+  `)
+  const { path } = await plimsoll.listens.next()
+  await app.next()
+  const one = link(t, path)
+  assert.strictEqual((await one.request()).status, 200)
+  app.poke()
+  await app.next()
+  assert.strictEqual((await one.request()).status, 200)
+  await assert.rejects(one.request({ head: 'GET /hang HTTP/1.1' }), /the link was closed/)
+})
+
 test('a link that is never used gets 408 after headersTimeout: the gateway must not open one in advance', async (t) => {
   const plimsoll = await supervisor(t)
   const app = new App(t, plimsoll, `

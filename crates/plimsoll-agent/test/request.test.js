@@ -130,3 +130,41 @@ test('a request without the private header passes as it is', async (t) => {
   assert.deepStrictEqual(seen.raw, ['Host', 'a', 'x-y', 'z'])
   assert.deepStrictEqual(seen.remote, [null, null, null])
 })
+
+test('a Node whose parser works in another way is served through events', async (t) => {
+  const hide = "server.on('connection', (socket) => { const { parser } = socket; socket.parser = null; setImmediate(() => { socket.parser = parser }) });"
+  const request = await echo(t, ECHO.replace('server.listen', `${hide} server.listen`))
+  for (const peer of [PEER, '::1 1 ::1 3000']) {
+    const seen = await request({ peer })
+    assert.deepStrictEqual([seen.raw, seen.headers, seen.distinct], [['Host', 'test'], { host: 'test' }, { host: ['test'] }])
+    assert.strictEqual(seen.remote[0], peer.split(' ')[0])
+  }
+})
+
+test('a reset of the connection by the app ends the link', async (t) => {
+  const plimsoll = await supervisor(t)
+  const app = new App(t, plimsoll, `
+    http.createServer((request) => request.socket.resetAndDestroy()).listen(3000, () => say('up'));
+  `)
+  const { path } = await plimsoll.listens.next()
+  await app.next()
+  await assert.rejects(link(t, path).request(), /the link was closed/)
+})
+
+test('a client that goes away is seen by the app', async (t) => {
+  const plimsoll = await supervisor(t)
+  const app = new App(t, plimsoll, `
+    http.createServer((request, response) => {
+      say(['request']);
+      request.on('aborted', () => say(['aborted']));
+      response.on('close', () => say(['close', response.writableFinished]));
+    }).listen(3000, () => say(['up']));
+  `)
+  const { path } = await plimsoll.listens.next()
+  await app.next()
+  const one = link(t, path)
+  one.request({ head: 'POST / HTTP/1.1', headers: ['Host: a', 'Content-Length: 5'] }).catch(() => {})
+  assert.deepStrictEqual(await app.next(), ['request'])
+  one.close()
+  assert.deepStrictEqual([await app.next(), await app.next()].sort(), [['aborted'], ['close', false]])
+})

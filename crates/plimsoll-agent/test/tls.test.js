@@ -80,6 +80,15 @@ test('a connection without a name, or no addon, leaves the addresses unknown and
   }
 })
 
+test('children of node:cluster see the client too', async (t) => {
+  const asked = await listening(t, `
+    const cluster = require('node:cluster');
+    if (cluster.isPrimary) cluster.fork(); else require('node:https').createServer(secure, handler)`)
+  assert.strictEqual(asked.kind, 'tcp')
+  const socket = secured(t, await connectAs(t, PEER, asked.path), 'http/1.1')
+  assert.deepStrictEqual(await overHttp1(socket), ['1.1', ...SEEN])
+})
+
 test('keep-alive of a passed-through server stays the app\'s', async (t) => {
   const plimsoll = await supervisor(t)
   const app = new App(t, plimsoll, `${SHOW}

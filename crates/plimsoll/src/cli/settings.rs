@@ -23,11 +23,16 @@ pub(super) fn with_flags(command: Command) -> Command {
 
 /// Reads flags, environment and file.
 pub(super) fn read(matches: &ArgMatches) -> Result<Effective, Problems> {
-    load(&Sources {
+    load(&with_given(Sources::of_process(), matches))
+}
+
+/// Adds what the command line says.
+pub(super) fn with_given(sources: Sources, matches: &ArgMatches) -> Sources {
+    Sources {
         flags: flags().filter_map(|(key, flag, _)| given(matches, key, flag)).collect(),
         file: matches.get_one::<PathBuf>(FILE).cloned(),
-        ..Sources::of_process()
-    })
+        ..sources
+    }
 }
 
 fn argument(key: &'static str, flag: FlagDefinition, manual: &str) -> Option<Arg> {

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::ArgMatches;
 
 use super::{command, mistakes, reference, settings};
-use crate::config::WorkerCount;
+use crate::config::{AgentMode, Sources, WorkerCount, load};
 
 fn parse(line: &str) -> Result<ArgMatches, clap::Error> {
     command().try_get_matches_from(line.split_whitespace())
@@ -47,10 +47,10 @@ fn a_flag_that_is_not_known_is_never_taken_for_the_command() {
 
 #[test]
 fn flags_become_settings_and_the_last_one_counts() {
-    let effective =
-        settings::read(&of_verb("plimsoll run --workers 2 --workers 3 --no-agent --admin off x")).unwrap();
+    let matches = of_verb("plimsoll run --workers 2 --workers 3 --no-agent --admin off x");
+    let effective = load(&settings::with_given(Sources::default(), &matches)).unwrap();
     assert_eq!(effective.config.workers.count, WorkerCount::Exactly(3));
-    assert_eq!(effective.config.workers.agent, crate::config::AgentMode::Off);
+    assert_eq!(effective.config.workers.agent, AgentMode::Off);
     assert_eq!(effective.config.admin.listen, None);
 }
 

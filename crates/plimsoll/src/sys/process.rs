@@ -4,7 +4,9 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, waitpid};
+use rustix::process::{
+    Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, kill_process_group, waitpid,
+};
 
 /// A process that has ended and was reaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,21 +26,17 @@ pub fn adopt_orphans() -> io::Result<()> {
 /// Reaps the next child or adopted orphan that has ended, if there is one.
 #[must_use]
 pub fn reap_any() -> Option<Reaped> {
-    reap(None)
-}
-
-fn reap(pid: Option<Pid>) -> Option<Reaped> {
-    let (pid, status) = waitpid(pid, WaitOptions::NOHANG).ok()??;
-    Some(Reaped {
-        pid: pid.as_raw_nonzero().get().unsigned_abs(),
-        status: ExitStatus::from_raw(status.as_raw()),
-    })
+    rustix::process::wait(WaitOptions::NOHANG).ok()?.map(reaped)
 }
 
 /// Reaps this child if it has ended.
 #[must_use]
 pub fn reap_child(pid: u32) -> Option<Reaped> {
-    reap(Some(to_pid(pid)?))
+    waitpid(Some(to_pid(pid)?), WaitOptions::NOHANG).ok()?.map(reaped)
+}
+
+fn reaped((pid, status): (Pid, WaitStatus)) -> Reaped {
+    Reaped { pid: pid.as_raw_nonzero().get().unsigned_abs(), status: ExitStatus::from_raw(status.as_raw()) }
 }
 
 /// Asks one process to end. That it is gone already is no error worth telling.

@@ -93,27 +93,9 @@ impl Drop for RuntimeDir {
     }
 }
 
-/// Names and directories of all instances of this user, also of such that were killed and left theirs behind:
-/// whether one lives is told by its control socket.
+/// Where instances may have their directories, in the order in which they are tried.
 #[must_use]
-pub fn instances() -> Vec<(String, PathBuf)> {
-    let mut found = Vec::new();
-    for base in bases() {
-        if check_private(&base).is_err() {
-            continue;
-        }
-        let Ok(entries) = fs::read_dir(&base) else { continue };
-        found.extend(entries.flatten().filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            entry.path().join(LOCK).exists().then(|| (name, entry.path()))
-        }));
-    }
-    found.sort();
-    found.dedup();
-    found
-}
-
-fn bases() -> Vec<PathBuf> {
+pub fn bases() -> Vec<PathBuf> {
     let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let own = format!("plimsoll-{}", rustix::process::geteuid().as_raw());
     let mut bases = Vec::new();

@@ -41,7 +41,7 @@ const FILES: &[(&str, &[u8])] = js![
 ];
 
 /// The native half; `js/addon.js` looks for it under this name.
-const ADDON: (&str, &[u8]) = ("addon.node", include_bytes!(env!("PLIMSOLL_ADDON")));
+const ADDON: (&str, &[u8]) = ("addon.node", include_bytes!(env!("BUILT_ADDON")));
 
 /// Writes the agent to `directory`/agent, readable by this user only, and returns the path of the preload.
 ///

@@ -1,1 +1,31 @@
+//! End to end: the real binary, real Node, the apps of `examples/` and small ones written for one question.
+//!
+//! Most tests ask the same thing of plain `node app.js` and of `plimsoll run -- node app.js` and compare the
+//! answers, because that is the promise. `PLIMSOLL_TEST_NODE` names the node program to use (else the one on
+//! `PATH`). No test uses a fixed port, waits a fixed time, or asserts how long something took.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly, in its helpers too"
+)]
+
+mod aborts;
+mod address;
+mod admin;
+mod bad_worker;
+mod clients;
 mod differential;
+mod examples;
+mod flat_memory;
+mod harness;
+mod keep_alive;
+mod life;
+mod limits;
+mod ports;
+mod startup;
+mod tls;
+mod transparency;
+mod websocket;

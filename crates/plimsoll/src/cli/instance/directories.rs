@@ -1,20 +1,15 @@
-//! Where instances may have their directories: the same places, in the same order, in which one is made.
+//! The directories of instances, in all places where one may have been made.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::sys::runtime_dir;
+
 /// Names and directories of all instances of this user, also of such that were killed: whether one lives is
 /// told by its control socket.
 pub(super) fn instances() -> Vec<(String, PathBuf)> {
-    bases().iter().flat_map(|base| in_base(base)).collect()
-}
-
-fn bases() -> Vec<PathBuf> {
-    let own = format!("plimsoll-{}", rustix::process::geteuid().as_raw());
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(|base| PathBuf::from(base).join("plimsoll"));
-    let temporary = std::env::temp_dir().join(&own);
-    runtime.into_iter().chain([temporary, Path::new("/dev/shm").join(own)]).collect()
+    runtime_dir::bases().iter().flat_map(|base| in_base(base)).collect()
 }
 
 /// A directory of somebody else is passed over: in `/tmp` anyone could have made one with our name.

@@ -11,7 +11,7 @@ use crate::workers::process::Process;
 use crate::workers::report;
 
 /// Lines of a dead worker that are repeated in the message about it.
-const LAST_LINES: usize = 10;
+const LAST_LINES: usize = 20;
 
 /// How it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,24 @@
+//! What every test uses: an app, run either way, and a raw client.
+//!
+//! [`App`] is what to run, [`Launch`] how, [`Server`] what is then running (killed, with its children, when
+//! dropped; its output is printed if the test failed). [`Client`] speaks bytes, so that nothing between the
+//! test and the socket can repair a request or an answer.
+
+mod app;
+mod children;
+mod client;
+mod launch;
+mod output;
+mod port;
+mod response;
+mod server;
+mod wait;
+
+pub(crate) use app::{App, node, node_path};
+pub(crate) use children::{alive, descendants, signal};
+pub(crate) use client::{Client, get, get_json};
+pub(crate) use launch::Launch;
+pub(crate) use port::free_port;
+pub(crate) use response::Response;
+pub(crate) use server::Server;
+pub(crate) use wait::{pause, until};

@@ -1,0 +1,54 @@
+//! The race that every proxy in front of Node knows: the app closes an idle connection just as it is used.
+
+use std::time::Duration;
+
+use crate::harness::{App, Client, Launch, pause};
+
+/// As an app may have it: a short idle timeout of its own, set before and again after `listen`.
+const IMPATIENT: &str = "
+    const server = require('node:http').createServer((request, response) => response.end(String(server.keepAliveTimeout)));
+    server.keepAliveTimeout = 1000;
+    server.listen(process.env.PORT, () => { server.keepAliveTimeout = 1000; });
+";
+
+/// Around the app's timeout, and around the second later at which newer versions of Node really close.
+const IDLE_MS: [u64; 12] = [940, 970, 990, 1000, 1010, 1020, 1050, 1960, 1990, 2000, 2010, 2040];
+
+#[test]
+fn a_link_that_was_idle_never_loses_a_request() {
+    let server = Launch::plimsoll(App::source(IMPATIENT)).start();
+    // Each client is one kept-alive connection with its own rhythm; POST, so that nothing can be sent again.
+    let mut clients: Vec<(Duration, Client)> =
+        IDLE_MS.iter().map(|&idle| (Duration::from_millis(idle), server.connect())).collect();
+    std::thread::scope(|scope| {
+        for (idle, client) in &mut clients {
+            scope.spawn(move || {
+                for round in 0..4 {
+                    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody");
+                    let answer = client.response("POST");
+                    assert_eq!(answer.status, 200, "round {round} after {idle:?}: {answer:?}");
+                    pause(*idle);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn the_app_reads_back_the_timeout_that_it_set() {
+    let server = Launch::plimsoll(App::source(IMPATIENT)).start();
+    assert_eq!(server.get("/").text(), Launch::plain(App::source(IMPATIENT)).start().get("/").text());
+}
+
+#[test]
+fn an_idle_client_is_kept_longer_than_the_app_would() {
+    let server = Launch::plimsoll(App::source(IMPATIENT)).start();
+    let mut client = server.connect();
+    for _ in 0..2 {
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(client.response("GET").status, 200);
+        pause(Duration::from_millis(2500));
+    }
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.response("GET").status, 200);
+}

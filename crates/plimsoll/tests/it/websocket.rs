@@ -1,0 +1,79 @@
+//! WebSockets, which are upgrades: after the handshake the bytes belong to the two ends.
+
+use std::io::Write as _;
+
+use crate::clients;
+use crate::harness::{App, Launch, Server};
+
+const HANDSHAKE: &str = "GET /echo HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nupgrade: websocket\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+/// "hi", masked with zeros.
+const HI: &[u8] = &[0x81, 0x82, 0, 0, 0, 0, b'h', b'i'];
+const HI_BACK: &[u8] = &[0x81, 0x02, b'h', b'i'];
+
+fn both() -> [Server; 2] {
+    let app = App::Example("websocket");
+    [Launch::plain(app.clone()).start(), Launch::plimsoll(app).workers(2).start()]
+}
+
+#[test]
+fn a_websocket_client_sees_the_same_server() {
+    let [plain, plimsoll] = both().map(|server| clients::run("websocket.js", &[&server.port().to_string()]));
+    assert_eq!(plain["fragmented"]["same"], true, "{plain}");
+    assert_eq!(plain["closedByServer"][0], 4001, "{plain}");
+    assert_eq!(plimsoll, plain);
+}
+
+#[test]
+fn the_handshake_is_the_apps_own_byte_for_byte() {
+    let [plain, plimsoll] = both().map(|server| {
+        let mut client = server.connect();
+        client.send(HANDSHAKE);
+        client.response("GET").raw
+    });
+    assert_eq!(String::from_utf8(plimsoll).unwrap(), String::from_utf8(plain).unwrap());
+}
+
+#[test]
+fn a_frame_sent_together_with_the_handshake_arrives() {
+    for server in both() {
+        let mut client = server.connect();
+        client.send([HANDSHAKE.as_bytes(), HI].concat());
+        assert_eq!(client.response("GET").status, 101);
+        assert_eq!(client.take(HI_BACK.len()), HI_BACK);
+    }
+}
+
+#[test]
+fn a_frame_arrives_even_byte_by_byte() {
+    for server in both() {
+        let mut client = server.connect();
+        for byte in [HANDSHAKE.as_bytes(), HI].concat() {
+            client.stream().write_all(&[byte]).unwrap();
+        }
+        assert_eq!(client.response("GET").status, 101);
+        assert_eq!(client.take(HI_BACK.len()), HI_BACK);
+    }
+}
+
+#[test]
+fn the_app_sees_that_a_client_vanished() {
+    for server in both() {
+        let mut client = server.connect();
+        client.send(HANDSHAKE);
+        assert_eq!(client.response("GET").status, 101);
+        drop(client);
+        // 1006: the connection ended without a closing frame.
+        server.wait_for_stdout("closed 1006");
+    }
+}
+
+#[test]
+fn the_upgrade_request_carries_the_clients_address() {
+    for server in both() {
+        let mut client = server.connect();
+        client.send(HANDSHAKE);
+        assert_eq!(client.response("GET").status, 101);
+        server.wait_for_stdout("connected ::ffff:127.0.0.1");
+    }
+}
