@@ -1,22 +1,17 @@
-//! Those who are compared: how each is started in front of the same app, and which of its processes do what.
+//! Those who are compared, and the proof that they do the same work.
 
-use std::fs;
+mod place;
+
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 
+use self::place::Place;
 use super::child::Child;
 use super::client::{self, Address};
-use super::procfs::{self, Pid};
-use super::wait;
-use super::workshop::{Workshop, free_port};
-
-const START_WITHIN: Duration = Duration::from_secs(20);
-const NGINX_CONFIG: &str = include_str!("../../../bench/peers/nginx.conf");
-const HAPROXY_CONFIG: &str = include_str!("../../../bench/peers/haproxy.cfg");
+use super::procfs::Pid;
+use super::workshop::Workshop;
 
 #[derive(Debug, Clone)]
 pub(super) enum Kind {
@@ -58,16 +53,12 @@ impl Running {
 
 impl Contender {
     pub(super) fn start(&self, workshop: &Workshop, app: &App) -> anyhow::Result<Running> {
-        let port = free_port()?;
+        let place = Place::new(workshop, app)?;
         let running = match &self.kind {
-            Kind::Node => start_node(workshop, app, port),
-            Kind::Nginx(program) => {
-                start_peer(workshop, app, port, |socket| nginx(workshop, program, port, socket))
-            }
-            Kind::Haproxy(program) => {
-                start_peer(workshop, app, port, |socket| haproxy(workshop, program, port, socket))
-            }
-            Kind::Plimsoll(program) => start_plimsoll(workshop, app, program, port),
+            Kind::Node => place.node(),
+            Kind::Nginx(program) => place.nginx(program),
+            Kind::Haproxy(program) => place.haproxy(program),
+            Kind::Plimsoll(program) => place.plimsoll(program),
         };
         running.with_context(|| format!("{} did not start", self.name))
     }
@@ -82,113 +73,13 @@ impl Contender {
         Ok(())
     }
 
-    /// Proves that links to the worker were kept: the app counts what it accepted.
-    pub(super) fn check_links(&self, running: &Running, connections: u32) -> anyhow::Result<()> {
+    /// Proves that links to the worker were kept: the app counts what it accepted, and that may not be more than
+    /// there were clients.
+    pub(super) fn check_links(&self, running: &Running, clients: u32) -> anyhow::Result<()> {
         let accepted: u32 = client::get(&Address::port(running.port), "/connections")?.parse()?;
-        // Beside one for each client there are those of the checks.
-        let expected = connections * 2 + 16;
-        if accepted > expected {
-            bail!("{} opened {accepted} connections to the worker for {connections} clients", self.name);
+        if accepted > clients && !running.proxy.is_empty() {
+            bail!("{} opened {accepted} connections to the worker for {clients} clients", self.name);
         }
         Ok(())
-    }
-}
-
-fn start_node(workshop: &Workshop, app: &App, port: u16) -> anyhow::Result<Running> {
-    // Without a proxy the app may have the CPU that the proxy would have had.
-    let mut child = run_app(workshop, app, workshop.placement.proxy, &port.to_string())?;
-    wait_for(&mut child, &Address::port(port), &workshop.log("app"))?;
-    Ok(Running { port, proxy: Vec::new(), worker: child.pid(), _children: vec![child] })
-}
-
-fn start_peer(
-    workshop: &Workshop,
-    app: &App,
-    port: u16,
-    start: impl FnOnce(&Path) -> anyhow::Result<Child>,
-) -> anyhow::Result<Running> {
-    let socket = workshop.directory.join(format!("app-{port}.sock"));
-    let mut worker = run_app(workshop, app, workshop.placement.worker, &socket.to_string_lossy())?;
-    wait_for(&mut worker, &Address::path(&socket), &workshop.log("app"))?;
-    let mut proxy = start(&socket)?;
-    wait_for(&mut proxy, &Address::port(port), &workshop.log("proxy"))?;
-    let pids = [vec![proxy.pid()], procfs::descendants(proxy.pid())].concat();
-    Ok(Running { port, proxy: pids, worker: worker.pid(), _children: vec![proxy, worker] })
-}
-
-fn start_plimsoll(workshop: &Workshop, app: &App, program: &Path, port: u16) -> anyhow::Result<Running> {
-    let log = workshop.log("proxy");
-    let mut child = Child::start(program, workshop.placement.proxy, &log, |command| {
-        command.args(["run", "--workers", "1", "--gateway-threads", "1", "--name", "bench"]);
-        command.args(["--admin", &format!("127.0.0.1:{}", free_port().unwrap_or(0)), "--"]);
-        if let Some(cpu) = workshop.placement.worker {
-            command.args(["taskset", "-c", &cpu.to_string()]);
-        }
-        command.arg(&workshop.node).arg(&app.script).env("PORT", port.to_string());
-        // No settings file of the checkout's.
-        command.current_dir(&workshop.directory);
-        command.envs(app.env.iter().cloned());
-    })?;
-    wait_for(&mut child, &Address::port(port), &log)?;
-    let worker = procfs::descendants(child.pid())
-        .into_iter()
-        .find(|pid| procfs::runs(*pid, &workshop.node))
-        .context("no worker is below plimsoll")?;
-    Ok(Running { port, proxy: vec![child.pid()], worker, _children: vec![child] })
-}
-
-fn run_app(workshop: &Workshop, app: &App, cpu: Option<usize>, place: &str) -> anyhow::Result<Child> {
-    Child::start(&workshop.node, cpu, &workshop.log("app"), |command| {
-        command.arg(&app.script).env("PORT", place).env_remove("NODE_OPTIONS");
-        command.envs(app.env.iter().cloned());
-    })
-}
-
-fn nginx(workshop: &Workshop, program: &Path, port: u16, socket: &Path) -> anyhow::Result<Child> {
-    let config = configure(workshop, NGINX_CONFIG, "nginx.conf", port, socket)?;
-    let directory = workshop.directory.clone();
-    Child::start(program, workshop.placement.proxy, &workshop.log("proxy"), |command: &mut Command| {
-        command.arg("-p").arg(directory).arg("-c").arg(config).args(["-e", "stderr"]);
-    })
-}
-
-fn haproxy(workshop: &Workshop, program: &Path, port: u16, socket: &Path) -> anyhow::Result<Child> {
-    let config = configure(workshop, HAPROXY_CONFIG, "haproxy.cfg", port, socket)?;
-    Child::start(program, workshop.placement.proxy, &workshop.log("proxy"), |command: &mut Command| {
-        command.arg("-f").arg(config);
-    })
-}
-
-fn configure(
-    workshop: &Workshop,
-    template: &str,
-    name: &str,
-    port: u16,
-    socket: &Path,
-) -> anyhow::Result<PathBuf> {
-    // Idle clients hold no link to the worker; what the loaded ones and the proxy itself need is left over.
-    let connections = workshop.files_max.saturating_sub(400).min(20_000);
-    let text = template
-        .replace("@PORT@", &port.to_string())
-        .replace("@SOCKET@", &socket.to_string_lossy())
-        .replace("@DIR@", &workshop.directory.to_string_lossy())
-        .replace("@NOFILE@", &workshop.files_max.to_string())
-        .replace("@CONNECTIONS@", &connections.to_string());
-    let path = workshop.directory.join(name);
-    fs::write(&path, text)?;
-    Ok(path)
-}
-
-fn wait_for(child: &mut Child, address: &Address, log: &Path) -> anyhow::Result<()> {
-    let ended = wait::until(START_WITHIN, "the first answer", || {
-        if child.has_ended() {
-            return Some(true);
-        }
-        client::get(address, "/").is_ok().then_some(false)
-    });
-    match ended {
-        Ok(false) => Ok(()),
-        Ok(true) => bail!("it ended at once: {}", fs::read_to_string(log).unwrap_or_default().trim()),
-        Err(error) => Err(error.context(fs::read_to_string(log).unwrap_or_default())),
     }
 }

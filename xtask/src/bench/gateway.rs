@@ -7,11 +7,11 @@ mod tables;
 use serde_json::json;
 
 use self::summary::{DISTURBED_CPUS, Summary};
-use super::contender::{App, Contender};
+use super::contender::App;
 use super::field::{Field, Only};
 use super::load::{Head, Load};
 use super::report::{Keep, Report, placement_sentence};
-use super::round::{Course, Round};
+use super::sample::{Course, Sample, Warm};
 use super::workshop::{Workshop, app};
 use super::{Common, machine};
 
@@ -19,7 +19,7 @@ use super::{Common, machine};
 pub(super) struct Options {
     #[command(flatten)]
     common: Common,
-    /// Seconds of load per round and contender.
+    /// Seconds of load per turn and contender.
     #[arg(long)]
     seconds: Option<u32>,
     /// Kept-alive connections of the load.
@@ -35,8 +35,8 @@ pub(super) struct Options {
     only: Only,
 }
 
-/// How often a measurement is taken while the machine is not idle.
-const ATTEMPTS: u32 = 4;
+/// Turns of a round: many short ones, so that some find the machine quiet.
+const TURNS: usize = 8;
 
 pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let workshop = Workshop::open(&options.common.node)?;
@@ -44,20 +44,19 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let wrk = machine::find_or_install("wrk", "wrk")?;
     let strace = machine::find_or_install("strace", "strace")?;
     let quick = options.common.quick;
-    let load = Load {
-        connections: options.connections,
-        head: options.head,
-        seconds: options.seconds.unwrap_or(if quick { 2 } else { 5 }),
-    };
-    let rounds = options.common.rounds(7);
-    let attempts = if quick { 1 } else { ATTEMPTS };
+    let load =
+        Load { connections: options.connections, head: options.head, seconds: options.seconds.unwrap_or(2) };
+    let rounds = options.common.rounds(4);
+    let turns = if quick { 1 } else { TURNS };
     let hello = App { script: app("hello.js"), env: Vec::new() };
     let course = Course { workshop: &workshop, wrk: &wrk, app: &hello, load };
 
     let mut summaries: Vec<Summary> = field.contenders.iter().cloned().map(Summary::new).collect();
     for round in 0..rounds {
-        take_turns(&course, &mut summaries, round, attempts)?;
+        eprintln!("round {} of {rounds}", round + 1);
+        take_turns(&course, &mut summaries, turns)?;
     }
+    summaries.iter_mut().for_each(Summary::leave_out_disturbed);
     let idle = options.idle.unwrap_or(if quick { 1_000 } else { 10_000 });
     for summary in &mut summaries {
         memory::look(&course, &strace, summary, idle)?;
@@ -72,7 +71,7 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
         machine: machine::facts(
             &[field.versions(&workshop), vec![("wrk", machine::version(&wrk, "-v"))]].concat(),
         ),
-        method: method(&course, rounds),
+        method: method(&course, rounds, turns),
         tables: tables::tables(&summaries, idle),
         notes: summary::notes(&summaries),
         raw: json!(summaries),
@@ -81,47 +80,34 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     report.publish()
 }
 
-/// One round: everybody once. The order turns from round to round, and is reversed in every other one, so that
-/// nobody always follows the same neighbour.
-fn take_turns(
-    course: &Course<'_>,
-    summaries: &mut [Summary],
-    round: usize,
-    attempts: u32,
-) -> anyhow::Result<()> {
-    let count = summaries.len();
-    for turn in 0..count {
-        let turn = if round.is_multiple_of(2) { turn } else { count - 1 - turn };
-        let Some(summary) = summaries.get_mut((turn + round) % count) else { continue };
-        let found = undisturbed(course, &summary.contender, attempts)?;
-        progress(round, summary, &found);
-        summary.rounds.push(found);
+/// One round: all are started, then each is loaded in every turn while the others idle. The order turns, and is
+/// reversed in every other turn, so that nobody always follows the same neighbour.
+fn take_turns(course: &Course<'_>, summaries: &mut [Summary], turns: usize) -> anyhow::Result<()> {
+    let warm = summaries.iter().map(|summary| course.warm_up(&summary.contender));
+    let mut warm: Vec<Warm> = warm.collect::<anyhow::Result<_>>()?;
+    for turn in 0..turns {
+        for place in order(summaries.len(), turn) {
+            let Some((summary, warm)) = summaries.get_mut(place).zip(warm.get_mut(place)) else { continue };
+            let found = course.measure(&summary.contender, warm)?;
+            progress(turn, summary.contender.name, &found);
+            summary.samples.push(found);
+        }
     }
     Ok(())
 }
 
-/// Measures again while others of the machine are at work, and keeps the attempt with the least of that. The choice
-/// looks at nothing but the disturbance, so it favours nobody.
-fn undisturbed(course: &Course<'_>, contender: &Contender, attempts: u32) -> anyhow::Result<Round> {
-    let mut best = course.run(contender)?;
-    for attempt in 2..=attempts {
-        if best.foreign_cpus <= DISTURBED_CPUS {
-            break;
-        }
-        let again = course.run(contender)?;
-        if again.foreign_cpus < best.foreign_cpus {
-            best = again;
-        }
-        best.attempts = attempt;
+fn order(count: usize, turn: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).map(|place| (place + turn / 2) % count).collect();
+    if !turn.is_multiple_of(2) {
+        order.reverse();
     }
-    Ok(best)
+    order
 }
 
-fn progress(round: usize, summary: &Summary, found: &Round) {
+fn progress(turn: usize, name: &str, found: &Sample) {
     eprintln!(
-        "round {:>2}  {:<12} proxy {:>6.2} µs  worker {:>6.2} µs  {:>7.0} requests/s  p99 {:>7.0} µs  foreign {:.2} CPUs",
-        round + 1,
-        summary.contender.name,
+        "turn {:>2}  {name:<12} proxy {:>6.2} µs  worker {:>6.2} µs  {:>7.0} requests/s  p99 {:>7.0} µs  foreign {:.2} CPUs",
+        turn + 1,
         found.proxy_us.unwrap_or(0.0),
         found.worker_us,
         found.requests_per_second,
@@ -130,22 +116,23 @@ fn progress(round: usize, summary: &Summary, found: &Round) {
     );
 }
 
-fn method(course: &Course<'_>, rounds: usize) -> Vec<String> {
+fn method(course: &Course<'_>, rounds: usize, turns: usize) -> Vec<String> {
     let Load { connections, seconds, head } = course.load;
     vec![
         format!(
-            "{rounds} rounds; in each, every contender in turn (the order turns and is reversed) is started afresh, \
-             warmed up for 2 s, and loaded for {seconds} s by `wrk` with 1 thread and {connections} kept-alive \
-             connections in a closed loop, each request with `Host` and {} more header lines. A round in which a request fails is an error of the whole run.",
+            "{rounds} rounds; in each, all contenders are started afresh and warmed up for 2 s, and then take {turns} \
+             turns (the order turns and is reversed): {seconds} s of load by `wrk` with 1 thread and {connections} \
+             kept-alive connections in a closed loop, each request with `Host` and {} more header lines, while the \
+             others idle. A failed request is an error of the whole run.",
             head.lines().len()
         ),
         placement_sentence(course.workshop),
         format!(
-            "A measurement during which others used more than {DISTURBED_CPUS} CPUs is taken again, {ATTEMPTS} times \
-             at most; the one with the least disturbance counts, whatever it found."
+            "A sample during which others used more than {DISTURBED_CPUS} CPUs is left out, whatever it found, as long \
+             as a third of the contender's samples remains."
         ),
         "Equal work: one worker or thread; kept-alive links to the same app over a Unix socket; the client's \
-         address handed to the app; no access log; Plimsoll's metrics are on. Each round proves the second (the app \
+         address handed to the app; no access log; Plimsoll's metrics are on. Each sample proves the second (the app \
          counts the links it accepted) and the third (the app is asked whom it sees). Configurations: `bench/peers/`."
             .to_owned(),
         "CPU per request: time on a CPU of all threads of the proxy's processes (`/proc/PID/task/*/schedstat`, \
@@ -155,7 +142,7 @@ fn method(course: &Course<'_>, rounds: usize) -> Vec<String> {
         "Plain `node` listens on TCP and runs on the CPU that the proxies have: it has two CPUs as they do."
             .to_owned(),
         "Noise: nginx takes part twice under two names; no smaller difference than between these two means anything. \
-         Ratios are to nginx: of the minima, and the median of the ratios within each round."
+         Ratios are to nginx: of the minima, and the median of the ratios within each turn."
             .to_owned(),
         "Memory is that of all processes of the proxy (RSS; PSS counts shared pages once); plain `node`: the app. \
          Idle: each connection makes one request and stays; looked at 2 s after the last; 100 of them are then \
@@ -165,4 +152,22 @@ fn method(course: &Course<'_>, rounds: usize) -> Vec<String> {
          Data calls are reads and writes of any kind, on any descriptor."
             .to_owned(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_comes_once_in_a_turn_and_first_as_often_as_others() {
+        let turns: Vec<Vec<usize>> = (0..10).map(|turn| order(5, turn)).collect();
+        for turn in &turns {
+            let mut sorted = turn.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, [0, 1, 2, 3, 4]);
+        }
+        let mut first: Vec<usize> = turns.iter().filter_map(|turn| turn.first().copied()).collect();
+        first.sort_unstable();
+        assert_eq!(first, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]);
+    }
 }

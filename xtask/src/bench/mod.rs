@@ -18,7 +18,7 @@ mod load;
 mod machine;
 mod procfs;
 mod report;
-mod round;
+mod sample;
 mod start;
 mod stats;
 mod syscalls;

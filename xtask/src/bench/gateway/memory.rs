@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::round::Course;
+use super::super::sample::Course;
 use super::super::{idle, syscalls};
 use super::summary::{IdleFigures, Summary};
 
@@ -26,7 +26,7 @@ pub(super) fn look(
         found.memory.rss / 1000
     );
     drop(running);
-    if summary.rounds.iter().all(|round| round.proxy_us.is_none()) {
+    if summary.samples.iter().all(|sample| sample.proxy_us.is_none()) {
         return Ok(());
     }
     let running = summary.contender.start(course.workshop, course.app)?;

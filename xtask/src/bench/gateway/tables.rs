@@ -34,7 +34,7 @@ fn figures_to_reach(summaries: &[Summary]) -> Vec<Target> {
             plimsoll.and_then(|own| Some(own.syscalls.first()?.data_calls)),
             "",
         ),
-        target("RSS at rest", 15.0, plimsoll.and_then(|own| own.median_mb(|round| round.rest_rss)), " MB"),
+        target("RSS at rest", 15.0, plimsoll.and_then(|own| own.median_mb(|sample| sample.rest_rss)), " MB"),
         target("RSS with idle connections", 50.0, idle, " MB"),
         target(
             "the same, above nginx",
@@ -59,10 +59,10 @@ fn cpu(summaries: &[Summary]) -> Table {
     ]);
     let nginx = find(summaries, NGINX);
     for summary in summaries {
-        let (proxy, worker) = (summary.proxy(), summary.values(|round| Some(round.worker_us)));
-        let both = summary.values(|round| Some(round.worker_us + round.proxy_us.unwrap_or(0.0)));
+        let (proxy, worker) = (summary.proxy(), summary.values(|sample| Some(sample.worker_us)));
+        let both = summary.values(|sample| Some(sample.worker_us + sample.proxy_us.unwrap_or(0.0)));
         let (of_minima, paired) = nginx.map_or((None, None), |nginx| summary.ratio_to(nginx));
-        let busy = median(&summary.values(|round| round.proxy_busy)).map(|share| share * 100.0);
+        let busy = median(&summary.values(|sample| sample.proxy_busy)).map(|share| share * 100.0);
         table.row(vec![
             summary.contender.name.to_owned(),
             figure(min(&proxy), "", 2),
@@ -89,9 +89,9 @@ fn service(summaries: &[Summary]) -> Table {
         "median",
     ]);
     for summary in summaries {
-        let rate = summary.values(|round| Some(round.requests_per_second));
-        let p50 = summary.values(|round| Some(round.p50_us));
-        let p99 = summary.values(|round| Some(round.p99_us));
+        let rate = summary.values(|sample| Some(sample.requests_per_second));
+        let p50 = summary.values(|sample| Some(sample.p50_us));
+        let p99 = summary.values(|sample| Some(sample.p99_us));
         table.row(vec![
             summary.contender.name.to_owned(),
             figure(max(&rate), "", 0),
@@ -112,10 +112,10 @@ fn memory(summaries: &[Summary], wanted: usize) -> Table {
         let idle_pss = summary.idle.as_ref().map(|idle| megabytes(idle.pss as f64));
         table.row(vec![
             summary.contender.name.to_owned(),
-            figure(summary.median_mb(|round| round.rest_rss), "", 1),
-            figure(summary.median_mb(|round| round.rest_pss), "", 1),
-            figure(summary.median_mb(|round| round.load_rss), "", 1),
-            figure(summary.median_mb(|round| round.load_pss), "", 1),
+            figure(summary.median_mb(|sample| sample.rest_rss), "", 1),
+            figure(summary.median_mb(|sample| sample.rest_pss), "", 1),
+            figure(summary.median_mb(|sample| sample.load_rss), "", 1),
+            figure(summary.median_mb(|sample| sample.load_pss), "", 1),
             figure(summary.idle_mb(), "", 1),
             figure(idle_pss, "", 1),
         ]);

@@ -1,4 +1,4 @@
-//! One contender, started afresh, warmed up, measured once under load.
+//! One contender, started afresh and warmed up, and what a turn under load finds of it.
 
 use std::path::Path;
 
@@ -12,9 +12,9 @@ use super::workshop::Workshop;
 /// Node compiles its hot functions in the first second; proxies fill their pools.
 const WARM_UP_SECONDS: u32 = 2;
 
-/// What a round found. Times in microseconds, sizes in bytes.
+/// What a turn found. Times in microseconds, sizes in bytes.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct Round {
+pub(super) struct Sample {
     pub(super) requests: u64,
     pub(super) requests_per_second: f64,
     pub(super) p50_us: f64,
@@ -26,10 +26,10 @@ pub(super) struct Round {
     pub(super) worker_us: f64,
     /// Share of its CPU that the proxy used: a proxy with more to spare wakes up more often per request.
     pub(super) proxy_busy: Option<f64>,
-    /// CPU, in CPUs, of all processes of the machine that had no part in the round, and of the hypervisor.
+    /// CPU, in CPUs, of all processes of the machine that had no part in the turn, and of the hypervisor.
     pub(super) foreign_cpus: f64,
-    /// How often this measurement was taken until the machine was quiet.
-    pub(super) attempts: u32,
+    /// Whether the machine was quiet enough for the figures to be told.
+    pub(super) counts: bool,
     pub(super) rest_rss: u64,
     pub(super) rest_pss: u64,
     pub(super) load_rss: u64,
@@ -43,19 +43,27 @@ pub(super) struct Course<'a> {
     pub(super) load: Load,
 }
 
+/// A contender that is ready to be measured.
+pub(super) struct Warm {
+    running: Running,
+    rest: Memory,
+    /// Connections that clients have opened so far.
+    clients: u32,
+}
+
 impl Course<'_> {
-    pub(super) fn run(&self, contender: &Contender) -> anyhow::Result<Round> {
+    pub(super) fn warm_up(&self, contender: &Contender) -> anyhow::Result<Warm> {
         let running = contender.start(self.workshop, self.app)?;
         let rest = procfs::memory(&running.measured())?;
         contender.check_address(&running)?;
-        let warm_up = Load { seconds: WARM_UP_SECONDS, ..self.load };
-        warm_up.run(self.workshop, self.wrk, running.port, || Ok(()))?;
-        let round = self.measure(&running, rest)?;
-        contender.check_links(&running, self.load.connections)?;
-        Ok(round)
+        let load = Load { seconds: WARM_UP_SECONDS, ..self.load };
+        load.run(self.workshop, self.wrk, running.port, || Ok(()))?;
+        // Beside those of the load there are those of the checks.
+        Ok(Warm { running, rest, clients: load.connections + 16 })
     }
 
-    fn measure(&self, running: &Running, rest: Memory) -> anyhow::Result<Round> {
+    pub(super) fn measure(&self, contender: &Contender, warm: &mut Warm) -> anyhow::Result<Sample> {
+        let running = &warm.running;
         let mut peak = Memory::default();
         let before = Used::now(running)?;
         let outcome = self.load.run(self.workshop, self.wrk, running.port, || {
@@ -63,7 +71,9 @@ impl Course<'_> {
             Ok(())
         })?;
         let used = Used::now(running)?.since(&before);
-        Ok(used.into_round(&outcome, running, rest, peak))
+        warm.clients += self.load.connections;
+        contender.check_links(running, warm.clients)?;
+        Ok(used.into_sample(&outcome, running, warm.rest, peak))
     }
 }
 
@@ -118,11 +128,11 @@ struct Spent {
 }
 
 impl Spent {
-    fn into_round(self, outcome: &Outcome, running: &Running, rest: Memory, peak: Memory) -> Round {
+    fn into_sample(self, outcome: &Outcome, running: &Running, rest: Memory, peak: Memory) -> Sample {
         let each = |nanoseconds: f64| nanoseconds / 1000.0 / outcome.requests as f64;
         let of_proxy = |value: f64| (!running.proxy.is_empty()).then_some(value);
         let ours = self.proxy + self.worker + self.load;
-        Round {
+        Sample {
             requests: outcome.requests,
             requests_per_second: outcome.requests_per_second,
             p50_us: outcome.p50_us,
@@ -132,7 +142,7 @@ impl Spent {
             worker_us: each(self.worker),
             proxy_busy: of_proxy(self.proxy / self.elapsed),
             foreign_cpus: ((self.machine - ours) / self.elapsed).max(0.0),
-            attempts: 1,
+            counts: true,
             rest_rss: rest.rss,
             rest_pss: rest.pss,
             load_rss: peak.rss,
