@@ -144,8 +144,8 @@ fn method(course: &Course<'_>, rounds: usize, turns: usize) -> Vec<String> {
         "Noise: nginx takes part twice under two names; no smaller difference than between these two means anything. \
          Ratios are to nginx: of the minima, and the median of the ratios within each turn."
             .to_owned(),
-        "Memory is that of all processes of the proxy (RSS; PSS counts shared pages once); plain `node`: the app. \
-         Idle: each connection makes one request and stays; looked at 2 s after the last; 100 of them are then \
+        "Memory is that of all processes of the proxy (RSS; PSS, which counts shared pages once, only where the \
+         contender is alone); plain `node`: the app. Idle: each connection makes one request and stays; looked at 2 s after the last; 100 of them are then \
          asked again and must answer."
             .to_owned(),
         "System calls: `strace -c -f` on the proxy over exactly 2,000 requests of kept-alive connections. \

@@ -31,9 +31,7 @@ pub(super) struct Sample {
     /// Whether the machine was quiet enough for the figures to be told.
     pub(super) counts: bool,
     pub(super) rest_rss: u64,
-    pub(super) rest_pss: u64,
     pub(super) load_rss: u64,
-    pub(super) load_pss: u64,
 }
 
 pub(super) struct Course<'a> {
@@ -144,9 +142,7 @@ impl Spent {
             foreign_cpus: ((self.machine - ours) / self.elapsed).max(0.0),
             counts: true,
             rest_rss: rest.rss,
-            rest_pss: rest.pss,
             load_rss: peak.rss,
-            load_pss: peak.pss,
         }
     }
 }

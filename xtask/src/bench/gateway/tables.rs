@@ -107,15 +107,13 @@ fn service(summaries: &[Summary]) -> Table {
 
 fn memory(summaries: &[Summary], wanted: usize) -> Table {
     let idle_title = format!("{wanted} idle RSS");
-    let mut table = Table::new(&["contender", "rest RSS", "PSS", "load RSS", "PSS", &idle_title, "PSS"]);
+    let mut table = Table::new(&["contender", "rest RSS", "load RSS", &idle_title, "PSS"]);
     for summary in summaries {
         let idle_pss = summary.idle.as_ref().map(|idle| megabytes(idle.pss as f64));
         table.row(vec![
             summary.contender.name.to_owned(),
             figure(summary.median_mb(|sample| sample.rest_rss), "", 1),
-            figure(summary.median_mb(|sample| sample.rest_pss), "", 1),
             figure(summary.median_mb(|sample| sample.load_rss), "", 1),
-            figure(summary.median_mb(|sample| sample.load_pss), "", 1),
             figure(summary.idle_mb(), "", 1),
             figure(idle_pss, "", 1),
         ]);
