@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::claim::Claims;
+use super::claim::{Claim, Claims};
 use super::links::Idle;
 use super::watch::Time;
 use super::{Load, Protocol, Target};
@@ -56,7 +56,8 @@ pub(super) struct Worker {
     pub(super) target: Target,
     pub(super) load: Arc<Load>,
     /// `None`: the worker has no page, and its requests count as started when sent.
-    pub(super) claims: Option<Arc<Claims>>,
+    claims: Option<Arc<Claims>>,
+    claims_ignored: Cell<bool>,
     pub(super) idle: RefCell<Vec<Idle>>,
     pub(super) retired: Cell<bool>,
     failures: Cell<u32>,
@@ -92,6 +93,7 @@ impl Endpoint {
             target,
             load,
             claims,
+            claims_ignored: Cell::new(false),
             idle: RefCell::default(),
             retired: Cell::new(false),
             failures: Cell::new(0),
@@ -186,6 +188,25 @@ impl Worker {
             Some(more) => (ASIDE_MIN * 2_u32.pow(more.min(5))).min(ASIDE_MAX),
         };
         self.aside_until.set(now.after(aside));
+    }
+
+    /// A slot for a new link.
+    pub(super) fn claim(&self) -> Option<Claim> {
+        let claims = self.claims.as_ref().filter(|_| !self.claims_ignored.get());
+        claims.and_then(Claims::take)
+    }
+
+    /// Requests of this worker are answered by a process that does not claim them: a child that was handed the
+    /// server, without our agent. From now on nobody can tell what has begun to run.
+    pub(super) fn ignores_claims(&self) {
+        if !self.claims_ignored.replace(true) {
+            tracing::warn!(
+                worker = %self.id,
+                "a process without the agent serves requests of the worker; they cannot be saved when it dies"
+            );
+            // They hold slots; fresh ones will not.
+            self.idle.borrow_mut().clear();
+        }
     }
 
     pub(super) fn note_success(&self) {
