@@ -6,7 +6,7 @@ const REASON_MAX = 200
 
 let loaded
 
-/** `{ peerName, reason }`: `peerName` is null where the addon cannot be loaded, and `reason` says why. */
+/** `{ peerName, mapPage, reason }`: the functions are null where the addon cannot be loaded, and `reason` says why. */
 function addon () {
   loaded ??= load()
   return loaded
@@ -14,10 +14,11 @@ function addon () {
 
 function load () {
   try {
-    return { peerName: require(path.join(__dirname, 'addon.node')).peerName ?? null, reason: '' }
+    const { peerName = null, mapPage = null } = require(path.join(__dirname, 'addon.node'))
+    return { peerName, mapPage, reason: '' }
   } catch (error) {
     const reason = error.code === 'ERR_DLOPEN_DISABLED' ? error.code : String(error.message).split('\n')[0]
-    return { peerName: null, reason: reason.slice(0, REASON_MAX) || 'unknown' }
+    return { peerName: null, mapPage: null, reason: reason.slice(0, REASON_MAX) || 'unknown' }
   }
 }
 

@@ -4,6 +4,10 @@
 // nothing of Node's own classes need be patched, and no other socket is touched.
 const fs = require('node:fs')
 
+// Words that the two ends of a connection take.
+const ENDS = 4
+const NOTHING = []
+
 /** `name` is `getsockname` or `getpeername`; `read()` gives `{ address, family, port }`, or null: not known. */
 function answer (handle, name, read) {
   handle[name] = function (out) {
@@ -17,8 +21,18 @@ function answer (handle, name, read) {
 /** The two ends of a client's connection, from the text that the gateway sends: see `names::peer`. */
 function parse (text) {
   const words = text.split(' ')
-  if (words.length !== 4) return null
+  if (words.length < ENDS) return null
   return { peer: end(words[0], words[1]), local: end(words[2], words[3]) }
+}
+
+/** What follows after the two ends, mostly nothing. */
+function extras (text) {
+  let at = -1
+  for (let count = 0; count < ENDS; count++) {
+    at = text.indexOf(' ', at + 1)
+    if (at === -1) return NOTHING
+  }
+  return text.slice(at + 1).split(' ')
 }
 
 function end (address, port) {
@@ -38,4 +52,4 @@ function hasIpv6 () {
   }
 }
 
-module.exports = { answer, end, parse, unspecified }
+module.exports = { answer, end, extras, parse, unspecified }

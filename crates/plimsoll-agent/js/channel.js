@@ -3,8 +3,8 @@
 // keeps the app alive.
 const net = require('node:net')
 const path = require('node:path')
-const { addon } = require('./addon.js')
 const { claim } = require('./claim.js')
+const page = require('./page.js')
 const wire = require('./wire.js')
 
 // sun_path of sockaddr_un, less its final NUL. Old versions of libuv cut a longer path without a word.
@@ -12,9 +12,12 @@ const PATH_MAX = 107
 
 let current
 
-/** The process's channel; null where the directory belongs to another process or the supervisor is gone. */
-function open (directory) {
-  if (current === undefined) current = claim(directory) ? new Channel(directory) : null
+/**
+ * The process's channel; null where the directory belongs to another process or the supervisor is gone.
+ * `unclaimed` says why requests cannot be claimed where they run, if that is not in this process.
+ */
+function open (directory, unclaimed = '') {
+  if (current === undefined) current = claim(directory) ? new Channel(directory, unclaimed) : null
   return current
 }
 
@@ -29,14 +32,14 @@ class Channel {
   /** Servers of which the supervisor must hear when they close. */
   #announced = new Set()
 
-  constructor (directory) {
+  constructor (directory, unclaimed) {
     this.#directory = directory
     this.#socket = net.connect(path.join(directory, wire.CHANNEL_SOCKET))
     this.#socket.unref()
     this.#socket.on('data', (bytes) => this.#read(bytes))
     this.#socket.on('error', () => {})
     this.#socket.on('close', () => this.#lost())
-    this.#socket.write(wire.hello(addon().reason))
+    this.#socket.write(wire.hello(page.open(directory).reason || unclaimed))
   }
 
   /** A path that no server of this process has listened on; null where it would be too long for a socket. */

@@ -8,7 +8,7 @@ const path = require('node:path')
 const { kindOf } = require('./kind.js')
 const { patch } = require('./patch.js')
 const { Request } = require('./request.js')
-const { ENV_DIRECTORY } = require('./wire.js')
+const { ENV_DIRECTORY, PAGE_MISSING } = require('./wire.js')
 
 const ANY = '*'
 
@@ -39,7 +39,9 @@ function askByPath (directory) {
     const kind = query.port > 0 && typeof query.fd !== 'number' ? kindOf(server) : null
     if (!kind) return original.call(this, server, query, callback)
     delete process.env[ENV_DIRECTORY]
-    const asked = { ...query, address: spell(directory, kind, query), port: -1, addressType: -1 }
+    // The requests run here, so it is here that they are claimed.
+    const claims = require('./page.js').open(directory).words !== null
+    const asked = { ...query, address: spell(directory, kind, claims, query), port: -1, addressType: -1 }
     return original.call(this, server, asked, (error, handle, ...rest) => {
       if (!error) shares.set(server, kind)
       return callback(error, handle, ...rest)
@@ -47,8 +49,8 @@ function askByPath (directory) {
   })
 }
 
-function spell (directory, kind, { address, port, addressType, flags, backlog }) {
-  const words = [kind, address || ANY, port, addressType, Number(flags) || 0, Number(backlog) || 0]
+function spell (directory, kind, claims, { address, port, addressType, flags, backlog }) {
+  const words = [kind, address || ANY, port, addressType, Number(flags) || 0, Number(backlog) || 0, Number(claims)]
   return path.join(prefix(directory), ...words.map(String))
 }
 
@@ -56,7 +58,7 @@ function prefix (directory) {
   return path.join(directory, 'cluster')
 }
 
-/** What a child asked for with such a path, as the arguments of `_listen2`; null for any other path. */
+/** What a child asked for with such a path, `tcp` as the arguments of `_listen2`; null for any other path. */
 function understand (directory, asked) {
   if (typeof asked !== 'string') return null
   // node:cluster may have made it relative.
@@ -64,8 +66,8 @@ function understand (directory, asked) {
   const start = prefix(directory) + path.sep
   if (!full.startsWith(start)) return null
   const [kind, address, ...numbers] = full.slice(start.length).split(path.sep)
-  const [port, addressType, flags, backlog] = numbers.map(Number)
-  return { kind, tcp: [address === ANY ? null : address, port, addressType, backlog, undefined, flags] }
+  const [port, addressType, flags, backlog, claims] = numbers.map(Number)
+  return { kind, claims: claims === 1, tcp: [address === ANY ? null : address, port, addressType, backlog, undefined, flags] }
 }
 
 /** In the primary: the request of a child, from the arguments of `_listen2`. */
@@ -75,6 +77,7 @@ function askedByChild (directory, [asked, port]) {
   followChildren(directory)
   const request = new Request(understood.kind, understood.tcp)
   request.shared = true
+  if (!understood.claims) request.unclaimed = `${PAGE_MISSING}not to be had in a child of node:cluster`
   return request
 }
 

@@ -1,6 +1,6 @@
 'use strict'
 // Keeps a server that is not yet known to be open from telling anybody, and from taking connections.
-const { patch } = require('./patch.js')
+const { overlay } = require('./patch.js')
 
 /** `path` is the Unix path that the server is about to listen on. */
 function hold (server, path) {
@@ -8,7 +8,7 @@ function hold (server, path) {
   let handle = null
   let deliver = null
   const early = []
-  const undo = patch(server, 'emit', (emit) => function (event, subject) {
+  const undo = overlay(server, 'emit', (emit) => function (event, subject) {
     if (released) return Reflect.apply(emit, this, arguments)
     // A failure to listen on our own path is ours to handle.
     if (event === 'listening' || (event === 'error' && subject?.address === path)) return false

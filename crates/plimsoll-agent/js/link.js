@@ -1,20 +1,26 @@
 'use strict'
 // The links: kept-alive connections of the gateway, each carrying the requests of many clients. The gateway tells
-// whose a request is in a private last header; here it is taken out before anything else sees the request.
+// whose a request is in a private last header; here it is taken out before anything else sees the request. Then the
+// request is claimed: from there on it is this process that runs it.
 //
 // This is the agent's hot path. Node's parser hands every request, also upgrades and those with `Expect`, to
 // `parser.onIncoming`: wrapping that once per link costs a request some ten nanoseconds, wrapping `emit` some
 // hundred.
-const { answer, parse } = require('./address.js')
+const { answer, extras, parse } = require('./address.js')
+const { dismiss } = require('./dismiss.js')
 const { take } = require('./headers.js')
-const { ignoreIdleTimeout, pinKeepAlive } = require('./keep_alive.js')
+const { ignoreIdleTimeout, ignoreKeepAliveTimeout } = require('./keep_alive.js')
+const page = require('./page.js')
 const { patch } = require('./patch.js')
+const { STARTED, WAITS } = require('./wire.js')
 
 const kAttended = Symbol('plimsoll.attended')
 const kWatched = Symbol('plimsoll.watched')
-const kLink = Symbol('plimsoll.link')
 
 const REQUEST_EVENTS = new Set(['request', 'upgrade', 'connect', 'checkContinue', 'checkExpectation', 'dropRequest'])
+
+// The place of the slot of a link that has none: its requests run at once.
+const NONE = -1
 
 /** From now on the server understands links. */
 function attend (server) {
@@ -27,59 +33,106 @@ function attend (server) {
 function onConnection (socket) {
   const handle = socket._handle
   if (handle?.constructor.name !== 'Pipe') return
-  const link = socket[kLink] = new Link(socket, this.maxHeadersCount)
+  const link = new Link(socket, this.maxHeadersCount)
   answer(handle, 'getpeername', () => link.connection()?.peer ?? null)
   answer(handle, 'getsockname', () => link.connection()?.local ?? null)
   // Node has it for TCP only, and throws for other sockets; the gateway passes the end on.
   socket.resetAndDestroy = socket.destroy
-  pinKeepAlive(this)
   ignoreIdleTimeout(socket)
-  if (typeof socket.parser?.onIncoming === 'function') watchParser(socket.parser, link)
-  else watchEvents(this)
+  if (typeof socket.parser?.onIncoming === 'function') watchParser(socket, link)
+  else watchEvents(this, socket, link)
 }
 
-function watchParser (parser, link) {
+function watchParser (socket, link) {
+  const { parser } = socket
   const onIncoming = parser.onIncoming
   // The limit on headers would cut off the last one, which is ours; the link applies it afterwards.
   if (link.lengthMax > 0) parser.maxHeaderPairs = 0
+  ignoreKeepAliveTimeout(link)
   parser.onIncoming = function (request, keepAlive) {
-    link.take(request)
-    return onIncoming(request, keepAlive)
+    if (!link.take(request)) return dismiss(socket, request, keepAlive)
+    link.arriving = true
+    const result = onIncoming(request, keepAlive)
+    link.arriving = false
+    return result
   }
 }
 
-// For a Node whose parser works in another way: slower, and just before the app rather than before Node.
-function watchEvents (server) {
-  if (server[kWatched]) return
-  server[kWatched] = true
+// For a Node whose parser works in another way: slower, and just before the app rather than before Node. Node has
+// made its response by then, so that a request that must not run ends with its link.
+function watchEvents (server, socket, link) {
+  server[kWatched] ??= watchEmit(server)
+  server[kWatched].set(socket, link)
+}
+
+function watchEmit (server) {
+  const links = new WeakMap()
+  const taken = new WeakSet()
   patch(server, 'emit', (emit) => function (event, request) {
-    if (REQUEST_EVENTS.has(event)) request.socket?.[kLink]?.take(request)
+    // An app may pass a request on, from `checkContinue` to `request`.
+    if (REQUEST_EVENTS.has(event) && links.has(request.socket) && !taken.has(request)) {
+      taken.add(request)
+      if (!links.get(request.socket).take(request)) {
+        request.socket.destroy()
+        return true
+      }
+    }
     return Reflect.apply(emit, this, arguments)
   })
+  return links
 }
 
+// Plain fields: private ones cost time on Node 18 and 20.
 class Link {
-  #socket
-  #text = ''
-
   constructor (socket, headersMax) {
-    this.#socket = socket
+    this.socket = socket
     this.lengthMax = typeof headersMax === 'number' && headersMax > 0 ? headersMax * 2 : 0
+    this.words = page.words()
+    this.place = NONE
+    this.text = ''
+    /** The gateway sends the rest of the request when it knows that it has started. */
+    this.waits = false
+    /** Node is taking up a request: see keep_alive.js. */
+    this.arriving = false
   }
 
-  /** A request has come: from here on the socket is that of its client. */
+  /**
+   * A request has come: from here on the socket is that of its client. False where it must not run, as the gateway
+   * has taken it back or cannot know that it runs.
+   */
   take (request) {
     const text = take(request, this.lengthMax)
-    if (text === null || text === this.#text) return
-    this.#text = text
+    if (text !== null && text !== this.text) this.read(text)
+    if (this.place !== NONE && !page.start(this.words, this.place)) return false
+    if (this.waits) this.socket.write(STARTED, 'latin1')
+    return true
+  }
+
+  read (text) {
+    this.text = text
+    this.waits = false
     // Where Node remembers what the handle said.
-    this.#socket._peername = null
-    this.#socket._sockname = null
+    this.socket._peername = null
+    this.socket._sockname = null
+    for (const extra of extras(text)) {
+      if (extra === WAITS) this.waits = true
+      else if (this.place === NONE) this.claimAt(extra)
+    }
+  }
+
+  /** The link has a slot, and nothing runs without it: the gateway would send it elsewhere when this process dies. */
+  claimAt (slot) {
+    this.place = this.words === null ? NONE : page.place(slot)
+    if (this.place !== NONE) return
+    this.socket.destroy()
+    // A word that can never be claimed.
+    this.words = new Int32Array(1)
+    this.place = 0
   }
 
   /** The client's connection; null before the first request. Read only when somebody asks for an address. */
   connection () {
-    return parse(this.#text)
+    return parse(this.text)
   }
 }
 

@@ -35,7 +35,7 @@ function move (directory, server, original, args) {
   }
   const request = server._handle ? null : cluster.askedByChild(directory, args) ?? wanted(server, args)
   if (!request) return false
-  const channel = require('./channel.js').open(directory)
+  const channel = require('./channel.js').open(directory, request.unclaimed)
   if (!channel) {
     original.apply(server, request.tcp)
     return true

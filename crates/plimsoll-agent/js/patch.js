@@ -22,4 +22,21 @@ function patch (object, name, make) {
   }
 }
 
-module.exports = { patch }
+/**
+ * As `patch`, for a while: an inherited property is replaced in a layer between the object and its prototype. To
+ * delete a property again would turn the object into a hash table for good, and a server is looked at a dozen times
+ * per request.
+ */
+function overlay (object, name, make) {
+  if (Object.hasOwn(object, name)) return patch(object, name, make)
+  const prototype = Object.getPrototypeOf(object)
+  const layer = Object.create(prototype, {
+    [name]: { value: make(object[name]), writable: true, configurable: true }
+  })
+  Object.setPrototypeOf(object, layer)
+  return function undo () {
+    if (Object.getPrototypeOf(object) === layer) Object.setPrototypeOf(object, prototype)
+  }
+}
+
+module.exports = { overlay, patch }

@@ -17,6 +17,8 @@ class Request {
     this.ipv6Only = Boolean(flags & IPV6_ONLY)
     /** The server belongs to node:cluster, and its connections go to the children. */
     this.shared = false
+    /** Why its requests cannot be claimed by the children; empty where they can. */
+    this.unclaimed = ''
   }
 
   /** As the supervisor is told: see `FromAgent::Listen`. */

@@ -9,6 +9,20 @@ const CHANNEL_SOCKET = 'agent.sock'
 const PRESENCE_FILE = 'node'
 const PEER_HEADER = 'x-plimsoll'
 
+// The last field of the private header of a request whose sender waits until it has started.
+const WAITS = 'w'
+
+const PAGE_FILE = 'page'
+const PAGE_MISSING = 'page: '
+const SLOTS = 1024
+const SLOT_FIRST = 64
+const STATE_MASK = 0b11
+const SENT = 1
+
+// Raw, as no response of Node's would be without headers of its own.
+const STARTED = 'HTTP/1.1 199 Started\r\n\r\n'
+const MARKER = 'HTTP/1.1 599 Revoked\r\nContent-Length: 0\r\n\r\n'
+
 const LENGTH_MAX = 64 * 1024
 
 const HELLO = 1
@@ -52,7 +66,7 @@ function malformed (message) {
   return Object.assign(new Error(message), { code: 'ERR_PLIMSOLL_FRAME' })
 }
 
-/** `addon` is empty where the native half was loaded, else why not. */
+/** `addon` is empty where the native half was loaded and has the page, else why not. */
 function hello (addon) {
   return frame(HELLO, [VERSION, process.pid, process.version, addon])
 }
@@ -81,6 +95,15 @@ module.exports = {
   CHANNEL_SOCKET,
   PRESENCE_FILE,
   PEER_HEADER,
+  WAITS,
+  PAGE_FILE,
+  PAGE_MISSING,
+  SLOTS,
+  SLOT_FIRST,
+  STATE_MASK,
+  SENT,
+  STARTED,
+  MARKER,
   LENGTH_MAX,
   kinds: { HELLO, LISTEN, CLOSE, BOUND, REFUSED },
   frame,

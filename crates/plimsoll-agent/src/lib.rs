@@ -1,6 +1,8 @@
 //! The native half of the agent: what JavaScript cannot ask the kernel.
 //!
-//! One function so far, `peerName(fd)`: the address a Unix socket's other end is bound to ([`peer_name`]).
+//! Two functions: `peerName(fd)`, the address a Unix socket's other end is bound to ([`peer_name`]), and
+//! `mapPage(path)`, the memory that the worker shares with the gateway ([`page`]).
+//!
 //! Everything else of the agent is plain CommonJS in `js/`, which works, with less, when this addon cannot be
 //! loaded (other libc, permission model).
 //!
@@ -10,5 +12,6 @@
 //! `panic = "abort"`, and an abort would end the app.
 
 mod node_api;
+mod page;
 mod peer_name;
 mod sys;

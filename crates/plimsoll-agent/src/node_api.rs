@@ -10,6 +10,9 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
+use plimsoll_wire::page::BYTES;
+
+use crate::page;
 use crate::peer_name::peer_name;
 
 /// `napi_env`, `napi_value` and `napi_callback_info` are opaque pointers that Node owns.
@@ -18,8 +21,12 @@ type Value = *mut c_void;
 type CallbackInfo = *mut c_void;
 type Status = c_int;
 type Callback = unsafe extern "C" fn(Env, CallbackInfo) -> Value;
+type Finalize = unsafe extern "C" fn(Env, *mut c_void, *mut c_void);
 
 const OK: Status = 0;
+
+/// Longest path that is looked at, with its NUL: PATH_MAX of Linux.
+const PATH_MAX: usize = 4096;
 
 unsafe extern "C" {
     fn napi_create_function(
@@ -41,6 +48,21 @@ unsafe extern "C" {
     ) -> Status;
     fn napi_get_value_int32(env: Env, value: Value, result: *mut i32) -> Status;
     fn napi_create_string_utf8(env: Env, text: *const c_char, length: usize, result: *mut Value) -> Status;
+    fn napi_get_value_string_utf8(
+        env: Env,
+        value: Value,
+        text: *mut c_char,
+        size: usize,
+        length: *mut usize,
+    ) -> Status;
+    fn napi_create_external_arraybuffer(
+        env: Env,
+        start: *mut c_void,
+        length: usize,
+        finalize: Option<Finalize>,
+        hint: *mut c_void,
+        result: *mut Value,
+    ) -> Status;
     fn napi_get_null(env: Env, result: *mut Value) -> Status;
 }
 
@@ -51,7 +73,10 @@ unsafe extern "C" {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn napi_register_module_v1(env: Env, exports: Value) -> Value {
     // SAFETY: `env` and `exports` are Node's own, for this call.
-    unsafe { export(env, exports, c"peerName", js_peer_name) };
+    unsafe {
+        export(env, exports, c"peerName", js_peer_name);
+        export(env, exports, c"mapPage", js_map_page);
+    };
     exports
 }
 
@@ -79,19 +104,69 @@ unsafe extern "C" fn js_peer_name(env: Env, info: CallbackInfo) -> Value {
     unsafe { string_or_null(env, name.as_deref()) }
 }
 
+/// `mapPage(path)` → `ArrayBuffer`, a string that says why there is none, or null where Node has no buffers over
+/// memory that it does not own (builds with compressed pointers).
+unsafe extern "C" fn js_map_page(env: Env, info: CallbackInfo) -> Value {
+    let mut path = [0u8; PATH_MAX];
+    // SAFETY: `env` and `info` are Node's own, for this call.
+    let mapped = match unsafe { first_path(env, info, &mut path) } {
+        Some(path) => page::map(path),
+        None => Err("the path is not one".to_owned()),
+    };
+    match mapped {
+        // SAFETY: `env` is that of the running call; the page is `BYTES` long and never unmapped.
+        Ok(start) => unsafe { external_buffer(env, start, BYTES) },
+        // SAFETY: `env` is that of the running call.
+        Err(reason) => unsafe { string_or_null(env, Some(&reason)) },
+    }
+}
+
+/// # Safety
+/// `env` and `info` are those of the running call.
+unsafe fn first_argument(env: Env, info: CallbackInfo) -> Option<Value> {
+    let mut count = 1;
+    let mut argument = ptr::null_mut();
+    // SAFETY: there is room for the one argument that `count` asks for; a missing one is written as `undefined`.
+    let status = unsafe {
+        napi_get_cb_info(env, info, &raw mut count, &raw mut argument, ptr::null_mut(), ptr::null_mut())
+    };
+    (status == OK).then_some(argument)
+}
+
 /// # Safety
 /// `env` and `info` are those of the running call.
 unsafe fn first_integer(env: Env, info: CallbackInfo) -> Option<i32> {
-    let mut count = 1;
-    let mut argument = ptr::null_mut();
     let mut number = 0;
-    // SAFETY: there is room for the one argument that `count` asks for; a missing one is written as
-    // `undefined`, which is not a number.
-    let read = unsafe {
-        napi_get_cb_info(env, info, &raw mut count, &raw mut argument, ptr::null_mut(), ptr::null_mut()) == OK
-            && napi_get_value_int32(env, argument, &raw mut number) == OK
+    // SAFETY: Node checks that the argument is a number.
+    let status = unsafe { napi_get_value_int32(env, first_argument(env, info)?, &raw mut number) };
+    (status == OK).then_some(number)
+}
+
+/// # Safety
+/// `env` and `info` are those of the running call.
+unsafe fn first_path(env: Env, info: CallbackInfo, room: &mut [u8; PATH_MAX]) -> Option<&CStr> {
+    let mut length = 0;
+    // SAFETY: Node checks that the argument is a string, writes at most `PATH_MAX` bytes and ends them with NUL.
+    let status = unsafe {
+        let argument = first_argument(env, info)?;
+        napi_get_value_string_utf8(env, argument, room.as_mut_ptr().cast(), PATH_MAX, &raw mut length)
     };
-    read.then_some(number)
+    // A longer path was cut; a path that has NUL within is no path.
+    let is_whole = status == OK && length < PATH_MAX - 1;
+    CStr::from_bytes_with_nul(room.get(..=length)?).ok().filter(|_| is_whole)
+}
+
+/// # Safety
+/// `env` is that of the running call; `start` is readable and writable for `length` bytes until the process ends.
+unsafe fn external_buffer(env: Env, start: *mut c_void, length: usize) -> Value {
+    let mut value = ptr::null_mut();
+    // SAFETY: as this function's caller promises; nothing need be done when the buffer is collected.
+    unsafe {
+        if napi_create_external_arraybuffer(env, start, length, None, ptr::null_mut(), &raw mut value) != OK {
+            return string_or_null(env, None);
+        }
+    }
+    value
 }
 
 /// # Safety

@@ -1,9 +1,16 @@
 //! System calls, each behind a safe function.
 #![expect(unsafe_code, reason = "system calls are foreign functions")]
 
+use std::ffi::{CStr, c_void};
+use std::fs::File;
+use std::io;
 use std::mem::{MaybeUninit, offset_of};
+use std::os::fd::{AsRawFd as _, FromRawFd as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use libc::{c_int, sockaddr_un, socklen_t};
+use libc::{c_int, off_t, sockaddr_un, socklen_t, uid_t};
 
 /// The bytes of the address that the other end of the Unix socket `fd` is bound to (`sun_path` as
 /// `getpeername(2)` gives it). `None` if `fd` is not a connected Unix socket.
@@ -19,4 +26,64 @@ pub(crate) fn unix_peer(fd: c_int) -> Option<Vec<u8>> {
     }
     let path_length = (length as usize).checked_sub(offset_of!(sockaddr_un, sun_path))?;
     Some(address.sun_path.iter().take(path_length).map(|&byte| byte.to_ne_bytes()[0]).collect())
+}
+
+/// Opens for reading and writing, without waiting for the other end where the path is a pipe.
+pub(crate) fn open(path: &CStr) -> io::Result<File> {
+    let flags = libc::O_RDWR | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
+    // SAFETY: `path` is NUL-terminated and outlives the call.
+    let fd = unsafe { libc::open(path.as_ptr(), flags) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is fresh and belongs to nobody else.
+    Ok(unsafe { File::from_raw_fd(fd) })
+}
+
+pub(crate) struct Inspected {
+    pub(crate) is_file: bool,
+    pub(crate) owner: uid_t,
+    pub(crate) length: u64,
+}
+
+pub(crate) fn inspect(file: &File) -> io::Result<Inspected> {
+    let found = file.metadata()?;
+    Ok(Inspected { is_file: found.is_file(), owner: found.uid(), length: found.len() })
+}
+
+pub(crate) fn user() -> uid_t {
+    // SAFETY: the call takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// Gives the file's holes a place, without touching what is in it. A file system that cannot say is believed.
+pub(crate) fn fill(file: &File, length: usize) -> io::Result<()> {
+    let length = off_t::try_from(length).map_err(io::Error::other)?;
+    // SAFETY: the call takes numbers only.
+    if unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, length) } == 0 {
+        return Ok(());
+    }
+    match io::Error::last_os_error() {
+        error if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS)) => Ok(()),
+        error => Err(error),
+    }
+}
+
+/// Maps the first `length` bytes for reading and writing, shared with whoever else maps them; never unmapped.
+pub(crate) fn map_shared(file: &File, length: usize) -> io::Result<*mut c_void> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: without an address and MAP_FIXED the kernel chooses a range that nobody uses.
+    let start =
+        unsafe { libc::mmap(ptr::null_mut(), length, protection, libc::MAP_SHARED, file.as_raw_fd(), 0) };
+    if start == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(start) }
+}
+
+/// The first three words of what [`map_shared`] mapped.
+pub(crate) fn first_words(start: *mut c_void) -> [u32; 3] {
+    [0, 1, 2].map(|index| {
+        // SAFETY: the mapping is page-aligned, longer than three words and never unmapped; atomics may be shared
+        // with other processes.
+        let word = unsafe { AtomicU32::from_ptr(start.cast::<u32>().add(index)) };
+        word.load(Ordering::Acquire)
+    })
 }

@@ -18,7 +18,7 @@ test('a process that never listens leaves its mark and nothing else', async (t) 
     'agent.cjs', 'app.cjs', 'cluster.js', 'kind.js', 'listen.js', 'patch.js', 'preload.js', 'request.js', 'wire.js'
   ])
   assert.deepStrictEqual(await app.exited, { code: 0, signal: null })
-  assert.deepStrictEqual(files(plimsoll.directory), ['agent.sock', 'node'])
+  assert.deepStrictEqual(files(plimsoll.directory), ['agent.sock', 'node', 'page'])
   assert.strictEqual(plimsoll.hellos.length, 0)
 })
 

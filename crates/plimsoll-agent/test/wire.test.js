@@ -19,9 +19,18 @@ test('names and version are those of the Rust crate', () => {
   const { ENV_DIRECTORY, CHANNEL_SOCKET, PRESENCE_FILE, PEER_HEADER, VERSION, LENGTH_MAX } = wire
   const names = constants('names.rs')
   delete names.MAX_LEN
-  assert.deepStrictEqual({ ENV_DIRECTORY, CHANNEL_SOCKET, PRESENCE_FILE, PEER_HEADER }, names)
+  assert.deepStrictEqual({ ENV_DIRECTORY, CHANNEL_SOCKET, PRESENCE_FILE, PEER_HEADER, WAITS: wire.WAITS }, names)
   assert.strictEqual(String(VERSION), constants('lib.rs').VERSION)
   assert.strictEqual(LENGTH_MAX, constants('frame.rs').LENGTH_MAX.split('*').reduce((product, factor) => product * factor, 1))
+})
+
+test('the page is that of the Rust crate', () => {
+  const page = constants('page.rs')
+  assert.deepStrictEqual([wire.PAGE_FILE, wire.PAGE_MISSING], [page.FILE, page.MISSING])
+  assert.deepStrictEqual([wire.SLOTS, wire.SLOT_FIRST, wire.STATE_MASK], [page.SLOTS, page.SLOT_FIRST, page.STATE_MASK].map(Number))
+  assert.match(source('page.rs'), new RegExp(`Sent = ${wire.SENT},`))
+  assert.ok(wire.STARTED.startsWith(`HTTP/1.1 ${page.STARTED_STATUS} `))
+  assert.ok(wire.MARKER.startsWith(`HTTP/1.1 ${page.MARKER_STATUS} `))
 })
 
 test('kinds are those of the Rust crate', () => {

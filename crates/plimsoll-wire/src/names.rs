@@ -19,7 +19,15 @@ pub const PEER_HEADER: &str = "x-plimsoll";
 
 /// The value of [`PEER_HEADER`]: `<peer ip> <peer port> <local ip> <local port>`, single spaces, IP addresses
 /// as Node prints them for the listening socket (`::ffff:127.0.0.1` on a dual-stack socket).
+///
+/// Two more fields may follow, each after a space. The first request of a link that has a slot in the page
+/// ([`crate::page`]) gives the slot's number, in decimal, which is that of the link from then on. A request of which
+/// more will be sent only when it has started ends in [`WAITS`](peer::WAITS).
 pub mod peer {
-    /// Longest possible value: two IPv6 addresses with embedded IPv4 (45 bytes), two ports, three spaces.
-    pub const MAX_LEN: usize = 45 + 45 + 5 + 5 + 3;
+    /// The last field of a request whose sender wants to be told when it has started.
+    pub const WAITS: &str = "w";
+
+    /// Longest possible value: two IPv6 addresses with embedded IPv4 (45 bytes), two ports, three spaces; a slot of
+    /// four digits and [`WAITS`], each with its space.
+    pub const MAX_LEN: usize = 45 + 45 + 5 + 5 + 3 + 5 + 2;
 }

@@ -44,6 +44,14 @@ pub const FILE: &str = "page";
 /// 599 is in nobody's use, and the reason is checked with it.
 pub const MARKER_STATUS: u16 = 599;
 
+/// Status line of the interim answer that tells that a request with [`WAITS`](crate::names::peer::WAITS) was
+/// claimed and is about to run: the gateway swallows it.
+pub const STARTED_STATUS: u16 = 199;
+
+/// What the reason in [`Hello`](crate::message::FromAgent::Hello) begins with where the addon was loaded and only
+/// the page could not be mapped: addresses are known, and nothing is claimed.
+pub const MISSING: &str = "page: ";
+
 const STATE_BITS: u32 = 2;
 const STATE_MASK: u32 = 0b11;
 
@@ -104,6 +112,12 @@ pub fn has_started(slot: &AtomicU32, ticket: Ticket) -> bool {
     slot.load(Ordering::Acquire) != ticket.0
 }
 
+/// Gateway: has this very request been claimed, and nothing else happened to the slot?
+#[must_use]
+pub fn was_claimed(slot: &AtomicU32, ticket: Ticket) -> bool {
+    slot.load(Ordering::Acquire) == ticket.0 & !STATE_MASK | State::Started as u32
+}
+
 /// Gateway: the link is gone; nobody looks at the slot any more.
 pub fn free(slot: &AtomicU32) {
     let generation = slot.load(Ordering::Relaxed) & !STATE_MASK;
@@ -130,7 +144,7 @@ mod tests {
         let ticket = send(&slot);
         assert!(start(&slot));
         assert_eq!(revoke(&slot, ticket), Revoked::Started);
-        assert!(has_started(&slot, ticket));
+        assert!(has_started(&slot, ticket) && was_claimed(&slot, ticket));
 
         let ticket = send(&slot);
         assert!(!has_started(&slot, ticket));
@@ -155,6 +169,7 @@ mod tests {
         let slot = AtomicU32::new(0);
         let ticket = send(&slot);
         slot.store(0xDEAD_BEEF, Ordering::Relaxed);
+        assert!(has_started(&slot, ticket) && !was_claimed(&slot, ticket));
         assert_eq!(revoke(&slot, ticket), Revoked::Started);
     }
 

@@ -5,6 +5,7 @@ const net = require('node:net')
 const os = require('node:os')
 const path = require('node:path')
 const wire = require('../../js/wire.js')
+const { Page } = require('./page.js')
 const { Queue } = require('./queue.js')
 
 const { HELLO, LISTEN, CLOSE, BOUND, REFUSED } = wire.kinds
@@ -13,6 +14,7 @@ const { HELLO, LISTEN, CLOSE, BOUND, REFUSED } = wire.kinds
 class Supervisor {
   constructor (answer = bindAsAsked) {
     this.directory = fs.mkdtempSync(path.join(os.tmpdir(), 'plim-'))
+    this.page = new Page(path.join(this.directory, wire.PAGE_FILE))
     this.hellos = new Queue()
     this.listens = new Queue()
     this.closes = new Queue()

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use plimsoll_wire::message::ServerKind;
 
-use crate::gateway::{self, Gateway, Load, Protocol};
+use crate::config;
+use crate::gateway::{self, Gateway, Load, Protocol, Upgraded};
 use crate::ids::{EndpointId, WorkerId};
 use crate::workers::{Bind, Front, Target};
 
@@ -17,6 +18,7 @@ use crate::workers::{Bind, Front, Target};
 #[derive(Debug, Clone)]
 pub(super) struct GatewayFront {
     gateway: Gateway,
+    upgraded: Upgraded,
     loads: Rc<RefCell<Loads>>,
 }
 
@@ -28,8 +30,12 @@ struct Loads {
 }
 
 impl GatewayFront {
-    pub(super) fn new(gateway: Gateway) -> Self {
-        Self { gateway, loads: Rc::default() }
+    pub(super) fn new(gateway: Gateway, upgraded: config::Upgraded) -> Self {
+        let upgraded = match upgraded {
+            config::Upgraded::Close => Upgraded::Close,
+            config::Upgraded::Wait => Upgraded::Wait,
+        };
+        Self { gateway, upgraded, loads: Rc::default() }
     }
 
     pub(super) fn gateway(&self) -> &Gateway {
@@ -62,7 +68,7 @@ impl Front for GatewayFront {
     fn add(&self, endpoint: EndpointId, worker: WorkerId, target: Target) {
         let load = Arc::clone(self.loads.borrow_mut().workers.entry(worker).or_default());
         let target = match target {
-            Target::Unix(path) => gateway::Target::Unix(path),
+            Target::Unix { path, page } => gateway::Target::Unix { path, page },
             Target::Tcp(address) => gateway::Target::Tcp(address),
         };
         self.gateway.add_worker(endpoint, worker, &target, &load);
@@ -80,7 +86,7 @@ impl Front for GatewayFront {
     }
 
     fn drain(&self) {
-        self.gateway.drain();
+        self.gateway.drain(self.upgraded);
     }
 
     fn abort(&self) {
@@ -91,7 +97,18 @@ impl Front for GatewayFront {
         self.gateway.connections_open()
     }
 
-    fn requests_total(&self) -> u64 {
-        self.gateway.stats().iter().map(|thread| thread.requests_total.get()).sum()
+    fn is_idle(&self, worker: WorkerId) -> bool {
+        let loads = self.loads.borrow();
+        loads.workers.get(&worker).is_none_or(|load| load.in_flight() == 0 && load.tunnels() == 0)
+    }
+
+    fn in_flight(&self) -> u64 {
+        let requests: u64 = self.gateway.stats().iter().map(|thread| thread.requests_active.get()).sum();
+        let tunnels = self.loads.borrow().workers.values().map(|load| u64::from(load.tunnels())).sum::<u64>();
+        requests + tunnels
+    }
+
+    fn requests_ended(&self) -> u64 {
+        self.gateway.stats().iter().map(|thread| thread.requests_ended.get()).sum()
     }
 }

@@ -11,7 +11,7 @@ use crate::gateway::{EndpointStatus, Protocol};
 use crate::observe::control::{Ended, Haste, Request};
 use crate::observe::status::{self, Status};
 use crate::sys::proc;
-use crate::workers::{self, Front, Snapshot};
+use crate::workers::{self, Snapshot};
 
 /// Who may wait for the end at the same time; the others are not told how it went.
 const WAITING_MAX: usize = 64;
@@ -50,6 +50,12 @@ impl Questions {
                     }
                 }
                 Request::Stop { haste, ended } => self.stop(haste, ended).await,
+                Request::Reload { order, teller } => {
+                    self.pass_on(workers::Request::Reload { order, teller }).await;
+                }
+                Request::Scale { workers, teller } => {
+                    self.pass_on(workers::Request::Scale { workers, teller }).await;
+                }
             }
         }
         std::future::pending().await
@@ -71,6 +77,10 @@ impl Questions {
             Haste::Drain => workers::Request::Stop,
             Haste::Now => workers::Request::StopNow,
         };
+        self.pass_on(request).await;
+    }
+
+    async fn pass_on(&self, request: workers::Request) {
         let _supervisor_ended = self.supervisor.send(request).await;
     }
 
@@ -93,8 +103,10 @@ impl Questions {
             admin: self.identity.admin,
             listeners: gateway.endpoints().into_iter().map(listener).collect(),
             workers: snapshot.workers.iter().map(|worker| self.worker(worker)).collect(),
+            generation: snapshot.generation,
+            reload: snapshot.renewed.map(|renewed| status::Reload { renewed, of: snapshot.workers.len() }),
             requests: status::Requests {
-                total: self.front.requests_total(),
+                total: sum(|thread| thread.requests_total.get()),
                 failed: sum(|thread| thread.requests_failed.get()),
                 retried: sum(|thread| thread.requests_retried.get()),
             },
@@ -106,11 +118,12 @@ impl Questions {
         status::Worker {
             id: worker.id.index,
             pid: worker.pid,
-            state: worker_state(worker.state),
+            state: worker_state(worker),
             lane: status::Lane::Main,
             in_flight,
             requests,
             restarts: worker.id.incarnation.saturating_sub(1),
+            generation: worker.generation,
             uptime_s: worker.uptime.as_secs(),
             rss_bytes: worker.pid.map_or(0, |pid| proc::tree_usage(pid).rss_bytes),
         }
@@ -121,12 +134,15 @@ fn state(snapshot: &Snapshot) -> status::State {
     match snapshot.phase {
         Phase::Running if snapshot.was_ever_ready => status::State::Ready,
         Phase::Running => status::State::Starting,
-        Phase::Draining { .. } | Phase::Stopping | Phase::Over => status::State::Draining,
+        Phase::Announced { .. } | Phase::Draining { .. } | Phase::Stopping | Phase::Over => {
+            status::State::Draining
+        }
     }
 }
 
-fn worker_state(state: State) -> status::WorkerState {
-    match state {
+fn worker_state(worker: &workers::Worker) -> status::WorkerState {
+    match worker.state {
+        State::Starting { .. } | State::Waiting { .. } if worker.is_failing => status::WorkerState::Failed,
         State::Held | State::Waiting { .. } | State::Stopped => status::WorkerState::Stopped,
         State::Starting { .. } => status::WorkerState::Starting,
         State::Ready { .. } => status::WorkerState::Ready,

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
+use std::hash::{BuildHasher, RandomState};
 
 use tokio::net::{TcpListener, UnixListener};
 
@@ -68,15 +69,18 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         fleet: shutdown::Config {
             workers,
             listen_timeout: config.workers.listen_timeout,
+            delay: config.shutdown.delay,
             grace: config.shutdown.grace,
             worker_grace: config.shutdown.worker_grace,
+            surge: u16::try_from(config.workers.surge).unwrap_or(u16::MAX),
+            jitter: shutdown::Jitter::new(RandomState::new().hash_one(std::process::id())),
         },
         agent: config.workers.agent,
         listen: config.gateway.listen,
         port,
         open_files,
     };
-    let front = GatewayFront::new(gateway.clone());
+    let front = GatewayFront::new(gateway.clone(), config.shutdown.upgraded);
     let supervisor = Supervisor::new(settings, front.clone(), directory)
         .map_err(|error| failure(Exit::Failure, "the workers could not be prepared", describe(&error)))?;
     Ok(Parts { identity, gateway, front, admin, control, signals, supervisor })

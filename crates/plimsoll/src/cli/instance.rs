@@ -19,8 +19,10 @@ use crate::observe::socket;
 use crate::observe::status::Status;
 
 mod directories;
+mod order;
 mod pick;
 
+pub(super) use self::order::{json_argument, order};
 pub(super) use self::pick::pick;
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);

@@ -2,13 +2,16 @@
 
 mod check;
 mod config;
+mod doctor;
 mod instance;
 mod logging;
 mod mistakes;
 mod output;
 mod ps;
 mod reference;
+mod reload;
 mod run;
+mod scale;
 mod settings;
 mod stop;
 #[cfg(test)]
@@ -29,12 +32,15 @@ struct Verb {
 }
 
 /// In the order of the help.
-const VERBS: [Verb; 7] = [
+const VERBS: [Verb; 10] = [
     Verb { command: run::command, run: run::run },
     Verb { command: ps::command, run: ps::run },
+    Verb { command: reload::command, run: reload::run },
+    Verb { command: scale::command, run: scale::run },
     Verb { command: stop::command, run: stop::run },
     Verb { command: check::command, run: check::run },
     Verb { command: config::command, run: config::run },
+    Verb { command: doctor::command, run: doctor::run },
     Verb { command: version::command, run: version::run },
     Verb { command: reference::command, run: reference::run },
 ];

@@ -49,8 +49,11 @@ fn headline(status: &Status) -> String {
     let listeners: Vec<String> = status.listeners.iter().map(|each| each.address.to_string()).collect();
     let listens = if listeners.is_empty() { "not listening yet".into() } else { listeners.join(", ") };
     let (name, state, pid) = (&status.name, status.state.as_str(), status.pid);
+    let reload = status.reload.map_or_else(String::new, |reload| {
+        format!(", reloading: {} of {} renewed", reload.renewed, reload.of)
+    });
     let admin = status.admin.map_or_else(String::new, |admin| format!(", admin {admin}"));
-    format!("{name}: {state}, {listens} (pid {pid}{admin})")
+    format!("{name}: {state}, {listens} (pid {pid}{admin}){reload}")
 }
 
 fn row(worker: &Worker) -> [String; TITLES.len()] {

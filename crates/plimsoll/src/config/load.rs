@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::definition::Definition;
 use super::environment;
@@ -14,6 +15,8 @@ use super::settings::{SETTINGS, find};
 const FILE_DEFAULT: &str = "plimsoll.toml";
 /// From so many CPUs on, one gateway thread may become the narrowest place.
 const CPUS_FOR_TWO_THREADS: usize = 8;
+/// As long as Kubernetes may take to tell everyone that a pod is about to go.
+const DELAY_UNDER_KUBERNETES: Duration = Duration::from_secs(5);
 
 /// Everything that settings are read from. Passed in whole, so that reading them is a function of its input.
 #[derive(Debug, Clone, Default)]
@@ -89,6 +92,9 @@ pub fn load(sources: &Sources) -> Result<Effective, Problems> {
     let mut effective = Effective { config: Config::default(), origins: defaults(), file };
     if sources.cpus >= CPUS_FOR_TWO_THREADS {
         effective.config.gateway.threads = 2;
+    }
+    if sources.variables.iter().any(|(name, _)| name == "KUBERNETES_SERVICE_HOST") {
+        effective.config.shutdown.delay = DELAY_UNDER_KUBERNETES;
     }
     let from_platform = platform(sources, &from_file, &from_environment);
     for found in from_platform.into_iter().chain(from_file).chain(from_environment).chain(from_flags(sources))

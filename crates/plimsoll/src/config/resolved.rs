@@ -47,6 +47,26 @@ pub struct Workers {
     pub agent: AgentMode,
     /// How long a worker may take to listen before that is said.
     pub listen_timeout: Duration,
+    /// Processes above the number of workers during a reload.
+    pub surge: usize,
+}
+
+/// What becomes of requests whose worker died after it had begun them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryStarted {
+    /// They are answered 502.
+    Off,
+    /// Those that may run twice by their method do.
+    Idempotent,
+}
+
+/// What becomes of upgraded connections in a drain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upgraded {
+    /// They are closed when the drain begins.
+    Close,
+    /// They may go on until the deadline.
+    Wait,
 }
 
 #[derive(Debug, Clone)]
@@ -71,14 +91,20 @@ pub struct Gateway {
     pub connections_max: usize,
     /// How long a request waits for a worker when none listens.
     pub hold: Duration,
+    /// Bytes of a body that are kept to be sent to another worker.
+    pub replay_body_bytes: usize,
+    pub retry_started: RetryStarted,
 }
 
 #[derive(Debug, Clone)]
 pub struct Shutdown {
+    /// How long everything goes on after a stop was asked for.
+    pub delay: Duration,
     /// How long requests in flight may take to finish.
     pub grace: Duration,
     /// How long a worker may take to exit after SIGTERM before SIGKILL.
     pub worker_grace: Duration,
+    pub upgraded: Upgraded,
 }
 
 #[derive(Debug, Clone)]
@@ -98,6 +124,7 @@ impl Default for Workers {
             count: WorkerCount::Exactly(1),
             agent: AgentMode::Auto,
             listen_timeout: Duration::from_secs(30),
+            surge: 1,
         }
     }
 }
@@ -118,13 +145,20 @@ impl Default for Gateway {
             body_bytes_max: None,
             connections_max: 50_000,
             hold: Duration::from_secs(10),
+            replay_body_bytes: 64 * 1024,
+            retry_started: RetryStarted::Off,
         }
     }
 }
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Self { grace: Duration::from_secs(30), worker_grace: Duration::from_secs(5) }
+        Self {
+            delay: Duration::ZERO,
+            grace: Duration::from_secs(25),
+            worker_grace: Duration::from_secs(5),
+            upgraded: Upgraded::Close,
+        }
     }
 }
 

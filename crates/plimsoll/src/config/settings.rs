@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 use super::definition::{Default, Definition, FlagDefinition, Setting};
 use super::form::{Address, Choice, Count, Length, Name, Optional, Size, Workers};
-use super::resolved::{AgentMode, LogLevel};
+use super::resolved::{AgentMode, LogLevel, RetryStarted, Upgraded};
 
 /// All flags: key, flag and manual, in the order of the table.
 pub fn flags() -> impl Iterator<Item = (&'static str, FlagDefinition, String)> {
@@ -102,7 +102,17 @@ pub(super) static SETTINGS: &[&dyn Definition] = &[
         flag: FlagDefinition::Value { long: "listen-timeout", value_name: "DURATION" },
         default: Default::Value,
         doc: "How long a worker may take from its start until it listens before that is reported. The worker \
-              is not killed for it. Raise it for an app that migrates a database or compiles at start.",
+              is not killed for it, but a reload is given up, and the old workers go on. Raise it for an app \
+              that migrates a database or compiles at start.",
+    },
+    &Setting {
+        key: "workers.surge",
+        form: Count { least: 1, most: 1024 },
+        place: |config| &mut config.workers.surge,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "How many processes there may be above the number of workers during a reload: so many are renewed \
+              at a time. Raise it to reload faster where there is memory for as many more.",
     },
     &Setting {
         key: "gateway.listen",
@@ -225,14 +235,44 @@ pub(super) static SETTINGS: &[&dyn Definition] = &[
               it is answered 503. `0s` answers at once.",
     },
     &Setting {
+        key: "gateway.replay_body",
+        form: size(0, KB * KB * KB),
+        place: |config| &mut config.gateway.replay_body_bytes,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "How much of a request body is kept until the worker has begun the request, so that it can be \
+              sent to another one. Of a larger body only the head is sent before. It bounds what the gateway \
+              holds per request that waits.",
+    },
+    &Setting {
+        key: "gateway.retry_started",
+        form: Choice(&[("off", RetryStarted::Off), ("idempotent", RetryStarted::Idempotent)]),
+        place: |config| &mut config.gateway.retry_started,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "What becomes of a request whose worker died after it had begun it. `off` answers 502 \
+              `worker_died`. `idempotent` sends GET, HEAD, PUT, DELETE and OPTIONS to another worker once, if \
+              no byte of an answer had come: set it when the app keeps to what these methods promise.",
+    },
+    &Setting {
+        key: "shutdown.delay",
+        form: length(0, HOUR),
+        place: |config| &mut config.shutdown.delay,
+        flag: FlagDefinition::None,
+        default: Default::Depends("`5s` under Kubernetes (`KUBERNETES_SERVICE_HOST` is set), else `0s`"),
+        doc: "How long everything is still served after a stop was asked for and `/readyz` says 503. A load \
+              balancer goes on sending until it has heard; whoever connects after the listener is closed gets an \
+              error. Replaces a `preStop: sleep`.",
+    },
+    &Setting {
         key: "shutdown.grace",
         form: length(0, DAY),
         place: |config| &mut config.shutdown.grace,
         flag: FlagDefinition::Value { long: "grace", value_name: "DURATION" },
         default: Default::Value,
-        doc: "How long requests in flight may take to finish once a stop was asked for. What is then still \
-              open is cut and counted. Keep it below the pod's `terminationGracePeriodSeconds`, less \
-              `shutdown.worker_grace`.",
+        doc: "How long requests in flight may take to finish once the listener is closed. What is then still \
+              open is cut and counted. Keep the sum of `shutdown.delay`, this and `shutdown.worker_grace` below \
+              the pod's `terminationGracePeriodSeconds` (30s unless it is set).",
     },
     &Setting {
         key: "shutdown.worker_grace",
@@ -242,6 +282,16 @@ pub(super) static SETTINGS: &[&dyn Definition] = &[
         default: Default::Value,
         doc: "How long a worker may take to exit after SIGTERM before it is killed. Raise it when the app \
               flushes something in its SIGTERM handler.",
+    },
+    &Setting {
+        key: "shutdown.upgraded",
+        form: Choice(&[("close", Upgraded::Close), ("wait", Upgraded::Wait)]),
+        place: |config| &mut config.shutdown.upgraded,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "What becomes of WebSockets and other upgraded connections when their worker drains. `close` ends \
+              them at once (WebSockets with code 1001, going away): clients come back to another worker. `wait` \
+              lets them go on until `shutdown.grace` is over.",
     },
     &Setting {
         key: "log.level",

@@ -37,7 +37,7 @@ pub(super) struct Connection {
     pub(super) watch: Watch,
     pub(super) thread: Rc<Thread>,
     pub(super) endpoint: Rc<Endpoint>,
-    /// The private header that tells the agent who the client is, and the empty line after it.
+    /// The private header as far as it is the same for all requests: who the client is.
     pub(super) private: String,
 }
 
@@ -70,7 +70,7 @@ impl Connection {
             watch: thread.watches.add(),
             thread: Rc::clone(thread),
             endpoint: Rc::clone(endpoint),
-            private: format!("{PEER_HEADER}: {peer}\r\n\r\n"),
+            private: format!("{PEER_HEADER}: {peer}"),
         }
     }
 
@@ -160,7 +160,7 @@ impl Connection {
 
     /// Who the client is and where it came in, as the agent gets it.
     pub(super) fn peer(&self) -> &str {
-        self.private.get(PEER_HEADER.len() + 2..).unwrap_or_default().trim_end()
+        self.private.get(PEER_HEADER.len() + 2..).unwrap_or_default()
     }
 
     /// No further request is taken on this connection.

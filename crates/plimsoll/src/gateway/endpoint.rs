@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::claim::Claims;
 use super::links::Idle;
 use super::watch::Time;
 use super::{Load, Protocol, Target};
@@ -16,7 +17,9 @@ use crate::ids::WorkerId;
 
 /// Connections to a worker that fail in a row before it is set aside.
 const FAILURES_MAX: u32 = 5;
-/// How long a worker is set aside the first time; doubles with each further failure.
+/// How long a worker is passed over after a single failure: it has just died, and the supervisor will say so.
+const ASIDE_AT_ONCE: Duration = Duration::from_millis(100);
+/// How long a worker is set aside after that many; doubles with each further failure.
 const ASIDE_MIN: Duration = Duration::from_secs(1);
 const ASIDE_MAX: Duration = Duration::from_secs(30);
 
@@ -38,12 +41,22 @@ pub(super) struct Endpoint {
     random: Cell<u32>,
 }
 
+/// What a worker brings along.
+#[derive(Debug, Clone)]
+pub(super) struct Joining {
+    pub(super) target: Target,
+    pub(super) load: Arc<Load>,
+    pub(super) claims: Option<Arc<Claims>>,
+}
+
 /// One worker as one gateway thread sees it.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) id: WorkerId,
     pub(super) target: Target,
     pub(super) load: Arc<Load>,
+    /// `None`: the worker has no page, and its requests count as started when sent.
+    pub(super) claims: Option<Arc<Claims>>,
     pub(super) idle: RefCell<Vec<Idle>>,
     pub(super) retired: Cell<bool>,
     failures: Cell<u32>,
@@ -70,11 +83,15 @@ impl Endpoint {
         self.counters.requests.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn add(&self, id: WorkerId, target: Target, load: Arc<Load>, now: Time) {
+    pub(super) fn add(&self, id: WorkerId, joining: Joining, now: Time) {
+        // A target that the worker had here before is replaced.
+        self.remove(id);
+        let Joining { target, load, claims } = joining;
         let worker = Worker {
             id,
             target,
             load,
+            claims,
             idle: RefCell::default(),
             retired: Cell::new(false),
             failures: Cell::new(0),
@@ -160,14 +177,15 @@ impl Worker {
         (self.aside_until.get() > now, self.load.in_flight(), self.load.tunnels())
     }
 
-    /// A connection could not be made.
+    /// A connection could not be made, or died under a request.
     pub(super) fn note_failure(&self, now: Time) {
         let failures = self.failures.get() + 1;
         self.failures.set(failures);
-        if failures >= FAILURES_MAX {
-            let doublings = (failures - FAILURES_MAX).min(5);
-            self.aside_until.set(now.after((ASIDE_MIN * 2_u32.pow(doublings)).min(ASIDE_MAX)));
-        }
+        let aside = match failures.checked_sub(FAILURES_MAX) {
+            None => ASIDE_AT_ONCE,
+            Some(more) => (ASIDE_MIN * 2_u32.pow(more.min(5))).min(ASIDE_MAX),
+        };
+        self.aside_until.set(now.after(aside));
     }
 
     pub(super) fn note_success(&self) {

@@ -1,35 +1,28 @@
-//! One request and its answer: choose a worker, send the first flight, relay, settle.
+//! One request and its answer: choose a worker, relay, settle; and if the worker dies under it, what then.
 //!
-//! The *first flight* is the head and as much of the body as came with it. It stays in the connection's buffer
-//! until the worker has answered, so it can be sent a second time where the first link died of old age.
+//! A request may be sent again only if it has not begun to run. The claim tells that exactly, whatever the
+//! method. Without a claim, it is known only of a request of which not a byte was taken; and a link that has
+//! been idle may have died of old age, which is mended once for requests that can run twice without harm.
 
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWrite;
+use plimsoll_wire::page::Revoked;
 
-use super::Target;
-use super::buffer::Buffer;
 use super::connection::{After, Connection};
 use super::failure::Failure;
-use super::http1::body::Body;
-use super::http1::framing::Framing;
+use super::flight::Flight;
 use super::http1::request::Request;
-use super::links::Link;
-use super::relay::{End, Relay};
+use super::links::{Age, Link};
+use super::relay::Relay;
 use super::seek::{self, Purpose};
-use super::watch::Phase;
+use super::watch::Time;
 
-/// What was sent, or may be sent again.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Flight {
-    /// Bytes of the connection's buffer: head and what is there of the body.
-    pub(super) length: usize,
-    /// The body after those bytes.
-    pub(super) rest: Body,
-}
+/// Workers that may die under one request before it is given up: by then it is likely that it kills them.
+const MOVES_MAX: u32 = 5;
+
+/// How long a process may take from closing its first descriptor to closing its last.
+const DEATH_THROES: Duration = Duration::from_millis(10);
 
 /// Serves one request whose head stands at the front of the connection's buffer.
 pub(super) async fn run(connection: &mut Connection, request: &Request) -> After {
@@ -39,7 +32,7 @@ pub(super) async fn run(connection: &mut Connection, request: &Request) -> After
     thread.stats.requests_total.add(1);
     connection.endpoint.count_request();
     let (after, status) = match serve(connection, request).await {
-        Ok((after, status)) => (after, status),
+        Ok(ended) => ended,
         Err(failure) => (After::Fail(failure, request.method), failure.status()),
     };
     thread.stats.requests_active.sub(1);
@@ -48,89 +41,48 @@ pub(super) async fn run(connection: &mut Connection, request: &Request) -> After
 }
 
 async fn serve(connection: &mut Connection, request: &Request) -> Result<(After, u16), Failure> {
+    let mut flight = Flight::new(connection, request)?;
     let mut link = seek::link(connection, Purpose::Request).await?;
-    let flight = first_flight(connection, request, &link.worker.target)?;
+    let mut moves = 0;
     loop {
-        let mut sent = 0;
-        let end = match send(connection, flight, &mut link, &mut sent).await {
-            Ok(()) => {
-                let mut relay = Relay::new(connection, request, flight, &mut link);
-                let end = std::future::poll_fn(|cx| relay.poll(cx)).await;
-                match relay.settle(end) {
-                    Ok(settled) => return Ok(settled.finish(link)),
-                    Err(end) => end,
-                }
-            }
-            Err(end) => end,
+        if let Some(buffer) = &mut connection.buffer {
+            flight.sign(buffer, &connection.private, &mut link);
+        }
+        let mut relay = Relay::new(connection, request, &mut flight, &mut link);
+        let end = std::future::poll_fn(|cx| relay.poll(cx)).await;
+        let settled = match relay.settle(end) {
+            Ok(settled) => settled,
+            Err(failure) => return Err(failure),
         };
-        // `LinkDied` is the one end that a second try can mend.
-        let may_run_again = sent == 0 || request.idempotent;
-        if end != End::LinkDied || !link.reused || !may_run_again {
-            return match end {
-                End::Failed(failure) => Err(failure),
-                End::LinkDied => Err(Failure::WorkerClosed),
-                End::ClientGone | End::Cut | End::Complete => Ok((After::Close, 0)),
-            };
+        if !settled.is_unanswered() {
+            return Ok(settled.finish(link, &connection.thread));
+        }
+        moves += 1;
+        if moves > MOVES_MAX || !may_run_elsewhere(&link, &flight, request) {
+            return Err(blame(&link, connection.watch.now()).await);
         }
         connection.thread.stats.requests_retried.add(1);
+        // Frees the slot or not, but never while the next link is being sought.
+        drop(link);
         link = seek::link(connection, Purpose::SecondTry).await?;
     }
 }
 
-/// Which bytes go at once.
-fn first_flight(connection: &mut Connection, request: &Request, target: &Target) -> Result<Flight, Failure> {
-    let Some(buffer) = &mut connection.buffer else { return Err(Failure::BadRequest) };
-    let mut rest = Body::from(request.framing);
-    let body = rest
-        .advance(buffer.filled().get(request.head_len..).unwrap_or_default())
-        .map_err(|_| Failure::BadRequest)?;
-    if is_too_large(request.framing, &rest, connection.thread.config.body_bytes_max) {
-        return Err(Failure::BodyTooLarge);
+/// The link is dead, and not a byte of an answer came.
+fn may_run_elsewhere(link: &Link, flight: &Flight, request: &Request) -> bool {
+    match &link.claim {
+        _ if flight.sent == 0 => true,
+        Some(claim) => claim.revoke() == Revoked::Yes,
+        None => link.age == Age::Reused && request.idempotent,
     }
-    let head = match target {
-        Target::Unix(_) => sign(buffer, request, connection.private.as_bytes()),
-        Target::Tcp(_) => request.head_len,
-    };
-    Ok(Flight { length: head + body, rest })
 }
 
-/// Whether a body is over the limit of the settings, as far as that can be known yet.
-pub(super) fn is_too_large(framing: Framing, body: &Body, max: Option<u64>) -> bool {
-    let known = match framing {
-        Framing::Length(length) => length,
-        _ => body.data_bytes(),
-    };
-    max.is_some_and(|max| known > max)
-}
-
-/// Puts our own header at the end of the head, in the place of whatever the client sent under its name.
-fn sign(buffer: &mut Buffer, request: &Request, private: &[u8]) -> usize {
-    // The empty line that ends the head is part of what is put in.
-    buffer.splice(request.head_len - 2..request.head_len, private);
-    let mut length = request.head_len - 2 + private.len();
-    for line in request.forged.iter().rev() {
-        length -= line.len();
-        buffer.splice(line.clone(), b"");
+/// The handler had begun, and no answer came: did the worker die, or did the app only close the connection?
+async fn blame(link: &Link, now: Time) -> Failure {
+    // A process that ends closes its descriptors one by one; the one it listens on may be the last.
+    tokio::time::sleep(DEATH_THROES).await;
+    match Link::open(&link.worker, now).await {
+        Ok(_) if !link.worker.retired.get() => Failure::WorkerClosed,
+        _ => Failure::WorkerDied,
     }
-    length
-}
-
-/// Sends the first flight, in one system call as a rule.
-async fn send(connection: &Connection, flight: Flight, link: &mut Link, sent: &mut usize) -> Result<(), End> {
-    let filled = connection.buffer.as_ref().map(Buffer::filled).unwrap_or_default();
-    let bytes = filled.get(..flight.length).unwrap_or_default();
-    std::future::poll_fn(|cx| {
-        connection.watch.register(cx);
-        if connection.watch.phase() == Phase::Aborting {
-            return Poll::Ready(Err(End::Cut));
-        }
-        while let Some(rest) = bytes.get(*sent..).filter(|rest| !rest.is_empty()) {
-            match ready!(Pin::new(&mut link.stream).poll_write(cx, rest)) {
-                Ok(count) if count > 0 => *sent += count,
-                _ => return Poll::Ready(Err(End::LinkDied)),
-            }
-        }
-        Poll::Ready(Ok(()))
-    })
-    .await
 }

@@ -22,10 +22,27 @@ pub enum Failure {
     NoWorker,
     BadResponse,
     WorkerClosed,
+    WorkerDied,
     RequestTimeout,
 }
 
 impl Failure {
+    /// Each of them, as docs/operate.md lists them.
+    pub const ALL: [Self; 12] = [
+        Self::BadRequest,
+        Self::ConnectRefused,
+        Self::HeaderTimeout,
+        Self::BodyTimeout,
+        Self::BodyTooLarge,
+        Self::TargetTooLong,
+        Self::HeadTooLarge,
+        Self::BadResponse,
+        Self::WorkerClosed,
+        Self::NoWorker,
+        Self::ConnectionsExhausted,
+        Self::RequestTimeout,
+    ];
+
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
@@ -35,7 +52,7 @@ impl Failure {
             Self::BodyTooLarge => 413,
             Self::TargetTooLong => 414,
             Self::HeadTooLarge => 431,
-            Self::BadResponse | Self::WorkerClosed => 502,
+            Self::BadResponse | Self::WorkerClosed | Self::WorkerDied => 502,
             Self::ConnectionsExhausted | Self::NoWorker => 503,
             Self::RequestTimeout => 504,
         }
@@ -56,6 +73,7 @@ impl Failure {
             Self::NoWorker => "no_worker",
             Self::BadResponse => "bad_response",
             Self::WorkerClosed => "worker_closed",
+            Self::WorkerDied => "worker_died",
             Self::RequestTimeout => "request_timeout",
         }
     }
@@ -87,6 +105,7 @@ impl Failure {
             Self::NoWorker => "no worker is available",
             Self::BadResponse => "the application's answer could not be understood",
             Self::WorkerClosed => "the application closed the connection",
+            Self::WorkerDied => "the application ended while it served the request",
             Self::RequestTimeout => "the application did not answer in time",
         }
     }
@@ -130,5 +149,39 @@ impl From<Refusal> for Failure {
             Refusal::Connect => Self::ConnectRefused,
             _ => Self::BadRequest,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Code and status of each row of the table, as they are written.
+    fn documented() -> Vec<(String, String)> {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operate.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let (_, section) = page.split_once("## Errors that clients see").unwrap();
+        let (section, _) = section.split_once("\n## ").unwrap();
+        let cell = |row: &str, index| row.split('|').nth(index).unwrap().trim().trim_matches('`').to_owned();
+        let rows = section.lines().filter(|line| line.starts_with("| `"));
+        rows.map(|row| (cell(row, 1), cell(row, 2))).collect()
+    }
+
+    #[test]
+    fn the_operators_page_lists_every_failure_in_its_order() {
+        let mut expected: Vec<_> =
+            Failure::ALL.map(|failure| (failure.code().to_owned(), failure.status().to_string())).to_vec();
+        // Counted like the others, but there is no answer any more to put a code into.
+        expected.push(("cut".to_owned(), "none".to_owned()));
+        assert_eq!(documented(), expected);
+    }
+
+    #[test]
+    fn codes_are_distinct_and_none_is_left_out() {
+        let mut codes = Failure::ALL.map(Failure::code);
+        codes.sort_unstable();
+        assert!(codes.windows(2).all(|pair| pair[0] != pair[1]), "{codes:?}");
+        // The last of the enum: a variant that is added makes the table longer, or fails here.
+        assert_eq!(Failure::ALL.len(), Failure::RequestTimeout as usize + 1);
     }
 }

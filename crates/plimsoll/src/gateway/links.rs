@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
+use super::claim::{Claim, Claims};
 use super::endpoint::Worker;
 use super::stream::{Socket, Stream};
 use super::unix::UnixStream;
@@ -29,7 +30,15 @@ const CONNECT_PAUSE: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(super) struct Idle {
     stream: Stream,
+    claim: Option<Claim>,
     pub(super) since: Time,
+}
+
+/// A link that has carried a request before may have died of old age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Age {
+    Fresh,
+    Reused,
 }
 
 /// A link in use. Counts in its worker's load until it is dropped.
@@ -37,8 +46,9 @@ pub(super) struct Idle {
 pub(super) struct Link {
     pub(super) stream: Stream,
     pub(super) worker: Rc<Worker>,
-    /// It has carried a request before, so it may have died of old age.
-    pub(super) reused: bool,
+    pub(super) age: Age,
+    /// `None`: nobody can tell whether a request has begun to run.
+    pub(super) claim: Option<Claim>,
     counted: Counted,
 }
 
@@ -56,10 +66,10 @@ impl Link {
 
     fn take_idle(worker: &Rc<Worker>) -> Option<Self> {
         loop {
-            let Idle { stream, .. } = worker.idle.borrow_mut().pop()?;
+            let Idle { stream, claim, .. } = worker.idle.borrow_mut().pop()?;
             // Readable while idle: closed, or an answer nobody asked for (Node's 408). Either way of no use.
             if stream.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending() {
-                return Some(Self::new(stream, worker, true));
+                return Some(Self::new(stream, worker, claim, Age::Reused));
             }
         }
     }
@@ -76,7 +86,8 @@ impl Link {
         match stream {
             Ok(stream) => {
                 worker.note_success();
-                Ok(Self::new(stream, worker, false))
+                let claim = worker.claims.as_ref().and_then(Claims::take);
+                Ok(Self::new(stream, worker, claim, Age::Fresh))
             }
             Err(error) => {
                 worker.note_failure(now);
@@ -85,8 +96,8 @@ impl Link {
         }
     }
 
-    fn new(stream: Stream, worker: &Rc<Worker>, reused: bool) -> Self {
-        Self { stream, reused, counted: Counted::request(&worker.load), worker: Rc::clone(worker) }
+    fn new(stream: Stream, worker: &Rc<Worker>, claim: Option<Claim>, age: Age) -> Self {
+        Self { stream, claim, age, counted: Counted::request(&worker.load), worker: Rc::clone(worker) }
     }
 
     /// A link for a passed-through connection, bound to a name that tells the agent who the client is.
@@ -95,7 +106,7 @@ impl Link {
     /// The worker cannot be connected to.
     pub(super) fn open_named(worker: &Rc<Worker>, peer: &str, now: Time) -> io::Result<Self> {
         let stream = match &worker.target {
-            Target::Unix(path) => connect_unix(path, Some(peer)),
+            Target::Unix { path, .. } => connect_unix(path, Some(peer)),
             Target::Tcp(_) => Err(io::ErrorKind::Unsupported.into()),
         };
         Self::opened(stream.map(Stream::Unix), worker, now)
@@ -107,9 +118,12 @@ impl Link {
     }
 
     /// Gives the link back for the next request.
-    pub(super) fn keep(self, now: Time) {
+    pub(super) fn keep(mut self, now: Time) {
+        if let Some(claim) = &mut self.claim {
+            claim.settle();
+        }
         if !self.worker.retired.get() {
-            self.worker.idle.borrow_mut().push(Idle { stream: self.stream, since: now });
+            self.worker.idle.borrow_mut().push(Idle { stream: self.stream, claim: self.claim, since: now });
         }
     }
 }
@@ -121,7 +135,7 @@ async fn connect(target: &Target) -> io::Result<Stream> {
             stream.set_nodelay(true)?;
             Ok(Stream::Tcp(stream))
         }
-        Target::Unix(path) => {
+        Target::Unix { path, .. } => {
             // A full accept queue of a Unix socket answers EAGAIN at once and offers no event to wait for.
             for _ in 1..CONNECT_TRIES {
                 match connect_unix(path, None) {

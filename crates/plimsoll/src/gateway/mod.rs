@@ -12,16 +12,19 @@
 //! changes what passes through it, except for the private header that tells the agent who the client is.
 
 mod buffer;
+mod claim;
 mod connection;
 mod endpoint;
 mod exchange;
 pub mod failure;
+mod flight;
 pub mod http1;
 mod linger;
 mod links;
 mod listen;
 mod passthrough;
 mod pump;
+mod reclaim;
 mod relay;
 mod seek;
 mod stream;
@@ -36,7 +39,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::runtime;
 use tokio::sync::mpsc;
@@ -44,7 +47,9 @@ use tokio::sync::mpsc;
 use crate::config;
 use crate::ids::{EndpointId, WorkerId};
 use crate::observe::http::ThreadStats;
-use endpoint::Counters;
+use crate::sys::page::Page;
+use claim::Claims;
+use endpoint::{Counters, Joining};
 use thread::{Command, Thread};
 
 /// What the gateway and the supervisor both know of a worker. Written by the gateway, read by both.
@@ -77,8 +82,9 @@ impl Load {
 /// How a worker's server is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// The agent's Unix socket; the peer header is understood there.
-    Unix(PathBuf),
+    /// The agent's Unix socket; the private header is understood there. `page`: the worker's gauge, where
+    /// there is one; without it nobody can tell whether a request has begun to run.
+    Unix { path: PathBuf, page: Option<Arc<Page>> },
     /// A worker without agent: plain TCP on the loopback, nothing of ours is added.
     Tcp(SocketAddr),
 }
@@ -89,6 +95,14 @@ pub enum Protocol {
     Http,
     /// Passed through per connection (the app's own TLS, HTTP/2).
     Tcp,
+}
+
+/// What a drain does with connections that were upgraded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upgraded {
+    /// WebSockets get a close frame (1001, going away); other protocols are waited for, there is no word for it.
+    Close,
+    Wait,
 }
 
 /// What the app asked `listen` for.
@@ -106,6 +120,7 @@ pub struct Gateway {
     stats: Arc<[Arc<ThreadStats>]>,
     commands: Arc<[mpsc::UnboundedSender<Command>]>,
     endpoints: Arc<Mutex<HashMap<EndpointId, Bound>>>,
+    claims: Arc<Mutex<HashMap<WorkerId, Weak<Claims>>>>,
 }
 
 /// What `/status` says of an endpoint.
@@ -141,7 +156,12 @@ impl Gateway {
             all_commands.push(sender);
             start_thread(index, config.clone(), stats, receiver)?;
         }
-        Ok(Self { stats: all_stats.into(), commands: all_commands.into(), endpoints: Arc::default() })
+        Ok(Self {
+            stats: all_stats.into(),
+            commands: all_commands.into(),
+            endpoints: Arc::default(),
+            claims: Arc::default(),
+        })
     }
 
     /// Binds an endpoint's listening socket and accepts on it at once. Returns the address really bound.
@@ -170,7 +190,13 @@ impl Gateway {
 
     /// `worker` serves `endpoint` from now on.
     pub fn add_worker(&self, endpoint: EndpointId, worker: WorkerId, target: &Target, load: &Arc<Load>) {
-        self.tell(|| Command::AddWorker { endpoint, worker, target: target.clone(), load: Arc::clone(load) });
+        // All endpoints of a worker share its page, and so must share its slots.
+        let claims = match target {
+            Target::Unix { page: Some(page), .. } => Some(self.claims_of(worker, page)),
+            _ => None,
+        };
+        let joining = Joining { target: target.clone(), load: Arc::clone(load), claims };
+        self.tell(|| Command::AddWorker { endpoint, worker, joining: joining.clone() });
     }
 
     /// `worker` gets no new request for `endpoint`; its idle links are closed, its busy ones when their
@@ -180,8 +206,8 @@ impl Gateway {
     }
 
     /// Stops accepting, closes idle clients, ends the others after their request.
-    pub fn drain(&self) {
-        self.tell(|| Command::Drain);
+    pub fn drain(&self, upgraded: Upgraded) {
+        self.tell(|| Command::Drain { upgraded });
     }
 
     /// Cuts whatever is still open.
@@ -215,6 +241,17 @@ impl Gateway {
     #[must_use]
     pub fn stats(&self) -> &[Arc<ThreadStats>] {
         &self.stats
+    }
+
+    fn claims_of(&self, worker: WorkerId, page: &Arc<Page>) -> Arc<Claims> {
+        let mut all = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, claims| claims.strong_count() > 0);
+        if let Some(claims) = all.get(&worker).and_then(Weak::upgrade) {
+            return claims;
+        }
+        let claims = Arc::new(Claims::new(Arc::clone(page)));
+        all.insert(worker, Arc::downgrade(&claims));
+        claims
     }
 
     fn tell(&self, command: impl Fn() -> Command) {

@@ -12,12 +12,12 @@ use tokio::task::AbortHandle;
 use tokio::time::MissedTickBehavior;
 
 use super::buffer::Pool;
-use super::endpoint::{Counters, Endpoint};
+use super::endpoint::{Counters, Endpoint, Joining};
 use super::http1::request::{HEADERS_MAX, Limits};
 use super::links;
 use super::listen;
 use super::watch::{Phase, TICK, Watches};
-use super::{Load, Protocol, Target};
+use super::{Protocol, Upgraded};
 use crate::config;
 use crate::ids::{EndpointId, WorkerId};
 use crate::observe::http::ThreadStats;
@@ -27,9 +27,9 @@ use crate::observe::http::ThreadStats;
 pub(super) enum Command {
     Listen { id: EndpointId, protocol: Protocol, listener: TcpListener, counters: Arc<Counters> },
     Close { id: EndpointId },
-    AddWorker { endpoint: EndpointId, worker: WorkerId, target: Target, load: Arc<Load> },
+    AddWorker { endpoint: EndpointId, worker: WorkerId, joining: Joining },
     RemoveWorker { endpoint: EndpointId, worker: WorkerId },
-    Drain,
+    Drain { upgraded: Upgraded },
     Abort,
 }
 
@@ -93,16 +93,19 @@ impl Thread {
                     self.watches.wake_all();
                 }
             }
-            Command::AddWorker { endpoint, worker, target, load } => {
+            Command::AddWorker { endpoint, worker, joining } => {
                 self.watches.refresh();
-                self.with(endpoint, |endpoint| endpoint.add(worker, target, load, self.watches.now()));
+                self.with(endpoint, |endpoint| endpoint.add(worker, joining, self.watches.now()));
             }
             Command::RemoveWorker { endpoint, worker } => {
                 self.with(endpoint, |endpoint| endpoint.remove(worker));
             }
-            Command::Drain => {
+            Command::Drain { upgraded } => {
                 for open in self.endpoints.borrow().values() {
                     open.accepting.abort();
+                }
+                if upgraded == Upgraded::Close {
+                    self.watches.close_upgraded();
                 }
                 self.watches.enter(Phase::Draining);
             }

@@ -1,5 +1,9 @@
 //! Bytes both ways until both sides are done: upgraded connections (WebSocket and any other protocol) and
 //! connections that are passed through (the app's own TLS, HTTP/2). Half-closes are passed on as they come.
+//!
+//! While the gateway drains, a WebSocket gets a close frame with 1001 between two frames of the app's. The client
+//! answers it, the app hears the client's answer and ends its side: both see an orderly close, and neither needs
+//! to know of us.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,6 +13,7 @@ use tokio::io::AsyncWrite;
 use super::buffer::Buffer;
 use super::connection::Connection;
 use super::http1::body::Body;
+use super::http1::websocket::{Frames, GOING_AWAY};
 use super::links::Link;
 use super::pump::{Error, Finish, Pump};
 use super::watch::{Phase, Time};
@@ -19,6 +24,15 @@ pub(super) struct Tunnel {
     up: Direction,
     down: Direction,
     down_buffer: Option<Buffer>,
+    farewell: Farewell,
+}
+
+/// How far the end of a WebSocket has come that the gateway asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Farewell {
+    Unsaid,
+    /// The close frame is being sent; what the app still says is thrown away.
+    Said,
 }
 
 struct Direction {
@@ -35,8 +49,8 @@ enum State {
 }
 
 impl Direction {
-    fn new(ready: usize) -> Self {
-        Self { pump: Pump::new(Body::UntilClose, ready), state: State::Moving }
+    fn new(body: Body, ready: usize) -> Self {
+        Self { pump: Pump::new(body, ready), state: State::Moving }
     }
 
     /// Takes the outcome of one poll of the pump.
@@ -58,19 +72,34 @@ impl Direction {
     }
 }
 
+/// What was switched to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    WebSocket,
+    Other,
+}
+
 /// A socket failed: nothing more can pass, in either direction.
 struct Broken;
 
 impl Tunnel {
-    /// `from_client` and `from_worker` bytes are already in the buffers.
+    /// Bytes that came before are already in the connection's buffer and in `down_buffer`.
     pub(super) fn new(
         mut link: Link,
+        protocol: Protocol,
         from_client: usize,
-        from_worker: usize,
         down_buffer: Option<Buffer>,
     ) -> Self {
         link.becomes_tunnel();
-        Self { link, up: Direction::new(from_client), down: Direction::new(from_worker), down_buffer }
+        let mut body = match protocol {
+            Protocol::WebSocket => Body::WebSocket(Frames::default()),
+            Protocol::Other => Body::UntilClose,
+        };
+        let from_worker = down_buffer.as_ref().map(Buffer::filled).unwrap_or_default();
+        // Neither of the two bodies can be broken or end.
+        let ready = body.advance(from_worker).unwrap_or_default();
+        let up = Direction::new(Body::UntilClose, from_client);
+        Self { link, up, down: Direction::new(body, ready), down_buffer, farewell: Farewell::Unsaid }
     }
 
     pub(super) async fn run(mut self, mut connection: Connection) {
@@ -84,6 +113,9 @@ impl Tunnel {
     fn poll(&mut self, cx: &mut Context<'_>, connection: &mut Connection) -> Poll<()> {
         connection.watch.register(cx);
         if connection.watch.phase() == Phase::Aborting || self.advance(cx, connection).is_err() {
+            return Poll::Ready(());
+        }
+        if connection.watch.closes_upgraded() && self.say_farewell(cx, connection).is_err() {
             return Poll::Ready(());
         }
         self.up.end(cx, &mut self.link.stream);
@@ -101,10 +133,49 @@ impl Tunnel {
             let poll = self.up.pump.poll(cx, ends, buffer, &thread.pool);
             self.up.settle(poll)?;
         }
+        if self.farewell == Farewell::Said {
+            return self.finish_farewell(cx, connection);
+        }
+        let Connection { client, thread, .. } = connection;
         if self.down.state == State::Moving {
             let ends = (&mut self.link.stream, client);
             let poll = self.down.pump.poll(cx, ends, &mut self.down_buffer, &thread.pool);
             self.down.settle(poll)?;
+        }
+        Ok(())
+    }
+
+    /// Between two frames of the app's, and with all of them on their way.
+    fn say_farewell(&mut self, cx: &mut Context<'_>, connection: &mut Connection) -> Result<(), Broken> {
+        let Body::WebSocket(frames) = self.down.pump.body else { return Ok(()) };
+        let may_speak = frames.at_boundary() && self.down.pump.ready == 0;
+        if self.farewell == Farewell::Said || !may_speak || self.down.state != State::Moving {
+            return Ok(());
+        }
+        self.farewell = Farewell::Said;
+        let buffer = self.down_buffer.get_or_insert_with(|| connection.thread.pool.take());
+        buffer.splice(0..0, &GOING_AWAY);
+        self.down.pump.ready = GOING_AWAY.len();
+        self.finish_farewell(cx, connection)
+    }
+
+    /// Sends the close frame; afterwards waits for the app to end its side.
+    fn finish_farewell(&mut self, cx: &mut Context<'_>, connection: &mut Connection) -> Result<(), Broken> {
+        let sent = self.down.pump.poll_flush(cx, &mut connection.client, &mut self.down_buffer);
+        match sent {
+            Poll::Pending => return Ok(()),
+            Poll::Ready(Err(_)) => return Err(Broken),
+            Poll::Ready(Ok(())) => {}
+        }
+        while self.down.state == State::Moving {
+            let buffer = self.down_buffer.get_or_insert_with(|| connection.thread.pool.take());
+            buffer.consume(usize::MAX);
+            match buffer.poll_read(cx, &mut self.link.stream) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(0)) => self.down.state = State::Ending,
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(_)) => return Err(Broken),
+            }
         }
         Ok(())
     }

@@ -44,6 +44,7 @@ pub(super) struct Watches {
     /// Time of the last tick: coarse, and free to read.
     now: Cell<Time>,
     phase: Cell<Phase>,
+    closes_upgraded: Cell<bool>,
     all: RefCell<Vec<Rc<State>>>,
 }
 
@@ -60,6 +61,7 @@ impl Watches {
             epoch: Instant::now(),
             now: Cell::new(Time(0)),
             phase: Cell::new(Phase::Running),
+            closes_upgraded: Cell::new(false),
             all: RefCell::default(),
         }
     }
@@ -91,6 +93,12 @@ impl Watches {
     /// Enters a later phase and tells all connections.
     pub(super) fn enter(&self, phase: Phase) {
         self.phase.set(self.phase.get().max(phase));
+        self.wake_all();
+    }
+
+    /// WebSockets are asked to end, rather than waited for.
+    pub(super) fn close_upgraded(&self) {
+        self.closes_upgraded.set(true);
         self.wake_all();
     }
 
@@ -136,6 +144,10 @@ impl Watch {
 
     pub(super) fn phase(&self) -> Phase {
         self.watches.phase()
+    }
+
+    pub(super) fn closes_upgraded(&self) -> bool {
+        self.watches.closes_upgraded.get()
     }
 
     pub(super) fn set_deadline(&self, deadline: Time) {

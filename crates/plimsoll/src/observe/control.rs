@@ -28,6 +28,64 @@ pub enum Request {
         haste: Haste,
         ended: oneshot::Sender<Ended>,
     },
+    /// Renew all workers.
+    Reload {
+        order: Reload,
+        teller: Teller,
+    },
+    /// From now on there are this many workers.
+    Scale {
+        workers: u16,
+        teller: Teller,
+    },
+}
+
+/// What a reload may say beside "reload".
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reload {
+    /// Processes above the number of workers; `None`: as in the settings.
+    pub surge: Option<u16>,
+    /// Variables that the new workers get, and all that come after them.
+    pub environment: Vec<(String, String)>,
+}
+
+/// Tells whoever asked how it goes, and in the end how it went.
+#[derive(Debug)]
+pub struct Teller {
+    lines: mpsc::Sender<String>,
+    ended: oneshot::Sender<Ended>,
+}
+
+/// The end of a [`Teller`] that hears.
+#[derive(Debug)]
+pub struct Told {
+    pub lines: mpsc::Receiver<String>,
+    pub ended: oneshot::Receiver<Ended>,
+}
+
+/// Lines that nobody has read yet; what comes beyond is left out, the end never is.
+const LINES_MAX: usize = 64;
+
+impl Teller {
+    #[must_use]
+    pub fn new() -> (Self, Told) {
+        let (lines, heard) = mpsc::channel(LINES_MAX);
+        let (ended, end) = oneshot::channel();
+        (Self { lines, ended }, Told { lines: heard, ended: end })
+    }
+
+    pub fn say(&self, line: &str) {
+        let _slow_or_gone = self.lines.try_send(line.to_owned());
+    }
+
+    pub fn end(self, ended: Ended) {
+        let _asker_left = self.ended.send(ended);
+    }
+
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        !self.ended.is_closed()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,15 +143,36 @@ impl Inquiry {
         timeout(ANSWER_TIMEOUT, ask).await.unwrap_or(Err(Error::Silent))
     }
 
+    /// Begins to renew all workers.
+    ///
+    /// # Errors
+    /// The app loop hangs or has ended.
+    pub async fn reload(&self, order: Reload) -> Result<Told, Error> {
+        let (teller, told) = Teller::new();
+        self.send(Request::Reload { order, teller }).await.map(|()| told)
+    }
+
+    /// Begins to change the number of workers.
+    ///
+    /// # Errors
+    /// The app loop hangs or has ended.
+    pub async fn scale(&self, workers: u16) -> Result<Told, Error> {
+        let (teller, told) = Teller::new();
+        self.send(Request::Scale { workers, teller }).await.map(|()| told)
+    }
+
     /// Begins to stop. The receiver is told how it went when everything is over.
     ///
     /// # Errors
     /// The app loop hangs or has ended.
     pub async fn stop(&self, haste: Haste) -> Result<oneshot::Receiver<Ended>, Error> {
         let (ended, end) = oneshot::channel();
-        let ask = self.requests.send(Request::Stop { haste, ended });
-        match timeout(ANSWER_TIMEOUT, ask).await {
-            Ok(Ok(())) => Ok(end),
+        self.send(Request::Stop { haste, ended }).await.map(|()| end)
+    }
+
+    async fn send(&self, request: Request) -> Result<(), Error> {
+        match timeout(ANSWER_TIMEOUT, self.requests.send(request)).await {
+            Ok(Ok(())) => Ok(()),
             Ok(Err(_closed)) => Err(Error::Gone),
             Err(_elapsed) => Err(Error::Silent),
         }

@@ -104,6 +104,8 @@ pub struct ThreadStats {
     pub connections_refused: Counter,
     pub requests_active: Counter,
     pub requests_total: Counter,
+    /// Requests that are over, however they ended.
+    pub requests_ended: Counter,
     pub requests_retried: Counter,
     /// Requests that the gateway itself had to answer with an error, or whose transfer it had to cut.
     pub requests_failed: Counter,
@@ -116,6 +118,7 @@ pub struct ThreadStats {
 impl ThreadStats {
     /// A request was answered: `duration` from its first byte to the last byte of the answer.
     pub fn record(&self, method: Method, status: u16, duration: Duration) {
+        self.requests_ended.add(1);
         self.durations.record(method, status, duration);
     }
 

@@ -16,6 +16,8 @@ pub mod histogram;
 pub mod http;
 pub mod metrics;
 mod page;
+pub mod query;
+pub mod report;
 mod server;
 pub mod socket;
 pub mod status;

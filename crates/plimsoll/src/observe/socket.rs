@@ -5,6 +5,10 @@
 //!
 //! `POST /stop[?haste=now]` answers when everything is over, with how it ended; whoever asks waits as long as
 //! the drain takes. If the asker goes away, the stop goes on.
+//!
+//! `POST /reload[?surge=N&env=K=V&…]` and `POST /scale?workers=N` answer at once with 200 and then line by line, each
+//! one JSON object: `{"line": "…"}` as things happen, and at the end how it went, as for a stop. Names and values are
+//! percent-encoded.
 
 use std::fs::Permissions;
 use std::io;
@@ -17,6 +21,8 @@ use rustix::process::geteuid;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::control::{Error, Haste, Inquiry};
+use super::query::{self, Query};
+use super::report;
 use super::server::{self, Body, Handler, Limits, Listener, WhenFull};
 
 /// Name of the socket in an instance's directory.
@@ -24,6 +30,8 @@ pub const FILE_NAME: &str = "control.sock";
 
 pub const STATUS_PATH: &str = "/status";
 pub const STOP_PATH: &str = "/stop";
+pub const RELOAD_PATH: &str = "/reload";
+pub const SCALE_PATH: &str = "/scale";
 pub const HASTE_NOW: &str = "haste=now";
 
 const LIMITS: Limits = Limits { connections_max: 64, when_full: WhenFull::CloseNew, lifetime: None };
@@ -76,8 +84,10 @@ impl Handler for Control {
         match (request.method(), request.uri().path()) {
             (&Method::GET, STATUS_PATH) => self.status().await,
             (&Method::POST, STOP_PATH) => self.stop(haste(request.uri().query())).await,
+            (&Method::POST, RELOAD_PATH) => self.reload(&query::parse(request.uri().query())).await,
+            (&Method::POST, SCALE_PATH) => self.scale(&query::parse(request.uri().query())).await,
             (_, STATUS_PATH) => not_allowed("GET"),
-            (_, STOP_PATH) => not_allowed("POST"),
+            (_, STOP_PATH | RELOAD_PATH | SCALE_PATH) => not_allowed("POST"),
             (_, path) => problem(StatusCode::NOT_FOUND, &format!("this build knows no {path}")),
         }
     }
@@ -100,6 +110,24 @@ impl Control {
             Ok(ended) => server::json(StatusCode::OK, &ended),
             Err(error) => unanswered(error),
         }
+    }
+}
+
+impl Control {
+    async fn reload(&self, query: &Query) -> Response<Body> {
+        let order = match query::reload(query) {
+            Ok(order) => order,
+            Err(mistake) => return problem(StatusCode::BAD_REQUEST, &mistake),
+        };
+        self.inquiry.reload(order).await.map_or_else(unanswered, report::stream)
+    }
+
+    async fn scale(&self, query: &Query) -> Response<Body> {
+        let workers = match query::workers(query) {
+            Ok(workers) => workers,
+            Err(mistake) => return problem(StatusCode::BAD_REQUEST, &mistake),
+        };
+        self.inquiry.scale(workers).await.map_or_else(unanswered, report::stream)
     }
 }
 

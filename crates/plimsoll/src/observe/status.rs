@@ -20,6 +20,20 @@ pub struct Status {
     pub listeners: Vec<Listener>,
     pub workers: Vec<Worker>,
     pub requests: Requests,
+    /// Raised by each reload.
+    #[serde(default)]
+    pub generation: u32,
+    /// Present while a reload is under way.
+    #[serde(default)]
+    pub reload: Option<Reload>,
+}
+
+/// How far a reload has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reload {
+    /// Workers of the newest generation that serve.
+    pub renewed: usize,
+    pub of: usize,
 }
 
 /// The life of an instance. It is never seen as stopped: then nobody is there to say so.
@@ -66,6 +80,9 @@ pub struct Worker {
     pub requests: u64,
     /// Processes that were started in this place after its first.
     pub restarts: u32,
+    /// The instance's generation when its process was started.
+    #[serde(default)]
+    pub generation: u32,
     /// Age of the process that stands there now.
     pub uptime_s: u64,
     pub rss_bytes: u64,
@@ -80,6 +97,8 @@ pub enum WorkerState {
     Draining,
     /// No process: waiting for the back-off to pass, or for good.
     Stopped,
+    /// It died again and again before it listened. It is still tried, ever more rarely.
+    Failed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,7 +168,7 @@ impl Protocol {
 
 impl WorkerState {
     /// In the order in which a worker walks through them.
-    pub const ALL: [Self; 4] = [Self::Starting, Self::Ready, Self::Draining, Self::Stopped];
+    pub const ALL: [Self; 5] = [Self::Starting, Self::Ready, Self::Draining, Self::Stopped, Self::Failed];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -158,6 +177,7 @@ impl WorkerState {
             Self::Ready => "ready",
             Self::Draining => "draining",
             Self::Stopped => "stopped",
+            Self::Failed => "failed",
         }
     }
 }
@@ -183,6 +203,7 @@ pub(crate) fn fixture() -> Status {
         in_flight: 3,
         requests: 1200,
         restarts: 0,
+        generation: 1,
         uptime_s: 3720,
         rss_bytes: 50 * 1024 * 1024,
     };
@@ -211,5 +232,7 @@ pub(crate) fn fixture() -> Status {
         }],
         workers: vec![worker, waiting],
         requests: Requests { total: 1207, failed: 2, retried: 1 },
+        generation: 1,
+        reload: None,
     }
 }

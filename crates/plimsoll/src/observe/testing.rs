@@ -20,6 +20,13 @@ pub(crate) async fn app_loop(mut requests: mpsc::Receiver<Request>, status: Stat
                 drop(ended.send(end));
                 return;
             }
+            Request::Reload { order, teller } => {
+                teller.say("worker 0: a new process starts");
+                teller.end(Ended::new(Exit::Drained, format!("reloaded {order:?}")));
+            }
+            Request::Scale { workers, teller } => {
+                teller.end(Ended::new(Exit::Drained, format!("scaled: {workers} workers")));
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod child;
 pub mod errno;
 pub mod limits;
 pub mod output;
+pub mod page;
 pub mod proc;
 pub mod process;
 pub mod readiness;

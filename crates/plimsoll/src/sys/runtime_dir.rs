@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::page;
+
 /// `sun_path` holds 108 bytes, the last of them zero.
 const SOCKET_PATH_MAX: usize = 107;
 /// Room for `/w65535.4294967295/` and the longest name of a socket in it.
@@ -80,14 +82,21 @@ impl RuntimeDir {
     /// As `mkdir(2)` gives them.
     pub fn subdirectory(&self, name: &str) -> io::Result<PathBuf> {
         let path = self.path.join(name);
-        let _absent = fs::remove_dir_all(&path);
+        self.remove(&path);
         DirBuilder::new().mode(0o700).create(&path)?;
         Ok(path)
+    }
+
+    /// Removes a directory inside, with the page that it may hold.
+    pub fn remove(&self, directory: &Path) {
+        page::remove(directory);
+        let _absent = fs::remove_dir_all(directory);
     }
 }
 
 impl Drop for RuntimeDir {
     fn drop(&mut self) {
+        let _best_effort = remove_leftovers(&self.path);
         // Also while the lock is held: who opened the lock file before sees that it is gone.
         let _left_behind = fs::remove_dir_all(&self.path);
     }
@@ -158,7 +167,10 @@ fn remove_leftovers(path: &Path) -> io::Result<()> {
             continue;
         }
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() => fs::remove_dir_all(entry.path())?,
+            Ok(kind) if kind.is_dir() => {
+                page::remove(&entry.path());
+                fs::remove_dir_all(entry.path())?;
+            }
             _ => fs::remove_file(entry.path())?,
         }
     }

@@ -3,9 +3,11 @@
 //! The same host and port of all workers is one endpoint. The first server binds it through the gateway, the
 //! others get the same answer. A worker's death closes nothing; an app that closes its server everywhere does.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use plimsoll_wire::message::ServerKind;
 
@@ -13,6 +15,7 @@ use super::channel::Listen;
 use super::front::{Bind, Front, Target};
 use crate::ids::{EndpointId, WorkerId};
 use crate::sys::errno;
+use crate::sys::page::Page;
 
 /// Addresses of one instance, and servers behind one of them: an app that opens more is out of control.
 const ENDPOINTS_MAX: usize = 64;
@@ -45,7 +48,17 @@ struct Endpoint {
     public: SocketAddr,
     /// `--listen` stands for it: other hosts at the app's port are the same endpoint.
     is_overridden: bool,
+    /// Who asked for it first.
+    creator: WorkerId,
     servers: Vec<Server>,
+}
+
+/// What an endpoint is made of.
+#[derive(Debug, Clone)]
+struct Asked {
+    bind: Bind,
+    kind: ServerKind,
+    creator: WorkerId,
 }
 
 #[derive(Debug)]
@@ -53,6 +66,7 @@ struct Server {
     key: ServerKey,
     asked: SocketAddr,
     path: PathBuf,
+    page: Option<Arc<Page>>,
 }
 
 /// Whether IPv6 was asked for by name.
@@ -66,6 +80,8 @@ enum Family {
 #[derive(Debug, Default)]
 pub(super) struct Endpoints {
     list: Vec<Endpoint>,
+    /// Workers that are to take over from others and get no traffic yet.
+    held: BTreeSet<WorkerId>,
     next: u32,
     /// `--listen`, for the first HTTP endpoint.
     listen: Option<SocketAddr>,
@@ -91,7 +107,8 @@ impl Endpoints {
             Some(endpoint) => endpoint.id,
             None => {
                 let bind = Bind { address, ipv6_only: false, backlog: 0 };
-                self.bind(bind, ServerKind::Http, None, Family::Any, front)?
+                let asked = Asked { bind, kind: ServerKind::Http, creator: worker };
+                self.bind(asked, None, Family::Any, front)?
             }
         };
         front.add(id, worker, Target::Tcp(target));
@@ -99,7 +116,7 @@ impl Endpoints {
     }
 
     /// A server of the app asks for its address. `directory` is the only place where its socket may be: the
-    /// gateway must not be talked into connecting elsewhere.
+    /// gateway must not be talked into connecting elsewhere. `page` is where its requests are claimed.
     ///
     /// # Errors
     /// The libuv name of the error that the app must see.
@@ -108,6 +125,7 @@ impl Endpoints {
         key: ServerKey,
         listen: &Listen,
         directory: &Path,
+        page: Option<Arc<Page>>,
         front: &impl Front,
     ) -> Result<Bound, &'static str> {
         if listen.port == 0 || listen.path.parent() != Some(directory) {
@@ -116,7 +134,10 @@ impl Endpoints {
         let asked = asked_address(listen).ok_or("EADDRNOTAVAIL")?;
         let (id, is_new) = match self.find(asked, listen)? {
             Some(id) => (id, false),
-            None => (self.create(asked, listen, front).map_err(|error| errno::name(&error))?, true),
+            None => {
+                let created = self.create(key.worker, asked, listen, front);
+                (created.map_err(|error| errno::name(&error))?, true)
+            }
         };
         let endpoint = self.list.iter_mut().find(|endpoint| endpoint.id == id).ok_or("EINVAL")?;
         let is_taken = endpoint.servers.iter().any(|own| own.key.worker == key.worker && own.asked == asked);
@@ -127,10 +148,11 @@ impl Endpoints {
             return Err("EMFILE");
         }
         let is_first = endpoint.servers.iter().all(|other| other.key.worker != key.worker);
-        endpoint.servers.push(Server { key, asked, path: listen.path.clone() });
-        if is_first {
-            front.add(id, key.worker, Target::Unix(listen.path.clone()));
+        let server = Server { key, asked, path: listen.path.clone(), page };
+        if is_first && !self.held.contains(&key.worker) {
+            front.add(id, key.worker, server.target());
         }
+        endpoint.servers.push(server);
         Ok(endpoint.answer(listen, is_new))
     }
 
@@ -148,13 +170,20 @@ impl Endpoints {
         }
     }
 
-    fn create(&mut self, asked: SocketAddr, listen: &Listen, front: &impl Front) -> io::Result<EndpointId> {
+    fn create(
+        &mut self,
+        creator: WorkerId,
+        asked: SocketAddr,
+        listen: &Listen,
+        front: &impl Front,
+    ) -> io::Result<EndpointId> {
         let bind = Bind { address: asked, ipv6_only: listen.ipv6_only, backlog: listen.backlog };
         let is_overridden = listen.kind == ServerKind::Http && !self.list.iter().any(|one| one.is_overridden);
         let public = self.listen.filter(|_| is_overridden);
+        let asked = Asked { bind, kind: listen.kind, creator };
         // An app that names `::` gets the error, as without us.
         let family = if listen.host.is_empty() || public.is_some() { Family::Any } else { Family::Named };
-        self.bind(bind, listen.kind, public, family, front)
+        self.bind(asked, public, family, front)
     }
 
     /// Binds through the gateway: at `public` where that is given, else at the address itself. Where there is no
@@ -162,8 +191,7 @@ impl Endpoints {
     /// this endpoint.
     fn bind(
         &mut self,
-        bind: Bind,
-        kind: ServerKind,
+        asked: Asked,
         public: Option<SocketAddr>,
         family: Family,
         front: &impl Front,
@@ -172,6 +200,7 @@ impl Endpoints {
             return Err(rustix::io::Errno::MFILE.into());
         }
         let id = EndpointId(self.next);
+        let Asked { bind, kind, creator } = asked;
         let at = match public {
             // What the app wants of the two families is meant for its own address.
             Some(address) => Bind { address, ipv6_only: false, ..bind },
@@ -184,7 +213,15 @@ impl Endpoints {
         })?;
         self.next = self.next.wrapping_add(1);
         let is_overridden = self.listen.is_some() && public == self.listen;
-        self.list.push(Endpoint { id, bind, kind, public: bound, is_overridden, servers: Vec::new() });
+        self.list.push(Endpoint {
+            id,
+            bind,
+            kind,
+            public: bound,
+            is_overridden,
+            creator,
+            servers: Vec::new(),
+        });
         Ok(id)
     }
 
@@ -194,7 +231,7 @@ impl Endpoints {
         else {
             return;
         };
-        endpoint.remove(front, |own| own == key);
+        endpoint.remove(front, &self.held, |own| own == key);
         if endpoint.servers.is_empty() {
             let id = endpoint.id;
             front.close(id);
@@ -205,17 +242,64 @@ impl Endpoints {
     /// A process of a worker is gone, its listening sockets stay.
     pub(super) fn lose_channel(&mut self, worker: WorkerId, channel: u32, front: &impl Front) {
         for endpoint in &mut self.list {
-            endpoint.remove(front, |own| own.worker == worker && own.channel == channel);
+            endpoint.remove(front, &self.held, |own| own.worker == worker && own.channel == channel);
         }
     }
 
     /// A worker is gone.
     pub(super) fn lose_worker(&mut self, worker: WorkerId, front: &impl Front) {
+        self.retire(worker, front);
+        if self.held.remove(&worker) {
+            // It never served: an address that nobody else has asked for was a mistake of its version.
+            self.close_where(front, |endpoint| endpoint.creator == worker);
+        }
+        front.forget(worker);
+    }
+
+    /// A worker gets nothing new.
+    pub(super) fn retire(&mut self, worker: WorkerId, front: &impl Front) {
         for endpoint in &mut self.list {
             endpoint.servers.retain(|own| own.key.worker != worker);
             front.remove(endpoint.id, worker);
         }
-        front.forget(worker);
+    }
+
+    /// A worker that is to start gets no traffic before [`Endpoints::admit`].
+    pub(super) fn hold(&mut self, worker: WorkerId) {
+        self.held.insert(worker);
+    }
+
+    /// A worker that was held gets traffic wherever it listens.
+    pub(super) fn admit(&mut self, worker: WorkerId, front: &impl Front) {
+        if !self.held.remove(&worker) {
+            return;
+        }
+        for endpoint in &self.list {
+            if let Some(server) = endpoint.servers.iter().find(|own| own.key.worker == worker) {
+                front.add(endpoint.id, worker, server.target());
+            }
+        }
+    }
+
+    /// `new` listens wherever `old` does.
+    pub(super) fn covers(&self, new: WorkerId, old: WorkerId) -> bool {
+        let has = |endpoint: &Endpoint, worker| endpoint.servers.iter().any(|own| own.key.worker == worker);
+        self.list.iter().all(|endpoint| !has(endpoint, old) || has(endpoint, new))
+    }
+
+    /// All workers are of one version and serve: an address that none of them listens at was given up.
+    pub(super) fn close_unserved(&mut self, front: &impl Front) {
+        self.close_where(front, |_| true);
+    }
+
+    fn close_where(&mut self, front: &impl Front, is_meant: impl Fn(&Endpoint) -> bool) {
+        self.list.retain(|endpoint| {
+            let stays = !endpoint.servers.is_empty() || !is_meant(endpoint);
+            if !stays {
+                front.close(endpoint.id);
+            }
+            stays
+        });
     }
 
     /// The worker has a server open.
@@ -224,14 +308,21 @@ impl Endpoints {
     }
 }
 
+impl Server {
+    fn target(&self) -> Target {
+        Target::Unix { path: self.path.clone(), page: self.page.clone() }
+    }
+}
+
 impl Endpoint {
-    fn remove(&mut self, front: &impl Front, is_gone: impl Fn(ServerKey) -> bool) {
+    fn remove(&mut self, front: &impl Front, held: &BTreeSet<WorkerId>, is_gone: impl Fn(ServerKey) -> bool) {
         let gone: Vec<WorkerId> =
             self.servers.iter().filter(|own| is_gone(own.key)).map(|own| own.key.worker).collect();
         self.servers.retain(|own| !is_gone(own.key));
         for worker in gone {
             match self.servers.iter().find(|own| own.key.worker == worker) {
-                Some(other) => front.add(self.id, worker, Target::Unix(other.path.clone())),
+                _ if held.contains(&worker) => {}
+                Some(other) => front.add(self.id, worker, other.target()),
                 None => front.remove(self.id, worker),
             }
         }

@@ -14,6 +14,8 @@ pub(super) struct Environment<'a> {
     pub workers: u16,
     /// The preload and the private directory of this incarnation; `None`: without agent.
     pub agent: Option<(&'a Path, &'a Path)>,
+    /// Variables that were given to a reload.
+    pub overrides: &'a [(String, String)],
     /// `NODE_OPTIONS` as we were started with.
     pub node_options: Option<OsString>,
     /// What the worker prints ends on a terminal, though it sees a pipe.
@@ -29,17 +31,19 @@ pub(super) enum Colour {
 impl Environment<'_> {
     /// The variables to set on top of our own environment.
     #[must_use]
-    pub(super) fn variables(&self) -> Vec<(&'static str, OsString)> {
-        let mut variables = vec![
-            ("PLIMSOLL_WORKER", self.worker.index.to_string().into()),
-            ("PLIMSOLL_WORKERS", self.workers.to_string().into()),
-        ];
+    pub(super) fn variables(&self) -> Vec<(OsString, OsString)> {
+        let mut variables: Vec<(OsString, OsString)> =
+            self.overrides.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        variables.push(("PLIMSOLL_WORKER".into(), self.worker.index.to_string().into()));
+        variables.push(("PLIMSOLL_WORKERS".into(), self.workers.to_string().into()));
         if let Some((preload, directory)) = self.agent {
-            variables.push((ENV_DIRECTORY, directory.into()));
-            variables.push(("NODE_OPTIONS", with_preload(self.node_options.as_deref(), preload)));
+            let given = self.overrides.iter().rfind(|(name, _)| name == "NODE_OPTIONS");
+            let options = given.map(|(_, value)| OsStr::new(value)).or(self.node_options.as_deref());
+            variables.push((ENV_DIRECTORY.into(), directory.into()));
+            variables.push(("NODE_OPTIONS".into(), with_preload(options, preload)));
         }
         if self.colour == Colour::Force {
-            variables.push(("FORCE_COLOR", "1".into()));
+            variables.push(("FORCE_COLOR".into(), "1".into()));
         }
         variables
     }
@@ -112,6 +116,7 @@ mod tests {
             worker: WorkerId { index: 1, incarnation: 7 },
             workers: 3,
             agent: None,
+            overrides: &[],
             node_options: Some("-r x".into()),
             colour: Colour::Force,
         };

@@ -3,10 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use plimsoll_wire::message::ServerKind;
 
 use crate::ids::{EndpointId, WorkerId};
+use crate::sys::page::Page;
 
 /// The address of an endpoint, as the app asked for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +22,11 @@ pub struct Bind {
 /// Where a worker takes what arrives at an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    Unix(PathBuf),
+    Unix {
+        path: PathBuf,
+        /// Where its requests are claimed; `None`: they are not.
+        page: Option<Arc<Page>>,
+    },
     Tcp(SocketAddr),
 }
 
@@ -37,7 +43,11 @@ pub trait Front {
     fn forget(&self, worker: WorkerId);
     fn drain(&self);
     fn abort(&self);
+    /// The worker has neither a request in flight nor an upgraded connection.
+    fn is_idle(&self, worker: WorkerId) -> bool;
     fn connections_open(&self) -> u64;
-    /// Requests answered since the start.
-    fn requests_total(&self) -> u64;
+    /// Requests and upgraded connections under way.
+    fn in_flight(&self) -> u64;
+    /// Requests that are over, since the start.
+    fn requests_ended(&self) -> u64;
 }

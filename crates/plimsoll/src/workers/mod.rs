@@ -18,6 +18,7 @@ mod channel;
 mod endpoints;
 mod environment;
 mod front;
+mod page;
 mod process;
 mod report;
 mod spawn;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plimsoll_wire::message::ToAgent;
@@ -11,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::stdio::{Pump, Tail};
 use crate::ids::WorkerId;
+use crate::sys::page::Page;
 use crate::sys::process;
 
 /// How long what a dead worker printed may take to be passed on before its end is reported all the same.
@@ -26,6 +28,8 @@ pub(super) struct Process {
     pub started: Instant,
     /// The private directory; `None`: without agent.
     pub directory: Option<PathBuf>,
+    /// Where its requests are claimed.
+    pub page: Option<Arc<Page>>,
     pub tail: Tail,
     pub pumps: Vec<Pump>,
     /// The processes that serve.
@@ -41,6 +45,8 @@ pub(super) struct Process {
 #[derive(Debug)]
 pub(super) struct Channel {
     pub pid: u32,
+    /// It has mapped the page, and claims in it.
+    pub claims: bool,
     pub replies: mpsc::Sender<ToAgent>,
 }
 

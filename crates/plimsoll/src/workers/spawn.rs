@@ -39,7 +39,7 @@ pub(super) enum Error {
 pub(super) fn spawn(
     worker: WorkerId,
     command: &[OsString],
-    variables: &[(&'static str, OsString)],
+    variables: &[(OsString, OsString)],
     open_files: Option<Rlimit>,
 ) -> Result<Started, Error> {
     let (program, arguments) = command.split_first().ok_or(Error::Missing {
@@ -102,7 +102,7 @@ mod tests {
     }
 
     /// Runs a shell script as a worker to its end and returns what it printed.
-    fn run(script: &str, variables: &[(&'static str, OsString)]) -> Vec<String> {
+    fn run(script: &str, variables: &[(OsString, OsString)]) -> Vec<String> {
         let started = spawn(WORKER, &command(&["sh", "-c", script]), variables, None).unwrap();
         while process::reap_child(started.pid).is_none() {
             std::thread::yield_now();
@@ -132,7 +132,7 @@ mod tests {
     fn a_worker_has_its_own_group_no_input_and_its_variables() {
         let script =
             "read x && echo input; ps -o pgid= -p $$ | tr -d ' '; echo $$; echo $PLIMSOLL_WORKER; echo e >&2";
-        let printed = run(script, &[("PLIMSOLL_WORKER", "7".into())]);
+        let printed = run(script, &[("PLIMSOLL_WORKER".into(), "7".into())]);
         // Two pipes: what came through one may stand before or after what came through the other.
         let (errors, output): (Vec<_>, Vec<_>) = printed.iter().partition(|line| *line == "e");
         let [group, pid, worker] = &output[..] else { panic!("{printed:?}") };

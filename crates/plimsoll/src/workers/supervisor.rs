@@ -3,6 +3,7 @@
 mod actions;
 mod agents;
 mod ending;
+mod orders;
 mod plain;
 mod snapshot;
 
@@ -26,13 +27,14 @@ use super::watch::{self, Seen};
 use crate::concerns::shutdown::{self, Fleet, Input, Phase};
 use crate::config::AgentMode;
 use crate::ids::WorkerId;
+use crate::observe::control::{Reload, Teller};
 use crate::sys::process;
 use crate::sys::runtime_dir::RuntimeDir;
 use crate::sys::signals::{Signal, Signals};
 
 /// Events that wait for the supervisor; whoever sends one more waits.
 const EVENTS_MAX: usize = 256;
-/// How often it is looked whether all clients are gone.
+/// How often it is looked whether requests are done and clients are gone.
 const QUIET_EVERY: Duration = Duration::from_millis(10);
 const FAR_AWAY: Duration = Duration::from_secs(3600);
 
@@ -70,6 +72,14 @@ pub enum Request {
     Stop,
     /// As a second SIGTERM.
     StopNow,
+    Reload {
+        order: Reload,
+        teller: Teller,
+    },
+    Scale {
+        workers: u16,
+        teller: Teller,
+    },
 }
 
 /// What is known of the command.
@@ -96,6 +106,7 @@ pub struct Supervisor<F> {
     events: mpsc::Sender<Event>,
     heard: mpsc::Receiver<Event>,
     ending: ending::Ending,
+    orders: orders::Orders,
 }
 
 impl<F: Front> Supervisor<F> {
@@ -121,6 +132,7 @@ impl<F: Front> Supervisor<F> {
             events,
             heard,
             ending: ending::Ending::default(),
+            orders: orders::Orders::default(),
         })
     }
 
@@ -145,9 +157,8 @@ impl<F: Front> Supervisor<F> {
             // Somebody else's: that it answers says nothing about our command.
             self.settings.port = None;
         }
-        if self.nature == Nature::Plain && self.settings.fleet.workers > 1 {
-            tracing::warn!("without the agent only one worker can run; the others are not started");
-            self.apply(Input::Alone);
+        if self.nature == Nature::Plain {
+            self.becomes_plain("it is switched off");
         }
         self.apply(Input::Begin);
     }
@@ -165,7 +176,7 @@ impl<F: Front> Supervisor<F> {
     fn on_signal(&mut self, signal: Signal) {
         match signal {
             Signal::Terminate | Signal::Interrupt => self.stop_or_hurry(),
-            Signal::Hangup => tracing::info!("SIGHUP is ignored: this build cannot reload"),
+            Signal::Hangup => self.reload(Reload::default(), None),
             Signal::Child => self.reap(),
         }
     }
@@ -200,6 +211,8 @@ impl<F: Front> Supervisor<F> {
             }
             Request::Stop => self.apply(Input::Stop),
             Request::StopNow => self.apply(Input::StopNow),
+            Request::Reload { order, teller } => self.reload(order, Some(teller)),
+            Request::Scale { workers, teller } => self.scale(workers, teller),
         }
     }
 
@@ -216,6 +229,11 @@ impl<F: Front> Supervisor<F> {
         for worker in over {
             self.bury(worker);
         }
+        for worker in self.fleet.finishing() {
+            if self.front.is_idle(worker) {
+                self.apply(Input::Idle(worker));
+            }
+        }
         if matches!(self.fleet.phase(), Phase::Draining { .. }) && self.front.connections_open() == 0 {
             self.apply(Input::Quiet);
         }
@@ -225,7 +243,9 @@ impl<F: Front> Supervisor<F> {
     }
 
     fn next_deadline(&self, now: Instant) -> Instant {
-        let quiet = matches!(self.fleet.phase(), Phase::Draining { .. }).then(|| now + QUIET_EVERY);
+        let waits =
+            matches!(self.fleet.phase(), Phase::Draining { .. }) || !self.fleet.finishing().is_empty();
+        let quiet = waits.then(|| now + QUIET_EVERY);
         let processes = self.processes.values().filter_map(|process| process.deadline(now));
         processes.chain(self.fleet.next_deadline()).chain(quiet).min().unwrap_or(now + FAR_AWAY)
     }

@@ -183,7 +183,7 @@ fn a_worker_that_exits_in_a_request_is_502_and_is_replaced() {
     let server = server();
     let before = server.workers(1);
     let answer = ask(&server, "POST /exit HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
-    assert_eq!((answer.status, answer.error_code()), (502, Some("worker_closed")), "{answer:?}");
+    assert_eq!((answer.status, answer.error_code()), (502, Some("worker_died")), "{answer:?}");
     until("another worker stands in its place", || (server.workers(1) != before).then_some(()));
     assert_unharmed(&server);
 }

@@ -1,9 +1,9 @@
 'use strict';
 // Reads lines `request|response HEX.HEX.…`, a piece for each write, and answers one line of JSON each: how Node's own HTTP parser frames them.
-// `process.binding` is the only door to the parser that `node:http` itself uses.
+// `_http_common` is the one door to the parser of `node:http` that all versions have.
 process.removeAllListeners('warning');
 process.on('warning', () => {});
-const { HTTPParser } = process.binding('http_parser');
+const { HTTPParser } = require('_http_common');
 
 function frame(kind, pieces) {
   const messages = [];
@@ -14,7 +14,7 @@ function frame(kind, pieces) {
   let flushed = '';
   parser[HTTPParser.kOnHeaders | 0] = (headers, url) => { flushed += url ?? ''; };
   parser[HTTPParser.kOnHeadersComplete | 0] = (major, minor, headers, method, url, status) => {
-    message = { url: url || flushed, status: status ?? 0, body: 0 };
+    message = { url: (url || flushed).replace(/[^\x00-\x7f]/g, ''), status: status ?? 0, body: 0 };
     flushed = '';
     return 0;
   };

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use plimsoll::gateway::http1::body::Body;
 use plimsoll::gateway::http1::framing::Framing;
 use plimsoll::gateway::http1::head::{Scan, leading_empty_lines};
-use plimsoll::gateway::http1::request::{Limits, Request};
+use plimsoll::gateway::http1::request::{Limits, Persistence, Request};
 use plimsoll::gateway::http1::response::Response;
 use plimsoll::observe::http::Method;
 
@@ -38,7 +38,7 @@ fn gateway(bytes: &[u8], is_request: bool) -> (Vec<Vec<u8>>, Vec<Message>) {
         if is_request {
             rest = &rest[leading_empty_lines(rest)..];
         }
-        let Some((message, head_len, framing)) = head(rest, is_request) else { break };
+        let Some((message, head_len, framing, persistence)) = head(rest, is_request) else { break };
         let mut body = Body::from(framing);
         let Ok(length) = body.advance(&rest[head_len..]) else { break };
         if !body.is_done() || framing == Framing::UntilClose {
@@ -51,20 +51,31 @@ fn gateway(bytes: &[u8], is_request: bool) -> (Vec<Vec<u8>>, Vec<Message>) {
         accepted.push(rest[..head_len + length].to_vec());
         messages.push(Message { body: data, ..message });
         rest = &rest[head_len + length..];
+        // Nothing more is sent on this link.
+        if persistence == Persistence::Close {
+            break;
+        }
     }
     (accepted, messages)
 }
 
-fn head(bytes: &[u8], is_request: bool) -> Option<(Message, usize, Framing)> {
+fn head(bytes: &[u8], is_request: bool) -> Option<(Message, usize, Framing, Persistence)> {
     if is_request {
         let request = Request::read(bytes, &mut Scan::default(), &LIMITS).ok()??;
         let line = &bytes[..memchr::memchr(b'\r', bytes)?];
-        let url = String::from_utf8_lossy(line.split(|&byte| byte == b' ').nth(1)?).into_owned();
-        Some((Message { url, status: 0, body: 0 }, request.head_len, request.framing))
+        // Node's versions differ in how they decode what is not ASCII.
+        let target = line.split(|&byte| byte == b' ').nth(1)?;
+        let url = target.iter().filter(|byte| byte.is_ascii()).map(|&byte| char::from(byte)).collect();
+        Some((Message { url, status: 0, body: 0 }, request.head_len, request.framing, request.persistence))
     } else {
         let response = Response::read(bytes, &mut Scan::default(), Method::Get).ok()??;
         let status = response.status;
-        Some((Message { url: String::new(), status, body: 0 }, response.head_len, response.framing))
+        Some((
+            Message { url: String::new(), status, body: 0 },
+            response.head_len,
+            response.framing,
+            response.persistence,
+        ))
     }
 }
 
@@ -229,7 +240,9 @@ fn compare(is_request: bool) {
     while cases.len() < 10_000 {
         let bytes = make(&mut random, is_request);
         let (accepted, messages) = gateway(&bytes, is_request);
-        if accepted.is_empty() {
+        // Node 18 as a client reads a body after 204 and 304 with a length; its own clients tell it not to.
+        let is_bodiless = messages.iter().any(|message| matches!(message.status, 204 | 304));
+        if accepted.is_empty() || is_bodiless {
             continue;
         }
         input.push_str(if is_request { "request " } else { "response " });
@@ -252,7 +265,9 @@ fn compare(is_request: bool) {
         assert_eq!(framed.messages, prefix, "framed otherwise by Node: {shown}");
         // After an offer to switch protocols Node reads no body; what it does not read, it does not misread.
         let offers_switch = shown.to_ascii_lowercase().contains("upgrade");
-        let stopped = framed.error.is_some() || offers_switch;
+        // `Proxy-Connection: close` closes too, for Node; versions before 20 then read nothing more, without error.
+        let closes = shown.to_ascii_lowercase().contains("close");
+        let stopped = framed.error.is_some() || closes || offers_switch;
         assert!(rest.is_empty() || stopped, "Node waits for more of: {shown}");
         agreed += usize::from(framed.error.is_none());
     }

@@ -1,14 +1,18 @@
-//! One place in the fleet: the state of the process that stands in it now.
+//! One place in the fleet: the process that stands in it now, and the one that is to take over.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::Backoff;
+use super::backoff::{Backoff, Jitter};
 use crate::ids::WorkerId;
 
 /// This many deaths before listening within [`LOOP_WINDOW`] are a crash loop.
 const LOOP_DEATHS: usize = 5;
 const LOOP_WINDOW: Duration = Duration::from_secs(10);
+
+/// A candidate that listens, but not at every address of the process that it is to replace, takes over after
+/// this long: the new version of the app may have given up an address.
+pub(super) const SETTLE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -35,18 +39,38 @@ pub enum State {
 /// How far a worker has been drained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Its requests in flight finish.
-    Finishing,
+    /// Its requests in flight finish, until this time.
+    Finishing { since: Instant, until: Instant },
     /// It was asked to end and is killed at this time.
     Asked { kill_at: Instant },
     /// It was killed. Even that may not end a process (one that hangs in the kernel): then it is left behind.
     Killed { give_up_at: Instant },
 }
 
+/// A process that starts beside the one whose place it is to take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Candidate {
+    pub id: WorkerId,
+    pub since: Instant,
+    pub listened: Option<Instant>,
+}
+
+/// A process whose place is taken by another, or is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leaving {
+    pub id: WorkerId,
+    pub step: Step,
+}
+
 #[derive(Debug, Clone)]
 pub struct Place {
     pub id: WorkerId,
     pub state: State,
+    /// Of the fleet, when this process was started: tells before from after a reload.
+    pub generation: u32,
+    pub candidate: Option<Candidate>,
+    /// It died again and again before it listened. It is still tried, ever more rarely.
+    pub is_failing: bool,
     /// When this process listened first. It may have fallen silent since: npm ends a moment after the server
     /// that it started, and that is the death of a worker that had been ready.
     listened: Option<Instant>,
@@ -59,6 +83,9 @@ impl Place {
         Self {
             id: WorkerId { index, incarnation: 0 },
             state: State::Held,
+            generation: 0,
+            candidate: None,
+            is_failing: false,
             listened: None,
             backoff: Backoff::default(),
             early_deaths: VecDeque::new(),
@@ -71,18 +98,36 @@ impl Place {
         matches!(self.state, State::Starting { .. } | State::Ready { .. } | State::Draining(_))
     }
 
-    /// Dies again and again before it listens.
     #[must_use]
-    pub fn is_looping(&self) -> bool {
-        self.early_deaths.len() >= LOOP_DEATHS
+    pub fn is_ready(&self) -> bool {
+        matches!(self.state, State::Ready { .. })
     }
 
-    /// A new process takes the place.
-    pub(super) fn start(&mut self, now: Instant) -> WorkerId {
-        self.id.incarnation = self.id.incarnation.saturating_add(1);
+    /// The process that stands here has listened at some time.
+    pub(super) fn has_listened(&self) -> bool {
+        self.listened.is_some()
+    }
+
+    /// A new process takes the empty place.
+    pub(super) fn start(&mut self, id: WorkerId, generation: u32, now: Instant) {
+        (self.id, self.generation) = (id, generation);
         self.state = State::Starting { since: now, warned: false };
         self.listened = None;
-        self.id
+    }
+
+    /// The candidate takes the place. Returns the process that stood there, if one still did.
+    pub(super) fn take_over(&mut self, candidate: Candidate, generation: u32) -> Option<WorkerId> {
+        let old = self.is_alive().then_some(self.id);
+        self.candidate = None;
+        (self.id, self.generation, self.listened) = (candidate.id, generation, candidate.listened);
+        self.state = match candidate.listened {
+            Some(since) => {
+                self.forgive();
+                State::Ready { since }
+            }
+            None => State::Starting { since: candidate.since, warned: false },
+        };
+        old
     }
 
     pub(super) fn listens(&mut self, now: Instant) {
@@ -90,22 +135,30 @@ impl Place {
             self.state = State::Ready { since: now };
             self.listened.get_or_insert(now);
             self.early_deaths.clear();
+            self.is_failing = false;
         }
     }
 
     pub(super) fn falls_silent(&mut self, now: Instant) {
-        if matches!(self.state, State::Ready { .. }) {
+        if self.is_ready() {
             self.state = State::Starting { since: now, warned: false };
         }
     }
 
+    /// Another version of the app may stand here from now on: how the last one fared says nothing.
+    pub(super) fn forgive(&mut self) {
+        self.early_deaths.clear();
+        self.is_failing = false;
+        self.backoff = Backoff::default();
+    }
+
     /// The process died and is to be replaced: returns after how long.
-    pub(super) fn dies(&mut self, now: Instant) -> Duration {
+    pub(super) fn dies(&mut self, now: Instant, jitter: &mut Jitter) -> Duration {
         let ready_for = self.listened.take().map(|since| now.saturating_duration_since(since));
         if ready_for.is_none() {
             self.count_early_death(now);
         }
-        let delay = self.backoff.after_death(ready_for);
+        let delay = self.backoff.after_death(ready_for, jitter);
         self.state = State::Waiting { until: now + delay };
         delay
     }
@@ -113,7 +166,8 @@ impl Place {
     fn count_early_death(&mut self, now: Instant) {
         self.early_deaths.retain(|death| now.saturating_duration_since(*death) < LOOP_WINDOW);
         self.early_deaths.push_back(now);
-        if self.early_deaths.len() > LOOP_DEATHS {
+        if self.early_deaths.len() >= LOOP_DEATHS {
+            self.is_failing = true;
             self.early_deaths.pop_front();
         }
     }
@@ -123,9 +177,27 @@ impl Place {
         match self.state {
             State::Waiting { until } => Some(until),
             State::Starting { since, warned: false } => since.checked_add(listen_timeout),
-            State::Draining(Step::Asked { kill_at }) => Some(kill_at),
-            State::Draining(Step::Killed { give_up_at }) => Some(give_up_at),
+            State::Draining(step) => step.deadline(),
             _ => None,
+        }
+    }
+}
+
+impl Step {
+    pub(super) fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Finishing { until, .. } => Some(until),
+            Self::Asked { kill_at } => Some(kill_at),
+            Self::Killed { give_up_at } => Some(give_up_at),
+        }
+    }
+}
+
+impl Candidate {
+    pub(super) fn deadline(&self, listen_timeout: Duration) -> Option<Instant> {
+        match self.listened {
+            Some(listened) => listened.checked_add(SETTLE),
+            None => self.since.checked_add(listen_timeout),
         }
     }
 }

@@ -1,6 +1,7 @@
-use std::time::{Duration, Instant};
+mod reload;
+mod walk;
 
-use proptest::prelude::*;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::ids::WorkerId;
@@ -10,6 +11,9 @@ const CONFIG: Config = Config {
     listen_timeout: Duration::from_secs(30),
     grace: Duration::from_secs(30),
     worker_grace: Duration::from_secs(5),
+    delay: Duration::ZERO,
+    surge: 1,
+    jitter: Jitter::new(0),
 };
 
 fn ms(milliseconds: u64) -> Duration {
@@ -22,7 +26,11 @@ fn id(index: u16, incarnation: u32) -> WorkerId {
 
 /// A script: at this millisecond, this happens, and exactly this is decided.
 fn check(workers: u16, script: &[(u64, Input, &[Action])]) {
-    let mut fleet = Fleet::new(Config { workers, ..CONFIG });
+    check_with(Config { workers, ..CONFIG }, script);
+}
+
+fn check_with(config: Config, script: &[(u64, Input, &[Action])]) {
+    let mut fleet = Fleet::new(config);
     let start = Instant::now();
     for (step, (at, input, expected)) in script.iter().enumerate() {
         let actions = fleet.handle(*input, start + ms(*at));
@@ -33,11 +41,24 @@ fn check(workers: u16, script: &[(u64, Input, &[Action])]) {
 #[test]
 fn the_back_off_starts_at_once_and_doubles_to_thirty_seconds() {
     let mut backoff = Backoff::default();
-    let waits: Vec<_> = (0..11).map(|_| backoff.after_death(Some(ms(5))).as_millis()).collect();
+    let mut none = Jitter::new(0);
+    let waits: Vec<_> = (0..11).map(|_| backoff.after_death(Some(ms(5)), &mut none).as_millis()).collect();
     assert_eq!(waits, [0, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000]);
-    assert_eq!(backoff.after_death(None), Duration::from_secs(30));
-    assert_eq!(backoff.after_death(Some(Duration::from_secs(10))), Duration::ZERO, "stable again");
-    assert_eq!(Backoff::default().after_death(None), ms(100), "never ready: not at once");
+    assert_eq!(backoff.after_death(None, &mut none), Duration::from_secs(30));
+    assert_eq!(backoff.after_death(Some(Duration::from_secs(10)), &mut none), Duration::ZERO, "stable again");
+    assert_eq!(Backoff::default().after_death(None, &mut none), ms(100), "never ready: not at once");
+}
+
+#[test]
+fn waits_are_spread_by_a_fifth_and_the_same_seed_gives_the_same() {
+    let waits = |seed| {
+        let (mut backoff, mut jitter) = (Backoff::default(), Jitter::new(seed));
+        (0..200).map(|_| backoff.after_death(None, &mut jitter)).skip(20).collect::<Vec<_>>()
+    };
+    let (least, most) = (waits(7).into_iter().min().unwrap(), waits(7).into_iter().max().unwrap());
+    assert!(least >= Duration::from_secs(24) && most <= Duration::from_secs(36), "{least:?} {most:?}");
+    assert!(most - least > Duration::from_secs(10), "{least:?} {most:?}");
+    assert_eq!(waits(7), waits(7));
 }
 
 #[test]
@@ -132,7 +153,7 @@ fn a_stop_waits_for_requests_then_asks_then_kills() {
         &[
             (0, Input::Begin, &[Action::Start(id(0, 1))]),
             (10, Input::Listens(id(0, 1)), &[]),
-            (20, Input::Stop, &[Action::DrainGateway]),
+            (20, Input::Stop, &[Action::Announce, Action::DrainGateway]),
             (25, Input::Stop, &[]),
             (30, Input::Quiet, &[Action::Terminate(id(0, 1))]),
             (5_029, Input::Tick, &[]),
@@ -149,7 +170,7 @@ fn requests_that_take_longer_than_the_grace_are_cut() {
         &[
             (0, Input::Begin, &[Action::Start(id(0, 1))]),
             (10, Input::Listens(id(0, 1)), &[]),
-            (20, Input::Stop, &[Action::DrainGateway]),
+            (20, Input::Stop, &[Action::Announce, Action::DrainGateway]),
             (30_020, Input::Tick, &[Action::AbortGateway, Action::Terminate(id(0, 1))]),
             (30_030, Input::Exited(id(0, 1)), &[Action::Finish(Outcome::Stopped)]),
         ],
@@ -164,7 +185,7 @@ fn a_second_stop_is_immediate_and_never_hangs_on_a_process_that_cannot_die() {
             (0, Input::Begin, &[Action::Start(id(0, 1))]),
             (5, Input::Release, &[Action::Start(id(1, 1))]),
             (10, Input::Listens(id(0, 1)), &[]),
-            (20, Input::Stop, &[Action::DrainGateway]),
+            (20, Input::Stop, &[Action::Announce, Action::DrainGateway]),
             (30, Input::StopNow, &[Action::AbortGateway, Action::Kill(id(0, 1)), Action::Kill(id(1, 1))]),
             (31, Input::StopNow, &[]),
             (40, Input::Exited(id(0, 1)), &[]),
@@ -193,7 +214,7 @@ fn a_stop_before_anything_listens_ends_cleanly() {
         2,
         &[
             (0, Input::Begin, &[Action::Start(id(0, 1))]),
-            (5, Input::Stop, &[Action::DrainGateway]),
+            (5, Input::Stop, &[Action::Announce, Action::DrainGateway]),
             (6, Input::Release, &[]),
             (7, Input::Quiet, &[Action::Terminate(id(0, 1))]),
             (8, Input::Exited(id(0, 1)), &[Action::Finish(Outcome::Stopped)]),
@@ -215,82 +236,64 @@ fn a_start_that_we_spoiled_does_not_count() {
     );
 }
 
-/// A step of the random walk: which input, for which place, after how long.
-#[derive(Debug, Clone, Copy)]
-struct Walk {
-    kind: u8,
-    place: u16,
-    wait: u64,
+#[test]
+fn an_announced_stop_goes_on_serving_and_replacing_until_the_delay_is_over() {
+    check_with(
+        Config { workers: 1, delay: Duration::from_secs(5), ..CONFIG },
+        &[
+            (0, Input::Begin, &[Action::Start(id(0, 1))]),
+            (10, Input::Listens(id(0, 1)), &[]),
+            (100, Input::Stop, &[Action::Announce]),
+            (200, Input::Exited(id(0, 1)), &[Action::Replace { dead: id(0, 1), delay: ms(0) }]),
+            (200, Input::Tick, &[Action::Start(id(0, 2))]),
+            (210, Input::Listens(id(0, 2)), &[]),
+            (300, Input::Quiet, &[]),
+            (5_100, Input::Tick, &[Action::DrainGateway]),
+            (5_101, Input::Quiet, &[Action::Terminate(id(0, 2))]),
+            (5_102, Input::Exited(id(0, 2)), &[Action::Finish(Outcome::Stopped)]),
+        ],
+    );
 }
 
-fn walk() -> impl Strategy<Value = Vec<Walk>> {
-    let step = (0u8..12, 0u16..4, 0u64..6_000).prop_map(|(kind, place, wait)| Walk { kind, place, wait });
-    proptest::collection::vec(step, 1..200)
+#[test]
+fn each_worker_is_asked_when_its_own_last_request_is_done_and_the_last_when_all_clients_are_gone() {
+    check(
+        2,
+        &[
+            (0, Input::Begin, &[Action::Start(id(0, 1))]),
+            (5, Input::Release, &[Action::Start(id(1, 1))]),
+            (10, Input::Listens(id(0, 1)), &[]),
+            (11, Input::Listens(id(1, 1)), &[]),
+            (20, Input::Stop, &[Action::Announce, Action::DrainGateway]),
+            (30, Input::Idle(id(1, 1)), &[]),
+            (40, Input::Idle(id(1, 1)), &[Action::Retire(id(1, 1))]),
+            (50, Input::Idle(id(1, 1)), &[]),
+            (60, Input::Idle(id(1, 1)), &[Action::Terminate(id(1, 1))]),
+            (70, Input::Idle(id(0, 1)), &[]),
+            (80, Input::Exited(id(1, 1)), &[]),
+            (90, Input::Quiet, &[Action::Terminate(id(0, 1))]),
+            (95, Input::Exited(id(0, 1)), &[Action::Finish(Outcome::Stopped)]),
+        ],
+    );
 }
 
-fn input_of(step: Walk, fleet: &Fleet) -> Input {
-    let worker = fleet.places().get(step.place as usize).map_or(id(9, 9), |place| place.id);
-    match step.kind {
-        0 => Input::Begin,
-        1 => Input::Release,
-        2..=4 => Input::Listens(worker),
-        5 => Input::FallsSilent(worker),
-        6..=8 => Input::Exited(worker),
-        9 => Input::Tick,
-        10 if step.wait < 300 => Input::Stop,
-        11 if step.wait < 100 => Input::StopNow,
-        _ => Input::Quiet,
+#[test]
+fn a_crash_loop_beside_a_worker_that_serves_is_said_once_and_ends_when_it_listens() {
+    let mut fleet = Fleet::new(CONFIG);
+    let mut now = Instant::now();
+    for input in [Input::Begin, Input::Release, Input::Listens(id(0, 1))] {
+        let _ = fleet.handle(input, now);
     }
-}
-
-proptest! {
-    #[test]
-    fn whatever_happens_processes_are_accounted_for_and_a_stop_ends(steps in walk()) {
-        let mut fleet = Fleet::new(Config { workers: 4, ..CONFIG });
-        let mut now = Instant::now();
-        let mut running = std::collections::BTreeSet::new();
-        for step in steps {
-            now += ms(step.wait);
-            let input = input_of(step, &fleet);
-            if let Input::Exited(worker) = input {
-                running.remove(&worker);
-            }
-            follow(&mut fleet, input, now, &mut running)?;
-        }
-        let _ = fleet.handle(Input::Stop, now);
-        let mut turns = 0;
-        while fleet.phase() != Phase::Over {
-            prop_assert!(turns < 20, "a stop always ends: {fleet:?}");
-            turns += 1;
-            now = fleet.next_deadline().unwrap_or(now).max(now);
-            follow(&mut fleet, Input::Tick, now, &mut running)?;
-        }
+    let mut said = Vec::new();
+    let mut worker = id(1, 1);
+    for _ in 0..8 {
+        said.extend(fleet.handle(Input::Exited(worker), now));
+        now = fleet.next_deadline().unwrap();
+        let [Action::Start(next)] = fleet.handle(Input::Tick, now)[..] else { panic!() };
+        worker = next;
     }
-}
-
-/// Handles one input and holds the decisions against the invariants.
-fn follow(
-    fleet: &mut Fleet,
-    input: Input,
-    now: Instant,
-    running: &mut std::collections::BTreeSet<WorkerId>,
-) -> Result<(), TestCaseError> {
-    let was_running = fleet.phase() == Phase::Running;
-    for action in fleet.handle(input, now) {
-        match action {
-            Action::Start(worker) => {
-                prop_assert!(was_running, "nothing starts once a stop has begun");
-                let beside = running.iter().any(|other| other.index == worker.index);
-                prop_assert!(!beside, "{worker:?} starts beside another in its place");
-                running.insert(worker);
-            }
-            Action::Terminate(worker) | Action::Kill(worker) => {
-                prop_assert!(running.contains(&worker), "{worker:?} is signalled but does not run");
-            }
-            _ => {}
-        }
-    }
-    let alive = fleet.places().iter().filter(|place| place.is_alive()).count();
-    prop_assert!(alive <= running.len(), "every living place has a process");
-    Ok(())
+    let failing = said.iter().filter(|action| matches!(action, Action::Failing(_))).count();
+    assert_eq!((failing, fleet.places()[1].is_failing, fleet.phase()), (1, true, Phase::Running));
+    let _ = fleet.handle(Input::Listens(worker), now);
+    assert!(!fleet.places()[1].is_failing);
 }

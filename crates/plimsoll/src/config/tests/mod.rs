@@ -58,7 +58,7 @@ fn a_flag_beats_a_variable_beats_the_file_beats_the_default() {
     let key = "shutdown.grace";
     let with_flag = Sources { flags: flag(key, "4s").flags, ..variables(&[variable]) };
     for (file, sources, expected) in [
-        ("", Sources::default(), ("30s", "default")),
+        ("", Sources::default(), ("25s", "default")),
         ("\n[shutdown]\ngrace = '2s'", Sources::default(), ("2s", ":3")),
         ("shutdown.grace = '2s'", variables(&[variable]), ("3s", "PLIMSOLL_SHUTDOWN_GRACE")),
         ("shutdown.grace = '2s'", with_flag, ("4s", "--flag")),

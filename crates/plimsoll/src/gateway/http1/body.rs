@@ -2,6 +2,7 @@
 
 use super::chunked::{self, Chunked};
 use super::framing::Framing;
+use super::websocket::Frames;
 
 /// Progress through one body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,6 +10,8 @@ pub enum Body {
     Length(u64),
     Chunked(Chunked),
     UntilClose,
+    /// As `UntilClose`, in frames whose ends are known.
+    WebSocket(Frames),
 }
 
 impl From<Framing> for Body {
@@ -28,7 +31,7 @@ impl Body {
         match self {
             Self::Length(left) => *left == 0,
             Self::Chunked(chunked) => chunked.is_done(),
-            Self::UntilClose => false,
+            Self::UntilClose | Self::WebSocket(_) => false,
         }
     }
 
@@ -37,7 +40,7 @@ impl Body {
     pub fn data_bytes(&self) -> u64 {
         match self {
             Self::Chunked(chunked) => chunked.data_bytes(),
-            Self::Length(_) | Self::UntilClose => 0,
+            Self::Length(_) | Self::UntilClose | Self::WebSocket(_) => 0,
         }
     }
 
@@ -54,6 +57,10 @@ impl Body {
             }
             Self::Chunked(chunked) => chunked.advance(bytes),
             Self::UntilClose => Ok(bytes.len()),
+            Self::WebSocket(frames) => {
+                frames.advance(bytes);
+                Ok(bytes.len())
+            }
         }
     }
 }

@@ -27,6 +27,8 @@ pub enum Error {
     ChunkEnd,
     #[error("a trailer is malformed")]
     Trailer,
+    #[error("a trailer bears the name of a framing header")]
+    TrailerFraming,
     #[error("trailers are too long")]
     TrailersTooLong,
 }
@@ -67,11 +69,44 @@ pub struct Chunked {
     extension: u32,
     extensions: u32,
     trailers: u32,
+    name: Name,
+}
+
+/// The beginning of a trailer's name, as much as is needed to know the forbidden ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Name {
+    bytes: [u8; "transfer-encoding".len()],
+    length: usize,
+}
+
+impl Name {
+    const EMPTY: Self = Self { bytes: [0; "transfer-encoding".len()], length: 0 };
+
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            *place = byte.to_ascii_lowercase();
+        }
+        self.length += 1;
+    }
+
+    /// RFC 9110 §6.5.1 forbids these, and Node 18 takes a content-length there for that of the next message.
+    fn is_framing(&self) -> bool {
+        let name = self.bytes.get(..self.length).unwrap_or_default();
+        name == b"content-length" || name == b"transfer-encoding"
+    }
 }
 
 impl Default for Chunked {
     fn default() -> Self {
-        Self { state: State::SizeFirst, size: 0, data: 0, extension: 0, extensions: 0, trailers: 0 }
+        Self {
+            state: State::SizeFirst,
+            size: 0,
+            data: 0,
+            extension: 0,
+            extensions: 0,
+            trailers: 0,
+            name: Name::EMPTY,
+        }
     }
 }
 
@@ -160,8 +195,15 @@ impl Chunked {
         match (self.state, byte) {
             (State::TrailerFirst, b'\r') => Ok(State::EndLineFeed),
             (State::EndLineFeed, b'\n') => Ok(State::Done),
+            (State::TrailerName, b':') if self.name.is_framing() => Err(Error::TrailerFraming),
             (State::TrailerName, b':') => Ok(State::TrailerValue),
-            (State::TrailerFirst | State::TrailerName, _) if is_token(byte) => Ok(State::TrailerName),
+            (State::TrailerFirst | State::TrailerName, _) if is_token(byte) => {
+                if self.state == State::TrailerFirst {
+                    self.name = Name::EMPTY;
+                }
+                self.name.push(byte);
+                Ok(State::TrailerName)
+            }
             (State::TrailerValue, b'\r') => Ok(State::TrailerLineFeed),
             (State::TrailerLineFeed, b'\n') => Ok(State::TrailerFirst),
             (State::TrailerValue, b'\t' | b' '..=b'~' | 0x80..) => Ok(State::TrailerValue),

@@ -25,6 +25,8 @@ pub enum Error {
     CodingTwice,
     #[error("transfer-encoding in HTTP/1.0")]
     CodingInHttp10,
+    #[error("an interim answer announces a body")]
+    BodyInInterim,
 }
 
 /// The framing headers of one head, collected while its headers are walked.
@@ -56,7 +58,10 @@ impl Fields {
     /// # Errors
     /// A second one, or `chunked` anywhere but once at the end.
     pub fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), Error> {
-        // An empty element is legal in a list, and llhttp does not see `chunked` before it as the last.
+        // An empty element is legal in a list, and a tab is a blank; llhttp sees no `chunked` beside either.
+        if value.contains(&b'\t') {
+            return Err(Error::Coding);
+        }
         let mut last = false;
         for coding in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
             if last || coding.is_empty() {
@@ -84,6 +89,11 @@ impl Fields {
             (Some(0) | None, None) => Ok(Framing::None),
             (Some(length), None) => Ok(Framing::Length(length)),
         }
+    }
+
+    #[must_use]
+    pub fn announces_body(&self) -> bool {
+        self.coding.is_some() || self.length.is_some()
     }
 
     /// The body of a response; `bodiless` for HEAD, 1xx, 204 and 304.

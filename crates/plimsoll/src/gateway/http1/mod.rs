@@ -20,6 +20,7 @@ pub mod framing;
 pub mod head;
 pub mod request;
 pub mod response;
+pub mod websocket;
 
 #[cfg(test)]
 mod tests;

@@ -162,7 +162,7 @@ impl Fields {
             10 if is("connection") => self.connection(header.value),
             10 if is(PEER_HEADER) => self.forged.push(line_of(head, header)),
             14 if is("content-length") => self.framing.content_length(header.value)?,
-            17 if is("transfer-encoding") => self.framing.transfer_encoding(header.value)?,
+            17 if is("transfer-encoding") => self.framing.transfer_encoding(raw_value(head, header))?,
             _ => {}
         }
         Ok(())
@@ -203,6 +203,13 @@ pub(super) fn line_of(head: &[u8], header: &httparse::Header<'_>) -> Range<usize
     let start = offset(head, header.name.as_bytes());
     let rest = head.get(start..).unwrap_or_default();
     start..start + memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1)
+}
+
+/// The value of a header with the blanks around it, which the parser has trimmed.
+pub(super) fn raw_value<'h>(head: &'h [u8], header: &httparse::Header<'_>) -> &'h [u8] {
+    let line = head.get(line_of(head, header)).unwrap_or_default();
+    let value = line.get(header.name.len() + 1..).unwrap_or_default();
+    value.strip_suffix(b"\r\n").unwrap_or(value)
 }
 
 /// Where `part`, a slice of `whole`, begins in it.

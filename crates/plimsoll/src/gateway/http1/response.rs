@@ -34,6 +34,8 @@ pub struct Response {
     pub persistence: Persistence,
     /// The `Connection` header line, whole, where there is exactly one: replaced while draining.
     pub connection_line: Option<Range<usize>>,
+    /// Switches to WebSocket, if it switches at all.
+    pub websocket: bool,
 }
 
 impl Response {
@@ -60,6 +62,10 @@ impl Response {
         for header in &*parsed.headers {
             fields.add(head, header)?;
         }
+        // RFC 9110 §8.6 and RFC 9112 §6.1 forbid it, and Node 18 would wait for that body.
+        if code < 200 && code != 101 && fields.framing.announces_body() {
+            return Err(framing::Error::BodyInInterim.into());
+        }
         let framing = fields.framing.of_response(bodiless)?;
         let is_http10 = parsed.version == Some(0);
         let ends = fields.close || (is_http10 && !fields.keep_alive) || framing == Framing::UntilClose;
@@ -69,6 +75,7 @@ impl Response {
             framing,
             persistence: if ends { Persistence::Close } else { Persistence::KeepAlive },
             connection_line: fields.connection_line,
+            websocket: fields.websocket,
         }))
     }
 
@@ -85,12 +92,16 @@ struct Fields {
     close: bool,
     keep_alive: bool,
     connection_line: Option<Range<usize>>,
+    websocket: bool,
 }
 
 impl Fields {
     fn add(&mut self, head: &[u8], header: &httparse::Header<'_>) -> Result<(), Bad> {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         match header.name.len() {
+            7 if is("upgrade") => {
+                self.websocket = header.value.trim_ascii().eq_ignore_ascii_case(b"websocket");
+            }
             10 if is("connection") => {
                 for option in head::list(header.value) {
                     self.close |= option.eq_ignore_ascii_case(b"close");
@@ -99,7 +110,9 @@ impl Fields {
                 self.connection_line = Some(super::request::line_of(head, header));
             }
             14 if is("content-length") => self.framing.content_length(header.value)?,
-            17 if is("transfer-encoding") => self.framing.transfer_encoding(header.value)?,
+            17 if is("transfer-encoding") => {
+                self.framing.transfer_encoding(super::request::raw_value(head, header))?
+            }
             _ => {}
         }
         Ok(())

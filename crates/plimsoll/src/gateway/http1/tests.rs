@@ -86,6 +86,9 @@ fn refuses_whatever_could_be_read_in_two_ways() {
         "Content-Length: 18446744073709551616\r\n",
         "Transfer-Encoding:\r\n",
         "Transfer-Encoding: ,\r\n",
+        "Transfer-Encoding: chunked,\r\n",
+        "Transfer-Encoding: gzip,\tchunked\r\n",
+        "Transfer-Encoding: gzip, chunked\t\r\n",
         "Transfer-Encoding: identity\r\n",
         "Transfer-Encoding: gzip\r\n",
         "Transfer-Encoding: xchunked\r\n",
@@ -247,6 +250,7 @@ fn follows_chunked_bodies_to_their_end() {
         "1;a=b;c=\"d;\\\"e\"\r\nx\r\n0;last\r\n\r\n",
         "1\r\nx\r\n0\r\nTrailer: value\r\nEmpty:\r\n\r\n",
         "2\r\n\r\n\r\n0\r\n\r\n",
+        "0\r\nContent-Length-X: 4\r\nTransfer-Encodin: y\r\nX-Transfer-Encoding: z\r\n\r\n",
     ];
     for case in cases {
         let rest = "GET / HTTP/1.1\r\n";
@@ -299,6 +303,8 @@ fn refuses_broken_chunks() {
         ("0\r\n: v\r\n", E::Trailer),
         ("0\r\nT: a\0\r\n", E::Trailer),
         ("0\r\nT: a\nU: b\r\n", E::Trailer),
+        ("0\r\nContent-Length: 4\r\n", E::TrailerFraming),
+        ("0\r\nA: b\r\ntransfer-encoding:chunked\r\n", E::TrailerFraming),
         ("0\r\n\n", E::Trailer),
         ("0\r\n\rX", E::Trailer),
         (&extension, E::ExtensionTooLong),

@@ -48,6 +48,19 @@ async fn verbs_are_routes_with_one_method_each() {
         ("POST /status", "HTTP/1.0 405", "allow: GET\r\n"),
         ("GET /stop", "HTTP/1.0 405", "allow: POST\r\n"),
         ("POST /fly", "HTTP/1.0 404", "this build knows no /fly"),
+        ("GET /reload", "HTTP/1.0 405", "allow: POST\r\n"),
+        ("POST /reload?surge=x", "HTTP/1.0 400", "surge must be a number"),
+        ("POST /scale?workers=0", "HTTP/1.0 400", "workers must be a number"),
+        (
+            "POST /reload?env=A%3D1",
+            "HTTP/1.0 200",
+            "{\"line\":\"worker 0: a new process starts\"}\n{\"exit_code\":0,\"message\":\"reloaded Reload",
+        ),
+        (
+            "POST /scale?workers=3",
+            "HTTP/1.0 200",
+            "\r\n\r\n{\"exit_code\":0,\"message\":\"scaled: 3 workers\"}\n",
+        ),
         (
             "POST /stop?haste=now",
             "HTTP/1.0 200",

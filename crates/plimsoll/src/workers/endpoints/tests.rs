@@ -23,7 +23,7 @@ impl Front for Told {
     }
     fn add(&self, endpoint: EndpointId, worker: WorkerId, target: Target) {
         let target = match target {
-            Target::Unix(path) => path.display().to_string(),
+            Target::Unix { path, .. } => path.display().to_string(),
             Target::Tcp(address) => address.to_string(),
         };
         self.log.borrow_mut().push(format!("add {} worker {worker} {target}", endpoint.0));
@@ -37,7 +37,13 @@ impl Front for Told {
     fn connections_open(&self) -> u64 {
         0
     }
-    fn requests_total(&self) -> u64 {
+    fn is_idle(&self, _worker: WorkerId) -> bool {
+        true
+    }
+    fn in_flight(&self) -> u64 {
+        0
+    }
+    fn requests_ended(&self) -> u64 {
         0
     }
 }
@@ -65,7 +71,8 @@ fn open(
     server: u32,
     host: &str,
 ) -> Result<String, &'static str> {
-    let bound = endpoints.open(key(worker, server), &listen(host, 3000, server), Path::new("/d"), told)?;
+    let bound =
+        endpoints.open(key(worker, server), &listen(host, 3000, server), Path::new("/d"), None, told)?;
     Ok(format!("{} {} {}", bound.address, bound.port, bound.family))
 }
 
@@ -101,7 +108,7 @@ fn without_ipv6_our_own_port_alone_is_ipv4_and_the_app_sees_what_it_asked_for() 
     let told = Told { refuse: vec![("[::]:80", 97)], ..Told::default() };
     let mut endpoints = Endpoints::new(Some("[::]:80".parse().unwrap()));
     let only_ipv6 = Listen { ipv6_only: true, ..listen("::", 3000, 1) };
-    let bound = endpoints.open(key(0, 1), &only_ipv6, Path::new("/d"), &told).unwrap();
+    let bound = endpoints.open(key(0, 1), &only_ipv6, Path::new("/d"), None, &told).unwrap();
     assert_eq!(
         (bound.address.as_str(), bound.family, bound.public.to_string()),
         ("::", "IPv6", "0.0.0.0:80".into())
@@ -135,7 +142,7 @@ fn listen_overrides_the_first_endpoint_at_all_its_hosts() {
     endpoints.close(key(0, 1), &told);
     assert_eq!(told.take(), ["add 0 worker 0 /d/2.s"], "its other server takes over");
     let other = listen("127.0.0.1", 4000, 3);
-    endpoints.open(key(0, 3), &other, Path::new("/d"), &told).unwrap();
+    endpoints.open(key(0, 3), &other, Path::new("/d"), None, &told).unwrap();
     assert_eq!(told.take().first().map(String::as_str), Some("listen 1 127.0.0.1:4000"));
 }
 
@@ -163,11 +170,11 @@ fn what_a_hostile_agent_asks_for_is_refused() {
     let elsewhere = Listen { path: "/var/run/other.sock".into(), ..listen("", 3000, 1) };
     let climbing = Listen { path: "/d/../x".into(), ..listen("", 3000, 1) };
     for wrong in [elsewhere, climbing, listen("", 0, 1)] {
-        assert_eq!(endpoints.open(key(0, 1), &wrong, Path::new("/d"), &told), Err("EINVAL"));
+        assert_eq!(endpoints.open(key(0, 1), &wrong, Path::new("/d"), None, &told), Err("EINVAL"));
     }
     assert_eq!(open(&mut endpoints, &told, 0, 1, "localhost"), Err("EADDRNOTAVAIL"));
     for port in 1..=64 {
-        endpoints.open(key(0, port), &listen("", port as u16, port), Path::new("/d"), &told).unwrap();
+        endpoints.open(key(0, port), &listen("", port as u16, port), Path::new("/d"), None, &told).unwrap();
     }
-    assert_eq!(endpoints.open(key(0, 65), &listen("", 65, 65), Path::new("/d"), &told), Err("EMFILE"));
+    assert_eq!(endpoints.open(key(0, 65), &listen("", 65, 65), Path::new("/d"), None, &told), Err("EMFILE"));
 }

@@ -14,7 +14,7 @@ use crate::workers::environment::{Colour, Environment};
 use crate::workers::front::Front;
 use crate::workers::process::{Asked, Process};
 use crate::workers::watch::{self, Watch};
-use crate::workers::{channel, report, spawn};
+use crate::workers::{channel, page, report, spawn};
 
 impl<F: Front> Supervisor<F> {
     /// Does one thing; returns what happened at once because of it.
@@ -23,10 +23,20 @@ impl<F: Front> Supervisor<F> {
             Action::Start(worker) => return self.start(worker),
             Action::Terminate(worker) => self.with(worker, Process::terminate),
             Action::Kill(worker) => self.with(worker, |process| process.kill()),
+            Action::Admit(worker) => self.admit(worker),
+            Action::Retire(worker) => self.endpoints.retire(worker, &self.front),
+            Action::Announce => self.announce(),
             Action::DrainGateway => self.begin_drain(),
             Action::AbortGateway => self.cut(),
             Action::WarnSilent(worker) => self.warn_silent(worker),
             Action::Replace { dead, delay } => say_replaced(dead, delay),
+            Action::Failing(worker) => tracing::error!(
+                %worker,
+                "the worker dies again and again before it listens; the others serve, it is tried ever more rarely"
+            ),
+            Action::ReloadBegins => self.begin_reload(),
+            Action::ReloadEnds(verdict) => self.end_reload(verdict),
+            Action::ScaleEnds(verdict) => self.end_scale(verdict),
             Action::Finish(outcome) => self.ending.decide(outcome),
         }
         None
@@ -39,9 +49,13 @@ impl<F: Front> Supervisor<F> {
     }
 
     fn start(&mut self, worker: WorkerId) -> Option<Input> {
+        if self.fleet.predecessor(worker).is_some() {
+            self.endpoints.hold(worker);
+        }
         match self.try_start(worker) {
             Ok(process) => {
                 tracing::debug!(%worker, pid = process.pid, "worker started");
+                self.orders.say(&format!("worker {worker}: a new process starts (pid {})", process.pid));
                 self.processes.insert(worker, process);
                 None
             }
@@ -67,10 +81,12 @@ impl<F: Front> Supervisor<F> {
             let listener = UnixListener::bind(directory.join(CHANNEL_SOCKET))?;
             tasks.spawn(channel::serve(listener, worker, self.events.clone()));
         }
+        let page = directory.as_deref().and_then(|directory| page::create(worker, directory));
         let environment = Environment {
             worker,
             workers: u16::try_from(self.fleet.places().len()).unwrap_or(u16::MAX),
             agent: self.preload.as_deref().zip(directory.as_deref()),
+            overrides: self.orders.environment(),
             node_options: std::env::var_os("NODE_OPTIONS"),
             colour: colour(),
         };
@@ -86,6 +102,7 @@ impl<F: Front> Supervisor<F> {
             pid: started.pid,
             started: Instant::now(),
             directory,
+            page,
             tail: started.tail,
             pumps: started.pumps,
             channels: std::collections::BTreeMap::new(),
@@ -95,14 +112,22 @@ impl<F: Front> Supervisor<F> {
         })
     }
 
+    fn announce(&mut self) {
+        self.ending.begin_drain(self.front.requests_ended(), Instant::now());
+        let delay = self.settings.fleet.delay;
+        if !delay.is_zero() {
+            let delay = report::describe_time(delay);
+            tracing::info!("stopping: not ready from now on, everything is served for another {delay}");
+        }
+    }
+
     fn begin_drain(&mut self) {
-        self.ending.begin_drain(self.front.requests_total(), Instant::now());
         tracing::info!("draining: requests in flight finish, nothing new is taken");
         self.front.drain();
     }
 
     fn cut(&mut self) {
-        self.ending.cut(self.front.connections_open());
+        self.ending.cut(self.front.requests_ended(), self.front.in_flight());
         self.front.abort();
     }
 

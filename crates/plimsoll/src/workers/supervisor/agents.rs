@@ -5,7 +5,7 @@ use std::time::Instant;
 use plimsoll_wire::message::ToAgent;
 
 use super::{Nature, Supervisor};
-use crate::concerns::shutdown::{Input, Phase, State};
+use crate::concerns::shutdown::{Input, State};
 use crate::ids::WorkerId;
 use crate::workers::channel::{Listen, Said};
 use crate::workers::endpoints::ServerKey;
@@ -17,11 +17,12 @@ impl<F: Front> Supervisor<F> {
         match said {
             Said::Opened { pid, node, addon, replies } => {
                 tracing::debug!(%worker, pid, node, "agent connected");
+                let claims = addon.is_ok();
                 if let Err(reason) = addon {
                     self.say_addon_missing(&reason);
                 }
                 if let Some(process) = self.processes.get_mut(&worker) {
-                    process.channels.insert(channel, Channel { pid, replies });
+                    process.channels.insert(channel, Channel { pid, claims, replies });
                 }
                 self.is_node();
             }
@@ -41,14 +42,15 @@ impl<F: Front> Supervisor<F> {
 
     fn on_listen(&mut self, worker: WorkerId, channel: u32, listen: &Listen) {
         // Once a stop has begun a server that comes up has nothing to say to anyone; its app ends soon.
-        let is_open =
-            self.processes.get(&worker).is_some_and(|process| process.channels.contains_key(&channel));
-        if !is_open || self.is_draining(worker) {
+        if self.is_draining(worker) {
             return;
         }
+        let Some(process) = self.processes.get(&worker) else { return };
+        let Some(open) = process.channels.get(&channel) else { return };
         let key = ServerKey { worker, channel, server: listen.server };
-        let directory = self.processes.get(&worker).and_then(|process| process.directory.clone());
-        let bound = self.endpoints.open(key, listen, &directory.unwrap_or_default(), &self.front);
+        let page = process.page.clone().filter(|_| open.claims);
+        let directory = process.directory.clone().unwrap_or_default();
+        let bound = self.endpoints.open(key, listen, &directory, page, &self.front);
         let answer = match &bound {
             Ok(bound) => ToAgent::Bound {
                 server: listen.server,
@@ -68,6 +70,10 @@ impl<F: Front> Supervisor<F> {
                 tracing::info!(address = %bound.public, "listening");
             }
             self.apply(Input::Listens(worker));
+            let predecessor = self.fleet.predecessor(worker);
+            if predecessor.is_some_and(|old| self.endpoints.covers(worker, old)) {
+                self.apply(Input::Covers(worker));
+            }
         }
     }
 
@@ -107,13 +113,14 @@ impl<F: Front> Supervisor<F> {
     }
 
     fn is_draining(&self, worker: WorkerId) -> bool {
-        self.fleet.phase() != Phase::Running || matches!(self.fleet.state(worker), Some(State::Draining(_)))
+        !self.fleet.is_serving() || matches!(self.fleet.state(worker), Some(State::Draining(_)))
     }
 
     fn say_addon_missing(&mut self, reason: &str) {
         if self.ending.first_time_addon_is_missing() {
             tracing::warn!(
-                "the native half of the agent could not be loaded, the app runs without it: {reason}"
+                "the native half of the agent could not be loaded; the app runs without it, and a request that a \
+                 worker has not begun when it dies is not moved to another: {reason}"
             );
         }
     }

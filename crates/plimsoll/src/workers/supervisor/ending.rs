@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Nature, Supervisor};
-use crate::concerns::shutdown::{Input, Outcome, Phase};
+use crate::concerns::shutdown::{Input, Outcome, State};
 use crate::ids::WorkerId;
 use crate::sys::process;
 use crate::workers::front::Front;
@@ -16,7 +16,7 @@ const LAST_LINES: usize = 20;
 /// How it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
-    /// It was stopped; `cut` client connections were still open when time was up.
+    /// It was stopped; `cut` requests and upgraded connections were still under way when time was up.
     Drained {
         finished: u64,
         cut: u64,
@@ -38,7 +38,8 @@ pub(super) struct Ending {
     reason: String,
     failure: Option<String>,
     drain: Option<(u64, Instant)>,
-    cut: u64,
+    /// When time was up: requests that were over, and what was still under way.
+    cut: Option<(u64, u64)>,
     is_addon_missing: bool,
 }
 
@@ -60,19 +61,24 @@ impl Ending {
         self.failure = Some(reason);
     }
 
-    pub(super) fn begin_drain(&mut self, requests_total: u64, now: Instant) {
-        self.drain = Some((requests_total, now));
+    pub(super) fn begin_drain(&mut self, requests_ended: u64, now: Instant) {
+        self.drain = Some((requests_ended, now));
     }
 
-    pub(super) fn cut(&mut self, connections: u64) {
-        self.cut = connections;
+    pub(super) fn cut(&mut self, requests_ended: u64, in_flight: u64) {
+        self.cut.get_or_insert((requests_ended, in_flight));
+    }
+
+    /// The last death of a worker, in words.
+    pub(super) fn last_reason(&self) -> &str {
+        &self.reason
     }
 
     pub(super) fn first_time_addon_is_missing(&mut self) -> bool {
         !std::mem::replace(&mut self.is_addon_missing, true)
     }
 
-    fn conclude(self, requests_total: u64, now: Instant) -> Ended {
+    fn conclude(self, requests_ended: u64, now: Instant) -> Ended {
         if let Some(reason) = self.failure {
             return Ended::NotStarted { reason };
         }
@@ -80,10 +86,11 @@ impl Ending {
             Outcome::NotStarted => Ended::NotStarted { reason: self.reason },
             Outcome::CrashLoop => Ended::CrashLoop { reason: self.reason },
             Outcome::Stopped => {
-                let (before, since) = self.drain.unwrap_or((requests_total, now));
+                let (ended, cut) = self.cut.unwrap_or((requests_ended, 0));
+                let (before, since) = self.drain.unwrap_or((ended, now));
                 Ended::Drained {
-                    finished: requests_total.saturating_sub(before),
-                    cut: self.cut,
+                    finished: ended.saturating_sub(before),
+                    cut,
                     took: now.saturating_duration_since(since),
                 }
             }
@@ -99,7 +106,7 @@ impl<F: Front> Supervisor<F> {
         process::terminate_group(process.pid);
         self.endpoints.lose_worker(worker, &self.front);
         if let Some(directory) = &process.directory {
-            let _left_behind = std::fs::remove_dir_all(directory);
+            self.directory.remove(directory);
         }
         let input = self.judge(&process);
         self.apply(input);
@@ -108,7 +115,8 @@ impl<F: Front> Supervisor<F> {
     /// What the end of a worker means.
     fn judge(&mut self, process: &Process) -> Input {
         let worker = process.worker;
-        let (Some((status, at)), Phase::Running) = (process.end, self.fleet.phase()) else {
+        let was_told = matches!(self.fleet.state(worker), Some(State::Draining(_)));
+        let Some((status, at)) = process.end.filter(|_| self.fleet.is_serving() && !was_told) else {
             return Input::Exited(worker);
         };
         let last_lines = process.tail.last_lines(LAST_LINES);
@@ -137,6 +145,6 @@ impl<F: Front> Supervisor<F> {
             process.kill();
         }
         self.reap();
-        self.ending.conclude(self.front.requests_total(), Instant::now())
+        self.ending.conclude(self.front.requests_ended(), Instant::now())
     }
 }

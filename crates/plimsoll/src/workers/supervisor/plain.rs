@@ -1,14 +1,14 @@
 //! A command without our agent: what can be done for it, and what is said about the rest.
 
 use super::{Nature, Supervisor};
-use crate::concerns::shutdown::{Input, Phase};
+use crate::concerns::shutdown::Input;
 use crate::ids::WorkerId;
 use crate::workers::front::Front;
 use crate::workers::watch::{self, Seen};
 
 impl<F: Front> Supervisor<F> {
     pub(super) fn on_seen(&mut self, worker: WorkerId, seen: Seen) {
-        if self.fleet.state(worker).is_none() || self.fleet.phase() != Phase::Running {
+        if self.fleet.state(worker).is_none() || !self.fleet.is_serving() {
             return;
         }
         match (seen, self.nature) {

@@ -11,6 +11,9 @@ use crate::workers::front::Front;
 pub struct Snapshot {
     pub phase: Phase,
     pub was_ever_ready: bool,
+    pub generation: u32,
+    /// During a reload: workers of the newest generation that serve.
+    pub renewed: Option<usize>,
     pub workers: Vec<Worker>,
 }
 
@@ -19,6 +22,8 @@ pub struct Worker {
     pub id: WorkerId,
     pub pid: Option<u32>,
     pub state: State,
+    pub is_failing: bool,
+    pub generation: u32,
     pub uptime: Duration,
 }
 
@@ -29,13 +34,17 @@ impl<F: Front> Supervisor<F> {
             Worker {
                 id: place.id,
                 pid: process.map(|process| process.pid),
-                state: place.state,
+                state: self.fleet.state(place.id).unwrap_or(place.state),
+                is_failing: place.is_failing,
+                generation: place.generation,
                 uptime: process.map_or(Duration::ZERO, |own| now.saturating_duration_since(own.started)),
             }
         });
         Snapshot {
             phase: self.fleet.phase(),
             was_ever_ready: self.fleet.was_ever_ready(),
+            generation: self.fleet.generation(),
+            renewed: self.fleet.is_reloading().then(|| self.fleet.renewed()),
             workers: workers.collect(),
         }
     }

@@ -1,0 +1,36 @@
+//! The worker's page of shared memory, where agent and gateway meet over every request: see `plimsoll_wire::page`.
+
+use std::ffi::{CStr, c_void};
+
+use plimsoll_wire::page;
+
+use crate::sys;
+
+/// Maps the page at `path` for as long as the process lives: the handle of an app's request may look at it until
+/// the very end.
+///
+/// # Errors
+/// Why there is none, for a person to read. The path may be a symbolic link, so it is the file that is checked:
+/// nobody else can have put there one that is ours and looks like a page.
+pub(crate) fn map(path: &CStr) -> Result<*mut c_void, String> {
+    let file = sys::open(path).map_err(|error| format!("open: {error}"))?;
+    let found = sys::inspect(&file).map_err(|error| format!("stat: {error}"))?;
+    if !found.is_file || found.owner != sys::user() {
+        return Err("not a file of this user".to_owned());
+    }
+    if found.length != page::BYTES as u64 {
+        return Err(format!("{} bytes long, not {}", found.length, page::BYTES));
+    }
+    // A hole in a file on a full file system is a SIGBUS when it is touched, and would be the end of the app.
+    sys::fill(&file, page::BYTES).map_err(|error| format!("allocate: {error}"))?;
+    let page = sys::map_shared(&file, page::BYTES).map_err(|error| format!("map: {error}"))?;
+    check(sys::first_words(page)).map(|()| page)
+}
+
+fn check([magic, version, slots]: [u32; 3]) -> Result<(), String> {
+    let expected = [page::MAGIC, u32::from(plimsoll_wire::VERSION), page::SLOTS as u32];
+    if [magic, version, slots] == expected {
+        return Ok(());
+    }
+    Err(format!("says {magic:#x} {version} {slots}, not {:#x} {} {}", expected[0], expected[1], expected[2]))
+}

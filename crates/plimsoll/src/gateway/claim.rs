@@ -1,0 +1,102 @@
+//! Claims: how the gateway knows whether a request it sent has begun to run, and how it takes one back.
+//!
+//! Each link of a worker with a page owns one slot in it (`plimsoll_wire::page` has the states and who moves
+//! them). The agent claims a request before anything of the app runs; what is not claimed can be taken back,
+//! and then never runs there.
+
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use plimsoll_wire::page::{self, Revoked, SLOTS, Ticket};
+
+use crate::sys::page::Page;
+
+/// The slots of one worker, shared by all gateway threads. Touched when links open and close, not per request.
+#[derive(Debug)]
+pub(super) struct Claims {
+    page: Arc<Page>,
+    free: Mutex<Vec<u16>>,
+}
+
+impl Claims {
+    pub(super) fn new(page: Arc<Page>) -> Self {
+        let all = (0..u16::try_from(SLOTS).unwrap_or(u16::MAX)).rev().collect();
+        Self { page, free: Mutex::new(all) }
+    }
+
+    /// A slot for a new link; `None` when the worker has more links than slots.
+    pub(super) fn take(self: &Arc<Self>) -> Option<Claim> {
+        let index = self.free().pop()?;
+        Some(Claim { claims: Arc::clone(self), index, ticket: None, announced: false })
+    }
+
+    fn free(&self) -> MutexGuard<'_, Vec<u16>> {
+        // A list of numbers is whole after every statement.
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One link's slot.
+#[derive(Debug)]
+pub(super) struct Claim {
+    claims: Arc<Claims>,
+    index: u16,
+    /// Of the request that the link carries, until its answer has come.
+    ticket: Option<Ticket>,
+    /// The agent knows that this slot is the link's.
+    announced: bool,
+}
+
+impl Claim {
+    pub(super) fn index(&self) -> u16 {
+        self.index
+    }
+
+    pub(super) fn is_announced(&self) -> bool {
+        self.announced
+    }
+
+    /// A request is about to be sent on the link.
+    pub(super) fn send(&mut self) {
+        self.ticket = self.claims.page.slot(self.index.into()).map(page::send);
+        self.announced = true;
+    }
+
+    /// Careful: also `true` where the slot makes no sense.
+    pub(super) fn has_started(&self) -> bool {
+        self.ask(page::has_started).unwrap_or(true)
+    }
+
+    /// The agent has claimed this very request.
+    pub(super) fn was_claimed(&self) -> bool {
+        self.ask(page::was_claimed).unwrap_or(true)
+    }
+
+    /// Takes the request back, if it has not begun to run.
+    pub(super) fn revoke(&self) -> Revoked {
+        self.ask(page::revoke).unwrap_or(Revoked::Started)
+    }
+
+    fn ask<A>(&self, question: impl FnOnce(&AtomicU32, Ticket) -> A) -> Option<A> {
+        Some(question(self.claims.page.slot(self.index.into())?, self.ticket?))
+    }
+
+    /// The answer has come, or the marker of a revoked request: the agent is done with the slot.
+    pub(super) fn settle(&mut self) {
+        self.ticket = None;
+    }
+}
+
+impl Drop for Claim {
+    /// A slot whose request the agent may still find in the link's socket is never given to another link: the
+    /// agent would take the one for the other. Such slots are rare, and end with the worker.
+    fn drop(&mut self) {
+        if self.ticket.is_some() && self.revoke() == Revoked::Yes {
+            return;
+        }
+        if let Some(slot) = self.claims.page.slot(self.index.into()) {
+            page::free(slot);
+        }
+        self.claims.free().push(self.index);
+    }
+}

@@ -1,0 +1,99 @@
+//! The first flight of a request: its head, signed for the link it goes by, and what is there of its body.
+//!
+//! It stands in the connection's buffer until the worker has answered, so that it can be sent again, by another
+//! link and under another signature, as long as the request has not begun to run.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use plimsoll_wire::names::peer::WAITS;
+
+use super::Target;
+use super::buffer::Buffer;
+use super::connection::Connection;
+use super::failure::Failure;
+use super::http1::body::Body;
+use super::http1::framing::Framing;
+use super::http1::request::Request;
+use super::links::Link;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Flight {
+    /// Bytes of the connection's buffer.
+    pub(super) length: usize,
+    /// How many of them the link has taken.
+    pub(super) sent: usize,
+    /// The body after those bytes.
+    pub(super) rest: Body,
+    /// What stands between the client's headers and the body: the empty line, and our private header before it.
+    signature: Range<usize>,
+}
+
+impl Flight {
+    /// # Errors
+    /// The body is broken, or larger than the settings allow.
+    pub(super) fn new(connection: &mut Connection, request: &Request) -> Result<Self, Failure> {
+        let Some(buffer) = &mut connection.buffer else { return Err(Failure::BadRequest) };
+        let mut rest = Body::from(request.framing);
+        let body = rest
+            .advance(buffer.filled().get(request.head_len..).unwrap_or_default())
+            .map_err(|_| Failure::BadRequest)?;
+        if is_too_large(request.framing, &rest, connection.thread.config.body_bytes_max) {
+            return Err(Failure::BodyTooLarge);
+        }
+        let mut head = request.head_len;
+        for line in request.forged.iter().rev() {
+            head -= line.len();
+            buffer.splice(line.clone(), b"");
+        }
+        Ok(Self { length: head + body, sent: 0, rest, signature: head - 2..head })
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.rest.is_done()
+    }
+
+    /// Makes the flight ready to go by `link`, whatever link it went by before.
+    pub(super) fn sign(&mut self, buffer: &mut Buffer, private: &str, link: &mut Link) {
+        let complete = self.is_complete();
+        let text = match link.worker.target {
+            Target::Unix { .. } => signature(private, link, complete),
+            Target::Tcp(_) => "\r\n".to_owned(),
+        };
+        buffer.splice(self.signature.clone(), text.as_bytes());
+        self.length = self.length - self.signature.len() + text.len();
+        self.signature.end = self.signature.start + text.len();
+        self.sent = 0;
+        if let Some(claim) = &mut link.claim {
+            claim.send();
+        }
+    }
+}
+
+/// The private header and the empty line. The link's first request tells the agent the link's slot; a request
+/// whose body is still to come asks to be told when it has begun to run, for only then the rest is sent.
+fn signature(private: &str, link: &Link, complete: bool) -> String {
+    let mut text = String::with_capacity(private.len() + 16);
+    text.push_str(private);
+    if let Some(claim) = &link.claim {
+        if !claim.is_announced() {
+            let written = write!(text, " {}", claim.index());
+            debug_assert!(written.is_ok(), "writing to a string cannot fail");
+        }
+        if !complete {
+            text.push(' ');
+            text.push_str(WAITS);
+        }
+    }
+    text.push_str("\r\n\r\n");
+    text
+}
+
+/// Whether a body is over the limit of the settings, as far as that can be known yet.
+pub(super) fn is_too_large(framing: Framing, body: &Body, max: Option<u64>) -> bool {
+    let known = match framing {
+        Framing::Length(length) => length,
+        _ => body.data_bytes(),
+    };
+    max.is_some_and(|max| known > max)
+}

@@ -1,0 +1,187 @@
+//! The answer's side of an exchange: interim heads, the final head, the body.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use plimsoll_wire::page;
+
+use super::up::Up;
+use super::{End, Relay};
+use crate::gateway::buffer::Buffer;
+use crate::gateway::claim::Claim;
+use crate::gateway::connection::Connection;
+use crate::gateway::failure::Failure;
+use crate::gateway::http1::body::Body;
+use crate::gateway::http1::framing::Framing;
+use crate::gateway::http1::head::Scan;
+use crate::gateway::http1::request::{Persistence, Version};
+use crate::gateway::http1::response::{HEAD_BYTES_MAX, Response};
+use crate::gateway::pump::{Error, Finish};
+use crate::gateway::stream::Socket as _;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Down {
+    Head(Scan),
+    Body,
+    Done,
+}
+
+impl Down {
+    pub(super) fn start() -> Self {
+        Self::Head(Scan::default())
+    }
+}
+
+impl Relay<'_> {
+    pub(super) fn poll_down(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        if let Down::Head(scan) = self.down {
+            if let Some(end) = ready!(self.poll_head(cx, scan)) {
+                return Poll::Ready(end);
+            }
+            self.down = Down::Body;
+        }
+        if self.down == Down::Done {
+            return Poll::Pending;
+        }
+        if let Some(end) = ready!(self.poll_body(cx)) {
+            return Poll::Ready(end);
+        }
+        self.down = Down::Done;
+        Poll::Pending
+    }
+
+    /// Reads heads until the final one, passing interim ones on. `None`: the final head is in the buffer.
+    fn poll_head(&mut self, cx: &mut Context<'_>, mut scan: Scan) -> Poll<Option<End>> {
+        loop {
+            if ready!(self.flush_interim(cx)).is_err() {
+                return Poll::Ready(Some(End::ClientGone));
+            }
+            let filled = self.down_buffer.as_ref().map(Buffer::filled).unwrap_or_default();
+            if !filled.is_empty() {
+                match Response::read(filled, &mut scan, self.request.method) {
+                    Ok(Some(response)) if response.is_interim() => {
+                        if let Poll::Ready(end) = self.take_interim(cx, &response) {
+                            return Poll::Ready(Some(end));
+                        }
+                        scan = Scan::default();
+                        self.down = Down::Head(scan);
+                        continue;
+                    }
+                    Ok(Some(response)) if self.did_not_run(&response) => {
+                        return Poll::Ready(Some(End::Unanswered));
+                    }
+                    Ok(Some(response)) => return Poll::Ready(self.begin_body(response)),
+                    Ok(None) => self.down = Down::Head(scan),
+                    Err(error) => {
+                        tracing::warn!(worker = %self.link.worker.id, %error, "worker's answer refused");
+                        return Poll::Ready(Some(self.fail(Failure::BadResponse)));
+                    }
+                }
+            }
+            match ready!(self.read_head(cx)) {
+                Ok(0) | Err(_) => return Poll::Ready(Some(self.died())),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    fn read_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.link.stream.poll_read_ready(cx).is_pending() {
+            return Poll::Pending;
+        }
+        let buffer = self.down_buffer.get_or_insert_with(|| self.connection.thread.pool.take());
+        if buffer.is_full() {
+            buffer.grow(HEAD_BYTES_MAX);
+        }
+        buffer.poll_read(cx, &mut self.link.stream)
+    }
+
+    /// The link ended before the head of an answer was whole.
+    fn died(&self) -> End {
+        let partly = self.answered || self.down_buffer.as_ref().is_some_and(|buffer| !buffer.is_empty());
+        match self.up {
+            _ if partly => self.fail(Failure::WorkerClosed),
+            // The client went first, and the app gave up on it, as it would have without us.
+            Up::Closed | Up::Leaving(_) => End::ClientGone,
+            Up::Flight | Up::Held | Up::Sent => End::Unanswered,
+            // A part of the body that is no longer here was sent, which only happens once it runs.
+            Up::Streaming if self.link.claim.is_some() => self.fail(Failure::WorkerDied),
+            Up::Streaming => self.fail(Failure::WorkerClosed),
+        }
+    }
+
+    /// The agent found the request taken back (or a slot that makes no sense), and has not let the app see it.
+    fn did_not_run(&self, response: &Response) -> bool {
+        let was_claimed = self.link.claim.as_ref().is_none_or(Claim::was_claimed);
+        response.status == page::MARKER_STATUS && !was_claimed && self.flight.length > 0
+    }
+
+    /// An interim head is passed on at once; the agent's own, which says that the request has begun, ends here.
+    fn take_interim(&mut self, cx: &mut Context<'_>, response: &Response) -> Poll<End> {
+        let is_agents = response.status == page::STARTED_STATUS && self.link.claim.is_some();
+        if is_agents || self.request.version == Version::Http10 {
+            if let Some(buffer) = &mut self.down_buffer {
+                buffer.consume(response.head_len);
+            }
+        } else {
+            self.answered = true;
+            self.down_pump.ready = response.head_len;
+        }
+        // The rest of the body may have waited for this.
+        self.poll_up(cx)
+    }
+
+    fn flush_interim(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.down_pump.poll_flush(cx, &mut self.connection.client, &mut self.down_buffer)
+    }
+
+    /// The final head is there: from now on everything that belongs to the answer simply passes.
+    fn begin_body(&mut self, mut response: Response) -> Option<End> {
+        self.answered = true;
+        if response.status == 101 && !self.request.upgrade {
+            return Some(self.fail(Failure::BadResponse));
+        }
+        let is_last = self.connection.is_last();
+        let buffer = self.down_buffer.as_mut()?;
+        if is_last {
+            say_close(buffer, &mut response);
+        }
+        let framing = if response.status == 101 { Framing::None } else { response.framing };
+        let mut body = Body::from(framing);
+        let rest = buffer.filled().get(response.head_len..).unwrap_or_default();
+        let ready = match body.advance(rest) {
+            Ok(count) => response.head_len + count,
+            Err(_) => return Some(self.fail(Failure::BadResponse)),
+        };
+        self.down_pump.body = body;
+        self.down_pump.ready = ready;
+        self.response = Some(response);
+        self.release_flight();
+        None
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
+        let Connection { client, thread, .. } = &mut *self.connection;
+        let ends = (&mut self.link.stream, client);
+        let finish = ready!(self.down_pump.poll(cx, ends, &mut self.down_buffer, &thread.pool));
+        Poll::Ready(match finish {
+            Ok(Finish::BodyEnd) => None,
+            Ok(Finish::SourceEnd) if self.down_pump.body == Body::UntilClose => None,
+            Ok(Finish::SourceEnd) | Err(Error::Source | Error::Framing(_)) => Some(End::Cut),
+            Err(Error::Sink) => Some(End::ClientGone),
+        })
+    }
+}
+
+/// While draining, the client is told not to come back on this connection.
+fn say_close(buffer: &mut Buffer, response: &mut Response) {
+    const CLOSE: &[u8] = b"Connection: close\r\n";
+    if response.persistence == Persistence::Close || response.status == 101 {
+        return;
+    }
+    let end = response.head_len - 2;
+    let line = response.connection_line.clone().unwrap_or(end..end);
+    response.head_len = response.head_len - line.len() + CLOSE.len();
+    buffer.splice(line, CLOSE);
+    response.persistence = Persistence::Close;
+}

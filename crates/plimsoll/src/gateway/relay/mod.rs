@@ -1,0 +1,159 @@
+//! Both directions of one exchange at once: the request up ([`up`]), the answer down ([`down`]).
+//!
+//! Full duplex, because HTTP is: a worker may answer before it has read the body, ask for it with 100, or
+//! stream both ways. The client's side is watched even when nothing more is due from it, so that the app hears
+//! of a client that went away.
+
+mod down;
+mod settle;
+mod up;
+
+use std::task::{Context, Poll};
+
+use super::buffer::Buffer;
+use super::connection::Connection;
+use super::failure::Failure;
+use super::flight::Flight;
+use super::http1::body::Body;
+use super::http1::request::{Persistence, Request};
+use super::http1::response::Response;
+use super::links::Link;
+use super::pump::{Pump, Side};
+use super::watch::{Phase, Time};
+use down::Down;
+use up::Up;
+
+/// How an exchange ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Complete,
+    /// Nothing of an answer has reached the client, so the gateway can give one.
+    Failed(Failure),
+    /// The link ended before the first byte of an answer, or the agent said that the request did not run; all of
+    /// the request is still here.
+    Unanswered,
+    ClientGone,
+    /// The client went away before the request had begun to run, and it was taken back: it never will.
+    Revoked,
+    /// The answer cannot be completed: the client must see that it is not whole.
+    Cut,
+}
+
+pub(super) struct Relay<'a> {
+    connection: &'a mut Connection,
+    request: &'a Request,
+    flight: &'a mut Flight,
+    link: &'a mut Link,
+    up: Up,
+    up_pump: Pump,
+    down: Down,
+    down_pump: Pump,
+    down_buffer: Option<Buffer>,
+    response: Option<Response>,
+    /// A byte of the app's has been read: from here on the request is not sent again.
+    answered: bool,
+    sent_at: Time,
+    /// Progress at the last look, for the timeouts.
+    seen: (u64, u64),
+    moved_at: Time,
+}
+
+impl<'a> Relay<'a> {
+    pub(super) fn new(
+        connection: &'a mut Connection,
+        request: &'a Request,
+        flight: &'a mut Flight,
+        link: &'a mut Link,
+    ) -> Self {
+        let now = connection.watch.now();
+        connection.watch.set_deadline(Time::NEVER);
+        Self {
+            up: Up::Flight,
+            up_pump: Pump::new(flight.rest, 0),
+            down: Down::start(),
+            down_pump: Pump::new(Body::UntilClose, 0),
+            down_buffer: None,
+            response: None,
+            answered: false,
+            sent_at: now,
+            seen: (0, 0),
+            moved_at: now,
+            connection,
+            request,
+            flight,
+            link,
+        }
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        self.connection.watch.register(cx);
+        if self.connection.watch.phase() == Phase::Aborting {
+            return Poll::Ready(End::Cut);
+        }
+        if let Poll::Ready(end) = self.poll_up(cx) {
+            return Poll::Ready(end);
+        }
+        if let Poll::Ready(end) = self.poll_down(cx) {
+            return Poll::Ready(end);
+        }
+        if self.down == Down::Done && !self.must_finish_body() {
+            return Poll::Ready(End::Complete);
+        }
+        self.check_time()
+    }
+
+    /// The answer is complete: is it worth reading the rest of the request? Node does, so that the connection
+    /// stays usable; not where the client was told to wait for a 100 that never came.
+    fn must_finish_body(&self) -> bool {
+        let refused = self.request.expects_continue && self.up == Up::Held;
+        self.up.is_unfinished() && !refused && !self.link_closes()
+    }
+
+    fn link_closes(&self) -> bool {
+        self.response.as_ref().is_none_or(|response| response.persistence == Persistence::Close)
+    }
+
+    /// The first flight will not be needed again.
+    fn release_flight(&mut self) {
+        if let Some(buffer) = &mut self.connection.buffer {
+            buffer.consume(std::mem::take(&mut self.flight.length));
+        }
+    }
+
+    /// The gateway's own answer, unless the client has already seen a part of the worker's.
+    fn fail(&self, failure: Failure) -> End {
+        if self.response.is_some() { End::Cut } else { End::Failed(failure) }
+    }
+
+    /// Whoever keeps the other side waiting for too long loses the request.
+    fn check_time(&mut self) -> Poll<End> {
+        let config = &self.connection.thread.config;
+        let now = self.connection.watch.now();
+        let moved = (self.up_pump.moved, self.down_pump.moved);
+        if moved != self.seen {
+            self.seen = moved;
+            self.moved_at = now;
+        }
+        let body_wait = self.waits_for_client();
+        let write_wait = self.down != Down::Done && self.down_pump.waits_for == Side::Sink;
+        let head_wait = matches!(self.down, Down::Head(_));
+        let within = |waits: bool, since: Time, limit: Option<std::time::Duration>| match limit {
+            Some(limit) if waits => since.after(limit),
+            _ => Time::NEVER,
+        };
+        let body = within(body_wait, self.moved_at, Some(config.body_timeout));
+        let write = within(write_wait, self.moved_at, Some(config.write_timeout));
+        let head = within(head_wait, self.sent_at, config.request_timeout);
+        let leaving = self.up.deadline();
+        self.connection.watch.set_deadline(body.min(write).min(head).min(leaving));
+        if now >= write {
+            Poll::Ready(End::ClientGone)
+        } else if now >= head {
+            Poll::Ready(self.fail(Failure::RequestTimeout))
+        } else if now >= body {
+            Poll::Ready(self.fail(Failure::BodyTimeout))
+        } else {
+            Poll::Pending
+        }
+    }
+}

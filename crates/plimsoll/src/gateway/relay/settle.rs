@@ -1,0 +1,120 @@
+//! What an exchange leaves behind: figures, a link to keep or not, and what the client's connection is good for.
+
+use std::rc::Rc;
+
+use super::up::Up;
+use super::{End, Relay};
+use crate::gateway::buffer::Buffer;
+use crate::gateway::connection::After;
+use crate::gateway::failure::Failure;
+use crate::gateway::http1::request::Persistence;
+use crate::gateway::http1::response::Response;
+use crate::gateway::links::Link;
+use crate::gateway::reclaim::reclaim;
+use crate::gateway::thread::Thread;
+use crate::gateway::tunnel::{Protocol, Tunnel};
+use crate::gateway::watch::Time;
+
+/// nginx's number for a request whose client did not wait.
+const CLIENT_GONE: u16 = 499;
+
+/// A finished exchange, before the link's fate is carried out.
+pub(in crate::gateway) struct Settled {
+    after: After,
+    status: u16,
+    link: Fate,
+}
+
+enum Fate {
+    Keep(Time),
+    Drop,
+    /// The request may be sent again.
+    Unanswered,
+    /// Revoked: it can be kept once the agent has said that it saw that.
+    SetAside,
+    /// Becomes a tunnel, with these bytes and buffer.
+    Upgrade {
+        protocol: Protocol,
+        from_client: usize,
+        buffer: Option<Buffer>,
+    },
+}
+
+impl Settled {
+    pub(in crate::gateway) fn is_unanswered(&self) -> bool {
+        matches!(self.link, Fate::Unanswered)
+    }
+
+    pub(in crate::gateway) fn finish(self, link: Link, thread: &Rc<Thread>) -> (After, u16) {
+        match self.link {
+            Fate::Keep(now) => link.keep(now),
+            Fate::Drop | Fate::Unanswered => drop(link),
+            Fate::SetAside => drop(tokio::task::spawn_local(reclaim(link, Rc::clone(thread)))),
+            Fate::Upgrade { protocol, from_client, buffer } => {
+                let tunnel = Tunnel::new(link, protocol, from_client, buffer);
+                return (After::Tunnel(Box::new(tunnel)), self.status);
+            }
+        }
+        (self.after, self.status)
+    }
+}
+
+impl Relay<'_> {
+    /// Books the exchange.
+    ///
+    /// # Errors
+    /// The gateway has to answer by itself.
+    pub(in crate::gateway) fn settle(self, end: End) -> Result<Settled, Failure> {
+        let stats = &self.connection.thread.stats;
+        stats.bytes_to_clients.add(self.down_pump.moved);
+        stats.bytes_from_clients.add(self.up_pump.moved);
+        let status = self.response.as_ref().map_or(0, |response| response.status);
+        let closes = |status, link| Ok(Settled { after: After::Close, status, link });
+        match end {
+            End::Complete if status == 101 => Ok(self.upgrade(status)),
+            End::Complete => Ok(Settled { after: self.after(), status, link: self.fate() }),
+            End::Failed(failure) => Err(failure),
+            End::Unanswered => closes(0, Fate::Unanswered),
+            End::ClientGone => closes(CLIENT_GONE, Fate::Drop),
+            End::Revoked if self.flight.sent == self.flight.length => closes(CLIENT_GONE, Fate::SetAside),
+            End::Revoked => closes(CLIENT_GONE, Fate::Drop),
+            End::Cut => {
+                stats.record_failure("cut");
+                closes(status, Fate::Drop)
+            }
+        }
+    }
+
+    /// A link is kept if both sides know where the next request begins.
+    fn fate(&self) -> Fate {
+        let nothing_left = self.down_buffer.as_ref().is_none_or(Buffer::is_empty);
+        if self.up == Up::Sent && nothing_left && !self.link_closes() {
+            Fate::Keep(self.connection.watch.now())
+        } else {
+            Fate::Drop
+        }
+    }
+
+    fn upgrade(self, status: u16) -> Settled {
+        let from_client = self.connection.buffer.as_ref().map_or(0, |buffer| buffer.filled().len());
+        let protocol = match self.response {
+            Some(Response { websocket: true, .. }) => Protocol::WebSocket,
+            _ => Protocol::Other,
+        };
+        let link = Fate::Upgrade { protocol, from_client, buffer: self.down_buffer };
+        Settled { after: After::Close, status, link }
+    }
+
+    fn after(&self) -> After {
+        let has_more = self.connection.buffer.as_ref().is_some_and(|buffer| !buffer.is_empty());
+        let offered_switch = self.request.upgrade && has_more;
+        match self.up {
+            Up::Leaving(_) | Up::Closed => After::Close,
+            Up::Flight | Up::Held | Up::Streaming => After::Linger,
+            // Bytes after an offer to switch may be of either protocol: they are not read as HTTP.
+            Up::Sent if offered_switch => After::Linger,
+            Up::Sent if self.link_closes() || self.request.persistence == Persistence::Close => After::Linger,
+            Up::Sent => After::KeepAlive,
+        }
+    }
+}

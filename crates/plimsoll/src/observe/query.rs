@@ -1,0 +1,123 @@
+//! The query of a request to the control socket: names and values, percent-encoded.
+
+use std::fmt::Write as _;
+
+use super::control::Reload;
+
+pub(super) type Query = Vec<(String, String)>;
+
+/// Most workers that can be asked for, as in the settings.
+const WORKERS_MAX: u16 = 1024;
+
+/// Reads a query. What is not encoded well stays as it is.
+pub(super) fn parse(query: Option<&str>) -> Query {
+    let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(k, v)| (decode(k), decode(v)))
+        .collect()
+}
+
+/// What a reload is asked to do.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) fn reload(query: &Query) -> Result<Reload, String> {
+    let mut reload = Reload::default();
+    for (name, value) in query {
+        match name.as_str() {
+            "surge" => reload.surge = Some(number("surge", value)?),
+            "env" => reload.environment.push(variable(value)?),
+            _ => return Err(format!("this build knows no {name} of a reload")),
+        }
+    }
+    Ok(reload)
+}
+
+/// How many workers there are to be.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) fn workers(query: &Query) -> Result<u16, String> {
+    let value = query.iter().find(|(name, _)| name == "workers").map_or("", |(_, value)| value);
+    number("workers", value)
+}
+
+fn number(name: &str, value: &str) -> Result<u16, String> {
+    let number = value.parse().ok().filter(|number| (1..=WORKERS_MAX).contains(number));
+    number.ok_or_else(|| format!("{name} must be a number from 1 to {WORKERS_MAX}"))
+}
+
+/// `KEY=VALUE`.
+///
+/// # Errors
+/// It is no variable.
+pub fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !text.contains('\0') => Ok((name.into(), value.into())),
+        _ => Err(format!("{text:?} is no variable: write KEY=VALUE")),
+    }
+}
+
+/// Encodes a value for a query.
+#[must_use]
+pub fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+fn decode(text: &str) -> String {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| first == b'%').and_then(|two| std::str::from_utf8(two).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                decoded.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                decoded.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_encoded_comes_back() {
+        for text in ["", "a b&c=d", "ä%41/\u{1F600}", "100%", "%zz"] {
+            assert_eq!(decode(&encode(text)), text);
+        }
+        assert_eq!(decode("100%&%zz%4"), "100%&%zz%4");
+    }
+
+    #[test]
+    fn a_reload_is_read_and_mistakes_are_named() {
+        let query = format!("surge=2&env={}&env=A=", encode("K=a=b c"));
+        let environment = vec![("K".to_owned(), "a=b c".to_owned()), ("A".to_owned(), String::new())];
+        assert_eq!(reload(&parse(Some(&query))), Ok(Reload { surge: Some(2), environment }));
+        assert_eq!(reload(&parse(None)), Ok(Reload::default()));
+        for (query, part) in
+            [("surge=0", "from 1"), ("env=K", "KEY=VALUE"), ("env=%3Dx", "KEY=VALUE"), ("x=1", "no x")]
+        {
+            let mistake = reload(&parse(Some(query))).unwrap_err();
+            assert!(mistake.contains(part), "{query}: {mistake}");
+        }
+        assert_eq!(workers(&parse(Some("workers=3"))), Ok(3));
+        assert!(workers(&parse(Some("workers=many"))).is_err() && workers(&Vec::new()).is_err());
+    }
+}

@@ -1,0 +1,177 @@
+//! The gauge's page: a file that this process and one worker map into their memory. What its words mean is
+//! said in `plimsoll_wire::page`; here it is memory.
+//!
+//! It lies in `/dev/shm` where that can be had: a page on a disk file system is written back now and then, and
+//! whoever writes to it meanwhile waits for the disk. The private directory of the worker then holds a link to
+//! it, else the file itself. `/dev/shm` outlives us, so whoever removes the directory calls [`remove`] first.
+
+use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU32;
+
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+
+/// Name of the page in the worker's private directory.
+pub const FILE: &str = "page";
+const SHARED_MEMORY: &str = "/dev/shm";
+const WORD: usize = size_of::<AtomicU32>();
+const PREFIX: &str = "plimsoll-page-";
+
+/// The page of one incarnation, mapped.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Page {
+    words: NonNull<AtomicU32>,
+    length: usize,
+    slot_first: usize,
+}
+
+// SAFETY: the mapping belongs to no thread, and everything in it is only reached as `AtomicU32`.
+#[expect(unsafe_code, reason = "a pointer says nothing of threads by itself")]
+unsafe impl Send for Page {}
+// SAFETY: as above.
+#[expect(unsafe_code, reason = "a pointer says nothing of threads by itself")]
+unsafe impl Sync for Page {}
+
+impl Page {
+    /// Makes the page of the worker whose private directory is `directory`, and leaves it there as [`FILE`].
+    /// `words` is what stands in it at first; from `slot_first` on they are slots.
+    ///
+    /// # Errors
+    /// As the calls for files and mappings give them.
+    pub fn create(directory: &Path, words: &[u32], slot_first: usize) -> io::Result<Self> {
+        let link = directory.join(FILE);
+        let map = |file: &File| Self::map(file, words.len(), slot_first);
+        let shared = Path::new(SHARED_MEMORY).join(random_name());
+        match create_file(&shared, words) {
+            Ok(file) => {
+                let page = symlink(&shared, &link).and_then(|()| map(&file));
+                if page.is_err() {
+                    let _left_behind = fs::remove_file(&shared);
+                }
+                page
+            }
+            // Not there, not writable for us, or full.
+            Err(_) => map(&create_file(&link, words)?),
+        }
+    }
+
+    fn map(file: &File, length: usize, slot_first: usize) -> io::Result<Self> {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: the kernel chooses a place that nothing else uses, and the file is as long as the mapping.
+        #[expect(unsafe_code, reason = "a mapping is memory that the compiler did not hand out")]
+        let address =
+            unsafe { mmap(std::ptr::null_mut(), length * WORD, access, MapFlags::SHARED, file, 0) }?;
+        let words = NonNull::new(address.cast::<AtomicU32>()).ok_or(rustix::io::Errno::NOMEM)?;
+        Ok(Self { words, length, slot_first })
+    }
+
+    /// The word of a slot; `None`: there is no such slot.
+    #[must_use]
+    pub fn slot(&self, index: usize) -> Option<&AtomicU32> {
+        let index = self.slot_first.checked_add(index).filter(|index| *index < self.length)?;
+        // SAFETY: the index is inside the mapping, which is aligned to pages and lives as long as `self`.
+        // The worker writes to the same word, by atomic operations of the same width; whatever it writes is
+        // a valid u32. It could shorten the file under us, and so end us with SIGBUS, only by will: it runs
+        // as our user and can as well kill us.
+        #[expect(unsafe_code, reason = "the words of a mapping are reached through its address")]
+        let word = unsafe { self.words.add(index).as_ref() };
+        Some(word)
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, of this length, and no reference into it outlives `self`.
+        #[expect(unsafe_code, reason = "what was mapped by hand is unmapped by hand")]
+        let _cannot_fail = unsafe { munmap(self.words.as_ptr().cast(), self.length * WORD) };
+    }
+}
+
+/// Removes the page of the worker whose private directory is `directory`, wherever it lies.
+pub fn remove(directory: &Path) {
+    let link = directory.join(FILE);
+    if let Some(shared) = fs::read_link(&link).ok().filter(|target| is_ours(target)) {
+        let _gone = fs::remove_file(shared);
+    }
+    let _gone = fs::remove_file(link);
+}
+
+/// What a link may make us remove: the worker could have written another one.
+fn is_ours(target: &Path) -> bool {
+    let name = target.file_name().map(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
+    target.parent() == Some(Path::new(SHARED_MEMORY)) && name == Some(true)
+}
+
+/// A name that nobody can have taken before us.
+fn random_name() -> PathBuf {
+    format!("{PREFIX}{}-{:016x}", std::process::id(), RandomState::new().hash_one(FILE)).into()
+}
+
+/// Writes all of it, so that its memory is taken now: on a full `/dev/shm` this is an error here, not a
+/// SIGBUS later.
+fn create_file(path: &Path, words: &[u32]) -> io::Result<File> {
+    let mut options = File::options();
+    let mut file = options.read(true).write(true).create_new(true).mode(0o600).open(path)?;
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    file.write_all(&bytes).inspect_err(|_| {
+        let _left_behind = fs::remove_file(path);
+    })?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+
+    fn page(directory: &Path) -> Page {
+        Page::create(directory, &[7, 0, 0, 0], 1).unwrap()
+    }
+
+    #[test]
+    fn both_sides_see_the_same_words() {
+        let directory = tempfile::tempdir().unwrap();
+        let page = page(directory.path());
+        let path = directory.path().join(FILE);
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!((metadata.len(), metadata.permissions().mode() & 0o777), (16, 0o600));
+        assert_eq!(fs::read(&path).unwrap()[..4], 7u32.to_ne_bytes());
+
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        let theirs = Page::map(&file, 4, 1).unwrap();
+        for index in [0, 2] {
+            page.slot(index).unwrap().store(40 + index as u32, Ordering::Release);
+            assert_eq!(theirs.slot(index).unwrap().load(Ordering::Acquire), 40 + index as u32);
+        }
+        assert!(page.slot(3).is_none() && page.slot(usize::MAX).is_none());
+        remove(directory.path());
+    }
+
+    #[test]
+    fn removing_leaves_nothing_and_the_mapping_intact() {
+        let directory = tempfile::tempdir().unwrap();
+        let page = page(directory.path());
+        let path = directory.path().join(FILE);
+        let target = fs::read_link(&path).unwrap_or_else(|_| path.clone());
+        remove(directory.path());
+        assert!(!target.exists() && fs::symlink_metadata(&path).is_err());
+        page.slot(1).unwrap().store(9, Ordering::Relaxed);
+        assert_eq!(page.slot(1).unwrap().load(Ordering::Relaxed), 9);
+    }
+
+    #[test]
+    fn a_link_to_something_else_removes_only_itself() {
+        let directory = tempfile::tempdir().unwrap();
+        let other = directory.path().join("plimsoll-page-of-someone");
+        fs::write(&other, "").unwrap();
+        symlink(&other, directory.path().join(FILE)).unwrap();
+        remove(directory.path());
+        assert!(other.exists() && fs::symlink_metadata(directory.path().join(FILE)).is_err());
+    }
+}

@@ -1,0 +1,170 @@
+//! A request runs at most once, and one that has not begun to run is not lost with its worker.
+
+use std::fs;
+use std::path::PathBuf;
+
+use rustix::process::Signal;
+
+use crate::harness::{App, Client, Launch, Server, signal, until};
+
+const LEDGER: &str = include_str!("apps/ledger.js");
+
+/// The app, and the folder with its ledger and the file that ends a block.
+struct Shop {
+    server: Server,
+    folder: tempfile::TempDir,
+}
+
+impl Shop {
+    fn open(workers: u16) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let launch = Launch::plimsoll(App::source(LEDGER)).workers(workers);
+        let server = launch.env("LEDGER", folder.path().join("ledger").to_str().unwrap()).start();
+        Self { server, folder }
+    }
+
+    fn gate(&self) -> PathBuf {
+        self.folder.path().join("gate")
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.folder.path().join("ledger")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn count(&self, line: &str) -> usize {
+        self.lines().iter().filter(|there| *there == line).count()
+    }
+
+    /// Has the only worker block its loop until [`Self::unblock`].
+    fn block(&self) -> Client {
+        let mut client = self.server.connect();
+        client.send(format!("GET /block?until={} HTTP/1.1\r\nHost: a\r\n\r\n", self.gate().display()));
+        until("the loop is blocked", || (self.count("blocked") > 0).then_some(()));
+        client
+    }
+
+    fn unblock(&self) {
+        fs::write(self.gate(), "").unwrap();
+    }
+
+    fn send(&self, request: &str) -> Client {
+        let before = self.in_flight();
+        let mut client = self.server.connect();
+        client.send(request);
+        until("the request is at the worker", || (self.in_flight() > before).then_some(()));
+        client
+    }
+
+    fn in_flight(&self) -> u64 {
+        let status = self.server.status();
+        status["workers"].as_array().unwrap().iter().map(|worker| worker["in_flight"].as_u64().unwrap()).sum()
+    }
+}
+
+fn post(id: &str, body: &str) -> String {
+    format!("POST /run?id={id} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+#[test]
+fn what_waits_behind_a_blocked_loop_survives_the_death_of_its_worker() {
+    let shop = Shop::open(1);
+    let mut blocker = shop.block();
+    let mut post_client = shop.send(&post("a", "hello"));
+    let mut get_client = shop.send("GET /run?id=b HTTP/1.1\r\nHost: a\r\n\r\n");
+    let chunked = "POST /run?id=c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
+    let mut open_client = shop.send(chunked);
+    signal(shop.server.workers(1)[0], Signal::KILL);
+
+    let lost = blocker.response("GET");
+    assert_eq!((lost.status, lost.error_code()), (502, Some("worker_died")), "its handler had begun");
+    assert_eq!(post_client.response("POST").text(), "5");
+    assert_eq!(get_client.response("GET").text(), "0");
+    open_client.send("2\r\nde\r\n0\r\n\r\n");
+    assert_eq!(open_client.response("POST").text(), "5");
+    for id in ["a", "b", "c"] {
+        assert_eq!(shop.count(&format!("run {id}")), 1, "{:?}", shop.lines());
+    }
+}
+
+#[test]
+fn what_its_client_gave_up_before_it_began_never_runs() {
+    let shop = Shop::open(1);
+    let mut blocker = shop.block();
+    let abandoned = shop.send(&post("a", "hello"));
+    let mut patient = shop.send(&post("b", "hi"));
+    drop(abandoned);
+    until("the gateway took the request back", || {
+        let metrics = shop.server.admin("/metrics").text();
+        metrics
+            .contains("_count{http_request_method=\"POST\",http_response_status_code=\"499\"} 1")
+            .then_some(())
+    });
+    shop.unblock();
+    assert_eq!(blocker.response("GET").text(), "unblocked");
+    assert_eq!(patient.response("POST").text(), "2");
+    for round in 0..20 {
+        assert_eq!(shop.server.get(&format!("/run?id=after{round}")).status, 200);
+    }
+    assert_eq!((shop.count("start a"), shop.count("run b")), (0, 1), "{:?}", shop.lines());
+}
+
+#[test]
+fn a_large_body_waits_until_its_request_has_begun() {
+    let shop = Shop::open(1);
+    let mut blocker = shop.block();
+    let mut client =
+        shop.send(&format!("POST /run?id=a HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", 1 << 20));
+    let body = vec![b'x'; 1 << 20];
+    let mut sender = client.stream().try_clone().unwrap();
+    let sending = std::thread::spawn(move || std::io::Write::write_all(&mut sender, &body).unwrap());
+    shop.unblock();
+    assert_eq!(blocker.response("GET").text(), "unblocked");
+    assert_eq!(client.response("POST").text(), (1 << 20).to_string());
+    sending.join().unwrap();
+    assert_eq!(shop.count("run a"), 1);
+}
+
+/// Clients that post and count, while workers are killed one after another.
+#[test]
+fn nothing_runs_twice_and_nothing_acknowledged_is_missing_while_workers_are_killed() {
+    let shop = Shop::open(2);
+    let port = shop.server.port();
+    let posting: Vec<_> = (0..4)
+        .map(|poster| {
+            std::thread::spawn(move || {
+                let mut answers = Vec::new();
+                let mut client = Client::connect(("127.0.0.1", port));
+                for round in 0..500 {
+                    let id = format!("{poster}-{round}");
+                    client.send(post(&id, "x"));
+                    let answer = client.response("POST");
+                    let died = answer.error_code() == Some("worker_died");
+                    assert!(answer.status == 200 || died, "{answer:?}");
+                    answers.push((id, answer.status));
+                    if answer.status != 200 {
+                        client = Client::connect(("127.0.0.1", port));
+                    }
+                }
+                answers
+            })
+        })
+        .collect();
+    for _ in 0..4 {
+        let seen = shop.lines().len();
+        let before = shop.server.workers(2);
+        signal(before[0], Signal::KILL);
+        until("the dead worker is replaced", || (shop.server.workers(2) != before).then_some(()));
+        until("requests are served again", || (shop.lines().len() > seen + 50).then_some(()));
+        if posting.iter().all(std::thread::JoinHandle::is_finished) {
+            break;
+        }
+    }
+    let answers: Vec<_> = posting.into_iter().flat_map(|poster| poster.join().unwrap()).collect();
+    assert_eq!(answers.len(), 2000);
+    for (id, status) in answers {
+        let runs = shop.count(&format!("run {id}"));
+        assert!(runs <= 1, "{id} ran {runs} times");
+        assert!(status != 200 || runs == 1, "{id} was acknowledged and did not run");
+    }
+}

@@ -1,0 +1,132 @@
+//! The end of an instance, step by step: announced, drained, asked, killed; and the exit codes.
+
+use rustix::process::Signal;
+
+use crate::harness::{App, Launch, alive, descendants, signal, until};
+
+const LIFE: &str = include_str!("apps/life.js");
+
+#[test]
+fn everything_is_served_for_the_delay_after_a_stop_was_asked_for() {
+    let launch = Launch::plimsoll(App::source(LIFE)).env("PLIMSOLL_SHUTDOWN_DELAY", "1h");
+    let mut server = launch.start();
+    server.signal(Signal::TERM);
+    until("not ready any more", || (server.admin("/readyz").status == 503).then_some(()));
+    let mut client = server.connect();
+    for _ in 0..3 {
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        let answer = client.response("GET");
+        assert_eq!(answer.status, 200);
+        assert_ne!(answer.header("connection"), Some("close"));
+    }
+    // A worker that dies meanwhile is replaced.
+    let before = server.workers(1);
+    signal(before[0], Signal::KILL);
+    until("another one stands there", || (server.workers(1) != before).then_some(()));
+    assert_eq!(server.get("/").status, 200);
+    server.signal(Signal::TERM);
+    assert_eq!(server.exit_code(), 0);
+}
+
+#[test]
+fn a_worker_is_told_when_its_last_request_is_done() {
+    let app = "
+        const server = require('node:http').createServer((request, response) => {
+          console.log('begun');
+          setTimeout(() => { console.log('done'); response.end('done'); }, 500);
+        });
+        process.on('SIGTERM', () => { console.log('told'); server.close(() => process.exit(0)); });
+        server.listen(process.env.PORT);";
+    let mut server = Launch::plimsoll(App::source(app)).workers(2).start();
+    server.workers(2);
+    let mut client = server.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    server.wait_for_stdout("begun");
+    server.signal(Signal::TERM);
+    assert_eq!(client.response("GET").text(), "done");
+    assert_eq!(server.exit_code(), 0);
+    let stdout = server.stdout();
+    let said: Vec<&str> = stdout.lines().filter(|line| ["done", "told"].contains(line)).collect();
+    // The idle one at once, the busy one after its request.
+    assert_eq!(said, ["told", "done", "told"]);
+    assert!(server.stderr().contains("drained: 1 requests finished, 0 cut, in "), "{}", server.stderr());
+}
+
+#[test]
+fn a_worker_that_does_not_end_is_killed() {
+    let app = "
+        process.on('SIGTERM', () => console.log('not me'));
+        require('node:http').createServer((request, response) => response.end()).listen(process.env.PORT);
+        setInterval(() => {}, 1000);";
+    let mut server =
+        Launch::plimsoll(App::source(app)).env("PLIMSOLL_SHUTDOWN_WORKER_GRACE", "200ms").start();
+    let below = descendants(server.pid());
+    server.signal(Signal::TERM);
+    assert_eq!(server.exit_code(), 0);
+    assert!(server.stdout().contains("not me"));
+    assert!(below.iter().all(|&pid| !alive(pid)));
+}
+
+#[test]
+fn what_is_cut_is_counted_and_exits_5() {
+    let mut server = Launch::plimsoll(App::source(LIFE)).option("--grace").option("300ms").start();
+    let mut held: Vec<_> = (0..3)
+        .map(|_| {
+            let mut client = server.connect();
+            client.send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+            client
+        })
+        .collect();
+    until("three are held", || (server.stdout().matches("hold started").count() == 3).then_some(()));
+    // A client that has sent half a request loses nothing that it was promised.
+    let mut half = server.connect();
+    half.send("GET / HT");
+    server.signal(Signal::TERM);
+    assert_eq!(server.exit_code(), 5);
+    assert!(server.stderr().contains("drained: 0 requests finished, 3 cut, in "), "{}", server.stderr());
+    assert!(held.iter_mut().all(|client| !client.until_closed("GET").1));
+}
+
+#[test]
+fn an_app_that_dies_again_and_again_ends_with_4() {
+    let app = "
+        const fs = require('node:fs');
+        if (fs.existsSync('broken')) throw new Error('the database is gone');
+        require('node:http').createServer((request, response) => response.end()).listen(process.env.PORT);";
+    let mut server = Launch::plimsoll(App::source(app)).start();
+    std::fs::write(server.directory().join("broken"), "").unwrap();
+    signal(server.workers(1)[0], Signal::KILL);
+    assert_eq!(server.exit_code(), 4);
+    let stderr = server.stderr();
+    for part in ["was killed by SIGKILL", "dies again and again", "the database is gone"] {
+        assert!(stderr.contains(part), "{part:?} in {stderr}");
+    }
+}
+
+#[test]
+fn the_verb_stop_drains_and_exits_as_the_instance_does() {
+    let mut server = Launch::plimsoll(App::source(LIFE)).start();
+    let output = server.plimsoll(&["stop"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("drained: "), "{output:?}");
+    assert_eq!(server.exit_code(), 0);
+}
+
+#[test]
+fn nothing_of_a_worker_is_left_in_shared_memory() {
+    let mut server = Launch::plimsoll(App::source(LIFE)).workers(2).start();
+    server.workers(2);
+    let of_ours = format!("plimsoll-page-{}-", server.pid());
+    let pages = || {
+        let entries = std::fs::read_dir("/dev/shm").into_iter().flatten().flatten();
+        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&of_ours)).count()
+    };
+    assert!(pages() <= 2);
+    signal(server.workers(2)[0], Signal::KILL);
+    until("it was replaced", || (server.status()["workers"][0]["restarts"] == 1).then_some(()));
+    server.workers(2);
+    assert!(pages() <= 2);
+    server.signal(Signal::TERM);
+    assert_eq!(server.exit_code(), 0);
+    assert_eq!(pages(), 0);
+}
