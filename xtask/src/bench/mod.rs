@@ -1,6 +1,84 @@
-//! Benchmarks, each with its method and results in `bench/`.
+//! `cargo xtask bench VERB`: the figures Plimsoll is held against, measured on this machine.
+//!
+//! Whoever is compared runs in the same minutes, on the same CPUs, in front of the same app; contenders take turns
+//! round by round, each started afresh; the least of the rounds counts, and the same program measured twice under
+//! two names tells how much of a difference is noise. Results go to the terminal and to `bench/results/`.
+//!
+//! What this does not do: measure over a network, or tell how an app of one's own behaves.
 
-/// Runs the benchmark named by the first argument.
-pub(crate) fn run(_args: Vec<String>) -> anyhow::Result<()> {
-    anyhow::bail!("no such benchmark")
+mod agent;
+mod child;
+mod client;
+mod contender;
+mod field;
+mod gateway;
+mod idle;
+mod large;
+mod load;
+mod machine;
+mod procfs;
+mod report;
+mod sample;
+mod start;
+mod stats;
+mod syscalls;
+mod wait;
+mod workshop;
+
+use clap::{Args, Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench", about = "Measure Plimsoll beside its peers on this machine")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// CPU per request, throughput, latency, memory and system calls beside nginx and HAProxy.
+    Gateway(gateway::Options),
+    /// Time from the start of the process to the app's first answer, with and without Plimsoll.
+    Start(start::Options),
+    /// CPU that the agent adds to a worker's request.
+    Agent(agent::Options),
+    /// Memory while a large body goes through slowly, and throughput of large downloads.
+    Large(large::Options),
+}
+
+/// What all verbs take.
+#[derive(Debug, Args)]
+struct Common {
+    /// Node program: a name on the path, or a path.
+    #[arg(long, default_value = "node")]
+    node: String,
+    /// Plimsoll program; without it the release build of this checkout is made and used.
+    #[arg(long)]
+    plimsoll: Option<std::path::PathBuf>,
+    /// How often each contender takes its turn.
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// A glance instead of a measurement: one short round.
+    #[arg(long)]
+    quick: bool,
+}
+
+impl Common {
+    fn rounds(&self, usual: usize) -> usize {
+        self.rounds.unwrap_or(if self.quick { 1 } else { usual }).max(1)
+    }
+}
+
+pub(crate) fn run(args: Vec<String>) -> anyhow::Result<()> {
+    let command = format!("cargo xtask bench {}", args.join(" "));
+    let cli = match Cli::try_parse_from(std::iter::once("bench".to_owned()).chain(args)) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    match cli.verb {
+        Verb::Gateway(options) => gateway::run(&options, command),
+        Verb::Start(options) => start::run(&options, command),
+        Verb::Agent(options) => agent::run(&options, command),
+        Verb::Large(options) => large::run(&options, command),
+    }
 }

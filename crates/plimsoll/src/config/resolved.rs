@@ -91,8 +91,6 @@ pub struct Gateway {
     pub connections_max: usize,
     /// How long a request waits for a worker when none listens.
     pub hold: Duration,
-    /// Bytes of a body that are kept to be sent to another worker.
-    pub replay_body_bytes: usize,
     pub retry_started: RetryStarted,
 }
 
@@ -145,7 +143,6 @@ impl Default for Gateway {
             body_bytes_max: None,
             connections_max: 50_000,
             hold: Duration::from_secs(10),
-            replay_body_bytes: 64 * 1024,
             retry_started: RetryStarted::Off,
         }
     }

@@ -235,16 +235,6 @@ pub(super) static SETTINGS: &[&dyn Definition] = &[
               it is answered 503. `0s` answers at once.",
     },
     &Setting {
-        key: "gateway.replay_body",
-        form: size(0, KB * KB * KB),
-        place: |config| &mut config.gateway.replay_body_bytes,
-        flag: FlagDefinition::None,
-        default: Default::Value,
-        doc: "How much of a request body is kept until the worker has begun the request, so that it can be \
-              sent to another one. Of a larger body only the head is sent before. It bounds what the gateway \
-              holds per request that waits.",
-    },
-    &Setting {
         key: "gateway.retry_started",
         form: Choice(&[("off", RetryStarted::Off), ("idempotent", RetryStarted::Idempotent)]),
         place: |config| &mut config.gateway.retry_started,

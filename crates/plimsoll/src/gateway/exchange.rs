@@ -17,6 +17,7 @@ use super::links::{Age, Link};
 use super::relay::Relay;
 use super::seek::{self, Purpose};
 use super::watch::Time;
+use crate::config::RetryStarted;
 
 /// Workers that may die under one request before it is given up: by then it is likely that it kills them.
 const MOVES_MAX: u32 = 5;
@@ -59,7 +60,11 @@ async fn serve(connection: &mut Connection, request: &Request) -> Result<(After,
         }
         moves += 1;
         if moves > MOVES_MAX || !may_run_elsewhere(&link, &flight, request) {
-            return Err(blame(&link, connection.watch.now()).await);
+            let failure = blame(&link, connection.watch.now()).await;
+            let may_run_twice = failure == Failure::WorkerDied && may_run_twice(connection, request);
+            if moves > 1 || !may_run_twice {
+                return Err(failure);
+            }
         }
         connection.thread.stats.requests_retried.add(1);
         // Frees the slot or not, but never while the next link is being sought.
@@ -75,6 +80,11 @@ fn may_run_elsewhere(link: &Link, flight: &Flight, request: &Request) -> bool {
         Some(claim) => claim.revoke() == Revoked::Yes,
         None => link.age == Age::Reused && request.idempotent,
     }
+}
+
+/// What the settings allow for a request that had begun to run when its worker died.
+fn may_run_twice(connection: &Connection, request: &Request) -> bool {
+    connection.thread.config.retry_started == RetryStarted::Idempotent && request.idempotent
 }
 
 /// The handler had begun, and no answer came: did the worker die, or did the app only close the connection?

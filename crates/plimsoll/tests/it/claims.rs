@@ -155,8 +155,9 @@ fn nothing_runs_twice_and_nothing_acknowledged_is_missing_while_workers_are_kill
         let before = shop.server.workers(2);
         signal(before[0], Signal::KILL);
         until("the dead worker is replaced", || (shop.server.workers(2) != before).then_some(()));
-        until("requests are served again", || (shop.lines().len() > seen + 50).then_some(()));
-        if posting.iter().all(std::thread::JoinHandle::is_finished) {
+        let is_over = || posting.iter().all(std::thread::JoinHandle::is_finished);
+        until("requests are served again", || (is_over() || shop.lines().len() > seen + 50).then_some(()));
+        if is_over() {
             break;
         }
     }
@@ -166,5 +167,24 @@ fn nothing_runs_twice_and_nothing_acknowledged_is_missing_while_workers_are_kill
         let runs = shop.count(&format!("run {id}"));
         assert!(runs <= 1, "{id} ran {runs} times");
         assert!(status != 200 || runs == 1, "{id} was acknowledged and did not run");
+    }
+}
+
+#[test]
+fn a_request_that_had_begun_is_sent_once_more_where_the_settings_say_so() {
+    let app = "require('node:http').createServer((request, response) => {
+        if (request.url === '/die' && process.env.PLIMSOLL_WORKER === '0' && !require('node:fs').existsSync('died')) {
+            require('node:fs').writeFileSync('died', '');
+            process.kill(process.pid, 'SIGKILL');
+        } else response.end('lived');
+    }).listen(process.env.PORT)";
+    for (setting, method, expected) in
+        [("idempotent", "GET", 200), ("idempotent", "POST", 502), ("off", "GET", 502)]
+    {
+        let launch = Launch::plimsoll(App::source(app)).env("PLIMSOLL_GATEWAY_RETRY_STARTED", setting);
+        let server = launch.start();
+        let mut client = server.connect();
+        client.send(format!("{method} /die HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"));
+        assert_eq!(client.response(method).status, expected, "{setting} {method}");
     }
 }

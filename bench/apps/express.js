@@ -1,0 +1,14 @@
+'use strict';
+
+// The same hello world through Express: what the agent costs beside a framework. PORT is a TCP port or a path.
+
+const express = require('express');
+
+const app = express();
+app.get('/', (request, response) => {
+  response.type('text/plain').send('Hello, world\n');
+});
+
+const where = process.env.PORT ?? '3000';
+const server = /^\d+$/.test(where) ? app.listen(Number(where), '127.0.0.1') : app.listen(where);
+server.keepAliveTimeout = 0;

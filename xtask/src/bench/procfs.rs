@@ -1,0 +1,166 @@
+//! Reading `/proc`: CPU time, memory and family of processes. The parsers are pure; the readers only open files.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+pub(super) type Pid = u32;
+
+/// The fields of `/proc/PID/stat` that are of use here; times in clock ticks.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Stat {
+    pub(super) parent: Pid,
+    pub(super) own_ticks: u64,
+    /// Children that have ended and were waited for.
+    pub(super) children_ticks: u64,
+}
+
+/// The name of the program may itself hold blanks and parentheses, so the fields are counted from the last `)`.
+pub(super) fn parse_stat(text: &str) -> Option<Stat> {
+    let (_, rest) = text.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
+    Some(Stat {
+        parent: fields.get(1)?.parse().ok()?,
+        own_ticks: number(11)? + number(12)?,
+        children_ticks: number(13)? + number(14)?,
+    })
+}
+
+/// A `Name:   123 kB` line of `/proc/PID/status` or `smaps_rollup`, in bytes.
+pub(super) fn parse_kib_line(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+/// All time of all CPUs that was not idle (nor waiting for a disk), stolen time included, from `/proc/stat`.
+pub(super) fn parse_busy_ticks(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    let fields: Vec<u64> = line.split_ascii_whitespace().filter_map(|field| field.parse().ok()).collect();
+    let total: u64 = fields.iter().take(8).sum();
+    Some(total - fields.get(3)? - fields.get(4)?)
+}
+
+pub(super) fn stat(pid: Pid) -> anyhow::Result<Stat> {
+    parse_stat(&read(pid, "stat")?).with_context(|| format!("stat of process {pid} is malformed"))
+}
+
+pub(super) fn busy_ns() -> anyhow::Result<u64> {
+    let ticks = parse_busy_ticks(&fs::read_to_string("/proc/stat")?).context("/proc/stat is malformed")?;
+    Ok(ticks_to_ns(ticks))
+}
+
+pub(super) fn ticks_to_ns(ticks: u64) -> u64 {
+    ticks * 1_000_000_000 / rustix::param::clock_ticks_per_second()
+}
+
+/// Time on a CPU of all threads of the processes, in nanoseconds (`stat` counts in steps of 10 ms).
+pub(super) fn cpu_ns(pids: &[Pid]) -> anyhow::Result<u64> {
+    pids.iter().map(|pid| cpu_ns_of(*pid)).sum()
+}
+
+fn cpu_ns_of(pid: Pid) -> anyhow::Result<u64> {
+    let mut total = 0;
+    for thread in
+        fs::read_dir(format!("/proc/{pid}/task")).with_context(|| format!("process {pid} is gone"))?
+    {
+        // A thread may end between the listing and the look; what it used is then missing from both ends.
+        let Ok(text) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
+        total +=
+            text.split_ascii_whitespace().next().and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+    }
+    Ok(total)
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Memory {
+    pub(super) rss: u64,
+    /// Pages shared between processes are counted once: for a program that is several processes.
+    pub(super) pss: u64,
+}
+
+impl Memory {
+    pub(super) fn max(self, other: Self) -> Self {
+        Self { rss: self.rss.max(other.rss), pss: self.pss.max(other.pss) }
+    }
+}
+
+pub(super) fn memory(pids: &[Pid]) -> anyhow::Result<Memory> {
+    let mut sum = Memory::default();
+    for pid in pids {
+        sum.rss += parse_kib_line(&read(*pid, "status")?, "VmRSS").context("no VmRSS")?;
+        sum.pss += parse_kib_line(&read(*pid, "smaps_rollup")?, "Pss").context("no Pss")?;
+    }
+    Ok(sum)
+}
+
+/// All processes below `root`, without itself, oldest first.
+pub(super) fn descendants(root: Pid) -> Vec<Pid> {
+    let parents: Vec<(Pid, Pid)> = all().filter_map(|pid| Some((pid, stat(pid).ok()?.parent))).collect();
+    let mut found = BTreeSet::from([root]);
+    loop {
+        let before = found.len();
+        found.extend(
+            parents
+                .iter()
+                .filter(|(_, parent)| found.contains(parent))
+                .map(|(pid, _)| *pid)
+                .collect::<Vec<_>>(),
+        );
+        if found.len() == before {
+            found.remove(&root);
+            return found.into_iter().collect();
+        }
+    }
+}
+
+fn all() -> impl Iterator<Item = Pid> {
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+/// Whether the process runs `program`, judged by its executable: Node renames its threads.
+pub(super) fn runs(pid: Pid, program: &Path) -> bool {
+    let own = fs::read_link(format!("/proc/{pid}/exe")).ok();
+    own.is_some() && own == fs::canonicalize(program).ok()
+}
+
+fn read(pid: Pid, file: &str) -> anyhow::Result<String> {
+    fs::read_to_string(format!("/proc/{pid}/{file}")).with_context(|| format!("process {pid} is gone"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stat_is_read_behind_a_name_with_blanks_and_parentheses() {
+        let text = "4711 (a) b (c) S 12 4711 4711 0 -1 4194560 100 0 0 0 250 150 7 3 20 0 1 0 100 0 0";
+        assert_eq!(parse_stat(text), Some(Stat { parent: 12, own_ticks: 400, children_ticks: 10 }));
+    }
+
+    #[test]
+    fn stat_that_ends_early_is_refused() {
+        for text in ["", "4711 (node", "4711 (node) S 12 4711"] {
+            assert_eq!(parse_stat(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn memory_lines_are_found_by_their_whole_name() {
+        let text = "Pss_Dirty:   9 kB\nPss:            12 kB\nVmRSS:\t   34 kB\n";
+        assert_eq!(parse_kib_line(text, "Pss"), Some(12 * 1024));
+        assert_eq!(parse_kib_line(text, "VmRSS"), Some(34 * 1024));
+        assert_eq!(parse_kib_line(text, "VmSwap"), None);
+    }
+
+    #[test]
+    fn idle_and_disk_waits_are_not_busy() {
+        let text = "cpu  10 1 20 1000 500 2 3 4 50 60\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
+        assert_eq!(parse_busy_ticks(text), Some(10 + 1 + 20 + 2 + 3 + 4));
+    }
+}

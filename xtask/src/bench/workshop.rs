@@ -1,0 +1,62 @@
+//! What every bench needs: the programs, a private directory, the CPUs.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use crate::process::{cargo, root, run, target};
+
+use super::machine::{self, Placement};
+
+/// Enough for 10,000 clients at both ends of a proxy in one process tree.
+const FILES_WANTED: u64 = 65_536;
+
+pub(super) struct Workshop {
+    pub(super) placement: Placement,
+    pub(super) directory: PathBuf,
+    pub(super) node: PathBuf,
+    /// Limit of open files that held for us and all children.
+    pub(super) files_max: u64,
+}
+
+impl Workshop {
+    pub(super) fn open(node: &str) -> anyhow::Result<Self> {
+        let node = machine::find(node).with_context(|| format!("{node} is not installed"))?;
+        // Not below the checkout: the path of a Unix socket holds 108 bytes at most.
+        let directory = std::env::temp_dir().join(format!("plimsoll-bench-{}", std::process::id()));
+        fs::create_dir(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        let placement = Placement::of_this_machine()?;
+        Ok(Self { placement, directory, node, files_max: machine::raise_file_limit(FILES_WANTED) })
+    }
+
+    pub(super) fn log(&self, name: &str) -> PathBuf {
+        self.directory.join(format!("{name}.log"))
+    }
+
+    pub(super) fn version_of_node(&self) -> String {
+        machine::version(&self.node, "--version")
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+pub(super) fn app(name: &str) -> PathBuf {
+    root().join("bench/apps").join(name)
+}
+
+/// The release build of this checkout, made now: a stale binary would be measured unnoticed.
+pub(super) fn build_plimsoll() -> anyhow::Result<PathBuf> {
+    run(cargo(&["build", "--release", "--package", "plimsoll"]))?;
+    Ok(target().join("release/plimsoll"))
+}
+
+/// A port that nobody uses now.
+pub(super) fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
