@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::claim::{Claim, Claims};
 use super::links::Idle;
 use super::watch::Time;
-use super::{Load, Protocol, Target};
+use super::{Load, Protocol, Target, Upgraded};
 use crate::ids::WorkerId;
 
 /// Connections to a worker that fail in a row before it is set aside.
@@ -60,6 +60,8 @@ pub(super) struct Worker {
     claims_ignored: Cell<bool>,
     pub(super) idle: RefCell<Vec<Idle>>,
     pub(super) retired: Cell<bool>,
+    /// It is on its way out, and its WebSockets are asked to end.
+    pub(super) closes_upgraded: Cell<bool>,
     failures: Cell<u32>,
     aside_until: Cell<Time>,
 }
@@ -86,7 +88,7 @@ impl Endpoint {
 
     pub(super) fn add(&self, id: WorkerId, joining: Joining, now: Time) {
         // A target that the worker had here before is replaced.
-        self.remove(id);
+        self.remove(id, Upgraded::Wait);
         let Joining { target, load, claims } = joining;
         let worker = Worker {
             id,
@@ -96,6 +98,7 @@ impl Endpoint {
             claims_ignored: Cell::new(false),
             idle: RefCell::default(),
             retired: Cell::new(false),
+            closes_upgraded: Cell::new(false),
             failures: Cell::new(0),
             aside_until: Cell::new(now),
         };
@@ -104,10 +107,11 @@ impl Endpoint {
     }
 
     /// The worker gets nothing new; its idle links close now, the busy ones when they come back.
-    pub(super) fn remove(&self, id: WorkerId) {
+    pub(super) fn remove(&self, id: WorkerId, upgraded: Upgraded) {
         self.workers.borrow_mut().retain(|worker| {
             let stays = worker.id != id;
             if !stays {
+                worker.closes_upgraded.set(upgraded == Upgraded::Close);
                 worker.retire();
             }
             stays
