@@ -2,19 +2,19 @@
 //!
 //! The same bytes, with the gateway's private header, go over the same kind of Unix socket to the same app: once to
 //! a worker that Plimsoll started (its private socket is found in `/proc`; the gateway is not in the way), once to
-//! plain Node. So the difference is the agent and nothing else. Plain Node takes part twice: that is the noise.
+//! plain Node. Each request to the worker is put into its page before, so that the agent has to claim it. So the
+//! difference is the agent and nothing else. Plain Node takes part twice: that is the noise.
 
 mod figures;
+mod link;
 mod private;
 
 use std::path::Path;
 
-use anyhow::bail;
-
 use self::figures::Figures;
+use self::link::Link;
 use self::private::Worker;
 use super::child;
-use super::client::{Address, Connection};
 use super::contender::App;
 use super::field::plimsoll;
 use super::report::{Keep, Report, Table, Target, targets};
@@ -37,8 +37,6 @@ const LINKS: usize = 16;
 const WARM_UP: usize = 20_000;
 /// Requests of a slice: long against a turn of the garbage collector, short against a disturbance.
 const SLICE: usize = 8_000;
-const REQUEST: &str = "GET / HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nUser-Agent: bench\r\nAccept: */*\r\n\
-                       x-plimsoll: 127.0.0.1 40000 127.0.0.1 3000\r\n\r\n";
 
 pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let workshop = Workshop::open(&options.common.node)?;
@@ -50,17 +48,10 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let mut all = Vec::new();
     for (name, script) in [("hello", "hello.js"), ("express", "express.js")] {
         let app = App { script: app(script), env: Vec::new() };
-        let mut figures =
-            Figures { app: name, without: Vec::new(), without_again: Vec::new(), with: Vec::new() };
+        let mut figures = Figures::new(name);
         for round in 0..rounds {
             one_round(&workshop, &program, &app, slices, &mut figures)?;
-            eprintln!(
-                "round {:>2}  {name:<8} without {:.2} µs  again {:.2} µs  with {:.2} µs",
-                round + 1,
-                figures.without.last().unwrap_or(&0.0),
-                figures.without_again.last().unwrap_or(&0.0),
-                figures.with.last().unwrap_or(&0.0),
-            );
+            eprintln!("round {:>2}  {name:<8} {figures}", round + 1);
         }
         all.push(figures);
     }
@@ -86,58 +77,48 @@ fn one_round(
     // The worker has its CPU to itself: we ask from that of the gateway, which has nothing to do here.
     child::on_cpu(workshop.placement.proxy, || {
         for slice in 0..slices {
-            asked.rotate_left(slice % 2);
-            for one in &mut asked {
-                one.take_slice()?;
+            // Forwards and backwards in turn: the agent is always next to both.
+            if slice.is_multiple_of(2) {
+                asked.iter_mut().try_for_each(Asked::take_slice)?;
+            } else {
+                asked.iter_mut().rev().try_for_each(Asked::take_slice)?;
             }
-            asked.rotate_right(slice % 2);
         }
         Ok(())
     })?;
-    let [without, with, again] = asked.map(|one| one.least_us);
-    figures.without.push(without);
-    figures.with.push(with);
-    figures.without_again.push(again);
+    figures.take(asked.map(|one| one.slices_us));
     Ok(())
 }
 
-/// A worker with its links, and the least that a slice of requests took it.
+/// A worker with its links, and what a request took it, slice by slice.
 struct Asked {
-    links: Vec<Connection>,
-    least_us: f64,
+    links: Vec<Link>,
+    slices_us: Vec<f64>,
     worker: Worker,
 }
 
 impl Asked {
     fn new(worker: Worker) -> anyhow::Result<Self> {
-        let address = Address::path(&worker.socket);
-        let mut links = (0..LINKS).map(|_| Connection::open(&address)).collect::<anyhow::Result<Vec<_>>>()?;
+        let mut links = Link::open_all(&worker, LINKS)?;
         ask(&mut links, WARM_UP)?;
-        Ok(Self { links, least_us: f64::INFINITY, worker })
+        Ok(Self { links, slices_us: Vec::new(), worker })
     }
 
     fn take_slice(&mut self) -> anyhow::Result<()> {
         let before = procfs::cpu_ns(&[self.worker.pid])?;
         let asked = ask(&mut self.links, SLICE)?;
-        let used = (procfs::cpu_ns(&[self.worker.pid])? - before) as f64 / 1000.0 / asked as f64;
-        self.least_us = self.least_us.min(used);
+        self.slices_us.push((procfs::cpu_ns(&[self.worker.pid])? - before) as f64 / 1000.0 / asked as f64);
         Ok(())
     }
 }
 
-fn ask(links: &mut [Connection], requests: usize) -> anyhow::Result<usize> {
+fn ask(links: &mut [Link], requests: usize) -> anyhow::Result<usize> {
     let turns = requests / links.len();
     for _ in 0..turns {
-        for link in links.iter_mut() {
-            link.send(REQUEST.as_bytes())?;
-        }
-        for link in links.iter_mut() {
-            let status = link.receive()?.status;
-            if status != 200 {
-                bail!("the worker answered {status}");
-            }
-        }
+        links.iter_mut().try_for_each(Link::ask)?;
+        links.iter_mut().try_for_each(Link::receive)?;
     }
+    links.iter().try_for_each(Link::check_claim)?;
     Ok(turns * links.len())
 }
 
@@ -148,7 +129,7 @@ fn report(
     all: &[Figures],
     method: Vec<String>,
 ) -> Report {
-    let mut table = Table::new(&["", "µs min", "median", "more than without"]);
+    let mut table = Table::new(&["", "µs min", "median", "more than without (min)", "(median)"]);
     all.iter().for_each(|figures| figures.rows(&mut table));
     let reached: Vec<Target> = all.iter().map(Figures::target).collect();
     Report {
@@ -173,9 +154,9 @@ fn method(rounds: usize, slices: usize) -> Vec<String> {
         format!(
             "{rounds} rounds; in each, plain Node, Node with the agent and plain Node again are started afresh, warmed up \
              with {WARM_UP} requests and asked in turns, {slices} slices of {SLICE} requests each, over {LINKS} \
-             kept-alive Unix connections in step, with the gateway's private header for all; the gateway itself is \
-             bypassed. CPU of all threads of the worker by `schedstat`; of a round the least slice counts. Shares are \
-             of the minima over the rounds."
+             kept-alive Unix connections in step, with the gateway's private header for all and a slot to claim from \
+             for the agent; the gateway itself is bypassed. CPU of all threads of the worker by `schedstat`. Ratios \
+             are to the first plain Node: of the minima, and the median of the ratios of slices taken one after the other."
         ),
     ]
 }

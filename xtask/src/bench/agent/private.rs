@@ -1,10 +1,12 @@
 //! A worker that is asked directly, on the Unix socket on which the gateway would ask it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use plimsoll_wire::page;
 
 use super::super::child::Child;
 use super::super::client::{self, Address};
@@ -19,6 +21,8 @@ const LISTENING: &str = "00010000";
 pub(super) struct Worker {
     pub(super) pid: Pid,
     pub(super) socket: PathBuf,
+    /// What the worker claims its requests from; plain Node has none.
+    pub(super) page: Option<Arc<File>>,
     _life: Life,
 }
 
@@ -40,14 +44,17 @@ impl Worker {
         wait::until(Duration::from_secs(20), "the first answer", || {
             client::get(&Address::path(&socket), "/").ok()
         })?;
-        Ok(Self { pid: child.pid(), socket, _life: Life::Alone(child) })
+        Ok(Self { pid: child.pid(), socket, page: None, _life: Life::Alone(child) })
     }
 
     pub(super) fn under_plimsoll(workshop: &Workshop, app: &App, program: &Path) -> anyhow::Result<Self> {
         let contender = Contender { name: "plimsoll", kind: Kind::Plimsoll(program.to_owned()) };
         let running = contender.start(workshop, app)?;
         let socket = listening_socket(running.worker).context("the worker listens on no Unix socket")?;
-        Ok(Self { pid: running.worker, socket, _life: Life::UnderPlimsoll(running) })
+        let page = socket.with_file_name(page::FILE);
+        let page = File::options().read(true).write(true).open(&page);
+        let page = Some(Arc::new(page.context("the worker has no page to claim from")?));
+        Ok(Self { pid: running.worker, socket, page, _life: Life::UnderPlimsoll(running) })
     }
 }
 
