@@ -11,9 +11,11 @@ use crate::process::{cargo, output};
 /// What the build script calls it.
 const VARIABLE: &str = "BUILT_ADDON";
 
-/// Builds `plimsoll` where it is not built yet; gives the path of the addon inside it.
+/// Builds what the tests are run from where it is not built yet; gives the path of the addon inside it. With fewer
+/// packages cargo would choose other features for the dependencies, and build them once more.
 pub(crate) fn built() -> anyhow::Result<PathBuf> {
-    let build = ["build", "--package", "plimsoll", "--locked", "--message-format", "json-render-diagnostics"];
+    let build =
+        ["test", "--no-run", "--workspace", "--locked", "--message-format", "json-render-diagnostics"];
     let mut build = cargo(&build);
     build.stderr(Stdio::inherit());
     let messages = output(build)?;

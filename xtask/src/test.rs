@@ -53,7 +53,7 @@ fn everything(steps: &mut Steps) -> anyhow::Result<()> {
 fn on_node(node: &Node, steps: &mut Steps) {
     steps.run(&format!("agent on Node.js {}", node.version), || agent_tests(node));
     steps.run(&format!("end to end on Node.js {}", node.version), || {
-        cargo_tests(node, &["--package", "plimsoll", "--test", "it"])
+        cargo_tests(node, &["--workspace", "--test", "it"])
     });
 }
 

@@ -3,7 +3,7 @@
 // keeps the app alive.
 const net = require('node:net')
 const path = require('node:path')
-const { claim } = require('./claim.js')
+const { take } = require('./directory.js')
 const page = require('./page.js')
 const wire = require('./wire.js')
 
@@ -17,7 +17,7 @@ let current
  * `unclaimed` says why requests cannot be claimed where they run, if that is not in this process.
  */
 function open (directory, unclaimed = '') {
-  if (current === undefined) current = claim(directory) ? new Channel(directory, unclaimed) : null
+  if (current === undefined) current = take(directory) ? new Channel(directory, unclaimed) : null
   return current
 }
 

@@ -53,7 +53,8 @@ function watchParser (socket, link) {
     if (!link.take(request)) return dismiss(socket, request, keepAlive)
     link.arriving = true
     const result = onIncoming(request, keepAlive)
-    link.arriving = false
+    // After an upgrade there is no next request, and what the app sets is its own.
+    link.arriving = request.upgrade
     return result
   }
 }

@@ -27,8 +27,7 @@ function words () {
 
 /** Where the word of a slot stands; -1 for what is not the number of one. */
 function place (slot) {
-  const number = Number(slot)
-  return Number.isInteger(number) && number >= 0 && number < SLOTS ? SLOT_FIRST + number : -1
+  return /^\d{1,4}$/.test(slot) && Number(slot) < SLOTS ? SLOT_FIRST + Number(slot) : -1
 }
 
 /** Claims the request of the slot at `place`. False where the gateway has taken it back: it must not run. */

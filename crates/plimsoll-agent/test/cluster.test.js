@@ -1,7 +1,9 @@
 'use strict'
 const assert = require('node:assert')
 const { test } = require('node:test')
-const { App, freePort, link, supervisor } = require('./support/index.js')
+const fs = require('node:fs')
+const path = require('node:path')
+const { App, PEER, freePort, link, supervisor } = require('./support/index.js')
 
 const CLUSTER = `
 const cluster = require('node:cluster');
@@ -114,4 +116,50 @@ test('without a supervisor the primary listens for its children', async (t) => {
     }
   `)
   assert.deepStrictEqual(await app.next(), [200, port, 5000])
+})
+
+test('children claim what they run', async (t) => {
+  const plimsoll = await supervisor(t)
+  const app = new App(t, plimsoll, `${CLUSTER}
+    if (cluster.isPrimary) children(2);
+    else http.createServer(handler).listen(3000, () => say(['up']));
+  `)
+  const { path: at } = await plimsoll.listens.next()
+  assert.strictEqual((await plimsoll.hellos.next()).addon, '')
+  await app.next()
+  await app.next()
+  const pids = new Set()
+  for (let slot = 0; slot < 4; slot++) {
+    const one = link(t, at)
+    plimsoll.page.send(slot)
+    plimsoll.page.revoke(slot)
+    assert.strictEqual((await one.request({ peer: `${PEER} ${slot}` })).status, 599)
+    plimsoll.page.send(slot)
+    const { status, body } = await one.request()
+    assert.deepStrictEqual([status, plimsoll.page.revoke(slot)], [200, false])
+    pids.add(JSON.parse(body)[0])
+  }
+  assert.strictEqual(pids.size, 2)
+})
+
+test('where the children cannot claim, the primary says so', async (t) => {
+  const plimsoll = await supervisor(t)
+  const page = path.join(plimsoll.directory, 'page')
+  fs.renameSync(page, `${page}.later`)
+  const app = new App(t, plimsoll, `${CLUSTER}
+    const page = ${JSON.stringify(page)}, fs = require('node:fs');
+    if (cluster.isPrimary) {
+      children(1);
+      cluster.once('online', (worker) => worker.once('message', () => { fs.renameSync(page + '.later', page); worker.send('.') }));
+    } else {
+      process.once('message', () => http.createServer(handler).listen(3000, () => say(['up'])));
+      require(require('node:path').join(process.env.AGENT, 'page.js')).open(process.env.PLIMSOLL_AGENT_DIR);
+      process.send('.');
+    }
+  `, { env: { AGENT: require('./support/index.js').agent() } })
+  const { path: at } = await plimsoll.listens.next()
+  assert.match((await plimsoll.hellos.next()).addon, /^page: .*node:cluster/)
+  await app.next()
+  assert.strictEqual((await link(t, at).request()).status, 200)
+  await assert.rejects(link(t, at).request({ peer: `${PEER} 0` }), /the link was closed/)
 })

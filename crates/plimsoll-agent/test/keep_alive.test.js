@@ -44,21 +44,39 @@ test('server.timeout ends a request that does not get on, and never an idle link
 })
 
 test('a timeout that the app sets for one request is not there for the next', async (t) => {
-  for (const keepAliveTimeout of [0, 5000]) {
-    const plimsoll = await supervisor(t)
-    const app = new App(t, plimsoll, `
-      const server = http.createServer({ keepAliveTimeout: ${keepAliveTimeout} }, (request, response) => {
-        if (request.url === '/short') request.socket.setTimeout(20);
-        response.end(String(request.socket.timeout ?? 0));
-      });
-      server.listen(3000, () => say('up'));
-    `)
-    const { path } = await plimsoll.listens.next()
-    await app.next()
-    const one = link(t, path)
-    assert.strictEqual((await one.request({ head: 'GET /short HTTP/1.1' })).body, '20')
-    if (keepAliveTimeout > 0) assert.strictEqual((await one.request()).body, '0')
+  const plimsoll = await supervisor(t)
+  const app = new App(t, plimsoll, `
+    http.createServer((request, response) => {
+      if (request.url === '/short') request.socket.setTimeout(200000);
+      response.end(String(request.socket.timeout ?? 0));
+    }).listen(3000, () => say('up'));
+  `)
+  const { path } = await plimsoll.listens.next()
+  await app.next()
+  const one = link(t, path)
+  for (const [head, timeout] of [['GET / HTTP/1.1', '0'], ['GET /short HTTP/1.1', '200000'], ['GET / HTTP/1.1', '0']]) {
+    assert.strictEqual((await one.request({ head })).body, timeout)
   }
+})
+
+test('after an upgrade the timeout is the app\'s', async (t) => {
+  const plimsoll = await supervisor(t)
+  const app = new App(t, plimsoll, `
+    const server = http.createServer((request, response) => response.end('hi'));
+    server.on('upgrade', (request, socket) => {
+      socket.setTimeout(200000);
+      socket.write('HTTP/1.1 101 Switching Protocols\\r\\n\\r\\n');
+      setImmediate(() => { say([socket.timeout]); socket.setTimeout(20).on('timeout', () => { say(['timeout']); socket.destroy() }) });
+    });
+    server.listen(3000, () => say('up'));
+  `)
+  const { path } = await plimsoll.listens.next()
+  await app.next()
+  const one = link(t, path)
+  await one.request()
+  assert.strictEqual((await one.request({ headers: ['Host: a', 'Connection: Upgrade', 'Upgrade: websocket'] })).status, 101)
+  assert.deepStrictEqual(await app.next(), [200000])
+  assert.deepStrictEqual(await app.next(), ['timeout'])
 })
 
 test('a link that is never used gets 408 after headersTimeout: the gateway must not open one in advance', async (t) => {

@@ -159,3 +159,22 @@ test('ports that are not ours stay with Node', async (t) => {
   assert.ok(seen.some(([, value]) => value === port))
   assert.strictEqual(plimsoll.hellos.length, 0)
 })
+
+test('a server that was moved is as quick to look at as before', async (t) => {
+  const plimsoll = await supervisor(t)
+  const app = new App(t, plimsoll, `
+    const server = http.createServer((request, response) => {
+      response.end(JSON.stringify([server, request, request.socket].map((object) => %HasFastProperties(object))));
+    });
+    server.before = 1;
+    server.listen(3000, () => say([Object.getPrototypeOf(server) === http.Server.prototype, Object.hasOwn(server, 'emit')]));
+    server.after = 1;
+    process.nextTick(() => { server.later = 1 });
+  `, { flags: ['--allow-natives-syntax'] })
+  const { path } = await plimsoll.listens.next()
+  assert.deepStrictEqual(await app.next(), [true, false])
+  const one = link(t, path)
+  for (let count = 0; count < 3; count++) {
+    assert.strictEqual((await one.request()).body, '[true,true,true]')
+  }
+})

@@ -1,7 +1,7 @@
 //! Names that both sides must spell the same.
 
 /// Environment variable of a worker: the private directory (mode 0700) of this worker's incarnation.
-/// The agent removes it from `process.env` once it has claimed the directory, so that children of the app
+/// The agent removes it from `process.env` once it has taken the directory, so that children of the app
 /// do not mistake themselves for the worker.
 pub const ENV_DIRECTORY: &str = "PLIMSOLL_AGENT_DIR";
 

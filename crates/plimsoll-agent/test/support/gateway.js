@@ -7,6 +7,7 @@ const PEER = '203.0.113.7 40001 192.0.2.1 3000'
 
 class Link {
   constructor (path) {
+    this.path = path
     this.socket = net.connect(path)
     this.received = ''
     this.ended = new Promise((resolve) => this.socket.on('close', resolve))

@@ -75,7 +75,7 @@ impl Front for GatewayFront {
     }
 
     fn remove(&self, endpoint: EndpointId, worker: WorkerId) {
-        self.gateway.remove_worker(endpoint, worker);
+        self.gateway.remove_worker(endpoint, worker, self.upgraded);
     }
 
     fn forget(&self, worker: WorkerId) {

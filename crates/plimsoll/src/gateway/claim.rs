@@ -72,6 +72,11 @@ impl Claim {
         self.ask(page::was_claimed).unwrap_or(true)
     }
 
+    /// It was answered, and yet nobody claimed it.
+    pub(super) fn was_ignored(&self) -> bool {
+        !self.has_started()
+    }
+
     /// Takes the request back, if it has not begun to run.
     pub(super) fn revoke(&self) -> Revoked {
         self.ask(page::revoke).unwrap_or(Revoked::Started)

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::claim::Claims;
+use super::claim::{Claim, Claims};
 use super::links::Idle;
 use super::watch::Time;
-use super::{Load, Protocol, Target};
+use super::{Load, Protocol, Target, Upgraded};
 use crate::ids::WorkerId;
 
 /// Connections to a worker that fail in a row before it is set aside.
@@ -56,9 +56,12 @@ pub(super) struct Worker {
     pub(super) target: Target,
     pub(super) load: Arc<Load>,
     /// `None`: the worker has no page, and its requests count as started when sent.
-    pub(super) claims: Option<Arc<Claims>>,
+    claims: Option<Arc<Claims>>,
+    claims_ignored: Cell<bool>,
     pub(super) idle: RefCell<Vec<Idle>>,
     pub(super) retired: Cell<bool>,
+    /// It is on its way out, and its WebSockets are asked to end.
+    pub(super) closes_upgraded: Cell<bool>,
     failures: Cell<u32>,
     aside_until: Cell<Time>,
 }
@@ -85,15 +88,17 @@ impl Endpoint {
 
     pub(super) fn add(&self, id: WorkerId, joining: Joining, now: Time) {
         // A target that the worker had here before is replaced.
-        self.remove(id);
+        self.remove(id, Upgraded::Wait);
         let Joining { target, load, claims } = joining;
         let worker = Worker {
             id,
             target,
             load,
             claims,
+            claims_ignored: Cell::new(false),
             idle: RefCell::default(),
             retired: Cell::new(false),
+            closes_upgraded: Cell::new(false),
             failures: Cell::new(0),
             aside_until: Cell::new(now),
         };
@@ -102,10 +107,11 @@ impl Endpoint {
     }
 
     /// The worker gets nothing new; its idle links close now, the busy ones when they come back.
-    pub(super) fn remove(&self, id: WorkerId) {
+    pub(super) fn remove(&self, id: WorkerId, upgraded: Upgraded) {
         self.workers.borrow_mut().retain(|worker| {
             let stays = worker.id != id;
             if !stays {
+                worker.closes_upgraded.set(upgraded == Upgraded::Close);
                 worker.retire();
             }
             stays
@@ -186,6 +192,25 @@ impl Worker {
             Some(more) => (ASIDE_MIN * 2_u32.pow(more.min(5))).min(ASIDE_MAX),
         };
         self.aside_until.set(now.after(aside));
+    }
+
+    /// A slot for a new link.
+    pub(super) fn claim(&self) -> Option<Claim> {
+        let claims = self.claims.as_ref().filter(|_| !self.claims_ignored.get());
+        claims.and_then(Claims::take)
+    }
+
+    /// Requests of this worker are answered by a process that does not claim them: a child that was handed the
+    /// server, without our agent. From now on nobody can tell what has begun to run.
+    pub(super) fn ignores_claims(&self) {
+        if !self.claims_ignored.replace(true) {
+            tracing::warn!(
+                worker = %self.id,
+                "a process without the agent serves requests of the worker; they cannot be saved when it dies"
+            );
+            // They hold slots; fresh ones will not.
+            self.idle.borrow_mut().clear();
+        }
     }
 
     pub(super) fn note_success(&self) {

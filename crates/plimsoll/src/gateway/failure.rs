@@ -28,7 +28,7 @@ pub enum Failure {
 
 impl Failure {
     /// Each of them, as docs/operate.md lists them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::BadRequest,
         Self::ConnectRefused,
         Self::HeaderTimeout,
@@ -38,6 +38,7 @@ impl Failure {
         Self::HeadTooLarge,
         Self::BadResponse,
         Self::WorkerClosed,
+        Self::WorkerDied,
         Self::NoWorker,
         Self::ConnectionsExhausted,
         Self::RequestTimeout,

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use super::claim::{Claim, Claims};
+use super::claim::Claim;
 use super::endpoint::Worker;
 use super::stream::{Socket, Stream};
 use super::unix::UnixStream;
@@ -86,8 +86,7 @@ impl Link {
         match stream {
             Ok(stream) => {
                 worker.note_success();
-                let claim = worker.claims.as_ref().and_then(Claims::take);
-                Ok(Self::new(stream, worker, claim, Age::Fresh))
+                Ok(Self::new(stream, worker, worker.claim(), Age::Fresh))
             }
             Err(error) => {
                 worker.note_failure(now);

@@ -201,8 +201,8 @@ impl Gateway {
 
     /// `worker` gets no new request for `endpoint`; its idle links are closed, its busy ones when their
     /// request is done.
-    pub fn remove_worker(&self, endpoint: EndpointId, worker: WorkerId) {
-        self.tell(|| Command::RemoveWorker { endpoint, worker });
+    pub fn remove_worker(&self, endpoint: EndpointId, worker: WorkerId, upgraded: Upgraded) {
+        self.tell(|| Command::RemoveWorker { endpoint, worker, upgraded });
     }
 
     /// Stops accepting, closes idle clients, ends the others after their request.

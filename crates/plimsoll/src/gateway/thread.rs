@@ -28,7 +28,7 @@ pub(super) enum Command {
     Listen { id: EndpointId, protocol: Protocol, listener: TcpListener, counters: Arc<Counters> },
     Close { id: EndpointId },
     AddWorker { endpoint: EndpointId, worker: WorkerId, joining: Joining },
-    RemoveWorker { endpoint: EndpointId, worker: WorkerId },
+    RemoveWorker { endpoint: EndpointId, worker: WorkerId, upgraded: Upgraded },
     Drain { upgraded: Upgraded },
     Abort,
 }
@@ -97,8 +97,9 @@ impl Thread {
                 self.watches.refresh();
                 self.with(endpoint, |endpoint| endpoint.add(worker, joining, self.watches.now()));
             }
-            Command::RemoveWorker { endpoint, worker } => {
-                self.with(endpoint, |endpoint| endpoint.remove(worker));
+            Command::RemoveWorker { endpoint, worker, upgraded } => {
+                self.with(endpoint, |endpoint| endpoint.remove(worker, upgraded));
+                self.watches.wake_all();
             }
             Command::Drain { upgraded } => {
                 for open in self.endpoints.borrow().values() {

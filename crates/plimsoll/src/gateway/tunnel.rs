@@ -115,7 +115,8 @@ impl Tunnel {
         if connection.watch.phase() == Phase::Aborting || self.advance(cx, connection).is_err() {
             return Poll::Ready(());
         }
-        if connection.watch.closes_upgraded() && self.say_farewell(cx, connection).is_err() {
+        let must_end = connection.watch.closes_upgraded() || self.link.worker.closes_upgraded.get();
+        if must_end && self.say_farewell(cx, connection).is_err() {
             return Poll::Ready(());
         }
         self.up.end(cx, &mut self.link.stream);

@@ -1,4 +1,5 @@
-//! How many CPUs we may use: the affinity mask and the CPU quota of the control group, versions 1 and 2.
+//! What the control group allows us, versions 1 and 2: CPUs (with the affinity mask), and what became of those
+//! who needed more memory.
 
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,27 @@ pub fn cpu_quota() -> Option<f64> {
         })
     });
     [v2.flatten(), v1.flatten()].into_iter().flatten().reduce(f64::min)
+}
+
+/// How many processes of our control group were killed because its memory was used up; `None`: nobody counts.
+#[must_use]
+pub fn oom_kills() -> Option<u64> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let find = |controller, root: &str, file| {
+        let group = own_group(&groups, controller)?;
+        let below = group.strip_prefix("/").unwrap_or(&group).to_owned();
+        // Inside a container the path may be the host's: then the group is the root that we see.
+        [Path::new(root).join(below), root.into()]
+            .into_iter()
+            .find_map(|directory| parse_oom_kills(&std::fs::read_to_string(directory.join(file)).ok()?))
+    };
+    find("", "/sys/fs/cgroup", "memory.events")
+        .or_else(|| find("memory", "/sys/fs/cgroup/memory", "memory.oom_control"))
+}
+
+/// The line `oom_kill <number>` of either file.
+fn parse_oom_kills(text: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
 }
 
 /// The path of our group in the hierarchy of `controller` (empty: version 2), from `/proc/self/cgroup`.
@@ -95,6 +117,19 @@ mod tests {
         let v1 = [("-1\n", "100000\n", None), ("50000\n", "100000\n", Some(0.5)), ("", "", None)];
         for (quota, period, expected) in v1 {
             assert_eq!(parse_v1(quota, period), expected, "{quota:?} {period:?}");
+        }
+    }
+
+    #[test]
+    fn reads_how_many_were_killed_for_memory() {
+        let table = [
+            ("low 0\nhigh 0\nmax 12\noom 3\noom_kill 2\noom_group_kill 1\n", Some(2)),
+            ("oom_kill_disable 0\nunder_oom 0\noom_kill 7\n", Some(7)),
+            ("oom_kill_disable 0\nunder_oom 0\n", None),
+            ("", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(parse_oom_kills(text), expected, "{text:?}");
         }
     }
 

@@ -3,16 +3,18 @@
 //!
 //! It lies in `/dev/shm` where that can be had: a page on a disk file system is written back now and then, and
 //! whoever writes to it meanwhile waits for the disk. The private directory of the worker then holds a link to
-//! it, else the file itself. `/dev/shm` outlives us, so whoever removes the directory calls [`remove`] first.
+//! it, else the file itself. `/dev/shm` outlives us, so whoever removes the directory calls [`remove`] first. The
+//! file is locked as long as we map it: one without a lock was left by an instance that was killed ([`sweep`]).
 
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
 
+use rustix::fs::{FlockOperation, flock};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 /// Name of the page in the worker's private directory.
@@ -22,11 +24,12 @@ const WORD: usize = size_of::<AtomicU32>();
 const PREFIX: &str = "plimsoll-page-";
 
 /// The page of one incarnation, mapped.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Page {
     words: NonNull<AtomicU32>,
     length: usize,
     slot_first: usize,
+    _lock: File,
 }
 
 // SAFETY: the mapping belongs to no thread, and everything in it is only reached as `AtomicU32`.
@@ -44,29 +47,29 @@ impl Page {
     /// As the calls for files and mappings give them.
     pub fn create(directory: &Path, words: &[u32], slot_first: usize) -> io::Result<Self> {
         let link = directory.join(FILE);
-        let map = |file: &File| Self::map(file, words.len(), slot_first);
+        let map = |file: File| Self::map(file, words.len(), slot_first);
         let shared = Path::new(SHARED_MEMORY).join(random_name());
         match create_file(&shared, words) {
             Ok(file) => {
-                let page = symlink(&shared, &link).and_then(|()| map(&file));
+                let page = symlink(&shared, &link).and_then(|()| map(file));
                 if page.is_err() {
                     let _left_behind = fs::remove_file(&shared);
                 }
                 page
             }
             // Not there, not writable for us, or full.
-            Err(_) => map(&create_file(&link, words)?),
+            Err(_) => map(create_file(&link, words)?),
         }
     }
 
-    fn map(file: &File, length: usize, slot_first: usize) -> io::Result<Self> {
+    fn map(file: File, length: usize, slot_first: usize) -> io::Result<Self> {
         let access = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: the kernel chooses a place that nothing else uses, and the file is as long as the mapping.
         #[expect(unsafe_code, reason = "a mapping is memory that the compiler did not hand out")]
         let address =
-            unsafe { mmap(std::ptr::null_mut(), length * WORD, access, MapFlags::SHARED, file, 0) }?;
+            unsafe { mmap(std::ptr::null_mut(), length * WORD, access, MapFlags::SHARED, &file, 0) }?;
         let words = NonNull::new(address.cast::<AtomicU32>()).ok_or(rustix::io::Errno::NOMEM)?;
-        Ok(Self { words, length, slot_first })
+        Ok(Self { words, length, slot_first, _lock: file })
     }
 
     /// The word of a slot; `None`: there is no such slot.
@@ -82,6 +85,15 @@ impl Page {
         Some(word)
     }
 }
+
+/// The same page, not one with the same words.
+impl PartialEq for Page {
+    fn eq(&self, other: &Self) -> bool {
+        self.words == other.words
+    }
+}
+
+impl Eq for Page {}
 
 impl Drop for Page {
     fn drop(&mut self) {
@@ -100,6 +112,21 @@ pub fn remove(directory: &Path) {
     let _gone = fs::remove_file(link);
 }
 
+/// Removes the pages that nobody maps any more: their instances were killed.
+pub fn sweep() {
+    let Ok(entries) = fs::read_dir(SHARED_MEMORY) else { return };
+    let own = rustix::process::geteuid().as_raw();
+    let is_candidate = |path: &PathBuf| {
+        is_ours(path) && fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.uid() == own)
+    };
+    for path in entries.flatten().map(|entry| entry.path()).filter(is_candidate) {
+        let Ok(file) = File::open(&path) else { continue };
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            let _gone = fs::remove_file(&path);
+        }
+    }
+}
+
 /// What a link may make us remove: the worker could have written another one.
 fn is_ours(target: &Path) -> bool {
     let name = target.file_name().map(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
@@ -116,6 +143,11 @@ fn random_name() -> PathBuf {
 fn create_file(path: &Path, words: &[u32]) -> io::Result<File> {
     let mut options = File::options();
     let mut file = options.read(true).write(true).create_new(true).mode(0o600).open(path)?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    if file.metadata()?.nlink() == 0 {
+        // Another instance swept before we had locked.
+        return Err(io::ErrorKind::Interrupted.into());
+    }
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
     file.write_all(&bytes).inspect_err(|_| {
         let _left_behind = fs::remove_file(path);
@@ -144,7 +176,7 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap()[..4], 7u32.to_ne_bytes());
 
         let file = File::options().read(true).write(true).open(&path).unwrap();
-        let theirs = Page::map(&file, 4, 1).unwrap();
+        let theirs = Page::map(file, 4, 1).unwrap();
         for index in [0, 2] {
             page.slot(index).unwrap().store(40 + index as u32, Ordering::Release);
             assert_eq!(theirs.slot(index).unwrap().load(Ordering::Acquire), 40 + index as u32);
@@ -163,6 +195,19 @@ mod tests {
         assert!(!target.exists() && fs::symlink_metadata(&path).is_err());
         page.slot(1).unwrap().store(9, Ordering::Relaxed);
         assert_eq!(page.slot(1).unwrap().load(Ordering::Relaxed), 9);
+    }
+
+    #[test]
+    fn a_page_is_swept_once_nobody_maps_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let page = page(directory.path());
+        let path = directory.path().join(FILE);
+        sweep();
+        assert!(path.exists());
+        let is_shared = fs::read_link(&path).is_ok();
+        drop(page);
+        sweep();
+        assert!(!path.exists() || !is_shared);
     }
 
     #[test]

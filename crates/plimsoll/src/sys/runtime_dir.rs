@@ -70,6 +70,7 @@ impl RuntimeDir {
             make_private(&path)?;
             if let Some(lock) = take_lock(&path)? {
                 remove_leftovers(&path)?;
+                page::sweep();
                 return Ok(Some(Self { name, path, _lock: lock }));
             }
         }

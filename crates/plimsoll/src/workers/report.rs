@@ -16,6 +16,28 @@ pub(super) fn describe_end(status: ExitStatus) -> String {
     }
 }
 
+/// Longest line of a worker that is quoted.
+const QUOTE_MAX: usize = 200;
+
+/// Why it ended, where that can be told from outside: `; the V8 heap was full …`. `oom_kills` is how many processes
+/// of our control group were killed for its memory meanwhile.
+pub(super) fn describe_cause(status: ExitStatus, oom_kills: u64, last_lines: &[String]) -> String {
+    // A shell between us and Node gives the signal as 128 and its number.
+    let by = |signal: i32| status.signal() == Some(signal) || status.code() == Some(128 + signal);
+    let said = |words: &str| last_lines.iter().any(|line| line.contains(words));
+    if by(libc::SIGKILL) && oom_kills > 0 {
+        return "; the kernel killed it because the memory of the container was used up".to_owned();
+    }
+    if by(libc::SIGABRT) && said("FATAL ERROR") && said("heap out of memory") {
+        return "; the V8 heap was full: find what grows, or raise --max-old-space-size".to_owned();
+    }
+    let error = last_lines.iter().rev().find(|line| line.contains("Error: ") || line.contains("Error ["));
+    error.filter(|_| !status.success()).map_or_else(String::new, |line| {
+        let quoted: String = line.trim().chars().take(QUOTE_MAX).collect();
+        format!("; it said: {quoted}")
+    })
+}
+
 fn signal_name(signal: i32) -> String {
     let known = [
         (libc::SIGHUP, "SIGHUP"),
@@ -52,6 +74,31 @@ pub(super) fn was_spoiled_by_preload(last_lines: &[String], preload: &str) -> bo
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_cause_of_a_death_is_told_where_it_can_be_known() {
+        let heap = "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory";
+        let table: [(i32, u64, &[&str], &str); 8] = [
+            (9, 1, &[], "memory of the container"),
+            (137 << 8, 1, &[], "memory of the container"),
+            (9, 0, &[], ""),
+            (6, 0, &["<--- Last few GCs --->", heap, "----- Native stack trace -----"], "V8 heap was full"),
+            (134 << 8, 0, &[heap], "V8 heap was full"),
+            (6, 0, &["double free"], ""),
+            (
+                0x100,
+                0,
+                &["  throw x", "TypeError: x is not y", "    at a.js:1"],
+                "; it said: TypeError: x is not y",
+            ),
+            (0, 0, &["Error: handled"], ""),
+        ];
+        for (raw, oom_kills, lines, expected) in table {
+            let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+            let cause = describe_cause(ExitStatus::from_raw(raw), oom_kills, &lines);
+            assert!(cause.contains(expected) && cause.is_empty() == expected.is_empty(), "{raw:#x}: {cause}");
+        }
+    }
 
     #[test]
     fn the_end_of_a_process_is_told_in_words() {

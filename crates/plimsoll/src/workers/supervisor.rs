@@ -153,6 +153,7 @@ impl<F: Front> Supervisor<F> {
     }
 
     async fn begin(&mut self) {
+        self.ending.watch_memory();
         if watch::answers(self.settings.port).await {
             // Somebody else's: that it answers says nothing about our command.
             self.settings.port = None;

@@ -188,3 +188,17 @@ fn a_request_that_had_begun_is_sent_once_more_where_the_settings_say_so() {
         assert_eq!(client.response(method).status, expected, "{setting} {method}");
     }
 }
+
+/// As a child that is handed the server's handle, and has no agent: its requests must be served all the same.
+#[test]
+fn a_worker_that_answers_without_claiming_is_noticed_and_served_by() {
+    let app = "Atomics.compareExchange = (words, index, expected) => expected;
+    require('node:http').createServer((request, response) => response.end(request.method)).listen(process.env.PORT);";
+    let server = Launch::plimsoll(App::source(app)).start();
+    for method in ["GET", "POST", "GET"] {
+        let mut client = server.connect();
+        client.send(format!("{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"));
+        assert_eq!(client.response(method).text(), method);
+    }
+    server.wait_for_stderr("a process without the agent serves");
+}

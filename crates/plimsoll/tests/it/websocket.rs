@@ -2,8 +2,10 @@
 
 use std::io::Write as _;
 
+use rustix::process::Signal;
+
 use crate::clients;
-use crate::harness::{App, Launch, Server};
+use crate::harness::{App, Client, Launch, Server};
 
 const HANDSHAKE: &str = "GET /echo HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nupgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -76,4 +78,46 @@ fn the_upgrade_request_carries_the_clients_address() {
         assert_eq!(client.response("GET").status, 101);
         server.wait_for_stdout("connected ::ffff:127.0.0.1");
     }
+}
+
+/// A close frame of the client: masked, 1001.
+const CLIENT_CLOSE: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE9];
+
+fn open_websocket(server: &Server) -> Client {
+    let mut client = server.connect();
+    client.send(HANDSHAKE);
+    client.take_past("\r\n\r\n");
+    // The echo shows that the connection is whole.
+    client.send(HI);
+    assert_eq!(client.take(HI_BACK.len()), HI_BACK);
+    client
+}
+
+/// The gateway says goodbye between two frames; the client answers and the app ends its side.
+fn says_goodbye(mut client: Client) {
+    assert_eq!(client.take(4), [0x88, 0x02, 0x03, 0xE9]);
+    client.send(CLIENT_CLOSE);
+    assert_eq!(client.rest(), b"");
+}
+
+#[test]
+fn a_stop_closes_websockets_in_order_and_cuts_none() {
+    let mut server = Launch::plimsoll(App::Example("websocket")).start();
+    let client = open_websocket(&server);
+    server.signal(Signal::TERM);
+    says_goodbye(client);
+    assert_eq!(server.exit_code(), 0);
+    assert!(server.stderr().contains(", 0 cut"), "{}", server.stderr());
+}
+
+#[test]
+fn a_reload_closes_the_websockets_of_the_old_worker() {
+    let server = Launch::plimsoll(App::Example("websocket")).start();
+    let client = open_websocket(&server);
+    std::thread::scope(|scope| {
+        let reload = scope.spawn(|| server.plimsoll(&["reload"]));
+        says_goodbye(client);
+        assert_eq!(reload.join().unwrap().status.code(), Some(0));
+    });
+    drop(open_websocket(&server));
 }

@@ -138,6 +138,9 @@ impl Relay<'_> {
     /// The final head is there: from now on everything that belongs to the answer simply passes.
     fn begin_body(&mut self, mut response: Response) -> Option<End> {
         self.answered = true;
+        if self.link.claim.as_ref().is_some_and(Claim::was_ignored) {
+            self.link.worker.ignores_claims();
+        }
         if response.status == 101 && !self.request.upgrade {
             return Some(self.fail(Failure::BadResponse));
         }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::up::Up;
 use super::{End, Relay};
 use crate::gateway::buffer::Buffer;
+use crate::gateway::claim::Claim;
 use crate::gateway::connection::After;
 use crate::gateway::failure::Failure;
 use crate::gateway::http1::request::Persistence;
@@ -88,7 +89,9 @@ impl Relay<'_> {
     /// A link is kept if both sides know where the next request begins.
     fn fate(&self) -> Fate {
         let nothing_left = self.down_buffer.as_ref().is_none_or(Buffer::is_empty);
-        if self.up == Up::Sent && nothing_left && !self.link_closes() {
+        // Its process does not know of claims; a fresh link will not ask for them.
+        let is_ignored = self.link.claim.as_ref().is_some_and(Claim::was_ignored);
+        if self.up == Up::Sent && nothing_left && !is_ignored && !self.link_closes() {
             Fate::Keep(self.connection.watch.now())
         } else {
             Fate::Drop

@@ -118,7 +118,7 @@ pub(super) const METRICS: &[Metric] = &[
     },
     Metric {
         name: "plimsoll_workers",
-        help: "Workers by state: starting, ready, draining, stopped.",
+        help: "Workers by state: starting, ready, draining, stopped, failed.",
         labels: &["state"],
         values: Values::Gauge(workers_by_state),
     },

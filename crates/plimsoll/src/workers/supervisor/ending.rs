@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::{Nature, Supervisor};
-use crate::concerns::shutdown::{Input, Outcome, State};
+use crate::concerns::shutdown::{Input, Outcome, State, Step};
 use crate::ids::WorkerId;
-use crate::sys::process;
+use crate::sys::{cgroup, process};
 use crate::workers::front::Front;
 use crate::workers::process::Process;
 use crate::workers::report;
@@ -41,6 +41,8 @@ pub(super) struct Ending {
     /// When time was up: requests that were over, and what was still under way.
     cut: Option<(u64, u64)>,
     is_addon_missing: bool,
+    /// Processes killed for the container's memory, when it was last looked.
+    oom_kills: Option<u64>,
 }
 
 impl Ending {
@@ -67,6 +69,18 @@ impl Ending {
 
     pub(super) fn cut(&mut self, requests_ended: u64, in_flight: u64) {
         self.cut.get_or_insert((requests_ended, in_flight));
+    }
+
+    /// From now on those count who are killed for the container's memory.
+    pub(super) fn watch_memory(&mut self) {
+        self.oom_kills = cgroup::oom_kills();
+    }
+
+    /// How many were killed for the container's memory since the last look.
+    fn new_oom_kills(&mut self) -> u64 {
+        let now = cgroup::oom_kills();
+        let before = std::mem::replace(&mut self.oom_kills, now);
+        now.zip(before).map_or(0, |(now, before)| now.saturating_sub(before))
     }
 
     /// The last death of a worker, in words.
@@ -115,11 +129,16 @@ impl<F: Front> Supervisor<F> {
     /// What the end of a worker means.
     fn judge(&mut self, process: &Process) -> Input {
         let worker = process.worker;
-        let was_told = matches!(self.fleet.state(worker), Some(State::Draining(_)));
-        let Some((status, at)) = process.end.filter(|_| self.fleet.is_serving() && !was_told) else {
+        let asked = matches!(
+            self.fleet.state(worker),
+            Some(State::Draining(Step::Asked { .. } | Step::Killed { .. }))
+        );
+        let Some((status, at)) = process.end.filter(|_| !asked) else {
             return Input::Exited(worker);
         };
         let last_lines = process.tail.last_lines(LAST_LINES);
+        let cause =
+            report::describe_cause(status, self.ending.new_oom_kills(), &process.tail.last_lines(usize::MAX));
         let preload = self.preload.as_ref().map(|path| path.display().to_string());
         if self.nature == Nature::Unknown
             && preload.is_some_and(|preload| report::was_spoiled_by_preload(&last_lines, &preload))
@@ -130,12 +149,12 @@ impl<F: Front> Supervisor<F> {
         let end = report::describe_end(status);
         let age = report::describe_time(at.saturating_duration_since(process.started));
         if self.fleet.was_ever_ready() {
-            tracing::error!(%worker, pid = process.pid, "the worker {end} after {age}");
+            tracing::error!(%worker, pid = process.pid, "the worker {end} after {age}{cause}");
         }
         let quoted: String = last_lines.iter().map(|line| format!("\n  | {line}")).collect();
         let without_listening =
             if status.success() { ", without having listened: there is nothing to serve" } else { "" };
-        self.ending.remember(format!("worker {worker} {end} after {age}{without_listening}{quoted}"));
+        self.ending.remember(format!("worker {worker} {end} after {age}{without_listening}{cause}{quoted}"));
         Input::Exited(worker)
     }
 

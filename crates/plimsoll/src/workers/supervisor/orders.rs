@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Nature, Supervisor};
-use crate::concerns::shutdown::{Input, Phase, Verdict};
+use crate::concerns::shutdown::{Input, Phase, State, Verdict};
 use crate::exit::Exit;
 use crate::ids::WorkerId;
 use crate::observe::control::{Ended, Reload, Teller};
@@ -113,6 +113,10 @@ impl<F: Front> Supervisor<F> {
     /// A process of the new version serves: its variables are good.
     pub(super) fn admit(&mut self, worker: WorkerId) {
         self.endpoints.admit(worker, &self.front);
+        if !matches!(self.fleet.state(worker), Some(State::Ready { .. })) {
+            // It stands in for one that died, and has not shown yet that it can serve.
+            return;
+        }
         if self.orders.begun.is_some() {
             self.orders.proven.clone_from(&self.orders.now.environment);
         }

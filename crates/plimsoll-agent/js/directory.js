@@ -6,12 +6,12 @@ const path = require('node:path')
 const { patch } = require('./patch.js')
 const { ENV_DIRECTORY } = require('./wire.js')
 
-const CLAIMED_FILE = 'claimed'
+const TAKEN_FILE = 'taken'
 
 /** Whether the directory is now ours. The exclusive create decides between processes. */
-function claim (directory) {
+function take (directory) {
   try {
-    fs.closeSync(fs.openSync(path.join(directory, CLAIMED_FILE), 'wx', 0o600))
+    fs.closeSync(fs.openSync(path.join(directory, TAKEN_FILE), 'wx', 0o600))
   } catch {
     return false
   }
@@ -30,4 +30,4 @@ function rememberForCluster (directory) {
   })
 }
 
-module.exports = { claim }
+module.exports = { take }
