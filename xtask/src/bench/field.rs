@@ -54,7 +54,7 @@ impl Field {
 
     pub(super) fn versions(&self, workshop: &Workshop) -> Vec<(&'static str, String)> {
         let mut versions = vec![("node", workshop.version_of_node())];
-        for contender in &self.contenders {
+        for contender in self.contenders.iter().filter(|contender| contender.name != NGINX_AGAIN) {
             let (program, flag) = match &contender.kind {
                 Kind::Nginx(program) | Kind::Haproxy(program) => (program, "-v"),
                 Kind::Plimsoll(program) => (program, "version"),

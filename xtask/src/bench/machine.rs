@@ -132,7 +132,7 @@ pub(super) fn version(program: &Path, flag: &str) -> String {
 
 /// Without the program's own name, its makers and where they are to be found.
 fn short_version(line: &str) -> &str {
-    let line = ["nginx version: ", "HAProxy version ", "wrk "]
+    let line = ["nginx version: ", "HAProxy version ", "wrk ", "plimsoll "]
         .iter()
         .find_map(|name| line.strip_prefix(name))
         .unwrap_or(line);
@@ -150,6 +150,7 @@ mod tests {
             ("nginx version: nginx/1.22.1", "nginx/1.22.1"),
             ("HAProxy version 2.6.12-1+deb12u4 2026/10/17 - see there", "2.6.12-1+deb12u4 2026/10/17"),
             ("wrk debian/4.1.0-3+b2 [epoll] Copyright (C) 2012", "debian/4.1.0-3+b2"),
+            ("plimsoll 0.1.0", "0.1.0"),
             ("v20.20.2", "v20.20.2"),
         ] {
             assert_eq!(short_version(line), expected);
