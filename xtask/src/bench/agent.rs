@@ -17,6 +17,7 @@ use self::private::Worker;
 use super::child;
 use super::contender::App;
 use super::field::plimsoll;
+use super::load::Head;
 use super::report::{Keep, Report, Table, Target, targets};
 use super::workshop::{Workshop, app};
 use super::{Common, machine, procfs};
@@ -26,6 +27,9 @@ use crate::process::{command, root, run as run_to_the_end};
 pub(super) struct Options {
     #[command(flatten)]
     common: Common,
+    /// What each request carries.
+    #[arg(long, value_enum, default_value_t = Head::Small)]
+    head: Head,
     /// Turns of each variant in a round.
     #[arg(long)]
     slices: Option<usize>,
@@ -35,29 +39,34 @@ pub(super) struct Options {
 const LINKS: usize = 16;
 /// Node has compiled its hot functions by then.
 const WARM_UP: usize = 20_000;
-/// Requests of a slice: long against a turn of the garbage collector, short against a disturbance.
-const SLICE: usize = 8_000;
+/// Requests of a slice: short against a disturbance, so that slices taken one after the other meet the same.
+const SLICE: usize = 2_000;
+
+impl Options {
+    fn slices(&self) -> usize {
+        self.slices.unwrap_or(if self.common.quick { 8 } else { 24 })
+    }
+}
 
 pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let workshop = Workshop::open(&options.common.node)?;
     let program = plimsoll(&options.common)?;
     install_express()?;
     let rounds = options.common.rounds(9);
-    let slices = options.slices.unwrap_or(if options.common.quick { 3 } else { 6 });
 
     let mut all = Vec::new();
     for (name, script) in [("hello", "hello.js"), ("express", "express.js")] {
         let app = App { script: app(script), env: Vec::new() };
         let mut figures = Figures::new(name);
         for round in 0..rounds {
-            one_round(&workshop, &program, &app, slices, &mut figures)?;
+            one_round(&workshop, &program, &app, options, &mut figures)?;
             eprintln!("round {:>2}  {name:<8} {figures}", round + 1);
         }
         all.push(figures);
     }
     let programs =
         [("node", workshop.version_of_node()), ("plimsoll", machine::version(&program, "version"))];
-    report(options, command, &programs, &all, method(rounds, slices)).publish()
+    report(options, command, &programs, &all, method(rounds, options)).publish()
 }
 
 /// Starts all three and lets them take turns, a slice each. So short a slice finds the machine quiet now and then
@@ -66,17 +75,18 @@ fn one_round(
     workshop: &Workshop,
     program: &Path,
     app: &App,
-    slices: usize,
+    options: &Options,
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
+    let Options { head, .. } = *options;
     let mut asked = [
-        Asked::new(Worker::plain(workshop, app, "first")?)?,
-        Asked::new(Worker::under_plimsoll(workshop, app, program)?)?,
-        Asked::new(Worker::plain(workshop, app, "second")?)?,
+        Asked::new(Worker::plain(workshop, app, "first")?, head)?,
+        Asked::new(Worker::under_plimsoll(workshop, app, program)?, head)?,
+        Asked::new(Worker::plain(workshop, app, "second")?, head)?,
     ];
     // The worker has its CPU to itself: we ask from that of the gateway, which has nothing to do here.
     child::on_cpu(workshop.placement.proxy, || {
-        for slice in 0..slices {
+        for slice in 0..options.slices() {
             // Forwards and backwards in turn: the agent is always next to both.
             if slice.is_multiple_of(2) {
                 asked.iter_mut().try_for_each(Asked::take_slice)?;
@@ -98,8 +108,8 @@ struct Asked {
 }
 
 impl Asked {
-    fn new(worker: Worker) -> anyhow::Result<Self> {
-        let mut links = Link::open_all(&worker, LINKS)?;
+    fn new(worker: Worker, head: Head) -> anyhow::Result<Self> {
+        let mut links = Link::open_all(&worker, LINKS, head)?;
         ask(&mut links, WARM_UP)?;
         Ok(Self { links, slices_us: Vec::new(), worker })
     }
@@ -133,7 +143,10 @@ fn report(
     all.iter().for_each(|figures| figures.rows(&mut table));
     let reached: Vec<Target> = all.iter().map(Figures::target).collect();
     Report {
-        verb: "agent",
+        verb: match options.head {
+            Head::Small => "agent",
+            Head::Browser => "agent-browser",
+        },
         title: "The agent's part of a worker's CPU",
         command,
         machine: machine::facts(programs),
@@ -148,14 +161,16 @@ fn report(
     }
 }
 
-fn method(rounds: usize, slices: usize) -> Vec<String> {
+fn method(rounds: usize, options: &Options) -> Vec<String> {
+    let slices = options.slices();
+    let lines = options.head.lines().len();
     vec![
         "The worker has a CPU to itself; whoever asks runs on the other, where the gateway idles.".to_owned(),
         format!(
             "{rounds} rounds; in each, plain Node, Node with the agent and plain Node again are started afresh, warmed up \
              with {WARM_UP} requests and asked in turns, {slices} slices of {SLICE} requests each, over {LINKS} \
-             kept-alive Unix connections in step, with the gateway's private header for all and a slot to claim from \
-             for the agent; the gateway itself is bypassed. CPU of all threads of the worker by `schedstat`. Ratios \
+             kept-alive Unix connections in step, each with `Host`, {lines} more lines, and the gateway's private header, \
+             of two clients in turn; the agent gets a slot to claim from; the gateway itself is bypassed. CPU of all threads of the worker by `schedstat`. Ratios \
              are to the first plain Node: of the minima, and the median of the ratios of slices taken one after the other."
         ),
     ]

@@ -12,13 +12,16 @@ use plimsoll_wire::names::PEER_HEADER;
 use plimsoll_wire::page::{self, SLOT_FIRST, SLOTS, Ticket};
 
 use super::super::client::{Address, Connection};
+use super::super::load::Head;
 use super::private::Worker;
 
 pub(super) struct Link {
     connection: Connection,
     /// None where there is no page: plain Node.
     slot: Option<Slot>,
-    next_request: Vec<u8>,
+    /// Of two clients in turn, as links are shared: the agent has to look at the address of each.
+    requests: [Vec<u8>; 2],
+    asked: usize,
 }
 
 struct Slot {
@@ -29,32 +32,38 @@ struct Slot {
 }
 
 impl Link {
-    /// The first `count` links to the worker, in slots that the gateway's own links do not have yet.
-    pub(super) fn open_all(worker: &Worker, count: usize) -> anyhow::Result<Vec<Self>> {
-        (SLOTS - count..SLOTS).map(|index| Self::open(worker, index)).collect()
+    /// So many links to the worker, in slots that the gateway's own links do not have yet.
+    pub(super) fn open_all(worker: &Worker, count: usize, head: Head) -> anyhow::Result<Vec<Self>> {
+        (SLOTS - count..SLOTS).map(|index| Self::open(worker, index, head)).collect()
     }
 
-    fn open(worker: &Worker, index: usize) -> anyhow::Result<Self> {
+    /// The first request of a link gives the number of its slot, once. Plain Node gets the same bytes.
+    fn open(worker: &Worker, index: usize, head: Head) -> anyhow::Result<Self> {
         let connection = Connection::open(&Address::path(&worker.socket))?;
         let slot = worker.page.clone().map(|page| Slot { page, index, word: AtomicU32::new(0), sent: None });
-        // Plain Node gets the same bytes.
-        Ok(Self { connection, slot, next_request: request(&format!(" {index}")) })
+        let first = request(head, &format!("40000 127.0.0.1 3000 {index}"));
+        let mut link = Self { connection, slot, requests: [first, Vec::new()], asked: 0 };
+        link.ask()?;
+        link.receive()?;
+        link.requests = ["40000", "40001"].map(|port| request(head, &format!("{port} 127.0.0.1 3000")));
+        Ok(link)
     }
 
     pub(super) fn ask(&mut self) -> anyhow::Result<()> {
         if let Some(slot) = &mut self.slot {
             slot.send()?;
         }
-        self.connection.send(&self.next_request)
+        let [even, odd] = &self.requests;
+        let request = if self.asked.is_multiple_of(2) { even } else { odd };
+        self.asked += 1;
+        self.connection.send(request)
     }
 
     pub(super) fn receive(&mut self) -> anyhow::Result<()> {
         match self.connection.receive()?.status {
-            // The number of a slot is given once.
-            200 => self.next_request = request(""),
+            200 => Ok(()),
             status => bail!("the worker answered {status}"),
         }
-        Ok(())
     }
 
     /// Proves that the worker does claim what it runs.
@@ -85,10 +94,10 @@ impl Slot {
     }
 }
 
-fn request(slot: &str) -> Vec<u8> {
+fn request(head: Head, rest_of_peer: &str) -> Vec<u8> {
+    let lines: String = head.lines().iter().map(|line| format!("{line}\r\n")).collect();
     format!(
-        "GET / HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nUser-Agent: bench\r\nAccept: */*\r\n\
-         {PEER_HEADER}: 127.0.0.1 40000 127.0.0.1 3000{slot}\r\n\r\n"
+        "GET / HTTP/1.1\r\nHost: 127.0.0.1:3000\r\n{lines}{PEER_HEADER}: 127.0.0.1 {rest_of_peer}\r\n\r\n"
     )
     .into_bytes()
 }
