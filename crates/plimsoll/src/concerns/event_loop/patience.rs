@@ -10,6 +10,8 @@ use std::time::Duration;
 const TIMES_NORMAL: u32 = 3;
 /// How far one look moves the estimate.
 const STEP: Duration = Duration::from_micros(50);
+/// What is expected of a fresh worker: its code is not compiled yet.
+const NORMAL_FIRST: Duration = Duration::from_millis(10);
 /// The estimate never goes beyond this: a worker that takes longer is late, however usual that is for it.
 const NORMAL_MAX: Duration = Duration::from_millis(50);
 
@@ -25,7 +27,7 @@ pub struct Patience {
 impl Patience {
     #[must_use]
     pub fn new(floor: Duration) -> Self {
-        Self { floor, normal: Duration::ZERO }
+        Self { floor, normal: NORMAL_FIRST }
     }
 
     /// One look at the worker, taken at regular intervals while it has unclaimed requests; `age` is that of the
@@ -64,7 +66,7 @@ mod tests {
         // One look every 2.5 ms.
         let stall = (0..80).map(|look| look * 5 / 2);
         let table: [(&str, Vec<u64>, u64, u64); 5] = [
-            ("nothing seen yet", vec![], 5, 5),
+            ("nothing seen yet", vec![], 30, 30),
             ("claimed within a millisecond", vec![1; 1000], 5, 5),
             ("always ten milliseconds behind", vec![10; 1000], 30, 31),
             ("blocked for good", vec![10_000; 100_000], 150, 150),
