@@ -3,6 +3,18 @@
 //! Each link of a worker with a page owns one slot in it (`plimsoll_wire::page` has the states and who moves
 //! them). The agent claims a request before anything of the app runs; what is not claimed can be taken back,
 //! and then never runs there.
+//!
+//! ```text
+//!   link opens ── take ──► FREE ── send ──► SENT ──► STARTED ── answer complete: settle ──► FREE ── send ──► …
+//!                                            │          │
+//!                                            │          ├─ link gone, worker lives: Drop ──► FREE, for another link
+//!                                            │          └─ worker dead: abandon ──► STARTED for good
+//!                                            └─ REVOKED ─┬─ marker seen: settle ──► FREE
+//!                                                        └─ link gone: Drop ──► REVOKED for good
+//! ```
+//!
+//! So a page in which nothing moves any more tells what its worker left behind: `STARTED` is what it was running, `SENT`
+//! and `REVOKED` what it had not begun.
 
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,7 +39,7 @@ impl Claims {
     /// A slot for a new link; `None` when the worker has more links than slots.
     pub(super) fn take(self: &Arc<Self>) -> Option<Claim> {
         let index = self.free().pop()?;
-        Some(Claim { claims: Arc::clone(self), index, ticket: None, announced: false })
+        Some(Claim { claims: Arc::clone(self), index, ticket: None, announced: false, abandoned: false })
     }
 
     fn free(&self) -> MutexGuard<'_, Vec<u16>> {
@@ -45,6 +57,8 @@ pub(super) struct Claim {
     ticket: Option<Ticket>,
     /// The agent knows that this slot is the link's.
     announced: bool,
+    /// The worker died over the request: the slot says so for as long as there is a page.
+    abandoned: bool,
 }
 
 impl Claim {
@@ -86,9 +100,16 @@ impl Claim {
         Some(question(self.claims.page.slot(self.index.into())?, self.ticket?))
     }
 
-    /// The answer has come, or the marker of a revoked request: the agent is done with the slot.
+    /// The answer is complete, or the marker of a revoked request has come: the agent is done with the slot. The
+    /// questions above are for the time before.
     pub(super) fn settle(&mut self) {
+        self.ask(page::free);
         self.ticket = None;
+    }
+
+    /// The worker died over the request.
+    pub(super) fn abandon(&mut self) {
+        self.abandoned = true;
     }
 }
 
@@ -96,12 +117,10 @@ impl Drop for Claim {
     /// A slot whose request the agent may still find in the link's socket is never given to another link: the
     /// agent would take the one for the other. Such slots are rare, and end with the worker.
     fn drop(&mut self) {
-        if self.ticket.is_some() && self.revoke() == Revoked::Yes {
+        if self.ticket.is_some() && (self.revoke() == Revoked::Yes || self.abandoned) {
             return;
         }
-        if let Some(slot) = self.claims.page.slot(self.index.into()) {
-            page::free(slot);
-        }
+        self.settle();
         self.claims.free().push(self.index);
     }
 }
