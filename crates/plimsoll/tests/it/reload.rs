@@ -164,6 +164,51 @@ fn scale_adds_and_removes_workers_and_loses_no_request() {
     assert_eq!(run(&server, &["scale", "0"]).0, 2);
 }
 
+/// Holds every request until the file is there.
+const PATIENT: &str = "
+const { existsSync } = require('node:fs');
+require('node:http').createServer((request, response) => {
+  if (request.url === '/') return response.end('ok');
+  console.log('held');
+  const timer = setInterval(() => {
+    if (!existsSync('gate')) return;
+    clearInterval(timer);
+    response.end('released');
+  }, 5);
+}).listen(process.env.PORT);
+";
+
+#[test]
+fn who_leaves_during_a_reload_is_shown() {
+    let server = Launch::plimsoll(App::source(PATIENT)).start();
+    let old = server.workers(1)[0];
+    assert_eq!(server.get("/").text(), "ok");
+    let mut client = server.connect();
+    client.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
+    server.wait_for_stdout("held");
+    thread::scope(|scope| {
+        let reload = scope.spawn(|| run(&server, &["reload"]));
+        let status = until("the old process leaves", || {
+            let status = server.status();
+            (status["leaving"][0]["pid"] == old).then_some(status)
+        });
+        let leaving = &status["leaving"][0];
+        assert_eq!((&leaving["state"], &leaving["id"]), (&"draining".into(), &0.into()), "{status}");
+        assert_eq!((&leaving["in_flight"], &leaving["requests"]), (&1.into(), &2.into()), "{status}");
+        assert_eq!((&leaving["generation"], &status["generation"]), (&1.into(), &2.into()), "{status}");
+        // What a place has served does not fall because somebody else stands in it.
+        assert_eq!(status["workers"][0]["requests"], 2, "{status}");
+        let table = String::from_utf8(server.plimsoll(&["ps"]).stdout).unwrap();
+        let row = |pid: String| table.lines().find(|line| line.contains(&pid)).unwrap_or_default().to_owned();
+        assert!(row(old.to_string()).contains("draining"), "{table}");
+        assert!(row(status["workers"][0]["pid"].to_string()).contains("ready"), "{table}");
+        write(&server, "gate", "");
+        assert_eq!(client.response("GET").text(), "released");
+        assert_eq!(reload.join().unwrap().0, 0);
+    });
+    assert_eq!(server.status()["leaving"].as_array().unwrap().len(), 0);
+}
+
 #[test]
 fn a_stop_during_a_reload_ends_both() {
     let mut server = launch(1).start();

@@ -24,7 +24,7 @@ fn everything_is_served_for_the_delay_after_a_stop_was_asked_for() {
     signal(before[0], Signal::KILL);
     until("another one stands there", || (server.workers(1) != before).then_some(()));
     assert_eq!(server.get("/").status, 200);
-    server.signal(Signal::TERM);
+    server.signal_until_exit(Signal::TERM);
     // 5 where the gateway had not noted yet that the last answer was out.
     assert!([0, 5].contains(&server.exit_code()));
 }
