@@ -110,6 +110,8 @@ impl Questions {
                 total: sum(|thread| thread.requests_total.get()),
                 failed: sum(|thread| thread.requests_failed.get()),
                 retried: sum(|thread| thread.requests_retried.get()),
+                rescued: sum(|thread| thread.requests_rescued.get()),
+                queued: sum(|thread| thread.requests_queued.get()),
             },
         }
     }

@@ -16,11 +16,14 @@
 //! So a page in which nothing moves any more tells what its worker left behind: `STARTED` is what it was running, `SENT`
 //! and `REVOKED` what it had not begun.
 
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use plimsoll_wire::page::{self, Revoked, SLOTS, Ticket};
 
+use super::endpoint::Turn;
 use crate::sys::page::Page;
 
 /// The slots of one worker, shared by all gateway threads. Touched when links open and close, not per request.
@@ -39,7 +42,9 @@ impl Claims {
     /// A slot for a new link; `None` when the worker has more links than slots.
     pub(super) fn take(self: &Arc<Self>) -> Option<Claim> {
         let index = self.free().pop()?;
-        Some(Claim { claims: Arc::clone(self), index, ticket: None, announced: false, abandoned: false })
+        let slot =
+            Slot { claims: Arc::clone(self), index, ticket: Cell::new(None), offer: RefCell::default() };
+        Some(Claim { slot: Rc::new(slot), announced: false, abandoned: false })
     }
 
     fn free(&self) -> MutexGuard<'_, Vec<u16>> {
@@ -48,22 +53,54 @@ impl Claims {
     }
 }
 
-/// One link's slot.
+/// One link's slot, as the link has it.
 #[derive(Debug)]
 pub(super) struct Claim {
-    claims: Arc<Claims>,
-    index: u16,
-    /// Of the request that the link carries, until its answer has come.
-    ticket: Option<Ticket>,
+    slot: Rc<Slot>,
     /// The agent knows that this slot is the link's.
     announced: bool,
     /// The worker died over the request: the slot says so for as long as there is a page.
     abandoned: bool,
 }
 
+#[derive(Debug)]
+struct Slot {
+    claims: Arc<Claims>,
+    index: u16,
+    /// Of the request that the link carries, until its answer has come.
+    ticket: Cell<Option<Ticket>>,
+    /// Another worker would take the request.
+    offer: RefCell<Option<Turn>>,
+}
+
+impl Slot {
+    fn ask<A>(&self, question: impl FnOnce(&AtomicU32, Ticket) -> A) -> Option<A> {
+        Some(question(self.claims.page.slot(self.index.into())?, self.ticket.get()?))
+    }
+}
+
+/// One request that was sent, as those see it who wait for its claim.
+#[derive(Debug, Clone)]
+pub(super) struct Sent {
+    slot: Rc<Slot>,
+    ticket: Ticket,
+}
+
+impl Sent {
+    /// It may still be taken back.
+    pub(super) fn is_unclaimed(&self) -> bool {
+        self.slot.ticket.get() == Some(self.ticket) && self.slot.ask(page::has_started) == Some(false)
+    }
+
+    /// Another worker would take it, if it has not begun.
+    pub(super) fn offer(&self, turn: Turn) {
+        *self.slot.offer.borrow_mut() = Some(turn);
+    }
+}
+
 impl Claim {
     pub(super) fn index(&self) -> u16 {
-        self.index
+        self.slot.index
     }
 
     pub(super) fn is_announced(&self) -> bool {
@@ -72,18 +109,32 @@ impl Claim {
 
     /// A request is about to be sent on the link.
     pub(super) fn send(&mut self) {
-        self.ticket = self.claims.page.slot(self.index.into()).map(page::send);
+        self.slot.ticket.set(self.slot.claims.page.slot(self.slot.index.into()).map(page::send));
         self.announced = true;
+    }
+
+    /// The request that the link carries.
+    pub(super) fn sent(&self) -> Option<Sent> {
+        let ticket = self.slot.ticket.get()?;
+        Some(Sent { slot: Rc::clone(&self.slot), ticket })
+    }
+
+    pub(super) fn has_offer(&self) -> bool {
+        self.slot.offer.borrow().is_some()
+    }
+
+    pub(super) fn take_offer(&self) -> Option<Turn> {
+        self.slot.offer.borrow_mut().take()
     }
 
     /// Careful: also `true` where the slot makes no sense.
     pub(super) fn has_started(&self) -> bool {
-        self.ask(page::has_started).unwrap_or(true)
+        self.slot.ask(page::has_started).unwrap_or(true)
     }
 
     /// The agent has claimed this very request.
     pub(super) fn was_claimed(&self) -> bool {
-        self.ask(page::was_claimed).unwrap_or(true)
+        self.slot.ask(page::was_claimed).unwrap_or(true)
     }
 
     /// It was answered, and yet nobody claimed it.
@@ -93,18 +144,15 @@ impl Claim {
 
     /// Takes the request back, if it has not begun to run.
     pub(super) fn revoke(&self) -> Revoked {
-        self.ask(page::revoke).unwrap_or(Revoked::Started)
-    }
-
-    fn ask<A>(&self, question: impl FnOnce(&AtomicU32, Ticket) -> A) -> Option<A> {
-        Some(question(self.claims.page.slot(self.index.into())?, self.ticket?))
+        self.slot.ask(page::revoke).unwrap_or(Revoked::Started)
     }
 
     /// The answer is complete, or the marker of a revoked request has come: the agent is done with the slot. The
     /// questions above are for the time before.
     pub(super) fn settle(&mut self) {
-        self.ask(page::free);
-        self.ticket = None;
+        self.slot.ask(page::free);
+        self.slot.ticket.set(None);
+        *self.slot.offer.borrow_mut() = None;
     }
 
     /// The worker died over the request.
@@ -117,10 +165,14 @@ impl Drop for Claim {
     /// A slot whose request the agent may still find in the link's socket is never given to another link: the
     /// agent would take the one for the other. Such slots are rare, and end with the worker.
     fn drop(&mut self) {
-        if self.ticket.is_some() && (self.revoke() == Revoked::Yes || self.abandoned) {
+        let is_under_way = self.slot.ticket.get().is_some();
+        if is_under_way && (self.revoke() == Revoked::Yes || self.abandoned) {
+            // Those who wait for its claim need not look any more.
+            self.slot.ticket.set(None);
+            drop(self.take_offer());
             return;
         }
         self.settle();
-        self.claims.free().push(self.index);
+        self.slot.claims.free().push(self.slot.index);
     }
 }

@@ -135,6 +135,10 @@ pub struct Requests {
     pub failed: u64,
     /// Sent to a worker a second time.
     pub retried: u64,
+    /// Taken back from a worker that was late to begin them, and sent to another.
+    pub rescued: u64,
+    /// Waited in the gateway because every worker was late.
+    pub queued: u64,
 }
 
 /// Whether new traffic should be routed here.
@@ -266,7 +270,7 @@ pub(crate) fn fixture() -> Status {
         }],
         workers: vec![worker, waiting],
         leaving: Vec::new(),
-        requests: Requests { total: 1207, failed: 2, retried: 1 },
+        requests: Requests { total: 1207, failed: 2, retried: 1, rescued: 3, queued: 0 },
         generation: 1,
         reload: None,
     }

@@ -49,7 +49,7 @@ fn status_has_everything_that_scripts_rely_on() {
         }
     };
     numbers(listener, &["connections", "requests"]);
-    numbers(&status["requests"], &["total", "failed", "retried"]);
+    numbers(&status["requests"], &["total", "failed", "retried", "rescued", "queued"]);
     for (index, worker) in status["workers"].as_array().unwrap().iter().enumerate() {
         numbers(worker, &["id", "pid", "in_flight", "requests", "restarts", "uptime_s", "rss_bytes"]);
         assert_eq!(

@@ -18,7 +18,9 @@ struct Shop {
 impl Shop {
     fn open(workers: u16) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        // These tests want requests to wait in the worker.
         let launch = Launch::plimsoll(App::source(LEDGER)).workers(workers);
+        let launch = launch.env("PLIMSOLL_EVENT_LOOP_RESCUE_AFTER", "1h");
         let server = launch.env("LEDGER", folder.path().join("ledger").to_str().unwrap()).start();
         Self { server, folder }
     }

@@ -176,7 +176,8 @@ fn the_lines_of_two_workers_are_never_mixed() {
 
 #[test]
 fn both_workers_serve() {
-    let server = launch().workers(2).start();
+    // A request that a worker is slow to begin would move to the other.
+    let server = launch().workers(2).env("PLIMSOLL_EVENT_LOOP_RESCUE_AFTER", "1h").start();
     server.workers(2);
     let mut held: Vec<Client> = (0..4)
         .map(|_| {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// Signals that follow the first so closely are the same order. It is longer than a busy `npm` takes to pass one on,
 /// and shorter than two presses of Ctrl-C that are meant as two; whoever hammers the keys is heard at the third.
-pub const WINDOW: Duration = Duration::from_millis(250);
+const WINDOW: Duration = Duration::from_millis(250);
 
 /// Tells echoes of the first signal from orders.
 #[derive(Debug, Default)]
