@@ -18,6 +18,7 @@ mod admin;
 mod bad_worker;
 mod claims;
 mod clients;
+mod container;
 mod differential;
 mod event_loop;
 mod examples;
