@@ -114,6 +114,7 @@ fn requests_keep_being_answered_while_a_worker_dies() {
     }
     assert_eq!(server.status()["requests"]["failed"], 0);
     until("each death is told", || (server.stderr().matches("by SIGKILL after").count() == 4).then_some(()));
+    assert!(server.stderr().contains("the worker is replaced now"), "{}", server.stderr());
     // The slots of what was answered are free.
     assert!(!server.stderr().contains("it was running 1"), "{}", server.stderr());
     let status = server.status();

@@ -19,6 +19,7 @@ mod bad_worker;
 mod claims;
 mod clients;
 mod container;
+mod deaths;
 mod differential;
 mod event_loop;
 mod examples;
