@@ -34,7 +34,12 @@ fn a_worker_is_told_when_its_last_request_is_done() {
     let app = "
         const server = require('node:http').createServer((request, response) => {
           console.log('begun');
-          setTimeout(() => { console.log('done'); response.end('done'); }, 500);
+          const timer = setInterval(() => {
+            if (!require('node:fs').existsSync('gate')) return;
+            clearInterval(timer);
+            console.log('done');
+            response.end('done');
+          }, 5);
         });
         process.on('SIGTERM', () => { console.log('told'); server.close(() => process.exit(0)); });
         server.listen(process.env.PORT);";
@@ -44,6 +49,8 @@ fn a_worker_is_told_when_its_last_request_is_done() {
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     server.wait_for_stdout("begun");
     server.signal(Signal::TERM);
+    server.wait_for_stdout("told");
+    std::fs::write(server.directory().join("gate"), "").unwrap();
     assert_eq!(client.response("GET").text(), "done");
     assert_eq!(server.exit_code(), 0);
     let stdout = server.stdout();
