@@ -176,3 +176,70 @@ impl Drop for Claim {
         self.slot.claims.free().push(self.slot.index);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use plimsoll_wire::page::{SLOT_FIRST, State, WORDS, start, state};
+
+    use super::*;
+    use crate::sys::page as memory;
+
+    fn settle(claim: &mut Claim, _slot: &AtomicU32) {
+        claim.settle();
+    }
+
+    fn begin(_claim: &mut Claim, slot: &AtomicU32) {
+        assert!(start(slot));
+    }
+
+    fn send(claim: &mut Claim, slot: &AtomicU32) {
+        claim.send();
+        assert_eq!(state(slot.load(Ordering::Relaxed)), State::Sent);
+    }
+
+    fn revoke(claim: &mut Claim, _slot: &AtomicU32) {
+        assert_eq!(claim.revoke(), Revoked::Yes);
+    }
+
+    fn abandon(claim: &mut Claim, _slot: &AtomicU32) {
+        claim.abandon();
+    }
+
+    fn spoil(_claim: &mut Claim, slot: &AtomicU32) {
+        slot.store(0xFFFF_FFF1, Ordering::Relaxed);
+    }
+
+    #[test]
+    fn a_slot_is_given_away_unless_somebody_may_still_look_at_it() {
+        type Step = fn(&mut Claim, &AtomicU32);
+        // What the slot says before the link goes, what afterwards, and whether another link may have it.
+        let table: [(&[Step], State, State, bool); 10] = [
+            (&[], State::Free, State::Free, true),
+            (&[send], State::Sent, State::Revoked, false),
+            (&[send, begin], State::Started, State::Free, true),
+            (&[send, begin, settle], State::Free, State::Free, true),
+            (&[send, begin, settle, send], State::Sent, State::Revoked, false),
+            (&[send, begin, settle, abandon], State::Free, State::Free, true),
+            (&[send, begin, abandon], State::Started, State::Started, false),
+            (&[send, revoke], State::Revoked, State::Revoked, false),
+            (&[send, revoke, settle], State::Free, State::Free, true),
+            (&[send, spoil], State::Sent, State::Free, true),
+        ];
+        let directory = tempfile::tempdir().unwrap();
+        let page = Arc::new(Page::create(directory.path(), &[0; WORDS], SLOT_FIRST).unwrap());
+        memory::remove(directory.path());
+        for (row, (steps, before, after, is_given_back)) in table.into_iter().enumerate() {
+            let claims = Arc::new(Claims::new(Arc::clone(&page)));
+            let mut claim = claims.take().unwrap();
+            let slot = page.slot(claim.index().into()).unwrap();
+            slot.store(0, Ordering::Relaxed);
+            steps.iter().for_each(|step| step(&mut claim, slot));
+            assert_eq!(state(slot.load(Ordering::Relaxed)), before, "row {row}");
+            drop(claim);
+            assert_eq!(state(slot.load(Ordering::Relaxed)), after, "row {row}");
+            assert_eq!(claims.free().len(), SLOTS - usize::from(!is_given_back), "row {row}");
+        }
+    }
+}
