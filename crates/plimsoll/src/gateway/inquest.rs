@@ -36,6 +36,6 @@ pub(super) fn hold(mut link: Link, thread: &Rc<Thread>) {
 async fn is_worker_dead(link: &Link, now: Time) -> bool {
     // A process that ends closes its descriptors one by one; the one it listens on may be the last.
     tokio::time::sleep(DEATH_THROES).await;
-    let answers = Link::open(&link.worker, now).await.is_ok();
-    link.worker.retired.get() || !answers
+    let is_heard = Link::is_heard(&link.worker, now).await;
+    link.worker.retired.get() || !is_heard
 }

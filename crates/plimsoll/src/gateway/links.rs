@@ -98,6 +98,20 @@ impl Link {
         }
     }
 
+    /// Whether the worker still listens. Nothing is sent; a full accept queue is that of a living process.
+    pub(super) async fn is_heard(worker: &Worker, now: Time) -> bool {
+        match connect(&worker.target).await {
+            Ok(_) => {
+                worker.note_success();
+                true
+            }
+            Err(error) => {
+                worker.note_failure(now);
+                error.kind() == io::ErrorKind::WouldBlock
+            }
+        }
+    }
+
     fn new(stream: Stream, worker: &Rc<Worker>, claim: Option<Claim>, age: Age) -> Self {
         Self {
             stream,

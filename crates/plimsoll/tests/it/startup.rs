@@ -143,7 +143,7 @@ fn a_shell_between_us_and_node_changes_nothing() {
     let app = App::command(&["sh", "-c", "echo from the shell; node app.js; true"], &[("app.js", ECHO)]);
     let mut server = Launch::plimsoll(app).start();
     assert_eq!(server.get_json("/case")["remoteAddress"], "::ffff:127.0.0.1");
-    assert!(server.stdout().contains("from the shell"));
+    server.wait_for_stdout("from the shell");
     server.signal(Signal::TERM);
     assert_eq!(server.exit_code(), 0);
 }
