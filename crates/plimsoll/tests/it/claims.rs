@@ -195,6 +195,28 @@ fn a_request_that_had_begun_is_sent_once_more_where_the_settings_say_so() {
     }
 }
 
+/// More of them than a page has slots: each must come back, and none may be taken for a process without the agent.
+#[test]
+fn what_node_itself_refuses_takes_no_slot_and_says_nothing_of_claims() {
+    let app = "require('node:http').createServer({ maxHeaderSize: 600 }, (request, response) => {
+        if (request.url === '/hold') console.log('held'); else response.end('served');
+    }).listen(process.env.PORT)";
+    let server = Launch::plimsoll(App::source(app)).start();
+    let large = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Large: {}\r\n\r\n", "x".repeat(700));
+    for round in 0..1030 {
+        let mut client = server.connect();
+        client.send(&large);
+        assert_eq!(client.response("GET").status, 431, "round {round}");
+    }
+    assert_eq!(server.get("/").text(), "served");
+    let mut held = server.connect();
+    held.send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+    server.wait_for_stdout("held");
+    signal(server.workers(1)[0], Signal::KILL);
+    server.wait_for_stderr("; it was running 1 request");
+    assert!(!server.stderr().contains("without the agent"), "{}", server.stderr());
+}
+
 /// As a child that is handed the server's handle, and has no agent: its requests must be served all the same.
 #[test]
 fn a_worker_that_answers_without_claiming_is_noticed_and_served_by() {

@@ -254,6 +254,8 @@ fn who_leaves_during_a_reload_is_shown() {
         assert_eq!((&leaving["generation"], &status["generation"]), (&1.into(), &2.into()), "{status}");
         // What a place has served does not fall because somebody else stands in it.
         assert_eq!(status["workers"][0]["requests"], 2, "{status}");
+        let metrics = server.admin("/metrics").text();
+        assert!(metrics.contains("plimsoll_workers{state=\"draining\"} 1"), "{metrics}");
         let table = String::from_utf8(server.plimsoll(&["ps"]).stdout).unwrap();
         let row = |pid: String| table.lines().find(|line| line.contains(&pid)).unwrap_or_default().to_owned();
         assert!(row(old.to_string()).contains("draining"), "{table}");

@@ -138,8 +138,12 @@ impl Relay<'_> {
     /// The final head is there: from now on everything that belongs to the answer simply passes.
     fn begin_body(&mut self, mut response: Response) -> Option<End> {
         self.answered = true;
-        if self.link.claim.as_ref().is_some_and(Claim::was_ignored) {
-            self.link.worker.ignores_claims();
+        if let Some(claim) = self.link.claim.as_mut().filter(|claim| claim.was_ignored()) {
+            if is_refusal(&response) {
+                claim.settle();
+            } else {
+                self.link.worker.ignores_claims();
+            }
         }
         if response.status == 101 && !self.request.upgrade {
             return Some(self.fail(Failure::BadResponse));
@@ -174,6 +178,12 @@ impl Relay<'_> {
             Err(Error::Sink) => Some(End::ClientGone),
         })
     }
+}
+
+/// What Node cannot read it refuses by itself (400, 408, 413, 431), before anybody could claim it, and reads no more from
+/// the link: the request never runs, and the answer is no sign of a process without the agent.
+fn is_refusal(response: &Response) -> bool {
+    (400..500).contains(&response.status) && response.persistence == Persistence::Close
 }
 
 /// While draining, the client is told not to come back on this connection.
