@@ -198,8 +198,10 @@ fn a_request_that_had_begun_is_sent_once_more_where_the_settings_say_so() {
 /// More of them than a page has slots: each must come back, and none may be taken for a process without the agent.
 #[test]
 fn what_node_itself_refuses_takes_no_slot_and_says_nothing_of_claims() {
-    let app = "require('node:http').createServer({ maxHeaderSize: 600 }, (request, response) => {
+    let app = "const server = require('node:http').createServer({ maxHeaderSize: 600 }, (request, response) => {
         if (request.url === '/hold') console.log('held'); else response.end('served');
+        // As the documentation of Node has it.
+        if (request.url === '/own') server.on('clientError', (error, socket) => socket.end('HTTP/1.1 400 Bad Request\\r\\n\\r\\n'));
     }).listen(process.env.PORT)";
     let server = Launch::plimsoll(App::source(app)).start();
     let large = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Large: {}\r\n\r\n", "x".repeat(700));
@@ -208,6 +210,10 @@ fn what_node_itself_refuses_takes_no_slot_and_says_nothing_of_claims() {
         client.send(&large);
         assert_eq!(client.response("GET").status, 431, "round {round}");
     }
+    assert_eq!(server.get("/own").text(), "served");
+    let mut client = server.connect();
+    client.send(&large);
+    assert_eq!(client.response("GET").status, 400);
     assert_eq!(server.get("/").text(), "served");
     let mut held = server.connect();
     held.send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
