@@ -1,12 +1,11 @@
 //! Reload and scale of a running instance: nothing is lost, and what does not come up changes nothing.
 
 use std::fs;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use rustix::process::Signal;
 
-use crate::harness::{App, Launch, Server, descendants, signal, until};
+use crate::harness::{App, Launch, Server, descendants, signal, under_load, until};
 
 /// Answers with its version: the file's, as it was at the start.
 const APP: &str = "
@@ -33,35 +32,6 @@ fn run(server: &Server, arguments: &[&str]) -> (i32, String) {
     let output = server.plimsoll(arguments);
     let text = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap(), String::from_utf8(text).unwrap())
-}
-
-/// Sends requests over kept-alive and fresh connections before, during and after `act`. All must be answered.
-fn under_load(server: &Server, act: impl FnOnce()) {
-    let (ended, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
-    thread::scope(|scope| {
-        for kept_alive in [true, true, false, false] {
-            let (ended, answered) = (&ended, &answered);
-            scope.spawn(move || {
-                let mut client = server.connect();
-                while !ended.load(Ordering::Relaxed) {
-                    if !kept_alive {
-                        client = server.connect();
-                    }
-                    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-                    assert_eq!(client.response("GET").status, 200);
-                    answered.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        }
-        let some_more = |what: &str| {
-            let before = answered.load(Ordering::Relaxed);
-            until(what, || (answered.load(Ordering::Relaxed) > before + 20).then_some(()));
-        };
-        some_more("requests are answered before");
-        act();
-        some_more("requests are answered after");
-        ended.store(true, Ordering::Relaxed);
-    });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::harness::{App, Launch, alive, descendants, signal, until};
+use crate::harness::{App, Launch, alive, descendants, signal, under_load, until};
 
 const LIFE: &str = include_str!("apps/life.js");
 
@@ -27,6 +27,20 @@ fn everything_is_served_for_the_delay_after_a_stop_was_asked_for() {
     server.signal_until_exit(Signal::TERM);
     // 5 where the gateway had not noted yet that the last answer was out.
     assert!([0, 5].contains(&server.exit_code()));
+}
+
+/// A load balancer needs a while to hear that we are about to go.
+#[test]
+fn clients_that_come_during_the_delay_lose_no_request() {
+    let launch = Launch::plimsoll(App::source(LIFE)).workers(2).env("PLIMSOLL_SHUTDOWN_DELAY", "1h");
+    let mut server = launch.start();
+    server.workers(2);
+    under_load(&server, || {
+        server.signal(Signal::TERM);
+        until("not ready any more", || (server.admin("/readyz").status == 503).then_some(()));
+    });
+    assert_eq!(server.status()["requests"]["failed"], 0);
+    server.signal_until_exit(Signal::TERM);
 }
 
 #[test]
