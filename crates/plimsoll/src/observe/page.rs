@@ -74,7 +74,14 @@ fn workers(page: &mut String, status: &Status) -> fmt::Result {
     head(page, &["worker", "state", "lane"], &numbers);
     status.processes().try_for_each(|each| worker(page, each))?;
     page.push_str("</table>");
-    Ok(())
+    status.workers.iter().try_for_each(|each| death(page, each))
+}
+
+fn death(page: &mut String, worker: &Worker) -> fmt::Result {
+    let Some(death) = &worker.last_death else { return Ok(()) };
+    // It may quote the app.
+    let (reason, age) = (Escaped(&death.reason), units::age(death.age_s));
+    write!(page, "<p>worker {}: the last one {reason} ({age} ago)</p>", worker.id)
 }
 
 fn worker(page: &mut String, worker: &Worker) -> fmt::Result {
@@ -132,6 +139,16 @@ mod tests {
         let page = render(&Status { name: "<script>'\"&".into(), ..fixture() });
         assert!(!page.contains("<script"), "{page}");
         assert!(page.contains("<h1>&lt;script&gt;&#39;&quot;&amp;: ready</h1>"), "{page}");
+    }
+
+    #[test]
+    fn a_death_is_told_and_cannot_bring_markup() {
+        let mut status = fixture();
+        assert!(render(&status).contains("<p>worker 1: the last one was killed by SIGKILL after 3.2s; it"));
+        if let Some(death) = status.workers.iter_mut().find_map(|worker| worker.last_death.as_mut()) {
+            death.reason = "exited; it said: Error: <b>".into();
+        }
+        assert!(render(&status).contains("Error: &lt;b&gt; (1m 15s ago)"));
     }
 
     #[test]

@@ -35,7 +35,9 @@ pub(super) fn describe_cause(status: ExitStatus, oom_kills: u64, last_lines: &[S
     }
     let error = last_lines.iter().rev().find(|line| line.contains("Error: ") || line.contains("Error ["));
     error.filter(|_| !status.success()).map_or_else(String::new, |line| {
-        let quoted: String = line.trim().chars().take(QUOTE_MAX).collect();
+        // It ends up in terminals: what would move their cursor stays out.
+        let quoted: String =
+            line.trim().chars().filter(|character| !character.is_control()).take(QUOTE_MAX).collect();
         format!("; it said: {quoted}")
     })
 }
@@ -117,7 +119,7 @@ mod tests {
     #[test]
     fn the_cause_of_a_death_is_told_where_it_can_be_known() {
         let heap = "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory";
-        let table: [(i32, u64, &[&str], &str); 8] = [
+        let table: [(i32, u64, &[&str], &str); 9] = [
             (9, 1, &[], "memory of the container"),
             (137 << 8, 1, &[], "memory of the container"),
             (9, 0, &[], ""),
@@ -130,6 +132,7 @@ mod tests {
                 &["  throw x", "TypeError: x is not y", "    at a.js:1"],
                 "; it said: TypeError: x is not y",
             ),
+            (0x100, 0, &["\x1b]0;title\x07Error: bad\x08"], "; it said: ]0;titleError: bad"),
             (0, 0, &["Error: handled"], ""),
         ];
         for (raw, oom_kills, lines, expected) in table {
