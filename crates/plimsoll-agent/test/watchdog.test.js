@@ -19,7 +19,12 @@ const ways = {
   parse () { let n = 0; for (let i = 0; i < 8; i++) n += JSON.parse(text).length; return n; },
   sync () { const end = until(300); while (Date.now() < end) fs.readFileSync(__filename); },
   microtasks () { const end = until(300); (async function storm () { while (Date.now() < end) await null; })(); },
-  collector () { const end = until(400); let keep = []; while (Date.now() < end) { keep.push(new Array(1000).fill({ a: 1 })); if (keep.length > 20000) keep = []; } }
+  collector () {
+    const end = until(400);
+    let keep = [];
+    const make = (depth) => depth === 0 ? { a: 1 } : [make(depth - 1), make(depth - 1)];
+    for (; Date.now() < end; keep.push(make(8))) if (keep.length > 2000) keep = [];
+  }
 };
 `
 
@@ -70,7 +75,7 @@ const NAMES = {
   comparator: /at compare \(/,
   regex: /at regex \(/,
   sync: /at sync \(/,
-  collector: /at collector \(/,
+  collector: /at make \(/,
   pbkdf2: /pbkdf2/
 }
 
