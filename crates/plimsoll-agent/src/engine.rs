@@ -17,6 +17,14 @@ type Pointer = *mut c_void;
 type Local = *mut c_void;
 type HandleCallback = unsafe extern "C" fn(Pointer);
 type Interrupt = unsafe extern "C" fn(Pointer, Pointer);
+type IdleTime = unsafe extern "C" fn(Pointer) -> u64;
+type RequestInterrupt = unsafe extern "C" fn(Pointer, Interrupt, Pointer);
+type CurrentStack = unsafe extern "C" fn(Pointer, c_int, c_int) -> Local;
+type Count = unsafe extern "C" fn(Local) -> c_int;
+type FrameAt = unsafe extern "C" fn(Local, Pointer, c_uint) -> Local;
+type Part = unsafe extern "C" fn(Local) -> Local;
+/// Two 32-bit numbers, line and column from 0, which come back in one register.
+type Location = unsafe extern "C" fn(Local) -> u64;
 type GcCallback = unsafe extern "C" fn(Pointer, c_int, c_int, Pointer);
 
 /// Frames that are read of a stack: what called the culprit matters, not how the server came to it.
@@ -33,7 +41,7 @@ const SCRIPT_MAX: usize = 1024;
 /// The loop of the main thread, and what may be asked about it from another thread.
 pub(crate) struct Loop {
     address: Pointer,
-    idle_time: unsafe extern "C" fn(Pointer) -> u64,
+    idle_time: IdleTime,
 }
 
 // SAFETY: `uv_metrics_idle_time` may be called from any thread; the loop lives as long as its environment, and the
@@ -44,7 +52,9 @@ impl Loop {
     /// The loop of `env`, which calls `on_turn` before and after each time it waits.
     pub(crate) fn watch(env: Env, on_turn: HandleCallback) -> Option<Self> {
         let address = node_api::event_loop(env)?;
-        for (init, start) in [(c"uv_prepare_init", c"uv_prepare_start"), (c"uv_check_init", c"uv_check_start")] {
+        for (init, start) in
+            [(c"uv_prepare_init", c"uv_prepare_start"), (c"uv_check_init", c"uv_check_start")]
+        {
             let handle = Box::leak(Box::new([0u128; HANDLE_BYTES / size_of::<u128>()]));
             let handle: Pointer = ptr::from_mut(handle).cast();
             // SAFETY: the functions are those of `uv.h`; the handle is larger than any of libuv's and never freed,
@@ -59,7 +69,10 @@ impl Loop {
             }
         }
         // SAFETY: as `uv.h` declares it.
-        Some(Self { address, idle_time: unsafe { transmute(find(c"uv_metrics_idle_time")?) } })
+        Some(Self {
+            address,
+            idle_time: unsafe { transmute::<Pointer, IdleTime>(find(c"uv_metrics_idle_time")?) },
+        })
     }
 
     /// Nanoseconds that the loop has spent waiting; it grows while it waits.
@@ -72,7 +85,7 @@ impl Loop {
 /// Asks the engine of the main thread to look at itself.
 pub(crate) struct Engine {
     isolate: Pointer,
-    request_interrupt: unsafe extern "C" fn(Pointer, Interrupt, Pointer),
+    request_interrupt: RequestInterrupt,
 }
 
 // SAFETY: `RequestInterrupt` is made to be called from other threads.
@@ -83,9 +96,11 @@ impl Engine {
     pub(crate) fn current() -> Option<Self> {
         // SAFETY: as `v8-isolate.h` declares them.
         unsafe {
-            let current: unsafe extern "C" fn() -> Pointer = transmute(find(c"_ZN2v87Isolate10GetCurrentEv")?);
-            let request_interrupt =
-                transmute::<Pointer, _>(find(c"_ZN2v87Isolate16RequestInterruptEPFvPS0_PvES2_")?);
+            let current: unsafe extern "C" fn() -> Pointer =
+                transmute(find(c"_ZN2v87Isolate10GetCurrentEv")?);
+            let request_interrupt = transmute::<Pointer, RequestInterrupt>(find(
+                c"_ZN2v87Isolate16RequestInterruptEPFvPS0_PvES2_",
+            )?);
             let isolate = current();
             (!isolate.is_null()).then_some(Self { isolate, request_interrupt })
         }
@@ -117,13 +132,12 @@ impl Engine {
 /// Reads the stack of the main thread.
 #[derive(Clone, Copy)]
 pub(crate) struct Stack {
-    current: unsafe extern "C" fn(Pointer, c_int, c_int) -> Local,
-    count: unsafe extern "C" fn(Local) -> c_int,
-    frame: unsafe extern "C" fn(Local, Pointer, c_uint) -> Local,
-    function: unsafe extern "C" fn(Local) -> Local,
-    script: unsafe extern "C" fn(Local) -> Local,
-    /// Two 32-bit numbers, line and column from 0, which come back in one register.
-    location: unsafe extern "C" fn(Local) -> u64,
+    current: CurrentStack,
+    count: Count,
+    frame: FrameAt,
+    function: Part,
+    script: Part,
+    location: Location,
 }
 
 /// One frame: `function` is empty at the top of a script.
@@ -140,14 +154,14 @@ impl Stack {
         // register; a method's object is what its `Local` points with.
         unsafe {
             Some(Self {
-                current: transmute::<Pointer, _>(find(
+                current: transmute::<Pointer, CurrentStack>(find(
                     c"_ZN2v810StackTrace17CurrentStackTraceEPNS_7IsolateEiNS0_17StackTraceOptionsE",
                 )?),
-                count: transmute::<Pointer, _>(find(c"_ZNK2v810StackTrace13GetFrameCountEv")?),
-                frame: transmute::<Pointer, _>(find(c"_ZNK2v810StackTrace8GetFrameEPNS_7IsolateEj")?),
-                function: transmute::<Pointer, _>(find(c"_ZNK2v810StackFrame15GetFunctionNameEv")?),
-                script: transmute::<Pointer, _>(find(c"_ZNK2v810StackFrame24GetScriptNameOrSourceURLEv")?),
-                location: transmute::<Pointer, _>(find(c"_ZNK2v810StackFrame11GetLocationEv")?),
+                count: transmute::<Pointer, Count>(find(c"_ZNK2v810StackTrace13GetFrameCountEv")?),
+                frame: transmute::<Pointer, FrameAt>(find(c"_ZNK2v810StackTrace8GetFrameEPNS_7IsolateEj")?),
+                function: transmute::<Pointer, Part>(find(c"_ZNK2v810StackFrame15GetFunctionNameEv")?),
+                script: transmute::<Pointer, Part>(find(c"_ZNK2v810StackFrame24GetScriptNameOrSourceURLEv")?),
+                location: transmute::<Pointer, Location>(find(c"_ZNK2v810StackFrame11GetLocationEv")?),
             })
         }
     }

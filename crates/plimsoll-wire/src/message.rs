@@ -184,8 +184,8 @@ impl FromAgent {
             Self::Close { server } => write(CLOSE, &[&server.to_string()]),
             Self::Watchdog { version, pid } => write_numbers(WATCHDOG, &[u32::from(*version), *pid]),
             Self::Stalled { stall, at_ms, running, stack, late } => {
-                let (slot, word) =
-                    running.map_or_else(Default::default, |(slot, word)| (slot.to_string(), word.to_string()));
+                let (slot, word) = running
+                    .map_or_else(Default::default, |(slot, word)| (slot.to_string(), word.to_string()));
                 let late = u8::from(*late).to_string();
                 write(STALLED, &[&stall.to_string(), &at_ms.to_string(), &slot, &word, stack, &late])
             }
@@ -300,7 +300,8 @@ mod tests {
     fn what_the_watchdog_says_reads_back_as_itself() {
         let running = (1023, u32::MAX);
         let stack = "    at work (/app/a b.js:7:9)".to_owned();
-        let stalled = |running, stack, late| FromAgent::Stalled { stall: 9, at_ms: 104, running, stack, late };
+        let stalled =
+            |running, stack, late| FromAgent::Stalled { stall: 9, at_ms: 104, running, stack, late };
         for message in [
             FromAgent::Watchdog { version: VERSION, pid: 42 },
             stalled(Some(running), stack, false),

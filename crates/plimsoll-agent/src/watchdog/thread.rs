@@ -8,8 +8,8 @@ use libc::clockid_t;
 use super::marks::Marks;
 use super::pulse::{Beat, Look, Pulse};
 use super::report::{Gone, Report};
-use super::stall::{self, Stall, Used};
 use super::shared;
+use super::stall::{self, Stall, Used};
 use crate::engine::{Engine, Loop};
 use crate::{page, sys};
 

@@ -133,11 +133,7 @@ impl Channel {
     }
 
     /// Reads all complete frames out of `bytes`.
-    async fn take_frames(
-        &self,
-        bytes: &mut Vec<u8>,
-        talk: &mut Talk,
-    ) -> Result<(), String> {
+    async fn take_frames(&self, bytes: &mut Vec<u8>, talk: &mut Talk) -> Result<(), String> {
         let mut used = 0;
         loop {
             let rest = bytes.get(used..).unwrap_or_default();

@@ -62,7 +62,8 @@ fn describe_stall(worker: WorkerId, report: &FromAgent) {
     match report {
         FromAgent::Stalled { stall, at_ms, running, stack, late } => {
             let place = if *late { "near" } else { "in" };
-            let frame = stack.lines().next().map_or("an unknown place", |line| line.trim_start_matches("    at "));
+            let frame =
+                stack.lines().next().map_or("an unknown place", |line| line.trim_start_matches("    at "));
             tracing::debug!(%worker, stall, at_ms, ?running, "the event loop stands still {place} {frame}");
         }
         FromAgent::Resumed { stall, total_ms, gc_ms, cpu_ms } => {
