@@ -46,7 +46,7 @@ async function soak (t, minutes) {
   const { path: at } = await plimsoll.listens.next()
   await app.next()
   const one = link(t, at)
-  const tally = { stalls: 0, named: 0, unnamed: 0, wrong: [], resident: [] }
+  const tally = { stalls: 0, named: 0, unnamed: 0, untold: 0, wrong: [], resident: [] }
   const until = Date.now() + minutes * 60000
   for (let round = 0; Date.now() < until; round++) {
     const began = Date.now()
@@ -57,16 +57,20 @@ async function soak (t, minutes) {
     await one.request({ head: `GET /${way} HTTP/1.1`, peer: `${PEER} 7` })
     judge(await stall(plimsoll.notices, word), way, word, tally)
     tally.resident.push(resident(app.process.pid))
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, PERIOD_MS - (Date.now() - began))))
+    await pause(Math.max(0, PERIOD_MS - (Date.now() - began)))
   }
   if (app.said.length > 0) throw new Error(`the app noticed: ${JSON.stringify(await app.next())}`)
   return tally
 }
 
-/** What is said up to the end of the stall of the request. */
+/** What is said up to the end of the stall of the request, or until it is clear that nothing will be. */
 async function stall (notices, word) {
   const looks = []
-  for (;;) {
+  for (const until = Date.now() + 1000; Date.now() < until;) {
+    if (notices.length === 0) {
+      await pause(2)
+      continue
+    }
     const notice = await notices.next()
     if (notice.stalled !== undefined) looks.push(notice)
     if (notice.resumed === undefined) continue
@@ -74,13 +78,19 @@ async function stall (notices, word) {
     if (looks.some(({ running }) => running?.word === word) || notice.total >= STALL_MS - 10) return looks
     looks.length = 0
   }
+  return looks
 }
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 function judge (looks, way, word, tally) {
   tally.stalls += 1
   const stacks = looks.filter(({ stack }) => stack !== '').map(({ stack }) => stack)
   if (stacks.some((stack) => stack.includes(`at ${way} (`) || stack.includes(`.${way} (`))) tally.named += 1
-  else tally.unnamed += 1
+  else {
+    tally.unnamed += 1
+    if (looks.length === 0) tally.untold += 1
+  }
   const others = WAYS.filter((other) => other !== way)
   const wrong = stacks.find((stack) => others.some((other) => stack.includes(`at ${other} (`)))
   const foreign = looks.find(({ running }) => running !== null && running.word !== word)
@@ -102,7 +112,7 @@ async function main () {
   const tally = await soak({ after: (end) => ends.unshift(end) }, Number(process.argv[3] ?? 1))
   for (const end of ends) await end()
   const grown = growth(tally.resident)
-  console.log(`${process.version}: ${tally.stalls} stalls, ${tally.named} named, ${tally.unnamed} not, ` +
+  console.log(`${process.version}: ${tally.stalls} stalls, ${tally.named} named, ${tally.unnamed} not (${tally.untold} not told), ` +
     `${tally.wrong.length} wrong; memory ${grown >= 0 ? '+' : ''}${grown} KB`)
   if (tally.wrong.length > 0) throw new Error(`a wrong stack: ${JSON.stringify(tally.wrong[0])}`)
   if (tally.unnamed > 2 + tally.stalls / 100) throw new Error('more than one stall in a hundred was not named')
