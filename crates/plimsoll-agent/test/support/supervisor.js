@@ -18,6 +18,8 @@ class Supervisor {
     this.hellos = new Queue()
     this.listens = new Queue()
     this.closes = new Queue()
+    /** What the watchdog says. */
+    this.notices = new Queue()
     this.sockets = new Set()
     this.answer = answer
   }
@@ -45,6 +47,8 @@ class Supervisor {
   #hear (socket, { kind, fields }) {
     if (kind === HELLO) this.hellos.push({ version: Number(fields[0]), pid: Number(fields[1]), node: fields[2], addon: fields[3] })
     if (kind === CLOSE) this.closes.push(Number(fields[0]))
+    const notice = wire.notice({ kind, fields })
+    if (notice) this.notices.push(notice)
     if (kind !== LISTEN) return
     const [server, serverKind, host, port, ipv6Only, backlog, at] = fields
     const listen = { server: Number(server), kind: serverKind, host, port: Number(port), ipv6Only: ipv6Only === '1', backlog: Number(backlog), path: at }

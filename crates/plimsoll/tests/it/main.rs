@@ -30,6 +30,7 @@ mod life;
 mod limits;
 mod ports;
 mod reload;
+mod stalls;
 mod startup;
 mod stop;
 mod stuck_stderr;

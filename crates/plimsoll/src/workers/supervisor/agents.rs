@@ -28,6 +28,8 @@ impl<F: Front> Supervisor<F> {
             }
             Said::Listen(listen) => self.on_listen(worker, channel, &listen),
             Said::Close { server } => self.on_close(ServerKey { worker, channel, server }),
+            Said::Watches { pid } => tracing::debug!(%worker, pid, "watchdog connected"),
+            Said::Stall(report) => self.front.stall(worker, &report),
             Said::Lost { mistake } => self.on_lost(worker, channel, mistake),
         }
     }
