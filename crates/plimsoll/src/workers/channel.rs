@@ -37,6 +37,14 @@ pub enum Said {
     Close {
         server: u32,
     },
+    ProfileBegan {
+        id: u32,
+        heap_bytes: u64,
+    },
+    Profiled {
+        id: u32,
+        result: Result<(), String>,
+    },
     /// The channel is gone: the process ended, or it broke the rules (then: how).
     Lost {
         mistake: Option<String>,
@@ -161,6 +169,8 @@ fn understand(
         }
         _ if greeting.is_some() => Err("the agent did not greet first".to_owned()),
         FromAgent::Close { server } => Ok(Said::Close { server }),
+        FromAgent::ProfileBegan { id, heap_bytes } => Ok(Said::ProfileBegan { id, heap_bytes }),
+        FromAgent::Profiled { id, result } => Ok(Said::Profiled { id, result }),
         FromAgent::Listen { server, kind, host, port, ipv6_only, backlog, path } => {
             Ok(Said::Listen(Listen { server, kind, host, port, ipv6_only, backlog, path: path.into() }))
         }

@@ -5,6 +5,7 @@ mod agents;
 mod ending;
 mod orders;
 mod plain;
+mod profiles;
 mod snapshot;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -27,7 +28,7 @@ use super::watch::{self, Seen};
 use crate::concerns::shutdown::{self, Fleet, Input, Phase};
 use crate::config::AgentMode;
 use crate::ids::WorkerId;
-use crate::observe::control::{Reload, Teller};
+use crate::observe::control::{Profile, Reload, Teller};
 use crate::sys::process;
 use crate::sys::runtime_dir::RuntimeDir;
 use crate::sys::signals::{Signal, Signals};
@@ -80,6 +81,10 @@ pub enum Request {
         workers: u16,
         teller: Teller,
     },
+    Profile {
+        order: Profile,
+        teller: Teller,
+    },
 }
 
 /// What is known of the command.
@@ -107,6 +112,7 @@ pub struct Supervisor<F> {
     heard: mpsc::Receiver<Event>,
     ending: ending::Ending,
     orders: orders::Orders,
+    profiles: profiles::Profiles,
 }
 
 impl<F: Front> Supervisor<F> {
@@ -133,6 +139,7 @@ impl<F: Front> Supervisor<F> {
             heard,
             ending: ending::Ending::default(),
             orders: orders::Orders::default(),
+            profiles: profiles::Profiles::default(),
         })
     }
 
@@ -214,6 +221,7 @@ impl<F: Front> Supervisor<F> {
             Request::StopNow => self.apply(Input::StopNow),
             Request::Reload { order, teller } => self.reload(order, Some(teller)),
             Request::Scale { workers, teller } => self.scale(workers, teller),
+            Request::Profile { order, teller } => self.profile(order, teller),
         }
     }
 
@@ -230,6 +238,7 @@ impl<F: Front> Supervisor<F> {
         for worker in over {
             self.bury(worker);
         }
+        self.look_after_profiles(now);
         for worker in self.fleet.finishing() {
             if self.front.is_idle(worker) {
                 self.apply(Input::Idle(worker));
@@ -248,6 +257,7 @@ impl<F: Front> Supervisor<F> {
             matches!(self.fleet.phase(), Phase::Draining { .. }) || !self.fleet.finishing().is_empty();
         let quiet = waits.then(|| now + QUIET_EVERY);
         let processes = self.processes.values().filter_map(|process| process.deadline(now));
-        processes.chain(self.fleet.next_deadline()).chain(quiet).min().unwrap_or(now + FAR_AWAY)
+        let profiles = self.profiles.deadline(now);
+        processes.chain(self.fleet.next_deadline()).chain(quiet).chain(profiles).min().unwrap_or(now + FAR_AWAY)
     }
 }
