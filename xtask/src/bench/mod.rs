@@ -16,9 +16,11 @@ mod idle;
 mod large;
 mod load;
 mod machine;
+mod open;
 mod procfs;
 mod report;
 mod sample;
+mod shutdown;
 mod start;
 mod stats;
 mod syscalls;
@@ -44,6 +46,8 @@ enum Verb {
     Agent(agent::Options),
     /// Memory while a large body goes through slowly, and throughput of large downloads.
     Large(large::Options),
+    /// What is lost on reload, stop, crash and freeze, beside node:cluster, PM2, Watt and nginx.
+    Shutdown(shutdown::Options),
 }
 
 /// What all verbs take.
@@ -80,5 +84,6 @@ pub(crate) fn run(args: Vec<String>) -> anyhow::Result<()> {
         Verb::Start(options) => start::run(&options, command),
         Verb::Agent(options) => agent::run(&options, command),
         Verb::Large(options) => large::run(&options, command),
+        Verb::Shutdown(options) => shutdown::run(&options, command),
     }
 }

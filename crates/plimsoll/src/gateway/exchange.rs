@@ -5,7 +5,7 @@
 //! been idle may have died of old age, which is mended once for requests that can run twice without harm.
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use plimsoll_wire::page::Revoked;
 
@@ -15,17 +15,14 @@ use super::endpoint::Turn;
 use super::failure::Failure;
 use super::flight::Flight;
 use super::http1::request::Request;
+use super::inquest;
 use super::links::{Age, Link};
 use super::relay::{CLIENT_GONE, Relay};
 use super::seek::{self, Lost, Purpose, Seek};
-use super::watch::Time;
 use crate::config::RetryStarted;
 
 /// Workers that may die under one request before it is given up: by then it is likely that it kills them.
 const MOVES_MAX: u32 = 5;
-
-/// How long a process may take from closing its first descriptor to closing its last.
-const DEATH_THROES: Duration = Duration::from_millis(10);
 
 /// Serves one request whose head stands at the front of the connection's buffer.
 pub(super) async fn run(connection: &mut Connection, request: &Request) -> After {
@@ -63,7 +60,12 @@ async fn serve(connection: &mut Connection, request: &Request) -> Result<(After,
         let end = std::future::poll_fn(|cx| relay.poll(cx)).await;
         let settled = match relay.settle(end) {
             Ok(settled) => settled,
-            Err(failure) => return Err(Lost::Failed(failure)),
+            Err(failure) => {
+                if matches!(failure, Failure::WorkerDied | Failure::WorkerClosed) {
+                    inquest::hold(link, &connection.thread);
+                }
+                return Err(Lost::Failed(failure));
+            }
         };
         if settled.is_moved() {
             rescued = true;
@@ -78,7 +80,7 @@ async fn serve(connection: &mut Connection, request: &Request) -> Result<(After,
         }
         moves += 1;
         if moves > MOVES_MAX || !may_run_elsewhere(&link, &flight, request) {
-            let failure = blame(&link, connection.watch.now()).await;
+            let failure = inquest::blame(&mut link, connection.watch.now()).await;
             let may_run_twice = failure == Failure::WorkerDied && may_run_twice(connection, request);
             if moves > 1 || !may_run_twice {
                 return Err(Lost::Failed(failure));
@@ -127,14 +129,4 @@ fn may_run_elsewhere(link: &Link, flight: &Flight, request: &Request) -> bool {
 /// What the settings allow for a request that had begun to run when its worker died.
 fn may_run_twice(connection: &Connection, request: &Request) -> bool {
     connection.thread.config.retry_started == RetryStarted::Idempotent && request.idempotent
-}
-
-/// The handler had begun, and no answer came: did the worker die, or did the app only close the connection?
-async fn blame(link: &Link, now: Time) -> Failure {
-    // A process that ends closes its descriptors one by one; the one it listens on may be the last.
-    tokio::time::sleep(DEATH_THROES).await;
-    match Link::open(&link.worker, now).await {
-        Ok(_) if !link.worker.retired.get() => Failure::WorkerClosed,
-        _ => Failure::WorkerDied,
-    }
 }

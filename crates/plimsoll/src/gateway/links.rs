@@ -121,9 +121,19 @@ impl Link {
         Self::opened(stream.map(Stream::Unix), worker, now)
     }
 
-    /// The link was upgraded: open for long, and no sign of a busy worker.
+    /// The link was upgraded: open for long, and no sign of a busy worker. The request that asked for it is over.
     pub(super) fn becomes_tunnel(&mut self) {
+        if let Some(claim) = &mut self.claim {
+            claim.settle();
+        }
         self.counted = Counted::tunnel(&self.worker.load);
+    }
+
+    /// The worker has died over the link's request.
+    pub(super) fn abandon(&mut self) {
+        if let Some(claim) = &mut self.claim {
+            claim.abandon();
+        }
     }
 
     /// Gives the link back for the next request.

@@ -19,6 +19,7 @@ mod exchange;
 pub mod failure;
 mod flight;
 pub mod http1;
+mod inquest;
 mod linger;
 mod links;
 mod listen;

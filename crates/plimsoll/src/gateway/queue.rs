@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::endpoint::Turn;
 use super::failure::Failure;
-use crate::concerns::event_loop::overload::{INTERVAL, Overload};
+use crate::concerns::event_loop::overload::{LONGEST, Overload};
 
 /// Longer queues are cut at the end that is served last.
 const LENGTH_MAX: usize = 10_000;
@@ -106,7 +106,7 @@ impl Queue {
     fn turn_away(&self, now: Instant) {
         let mut waiting = self.waiting.borrow_mut();
         while let Some(front) = waiting.front() {
-            let is_too_old = self.is_overloaded() && now.saturating_duration_since(front.since) > INTERVAL;
+            let is_too_old = self.is_overloaded() && now.saturating_duration_since(front.since) > LONGEST;
             if is_too_old && !front.left.get() {
                 front.give(Err(Failure::Overloaded));
             } else if !front.left.get() {

@@ -2,6 +2,7 @@
 
 mod actions;
 mod agents;
+mod deaths;
 mod ending;
 mod orders;
 mod plain;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Rlimit;
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::deaths::Death;
 pub use self::ending::Ended;
 pub use self::snapshot::{Snapshot, Worker};
 use super::channel::Said;
@@ -25,7 +27,7 @@ use super::endpoints::Endpoints;
 use super::front::Front;
 use super::process::Process;
 use super::watch::{self, Seen};
-use crate::concerns::shutdown::{self, Fleet, Input, Phase};
+use crate::concerns::shutdown::{self, Echo, Fleet, Input, Phase};
 use crate::config::AgentMode;
 use crate::ids::WorkerId;
 use crate::observe::control::{Profile, Reload, Teller};
@@ -111,6 +113,8 @@ pub struct Supervisor<F> {
     events: mpsc::Sender<Event>,
     heard: mpsc::Receiver<Event>,
     ending: ending::Ending,
+    deaths: deaths::Deaths,
+    echo: Echo,
     orders: orders::Orders,
     profiles: profiles::Profiles,
 }
@@ -138,6 +142,8 @@ impl<F: Front> Supervisor<F> {
             events,
             heard,
             ending: ending::Ending::default(),
+            deaths: deaths::Deaths::default(),
+            echo: Echo::default(),
             orders: orders::Orders::default(),
             profiles: profiles::Profiles::default(),
         })
@@ -183,7 +189,11 @@ impl<F: Front> Supervisor<F> {
 
     fn on_signal(&mut self, signal: Signal) {
         match signal {
-            Signal::Terminate | Signal::Interrupt => self.stop_or_hurry(),
+            Signal::Terminate | Signal::Interrupt => {
+                if !self.echo.hears(Instant::now()) {
+                    self.stop_or_hurry();
+                }
+            }
             Signal::Hangup => self.reload(Reload::default(), None),
             Signal::Child => self.reap(),
         }

@@ -18,6 +18,8 @@ mod admin;
 mod bad_worker;
 mod claims;
 mod clients;
+mod container;
+mod deaths;
 mod differential;
 mod event_loop;
 mod examples;

@@ -11,8 +11,11 @@ use std::time::{Duration, Instant};
 
 /// A wait that is not worth a word.
 pub const TARGET: Duration = Duration::from_millis(20);
-/// Waits above the target for this long are an overload; and who waits longer than this in one is turned away.
-pub const INTERVAL: Duration = Duration::from_millis(100);
+/// Waits above the target for this long are an overload. CoDel takes 100 ms; but a reload on a small machine starts
+/// Node, which keeps a CPU for longer than that, and nothing may be refused because of a reload.
+pub const ONSET: Duration = Duration::from_millis(500);
+/// Who waits longer than this in an overload is turned away.
+pub const LONGEST: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Overload {
@@ -36,7 +39,7 @@ impl Overload {
             // The newest go first and tell nothing; those who stay do.
             Self::Yes if oldest > TARGET => Self::Yes,
             _ if waited <= TARGET => Self::No,
-            Self::Since(start) if now.duration_since(start) >= INTERVAL => Self::Yes,
+            Self::Since(start) if now.duration_since(start) >= ONSET => Self::Yes,
             Self::Since(start) => Self::Since(start),
             Self::No | Self::Yes => Self::Since(now),
         };
@@ -63,7 +66,7 @@ mod tests {
             ("quick", vec![(0, 1), (50, 1), (200, 1)], false),
             ("a stall, then all at once", vec![(200, 200), (201, 150), (202, 60), (203, 5)], false),
             ("slow for a moment", vec![(0, 30), (60, 30), (90, 10), (180, 30)], false),
-            ("slow for an interval", vec![(0, 30), (60, 30), (101, 30)], true),
+            ("slow for long", vec![(0, 30), (60, 30), (501, 30)], true),
             ("slow again after a quick one", vec![(0, 30), (60, 5), (70, 30), (150, 30)], false),
         ];
         for (case, events, expected) in table {
@@ -90,7 +93,7 @@ mod tests {
                 due -= 1.0;
             }
             if overload.is_on() {
-                while let Some(&since) = queue.front().filter(|since| now - **since > INTERVAL) {
+                while let Some(&since) = queue.front().filter(|since| now - **since > LONGEST) {
                     refused = refused.max(now - since);
                     queue.pop_front();
                 }
@@ -113,8 +116,8 @@ mod tests {
     fn at_twice_the_capacity_the_server_stays_busy_and_nobody_waits_long() {
         let (busy, longest, refused) = simulate(2.0);
         assert!(busy >= 0.95, "{busy}");
-        assert!(longest <= Duration::from_millis(100), "{longest:?}");
-        assert!(refused > Duration::ZERO && refused <= Duration::from_millis(110), "{refused:?}");
+        assert!(longest <= Duration::from_millis(110), "{longest:?}");
+        assert!(refused > Duration::ZERO && refused <= Duration::from_millis(300), "{refused:?}");
     }
 
     #[test]

@@ -10,11 +10,12 @@ use crate::gateway::connection::After;
 use crate::gateway::failure::Failure;
 use crate::gateway::http1::request::Persistence;
 use crate::gateway::http1::response::Response;
+use crate::gateway::inquest;
 use crate::gateway::links::Link;
 use crate::gateway::reclaim::reclaim;
 use crate::gateway::thread::Thread;
 use crate::gateway::tunnel::{Protocol, Tunnel};
-use crate::gateway::watch::Time;
+use crate::gateway::watch::{Phase, Time};
 
 /// nginx's number for a request whose client did not wait.
 pub(in crate::gateway) const CLIENT_GONE: u16 = 499;
@@ -30,6 +31,8 @@ pub(in crate::gateway) struct Settled {
 enum Fate {
     Keep(Time),
     Drop,
+    /// It ended before the answer did.
+    Ended,
     /// The request may be sent again.
     Unanswered,
     /// Revoked: it can be kept once the agent has said that it saw that.
@@ -56,6 +59,7 @@ impl Settled {
         match self.link {
             Fate::Keep(now) => link.keep(now),
             Fate::Drop | Fate::Unanswered => drop(link),
+            Fate::Ended => inquest::hold(link, thread),
             Fate::SetAside => drop(tokio::task::spawn_local(reclaim(link, Rc::clone(thread)))),
             Fate::Upgrade { protocol, from_client, buffer } => {
                 let tunnel = Tunnel::new(link, protocol, from_client, buffer);
@@ -90,7 +94,8 @@ impl Relay<'_> {
             End::Revoked | End::Moved => closes(CLIENT_GONE, Fate::Drop),
             End::Cut => {
                 stats.record_failure("cut");
-                closes(status, Fate::Drop)
+                let by_us = self.connection.watch.phase() == Phase::Aborting;
+                closes(status, if by_us { Fate::Drop } else { Fate::Ended })
             }
         }
     }
