@@ -78,8 +78,8 @@ impl std::error::Error for Unknown {}
 const HELLO: u8 = 1;
 const LISTEN: u8 = 2;
 const CLOSE: u8 = 3;
-const PROFILE_BEGAN: u8 = 16;
-const PROFILED: u8 = 17;
+const PROFILE_BEGAN: u8 = 32;
+const PROFILED: u8 = 33;
 const BOUND: u8 = 65;
 const REFUSED: u8 = 66;
 const PROFILE: u8 = 80;
