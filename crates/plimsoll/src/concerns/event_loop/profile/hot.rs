@@ -85,8 +85,8 @@ fn functions(profile: &Profile) -> Vec<Hot> {
     for (node, total_us) in profile.nodes.iter().zip(totals(profile)) {
         let is_inner = profile.stack(node).skip(1).any(|caller| caller.function == node.function);
         if let Some((own, total)) = times.get_mut(node.function) {
-            *own = own.saturating_add(node.self_us);
-            *total = total.saturating_add(if is_inner { 0 } else { total_us });
+            *own += node.self_us;
+            *total += if is_inner { 0 } else { total_us };
         }
     }
     let mut hot: Vec<Hot> = profile
@@ -114,7 +114,7 @@ fn totals(profile: &Profile) -> Vec<u64> {
     for (at, node) in profile.nodes.iter().enumerate().rev() {
         let total = totals.get(at).copied().unwrap_or(0);
         if let Some(parent) = node.parent.and_then(|parent| totals.get_mut(parent)) {
-            *parent = parent.saturating_add(total);
+            *parent += total;
         }
     }
     totals
@@ -142,7 +142,7 @@ fn culprits(profile: &Profile) -> Vec<Culprit> {
         let Some((owner, caller)) = owner(profile, node) else { continue };
         let is_own = owner == Owner::Function(node.function);
         let share = shares.entry(owner).or_default();
-        share.time_us = share.time_us.saturating_add(node.self_us);
+        share.time_us += node.self_us;
         *share.inside.entry(node.function).or_default() += node.self_us;
         if let Some(caller) = caller {
             *share.callers.entry(caller).or_default() += node.self_us;

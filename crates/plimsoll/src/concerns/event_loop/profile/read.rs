@@ -16,6 +16,8 @@ const SAMPLES_MAX: usize = 5_000_000;
 /// V8 itself stops at 255 frames.
 const DEPTH_MAX: u32 = 1000;
 const NAME_MAX: usize = 200;
+/// What one sample may stand for, an hour: the sums of all of them stay far from the end of their numbers.
+const SAMPLE_US_MAX: u64 = 3_600_000_000;
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -137,15 +139,16 @@ impl Profile {
         let ids = order.iter().enumerate().filter_map(|(at, &index)| Some((raw.nodes.get(index)?.id, at)));
         let places: HashMap<u64, usize> = ids.collect();
         // A sampling thread that was held up can give a time before the last one.
-        let until_next = raw.time_deltas.iter().skip(1).map(|&delta| u64::try_from(delta).unwrap_or(0));
-        let sampled: u64 = raw.time_deltas.iter().map(|&delta| u64::try_from(delta).unwrap_or(0)).fold(0, u64::saturating_add);
-        let last = whole(raw.end_time - raw.start_time).saturating_sub(sampled);
+        let time = |delta: &i64| u64::try_from(*delta).unwrap_or(0).min(SAMPLE_US_MAX);
+        let sampled: u64 = raw.time_deltas.iter().map(time).sum();
+        let last = whole(raw.end_time - raw.start_time).saturating_sub(sampled).min(SAMPLE_US_MAX);
+        let until_next = raw.time_deltas.iter().skip(1).map(time);
         for (&id, time_us) in raw.samples.iter().zip(until_next.chain([last])) {
             let node = places.get(&id).and_then(|&at| self.nodes.get_mut(at));
             let node = node.ok_or(Error::Tree(id, "a sample names it, and it is not there"))?;
-            node.self_us = node.self_us.saturating_add(time_us);
+            node.self_us += time_us;
             node.samples += 1;
-            self.duration_us = self.duration_us.saturating_add(time_us);
+            self.duration_us += time_us;
         }
         Ok(())
     }
