@@ -272,7 +272,8 @@ mod tests {
         let bound = ToAgent::Bound { server: 3, address: "::".into(), port: 3000, family: "IPv6".into() };
         let refused = ToAgent::Refused { server: 3, code: "EACCES".into() };
         let path = "/tmp/x/profile-7".to_owned();
-        let profile = ToAgent::Profile { id: 7, seconds: 10, interval_us: 1000, stall_ms: 100, path: path.clone() };
+        let profile =
+            ToAgent::Profile { id: 7, seconds: 10, interval_us: 1000, stall_ms: 100, path: path.clone() };
         let snapshot = ToAgent::HeapSnapshot { id: 8, heap_bytes_max: 5_000_000_000, path };
         for message in [bound, refused, profile, snapshot, ToAgent::StopProfile { id: 7 }] {
             let bytes = message.write();

@@ -45,12 +45,14 @@ fn take(arguments: &ArgMatches) -> Result<ExitCode, Problem> {
         return Err(Problem::Usage(format!("{} exists already", path.display())));
     }
     output::say("the worker answers nothing while the snapshot is written");
-    let worker = arguments.get_one::<u16>("worker").map_or_else(String::new, |worker| format!("?worker={worker}"));
+    let worker =
+        arguments.get_one::<u16>("worker").map_or_else(String::new, |worker| format!("?worker={worker}"));
     let (instance, taken) = follow(arguments, &format!("{}{worker}", socket::HEAP_SNAPSHOT_PATH))?;
     let path = asked.cloned().unwrap_or_else(|| free_name(&format!("{}-w{}", instance.name, taken.worker)));
     let bytes = fetch(&instance.directory().join(&taken.file), &path)?;
     let text = if arguments.get_flag("json") {
-        let object = serde_json::json!({ "worker": taken.worker, "pid": taken.pid, "file": path, "bytes": bytes });
+        let object =
+            serde_json::json!({ "worker": taken.worker, "pid": taken.pid, "file": path, "bytes": bytes });
         format!("{object}\n")
     } else {
         format!("{} ({})\n", path.display(), units::size(bytes))
@@ -72,7 +74,8 @@ fn fetch(from: &Path, to: &Path) -> Result<u64, Problem> {
 }
 
 fn kept(to: &Path, from: &Path, error: io::Error) -> Problem {
-    let hint = format!("{error}\n hint: until the next one is taken, the snapshot lies in {}", from.display());
+    let hint =
+        format!("{error}\n hint: until the next one is taken, the snapshot lies in {}", from.display());
     Problem::file("written", to, io::Error::new(error.kind(), hint))
 }
 

@@ -163,7 +163,9 @@ mod tests {
         assert_eq!(profile(&parse(Some("worker=0&seconds=1&interval_us=100"))), Ok(cpu(Some(0), 1, 100)));
         let what = What::Stall { seconds: 5, interval_us: 1000, threshold_ms: 50 };
         assert_eq!(profile(&parse(Some("seconds=5&stall_ms=50"))), Ok(Profile { worker: None, what }));
-        for query in ["seconds=0", "seconds=301", "interval_us=1", "stall_ms=1", "worker=x", "worker=-1", "x=1"] {
+        for query in
+            ["seconds=0", "seconds=301", "interval_us=1", "stall_ms=1", "worker=x", "worker=-1", "x=1"]
+        {
             assert!(profile(&parse(Some(query))).is_err(), "{query}");
         }
         let heap = Profile { worker: Some(3), what: What::Heap };

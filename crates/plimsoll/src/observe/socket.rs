@@ -91,12 +91,16 @@ impl Handler for Control {
             (&Method::POST, STOP_PATH) => self.stop(haste(request.uri().query())).await,
             (&Method::POST, RELOAD_PATH) => self.reload(&query::parse(request.uri().query())).await,
             (&Method::POST, SCALE_PATH) => self.scale(&query::parse(request.uri().query())).await,
-            (&Method::POST, PROFILE_PATH) => self.profile(query::profile(&query::parse(request.uri().query()))).await,
+            (&Method::POST, PROFILE_PATH) => {
+                self.profile(query::profile(&query::parse(request.uri().query()))).await
+            }
             (&Method::POST, HEAP_SNAPSHOT_PATH) => {
                 self.profile(query::heap_snapshot(&query::parse(request.uri().query()))).await
             }
             (_, STATUS_PATH) => not_allowed("GET"),
-            (_, STOP_PATH | RELOAD_PATH | SCALE_PATH | PROFILE_PATH | HEAP_SNAPSHOT_PATH) => not_allowed("POST"),
+            (_, STOP_PATH | RELOAD_PATH | SCALE_PATH | PROFILE_PATH | HEAP_SNAPSHOT_PATH) => {
+                not_allowed("POST")
+            }
             (_, path) => problem(StatusCode::NOT_FOUND, &format!("this build knows no {path}")),
         }
     }

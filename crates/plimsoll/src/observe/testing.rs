@@ -29,7 +29,8 @@ pub(crate) async fn app_loop(mut requests: mpsc::Receiver<Request>, status: Stat
             }
             Request::Profile { order, teller } => {
                 teller.say("worker 0 is profiled");
-                let taken = Taken { worker: 0, pid: 7, file: "w0.1/profile-1".into(), directory: "/srv/app".into() };
+                let taken =
+                    Taken { worker: 0, pid: 7, file: "w0.1/profile-1".into(), directory: "/srv/app".into() };
                 teller.end(Ended::new(Exit::Drained, format!("{order:?}")).with(taken));
             }
         }

@@ -171,7 +171,9 @@ mod tests {
     fn what_is_left_of_the_memory_counts_idle_files_as_free() {
         let directory = tempfile::tempdir().unwrap();
         let left = |limit: &str| {
-            for (name, text) in [("max", limit), ("current", "700\n"), ("memory.stat", "anon 5\ninactive_file 100\n")] {
+            for (name, text) in
+                [("max", limit), ("current", "700\n"), ("memory.stat", "anon 5\ninactive_file 100\n")]
+            {
                 std::fs::write(directory.path().join(name), text).unwrap();
             }
             left_of(directory.path(), "max", "current", "inactive_file ")

@@ -24,7 +24,8 @@ fn largest_heap(memory: u64, disk: u64, is_memory: bool) -> u64 {
 
 /// Bytes free for us on the file system of `directory`, and whether they are memory.
 fn disk_left(directory: &Path) -> (u64, bool) {
-    let free = rustix::fs::statvfs(directory).map_or(u64::MAX, |room| room.f_bavail.saturating_mul(room.f_frsize));
+    let free =
+        rustix::fs::statvfs(directory).map_or(u64::MAX, |room| room.f_bavail.saturating_mul(room.f_frsize));
     let is_memory =
         rustix::fs::statfs(directory).is_ok_and(|system| u64::try_from(system.f_type) == Ok(TMPFS_MAGIC));
     (free, is_memory)

@@ -268,6 +268,11 @@ impl<F: Front> Supervisor<F> {
         let quiet = waits.then(|| now + QUIET_EVERY);
         let processes = self.processes.values().filter_map(|process| process.deadline(now));
         let profiles = self.profiles.deadline(now);
-        processes.chain(self.fleet.next_deadline()).chain(quiet).chain(profiles).min().unwrap_or(now + FAR_AWAY)
+        processes
+            .chain(self.fleet.next_deadline())
+            .chain(quiet)
+            .chain(profiles)
+            .min()
+            .unwrap_or(now + FAR_AWAY)
     }
 }

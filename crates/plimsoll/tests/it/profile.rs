@@ -30,7 +30,8 @@ server.listen(process.env.PORT);
 ";
 
 fn start(workers: u16) -> Server {
-    let server = Launch::plimsoll(App::command(&["node", "app.js"], &[("app.js", APP)])).workers(workers).start();
+    let server =
+        Launch::plimsoll(App::command(&["node", "app.js"], &[("app.js", APP)])).workers(workers).start();
     server.workers(workers.into());
     server
 }
@@ -69,12 +70,15 @@ fn under_load<T>(server: &Server, target: &str, act: impl FnOnce() -> T) -> T {
 
 /// Waits until `count` workers have begun to be profiled since the start.
 fn wait_for_begun(server: &Server, count: usize) {
-    until("a profile has begun", || (server.stderr().matches("a cpu profile").count() >= count).then_some(()));
+    until("a profile has begun", || {
+        (server.stderr().matches("a cpu profile").count() >= count).then_some(())
+    });
 }
 
 fn files(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).unwrap();
-    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -135,7 +139,10 @@ fn a_second_profile_of_a_worker_is_refused() {
         wait_for_begun(&server, 1);
         let second = profile(&server, &["--seconds", "1", "--worker", "1"]);
         assert_eq!(second.status.code(), Some(1));
-        assert!(text(&second).1.contains("worker 1: another profile or snapshot of it is being taken"), "{second:?}");
+        assert!(
+            text(&second).1.contains("worker 1: another profile or snapshot of it is being taken"),
+            "{second:?}"
+        );
         let (worker_0, snapshot) = (
             profile(&server, &["--seconds", "1", "--worker", "0"]),
             server.plimsoll(&["heap-snapshot", "--worker", "1", "--output", "/nowhere/x"]),
@@ -241,7 +248,8 @@ fn what_cannot_be_taken_is_refused_with_its_reason() {
         assert_eq!(output.status.code(), Some(code), "{output:?}");
         assert!(text(&output).1.contains(reason), "{output:?}");
     }
-    let plain = Launch::plimsoll(App::command(&["node", "app.js"], &[("app.js", APP)])).option("--no-agent").start();
+    let plain =
+        Launch::plimsoll(App::command(&["node", "app.js"], &[("app.js", APP)])).option("--no-agent").start();
     let output = profile(&plain, &["--seconds", "1"]);
     assert!(text(&output).1.contains("the app runs without the agent"), "{output:?}");
 }

@@ -11,9 +11,9 @@ use inferno::flamegraph;
 use serde::Serialize;
 
 use super::take::Problem;
+use crate::concerns::event_loop::profile::Profile;
 use crate::concerns::event_loop::profile::folded::folded;
 use crate::concerns::event_loop::profile::pprof::pprof;
-use crate::concerns::event_loop::profile::Profile;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
@@ -34,8 +34,7 @@ const NUMBER_MAX: u32 = 10_000;
 
 impl Format {
     const ALL: [Self; 3] = [Self::FlameGraph, Self::CpuProfile, Self::Pprof];
-    pub(super) const NAMES: [&str; 3] =
-        [Self::ALL[0].name(), Self::ALL[1].name(), Self::ALL[2].name()];
+    pub(super) const NAMES: [&str; 3] = [Self::ALL[0].name(), Self::ALL[1].name(), Self::ALL[2].name()];
 
     pub(super) fn chosen<'a>(names: impl Iterator<Item = &'a String>) -> Vec<Self> {
         let names: Vec<&String> = names.collect();
@@ -109,7 +108,10 @@ fn flame_graph(profile: &Profile, title: &str) -> io::Result<Vec<u8>> {
     let mut svg = Vec::new();
     if stacks.is_empty() {
         // The crate takes no stack for an error; a loop that did nothing is none.
-        return Ok(b"<svg xmlns=\"http://www.w3.org/2000/svg\"><text y=\"20\">the event loop was idle</text></svg>".to_vec());
+        return Ok(
+            b"<svg xmlns=\"http://www.w3.org/2000/svg\"><text y=\"20\">the event loop was idle</text></svg>"
+                .to_vec(),
+        );
     }
     flamegraph::from_lines(&mut options, stacks.iter().map(String::as_str), &mut svg)?;
     Ok(svg)

@@ -67,7 +67,8 @@ pub(in crate::cli) fn follow(arguments: &ArgMatches, target: &str) -> Result<(In
     let json = arguments.get_flag("json");
     let hear = |line: &Line| {
         if json && matches!(line, Line::Said { .. }) {
-            let _reader_left = output::print(&format!("{}\n", serde_json::to_string(line).unwrap_or_default()));
+            let _reader_left =
+                output::print(&format!("{}\n", serde_json::to_string(line).unwrap_or_default()));
         } else if let Line::Said { line } = line {
             output::say(line);
         }

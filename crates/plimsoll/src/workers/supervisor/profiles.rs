@@ -107,7 +107,10 @@ impl<F: Front> Supervisor<F> {
         let mut ready: Vec<WorkerId> = match asked.worker {
             None => ready.collect(),
             Some(index) if places.iter().all(|place| place.id.index != index) => {
-                return Err(format!("there is no worker {index}: the last one is {}", places.len().saturating_sub(1)));
+                return Err(format!(
+                    "there is no worker {index}: the last one is {}",
+                    places.len().saturating_sub(1)
+                ));
             }
             Some(index) => ready.filter(|worker| worker.index == index).collect(),
         };
@@ -146,7 +149,9 @@ impl<F: Front> Supervisor<F> {
 
     pub(super) fn on_profile_began(&mut self, worker: WorkerId, channel: u32, id: u32, heap_bytes: u64) {
         let Some(order) = self.profiles.orders.get_mut(&id) else { return };
-        let Some(taker) = order.takers.get_mut(&worker).filter(|taker| taker.channel == channel) else { return };
+        let Some(taker) = order.takers.get_mut(&worker).filter(|taker| taker.channel == channel) else {
+            return;
+        };
         taker.progress = Progress::Begun(0);
         let now = Instant::now();
         taker.deadline = match order.asked.what {
@@ -255,9 +260,10 @@ impl<F: Front> Supervisor<F> {
         }
         let workers = self.candidates(&order.asked.clone()).unwrap_or_default();
         for worker in workers {
-            let is_known = self.profiles.orders.get(&id).is_none_or(|order| {
-                order.takers.contains_key(&worker) || order.failed.contains_key(&worker)
-            });
+            let is_known =
+                self.profiles.orders.get(&id).is_none_or(|order| {
+                    order.takers.contains_key(&worker) || order.failed.contains_key(&worker)
+                });
             if !is_known && let Err(reason) = self.order_from(id, worker) {
                 self.fail_profile(id, worker, reason);
             }
@@ -308,13 +314,13 @@ impl Order {
 fn message(id: u32, what: What, directory: &Path, path: &Path) -> ToAgent {
     let path = path.to_string_lossy().into_owned();
     match what {
-        What::Cpu { seconds, interval_us } => ToAgent::Profile { id, seconds, interval_us, stall_ms: 0, path },
+        What::Cpu { seconds, interval_us } => {
+            ToAgent::Profile { id, seconds, interval_us, stall_ms: 0, path }
+        }
         What::Stall { seconds, interval_us, threshold_ms } => {
             ToAgent::Profile { id, seconds, interval_us, stall_ms: threshold_ms, path }
         }
-        What::Heap => {
-            ToAgent::HeapSnapshot { id, heap_bytes_max: room::for_heap_snapshot(directory), path }
-        }
+        What::Heap => ToAgent::HeapSnapshot { id, heap_bytes_max: room::for_heap_snapshot(directory), path },
     }
 }
 

@@ -8,10 +8,17 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Place {
-    App { file: String },
-    Package { package: String, file: String },
+    App {
+        file: String,
+    },
+    Package {
+        package: String,
+        file: String,
+    },
     /// `node:fs`.
-    Node { module: String },
+    Node {
+        module: String,
+    },
     /// A function of V8 or of an addon.
     Native,
     /// Plimsoll's own code in the worker.
@@ -69,7 +76,8 @@ impl Origin {
     }
 
     fn relative(&self, path: &str) -> String {
-        let relative = Path::new(path).strip_prefix(&self.directory).ok().filter(|_| self.directory != Path::new("/"));
+        let relative =
+            Path::new(path).strip_prefix(&self.directory).ok().filter(|_| self.directory != Path::new("/"));
         relative.map_or_else(|| path.to_owned(), |path| path.display().to_string())
     }
 }

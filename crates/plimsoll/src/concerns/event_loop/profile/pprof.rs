@@ -105,9 +105,13 @@ fn tables(profile: &Profile, strings: &mut Strings) -> (Vec<Function>, Vec<Locat
     numbered
         .map(|(id, function)| {
             let name = strings.number(if function.name.is_empty() { "(anonymous)" } else { &function.name });
-            let (filename, start_line) = (strings.number(&function.place.describe(0)), i64::from(function.line));
+            let (filename, start_line) =
+                (strings.number(&function.place.describe(0)), i64::from(function.line));
             let line = Line { function_id: id, line: start_line };
-            (Function { id, name, system_name: name, filename, start_line }, Location { id, line: vec![line] })
+            (
+                Function { id, name, system_name: name, filename, start_line },
+                Location { id, line: vec![line] },
+            )
         })
         .unzip()
 }

@@ -50,7 +50,12 @@ fn whose_code_is_to_be_changed_comes_first() {
         ]
     );
     let text = report.render();
-    assert!(text.starts_with("0.0 s in 10 samples: the event loop was busy for 90.0% of the time and idle for 10.0%\n"), "{text}");
+    assert!(
+        text.starts_with(
+            "0.0 s in 10 samples: the event loop was busy for 90.0% of the time and idle for 10.0%\n"
+        ),
+        "{text}"
+    );
     assert!(text.contains("\nfix first\n  1. formatRows (src/report.js:88) takes"), "{text}");
     assert!(text.contains("\n  33.3%   44.4%  formatRows (src/report.js:88)\n"), "{text}");
     assert!(text.contains("lodash/cloneDeep.js:3") && !text.contains("(idle)"), "{text}");

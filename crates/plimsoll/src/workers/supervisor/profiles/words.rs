@@ -56,7 +56,8 @@ pub(super) fn blocked(waited: Duration, cause: Option<&str>) -> String {
 }
 
 pub(super) fn failures(failed: &BTreeMap<WorkerId, String>) -> String {
-    let each: Vec<String> = failed.iter().map(|(worker, reason)| format!("worker {worker}: {reason}")).collect();
+    let each: Vec<String> =
+        failed.iter().map(|(worker, reason)| format!("worker {worker}: {reason}")).collect();
     each.join("; ")
 }
 
@@ -74,7 +75,10 @@ mod tests {
         let waited = Duration::from_secs(5);
         assert!(blocked(waited, None).contains("has not turned for 5 s"));
         let cause = "formatRows (src/report.js:88)";
-        assert!(blocked(waited, Some(cause)).ends_with("blocked for more than 5 s by formatRows (src/report.js:88)"));
+        assert!(
+            blocked(waited, Some(cause))
+                .ends_with("blocked for more than 5 s by formatRows (src/report.js:88)")
+        );
     }
 
     #[test]
