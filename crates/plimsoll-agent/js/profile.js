@@ -6,12 +6,14 @@
 // One order at a time. Everything large goes to the file that the order names, readable by this user only; the
 // channel carries two words: it has begun, it is over.
 const fs = require('node:fs')
-const { monitorEventLoopDelay } = require('node:perf_hooks')
+const { monitorEventLoopDelay, performance } = require('node:perf_hooks')
 const { setImmediate, setTimeout, clearTimeout } = require('node:timers')
 const v8 = require('node:v8')
 const { profileBegan, profiled } = require('./wire.js')
 
 const REASON_MAX = 300
+// How soon after a stall its window ends.
+const STALL_LOOK_MS = 500
 // How finely the delay of the loop is measured while one waits for a stall.
 const DELAY_RESOLUTION_MS = 10
 const MEGA = 1024 * 1024
@@ -65,7 +67,11 @@ async function record (session, durationMs, run, begun, stallMs) {
   delay?.enable()
   if (!run.begun) begun()
   run.begun = true
-  await wait(durationMs, run)
+  const end = performance.now() + durationMs
+  const stalled = () => delay !== null && delay.max / 1e6 >= stallMs
+  while (!run.stopped && !stalled() && performance.now() < end) {
+    await wait(Math.min(end - performance.now(), delay === null ? durationMs : STALL_LOOK_MS), run)
+  }
   delay?.disable()
   const { profile } = await post(session, 'Profiler.stop')
   return { profile, delayMs: delay === null ? 0 : delay.max / 1e6 }

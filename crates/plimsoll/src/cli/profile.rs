@@ -10,6 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use self::files::Format;
 use super::{instance, output};
+use crate::concerns::event_loop::profile::stretch::longest;
 use crate::concerns::event_loop::profile::{Origin, Profile, Report};
 use crate::observe::control::Taken;
 use crate::observe::{query, socket};
@@ -18,8 +19,8 @@ pub(super) use self::files::create;
 pub(super) use self::take::{Problem, conclude, follow, worker_argument};
 
 const SECONDS: u32 = 10;
-/// A window must hold the stall and what led to it; the shorter it is, the less there is to put together at its end.
-const WINDOW_SECONDS: u32 = 5;
+/// Each window begins and ends with a pause of the worker; one with a stall ends soon after it.
+const WINDOW_SECONDS: u32 = 30;
 const THRESHOLD_MS: u32 = 100;
 
 const HELP: &str = "\
@@ -27,12 +28,12 @@ Prints what the event loop was busy with, the two things to fix first on top, an
 profile itself (.cpuprofile, for the browser's DevTools and speedscope.app) and the same for pprof (.pb.gz). No port is \
 opened in the worker and the app is not restarted. Worker threads of the app are not part of it.
 
-What it costs: while it runs, a few percent of the worker's CPU at one sample per millisecond; at its end the worker puts \
-the profile together in one go, which takes some milliseconds to some tens of them. Without a profile it costs nothing.
+What it costs: V8 stops the worker for some tens of milliseconds at the beginning, to note which functions there are, and \
+for some at the end; between them, a few percent of its CPU at one sample per millisecond. Without a profile it costs nothing.
 
-With --on-stall the workers are profiled until the event loop of one stands still for the threshold: in windows of \
---seconds, of which the one with the stall is kept and every other is thrown away. The same costs last as long as it \
-waits, the end of each window included. Interrupting it ends that.";
+With --on-stall the workers are profiled until the event loop of one stands still for the threshold; then the time in which \
+it stood still is shown. The profiler runs in windows of --seconds, of which each one without a stall is thrown away: what is \
+said above is the cost of each window, for as long as it waits. Interrupting it ends that.";
 
 pub(super) fn command() -> Command {
     let number = |name: &'static str, range: &std::ops::RangeInclusive<u32>| {
@@ -46,7 +47,7 @@ pub(super) fn command() -> Command {
         .arg(
             number("seconds", &query::PROFILE_SECONDS)
                 .value_name("N")
-                .help("How long [default: 10; with --on-stall windows of 5]"),
+                .help("How long [default: 10; with --on-stall windows of 30]"),
         )
         .arg(
             number("interval", &query::PROFILE_INTERVAL_US)
@@ -106,10 +107,16 @@ fn show(arguments: &ArgMatches) -> Result<ExitCode, Problem> {
     };
     let stem = format!("{}-w{}", instance.name, taken.worker);
     let profile = Profile::read(&bytes, &origin).map_err(|error| Problem::Profile(error.to_string()))?;
+    let is_stall = arguments.get_flag("on-stall");
+    let profile = if is_stall { of_stall(profile) } else { profile };
     let report = Report::of(&profile);
     let formats = Format::chosen(arguments.get_many::<String>("format").unwrap_or_default());
     let files = files::write(&directory, &stem, &formats, &bytes, &profile)?;
-    let text = if arguments.get_flag("json") { json(&taken, &report, &files) } else { text(&report, &files) };
+    let text = if arguments.get_flag("json") {
+        json(&taken, &report, &files)
+    } else {
+        text(&report, is_stall, &files)
+    };
     Ok(output::print(&text))
 }
 
@@ -126,8 +133,15 @@ fn target(arguments: &ArgMatches) -> String {
     format!("{}?{}", socket::PROFILE_PATH, query.join("&"))
 }
 
-fn text(report: &Report, files: &[files::Written]) -> String {
-    let mut text = format!("\n{}", report.render());
+/// Without the rest of the window; the `.cpuprofile` keeps it.
+fn of_stall(profile: Profile) -> Profile {
+    let range = longest(&profile);
+    profile.part(range)
+}
+
+fn text(report: &Report, is_stall: bool, files: &[files::Written]) -> String {
+    let said = if is_stall { report.render_stall() } else { report.render() };
+    let mut text = format!("\n{said}");
     if !files.is_empty() {
         text.push('\n');
     }

@@ -68,7 +68,7 @@ impl Report {
         let idle_us = state(State::Idle);
         Self {
             duration_us: profile.duration_us,
-            samples: profile.samples,
+            samples: profile.timeline.len(),
             idle_us,
             busy_us: profile.duration_us.saturating_sub(idle_us),
             gc_us: state(State::GarbageCollector),

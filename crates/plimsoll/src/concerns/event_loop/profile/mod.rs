@@ -14,6 +14,7 @@ pub mod hot;
 pub mod place;
 pub mod pprof;
 pub mod read;
+pub mod stretch;
 #[cfg(test)]
 mod tests;
 pub mod words;

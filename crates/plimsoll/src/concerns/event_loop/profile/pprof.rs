@@ -84,7 +84,7 @@ pub fn pprof(profile: &Profile) -> Vec<u8> {
     let samples = ValueType { r#type: strings.number("samples"), unit: strings.number("count") };
     let cpu = ValueType { r#type: strings.number("cpu"), unit: strings.number("nanoseconds") };
     let duration_nanos = signed(profile.duration_us.saturating_mul(1000));
-    let counted = signed(u64::try_from(profile.samples).unwrap_or(u64::MAX)).max(1);
+    let counted = signed(u64::try_from(profile.timeline.len()).unwrap_or(u64::MAX)).max(1);
     let (function, location) = tables(profile, &mut strings);
     let message = Pprof {
         sample_type: vec![samples, cpu],

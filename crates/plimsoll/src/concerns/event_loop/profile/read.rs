@@ -39,10 +39,9 @@ pub struct Profile {
     /// Parents before children; the first is the root.
     pub nodes: Vec<Node>,
     pub functions: Vec<Function>,
-    pub samples: usize,
+    /// The samples: which node, and for how long.
+    pub timeline: Vec<(usize, u64)>,
     pub duration_us: u64,
-    /// When it began, by the monotonic clock of the host.
-    pub start_us: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,34 +122,33 @@ impl Profile {
                 lines: ticks.iter().map(|tick| (tick.line, tick.ticks)).collect(),
             }
         });
-        let mut profile = Self {
-            nodes: nodes.collect(),
-            functions,
-            samples: raw.samples.len(),
-            duration_us: 0,
-            start_us: whole(raw.start_time),
-        };
-        profile.spend(&raw, &order)?;
+        let mut profile =
+            Self { nodes: nodes.collect(), functions, timeline: timeline(&raw, &order)?, duration_us: 0 };
+        profile.spend();
         Ok(profile)
     }
 
     /// Gives each node the time of its samples.
-    fn spend(&mut self, raw: &Raw, order: &[usize]) -> Result<(), Error> {
-        let ids = order.iter().enumerate().filter_map(|(at, &index)| Some((raw.nodes.get(index)?.id, at)));
-        let places: HashMap<u64, usize> = ids.collect();
-        // A sampling thread that was held up can give a time before the last one.
-        let time = |delta: &i64| u64::try_from(*delta).unwrap_or(0).min(SAMPLE_US_MAX);
-        let sampled: u64 = raw.time_deltas.iter().map(time).sum();
-        let last = whole(raw.end_time - raw.start_time).saturating_sub(sampled).min(SAMPLE_US_MAX);
-        let until_next = raw.time_deltas.iter().skip(1).map(time);
-        for (&id, time_us) in raw.samples.iter().zip(until_next.chain([last])) {
-            let node = places.get(&id).and_then(|&at| self.nodes.get_mut(at));
-            let node = node.ok_or(Error::Tree(id, "a sample names it, and it is not there"))?;
+    fn spend(&mut self) {
+        self.duration_us = 0;
+        for node in &mut self.nodes {
+            (node.self_us, node.samples) = (0, 0);
+        }
+        for &(at, time_us) in &self.timeline {
+            let Some(node) = self.nodes.get_mut(at) else { continue };
             node.self_us += time_us;
             node.samples += 1;
             self.duration_us += time_us;
         }
-        Ok(())
+    }
+
+    /// The same with the samples of `range` alone. In which lines they were is not known.
+    #[must_use]
+    pub fn part(mut self, range: std::ops::Range<usize>) -> Self {
+        self.timeline = self.timeline.get(range).unwrap_or_default().to_vec();
+        self.nodes.iter_mut().for_each(|node| node.lines.clear());
+        self.spend();
+        self
     }
 
     /// The function of a node.
@@ -163,6 +161,20 @@ impl Profile {
     pub fn stack<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Node> {
         std::iter::successors(Some(node), |node| self.nodes.get(node.parent?))
     }
+}
+
+/// Which node each sample met, as a place in `order`, and for how long.
+fn timeline(raw: &Raw, order: &[usize]) -> Result<Vec<(usize, u64)>, Error> {
+    let ids = order.iter().enumerate().filter_map(|(at, &index)| Some((raw.nodes.get(index)?.id, at)));
+    let places: HashMap<u64, usize> = ids.collect();
+    // A sampling thread that was held up can give a time before the last one.
+    let time = |delta: &i64| u64::try_from(*delta).unwrap_or(0).min(SAMPLE_US_MAX);
+    let sampled: u64 = raw.time_deltas.iter().map(time).sum();
+    let last = whole(raw.end_time - raw.start_time).saturating_sub(sampled).min(SAMPLE_US_MAX);
+    let until_next = raw.time_deltas.iter().skip(1).map(time).chain([last]);
+    let missing = |id| Error::Tree(id, "a sample names it, and it is not there");
+    let timed = raw.samples.iter().zip(until_next);
+    timed.map(|(&id, time_us)| Ok((*places.get(&id).ok_or(missing(id))?, time_us))).collect()
 }
 
 fn check_sizes(raw: &Raw) -> Result<(), Error> {

@@ -6,6 +6,7 @@ use prost::Message as _;
 use super::folded::folded;
 use super::place::{Origin, Place, State};
 use super::pprof::{Pprof, pprof};
+use super::stretch::longest;
 use super::{Culprit, Error, Profile, Report};
 
 const SMALL: &str = include_str!("fixtures/small.cpuprofile");
@@ -98,6 +99,40 @@ fn each_function_has_its_place() {
     for (name, url, expected) in table {
         assert_eq!(origin.place(name, url), expected, "{name} {url}");
     }
+}
+
+#[test]
+fn the_longest_stretch_of_one_callback_is_the_stall() {
+    // 1 root, 2 idle, 3 collector, 4 and 5 callbacks, 6 called by 4.
+    let nodes: [(u64, &[u64]); 6] = [(1, &[2, 3, 4, 5]), (2, &[]), (3, &[]), (4, &[6]), (5, &[]), (6, &[])];
+    for (samples, deltas, expected) in [
+        ("[2,4,2,5,5,2]", "[0,1,9,1,2,2]", 1..2),
+        ("[2,4,2,5,5,2]", "[0,1,1,1,2,2]", 3..5),
+        ("[4,6,3,4,5,5]", "[0,1,1,1,1,1]", 0..4),
+        ("[4,5,5,6,2,2]", "[0,1,9,9,1,1]", 1..3),
+        ("[3,4,2,3,2,2]", "[0,1,1,9,9,9]", 0..2),
+        ("[2,2,3,2]", "[0,1,1,1]", 0..0),
+        ("[]", "[]", 0..0),
+    ] {
+        let mut text =
+            raw(&nodes, samples, deltas).replace("\"endTime\":9", "\"endTime\":0").replace("/a.js", "");
+        for (name, state) in [("f1", "(root)"), ("f2", "(idle)"), ("f3", "(garbage collector)")] {
+            text = text.replace(name, state);
+        }
+        let profile = Profile::read(text.as_bytes(), &Origin::default()).unwrap();
+        assert_eq!(longest(&profile), expected, "{samples} {deltas}");
+        let time: u64 = profile.timeline[expected.clone()].iter().map(|(_, time)| time).sum();
+        assert_eq!(Report::of(&profile.part(expected)).duration_us, time);
+    }
+    let profile = small();
+    let range = longest(&profile);
+    let text = Report::of(&profile.part(range)).render_stall();
+    assert!(
+        text.starts_with(
+            "the event loop stood still for 9 ms (9 samples); this is what it did\n\nfix first\n"
+        ),
+        "{text}"
+    );
 }
 
 #[test]
@@ -218,6 +253,7 @@ proptest! {
         let profile = Profile::read(text.as_bytes(), &Origin::default()).unwrap();
         let report = Report::of(&profile);
         prop_assert!(report.busy_us <= report.duration_us);
+        let _ = longest(&profile);
         let _ = (report.render(), folded(&profile), pprof(&profile));
     }
 }

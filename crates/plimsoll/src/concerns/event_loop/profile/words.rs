@@ -17,7 +17,19 @@ impl Report {
     /// For the terminal.
     #[must_use]
     pub fn render(&self) -> String {
-        let mut text = self.head();
+        self.head() + &self.body()
+    }
+
+    /// For the terminal, of a stretch in which the loop stood still.
+    #[must_use]
+    pub fn render_stall(&self) -> String {
+        let (milliseconds, samples) = (self.duration_us / 1000, self.samples);
+        format!("the event loop stood still for {milliseconds} ms ({samples} samples); this is what it did\n")
+            + &self.body()
+    }
+
+    fn body(&self) -> String {
+        let mut text = String::new();
         let worth = |time_us| per_mille(time_us, self.busy_us);
         let culprits: Vec<&Culprit> =
             self.culprits.iter().filter(|one| worth(one.time_us) >= WORTH_FIXING).take(FIX_FIRST).collect();
