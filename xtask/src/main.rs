@@ -7,6 +7,7 @@ mod fuzz;
 mod install;
 mod nodes;
 mod process;
+mod soak;
 mod test;
 mod tidy;
 
@@ -19,6 +20,7 @@ cargo xtask test --all-nodes     the same on every supported Node.js
 cargo xtask tidy                 arrows between modules, banned words, sizes
 cargo xtask docs                 make docs/reference again from the program
 cargo xtask fuzz [SECONDS]       run every fuzz target for so long (needs cargo-fuzz)
+cargo xtask soak [MINUTES [MAJOR]] stall a worker ten times a second on every Node.js, or on one
 cargo xtask bench NAME [...]     run a benchmark
 ";
 
@@ -43,6 +45,9 @@ fn run(mut args: Vec<String>) -> anyhow::Result<()> {
         (Some("docs"), []) => docs::run(),
         (Some("fuzz"), []) => fuzz::run("60"),
         (Some("fuzz"), [seconds]) => fuzz::run(seconds),
+        (Some("soak"), []) => soak::run("10", None),
+        (Some("soak"), [minutes]) => soak::run(minutes, None),
+        (Some("soak"), [minutes, major]) => soak::run(minutes, Some(major)),
         (Some("bench"), _) => bench::run(rest),
         (None | Some("help" | "--help" | "-h"), _) => {
             print!("{HELP}");

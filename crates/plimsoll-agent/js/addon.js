@@ -6,7 +6,7 @@ const REASON_MAX = 200
 
 let loaded
 
-/** `{ peerName, mapPage, reason }`: the functions are null where the addon cannot be loaded, and `reason` says why. */
+/** The addon's functions and `reason`: it is empty, or says why the addon cannot be loaded, and all else is missing. */
 function addon () {
   loaded ??= load()
   return loaded
@@ -14,11 +14,11 @@ function addon () {
 
 function load () {
   try {
-    const { peerName = null, mapPage = null } = require(path.join(__dirname, 'addon.node'))
-    return { peerName, mapPage, reason: '' }
+    const { peerName = null, mapPage = null, watch = null, wake, left } = require(path.join(__dirname, 'addon.node'))
+    return { peerName, mapPage, watch, wake, left, reason: '' }
   } catch (error) {
     const reason = error.code === 'ERR_DLOPEN_DISABLED' ? error.code : String(error.message).split('\n')[0]
-    return { peerName: null, mapPage: null, reason: reason.slice(0, REASON_MAX) || 'unknown' }
+    return { peerName: null, mapPage: null, watch: null, reason: reason.slice(0, REASON_MAX) || 'unknown' }
   }
 }
 

@@ -5,6 +5,7 @@ const net = require('node:net')
 const path = require('node:path')
 const { take } = require('./directory.js')
 const page = require('./page.js')
+const watchdog = require('./watchdog.js')
 const wire = require('./wire.js')
 
 // sun_path of sockaddr_un, less its final NUL. Old versions of libuv cut a longer path without a word.
@@ -40,6 +41,7 @@ class Channel {
     this.#socket.on('error', () => {})
     this.#socket.on('close', () => this.#lost())
     this.#socket.write(wire.hello(page.open(directory).reason || unclaimed))
+    watchdog.start(directory)
   }
 
   /** A path that no server of this process has listened on; null where it would be too long for a socket. */

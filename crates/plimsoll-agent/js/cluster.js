@@ -41,6 +41,7 @@ function askByPath (directory) {
     delete process.env[ENV_DIRECTORY]
     // The requests run here, so it is here that they are claimed.
     const claims = require('./page.js').open(directory).words !== null
+    require('./watchdog.js').start(directory)
     const asked = { ...query, address: spell(directory, kind, claims, query), port: -1, addressType: -1 }
     return original.call(this, server, asked, (error, handle, ...rest) => {
       if (!error) shares.set(server, kind)

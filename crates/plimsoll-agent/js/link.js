@@ -12,7 +12,8 @@ const { take } = require('./headers.js')
 const { ignoreIdleTimeout, ignoreKeepAliveTimeout } = require('./keep_alive.js')
 const page = require('./page.js')
 const { patch } = require('./patch.js')
-const { STARTED, WAITS } = require('./wire.js')
+const { enter, kLink, leave } = require('./watchdog.js')
+const { SLOT_FIRST, STARTED, WAITS } = require('./wire.js')
 
 const kAttended = Symbol('plimsoll.attended')
 const kWatched = Symbol('plimsoll.watched')
@@ -49,13 +50,19 @@ function watchParser (socket, link) {
   // The limit on headers would cut off the last one, which is ours; the link applies it afterwards.
   if (link.lengthMax > 0) parser.maxHeaderPairs = 0
   ignoreKeepAliveTimeout(link)
+  link.parser = parser
+  socket[kLink] = link
   parser.onIncoming = function (request, keepAlive) {
     if (!link.take(request)) return dismiss(socket, request, keepAlive)
     link.arriving = true
-    const result = onIncoming(request, keepAlive)
-    // After an upgrade there is no next request, and what the app sets is its own.
-    link.arriving = request.upgrade
-    return result
+    const before = enter(link)
+    try {
+      return onIncoming(request, keepAlive)
+    } finally {
+      leave(link, before)
+      // After an upgrade there is no next request, and what the app sets is its own.
+      link.arriving = request.upgrade
+    }
   }
 }
 
@@ -90,6 +97,10 @@ class Link {
     this.lengthMax = typeof headersMax === 'number' && headersMax > 0 ? headersMax * 2 : 0
     this.words = page.words()
     this.place = NONE
+    this.parser = null
+    /** The slot plus one, 0 for none, and the word of the request that was claimed last: as the watchdog knows it. */
+    this.slot = 0
+    this.word = 0
     this.text = ''
     /** The gateway sends the rest of the request when it knows that it has started. */
     this.waits = false
@@ -104,7 +115,10 @@ class Link {
   take (request) {
     const text = take(request, this.lengthMax)
     if (text !== null && text !== this.text) this.read(text)
-    if (this.place !== NONE && !page.start(this.words, this.place)) return false
+    if (this.place !== NONE) {
+      this.word = page.start(this.words, this.place)
+      if (this.word === 0) return false
+    }
     if (this.waits) this.socket.write(STARTED, 'latin1')
     return true
   }
@@ -124,6 +138,7 @@ class Link {
   /** The link has a slot, and nothing runs without it: the gateway would send it elsewhere when this process dies. */
   claimAt (slot) {
     this.place = this.words === null ? NONE : page.place(slot)
+    this.slot = this.place === NONE ? 0 : this.place - SLOT_FIRST + 1
     if (this.place !== NONE) return
     this.socket.destroy()
     // A word that can never be claimed.

@@ -30,11 +30,14 @@ function place (slot) {
   return /^\d{1,4}$/.test(slot) && Number(slot) < SLOTS ? SLOT_FIRST + Number(slot) : -1
 }
 
-/** Claims the request of the slot at `place`. False where the gateway has taken it back: it must not run. */
+/**
+ * Claims the request of the slot at `place`. Gives the word it is claimed with; 0 where the gateway has taken it
+ * back: it must not run.
+ */
 function start (words, place) {
   const word = Atomics.load(words, place)
-  // STARTED is the state after SENT. Whatever else the word says, the request was not sent to be run.
-  return (word & STATE_MASK) === SENT && Atomics.compareExchange(words, place, word, word + 1) === word
+  // STARTED is the state after SENT, and never 0. Whatever else the word says, the request was not sent to be run.
+  return (word & STATE_MASK) === SENT && Atomics.compareExchange(words, place, word, word + 1) === word ? word + 1 : 0
 }
 
 module.exports = { open, words, place, start }

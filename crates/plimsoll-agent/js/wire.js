@@ -2,7 +2,7 @@
 // The JavaScript half of the crate plimsoll-wire: the same names, kinds and frame. test/wire.test.js reads the
 // Rust source and holds the two equal.
 
-const VERSION = 1
+const VERSION = 2
 
 const ENV_DIRECTORY = 'PLIMSOLL_AGENT_DIR'
 const CHANNEL_SOCKET = 'agent.sock'
@@ -16,8 +16,13 @@ const PAGE_FILE = 'page'
 const PAGE_MISSING = 'page: '
 const SLOTS = 1024
 const SLOT_FIRST = 64
+const STALL_THRESHOLD = 3
+const STALL_THRESHOLD_DEFAULT = 100
 const STATE_MASK = 0b11
 const SENT = 1
+
+// Words that the watchdog reads: see the crate's `stall`.
+const MARK = { SLOT: 0, WORD: 1, ASLEEP: 2, ARMED: 3, WORDS: 4 }
 
 // Raw, as no response of Node's would be without headers of its own.
 const STARTED = 'HTTP/1.1 199 Started\r\n\r\n'
@@ -28,6 +33,10 @@ const LENGTH_MAX = 64 * 1024
 const HELLO = 1
 const LISTEN = 2
 const CLOSE = 3
+const WATCHDOG = 16
+const STALLED = 17
+const RESUMED = 18
+const BUSY = 19
 const PROFILE_BEGAN = 32
 const PROFILED = 33
 const BOUND = 65
@@ -94,6 +103,17 @@ function profiled (id, error) {
   return frame(PROFILED, [id, error])
 }
 
+/** What the watchdog says, from its frame; null for any other. The addon writes them; tests read them here. */
+function notice ({ kind, fields }) {
+  const number = (index) => Number(fields[index])
+  if (kind === WATCHDOG) return { watchdog: number(1), version: number(0) }
+  if (kind === BUSY) return { busy: number(2), slot: number(0), word: number(1) }
+  if (kind === RESUMED) return { resumed: number(0), total: number(1), gc: number(2), cpu: number(3) }
+  if (kind !== STALLED) return null
+  const running = fields[2] === '' ? null : { slot: number(2), word: number(3) }
+  return { stalled: number(0), at: number(1), running, stack: fields[4], late: fields[5] === '1' }
+}
+
 /** What a frame of the supervisor says; null where it is unknown. */
 function message ({ kind, fields }) {
   return answer(kind, fields) ?? order(kind, fields)
@@ -133,11 +153,16 @@ module.exports = {
   SLOTS,
   SLOT_FIRST,
   STATE_MASK,
+  STALL_THRESHOLD,
+  STALL_THRESHOLD_DEFAULT,
+  MARK,
   SENT,
   STARTED,
   MARKER,
   LENGTH_MAX,
-  kinds: { HELLO, LISTEN, CLOSE, PROFILE_BEGAN, PROFILED, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE },
+  kinds: {
+    HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, PROFILE_BEGAN, PROFILED, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE
+  },
   frame,
   read,
   hello,
@@ -145,5 +170,6 @@ module.exports = {
   close,
   profileBegan,
   profiled,
+  notice,
   message
 }

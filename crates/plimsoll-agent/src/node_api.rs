@@ -1,7 +1,7 @@
 //! The edge to Node: raw Node-API, as `node_api.h` declares it.
 //!
 //! The `napi_*` symbols are those of the `node` executable that loads the addon. Only calls of Node-API
-//! version 1 are used, which every Node since 8 has.
+//! versions 1 to 3 are used, which every Node since 10 has.
 //!
 //! No JavaScript exception is ever thrown from here: what cannot be told is `null`, or an export that is
 //! missing, and `js/addon.js` copes with both.
@@ -11,17 +11,20 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
 use plimsoll_wire::page::BYTES;
+use plimsoll_wire::stall::mark;
 
-use crate::page;
 use crate::peer_name::peer_name;
+use crate::{page, watchdog};
 
 /// `napi_env`, `napi_value` and `napi_callback_info` are opaque pointers that Node owns.
-type Env = *mut c_void;
+pub(crate) type Env = *mut c_void;
 type Value = *mut c_void;
 type CallbackInfo = *mut c_void;
 type Status = c_int;
 type Callback = unsafe extern "C" fn(Env, CallbackInfo) -> Value;
 type Finalize = unsafe extern "C" fn(Env, *mut c_void, *mut c_void);
+
+type Hook = unsafe extern "C" fn(*mut c_void);
 
 const OK: Status = 0;
 
@@ -64,6 +67,10 @@ unsafe extern "C" {
         result: *mut Value,
     ) -> Status;
     fn napi_get_null(env: Env, result: *mut Value) -> Status;
+    fn napi_get_uv_event_loop(env: Env, result: *mut *mut c_void) -> Status;
+    fn napi_add_env_cleanup_hook(env: Env, hook: Hook, data: *mut c_void) -> Status;
+    fn napi_open_handle_scope(env: Env, result: *mut *mut c_void) -> Status;
+    fn napi_close_handle_scope(env: Env, scope: *mut c_void) -> Status;
 }
 
 /// Called by Node when the addon is loaded; `exports` is what `require` returns.
@@ -76,6 +83,9 @@ unsafe extern "C" fn napi_register_module_v1(env: Env, exports: Value) -> Value 
     unsafe {
         export(env, exports, c"peerName", js_peer_name);
         export(env, exports, c"mapPage", js_map_page);
+        export(env, exports, c"watch", js_watch);
+        export(env, exports, c"wake", js_wake);
+        export(env, exports, c"left", js_left);
     };
     exports
 }
@@ -119,6 +129,102 @@ unsafe extern "C" fn js_map_page(env: Env, info: CallbackInfo) -> Value {
         // SAFETY: `env` is that of the running call.
         Err(reason) => unsafe { string_or_null(env, Some(&reason)) },
     }
+}
+
+/// `watch(path, threshold)` → `ArrayBuffer` of the words in `plimsoll_wire::stall::mark`, or null where nothing is
+/// watched. `path` is that of the supervisor's channel.
+unsafe extern "C" fn js_watch(env: Env, info: CallbackInfo) -> Value {
+    let mut path = [0u8; PATH_MAX];
+    // SAFETY: `env` and `info` are Node's own, for this call.
+    let (path, threshold) = unsafe { (first_path(env, info, &mut path), second_integer(env, info)) };
+    let started = path.zip(threshold).and_then(|(path, threshold)| {
+        watchdog::start(env, path.to_str().ok()?, u32::try_from(threshold).ok()?)
+    });
+    match started {
+        // SAFETY: `env` is that of the running call; the words are never freed.
+        Some(marks) => unsafe { external_buffer(env, marks.cast(), mark::WORDS * size_of::<u32>()) },
+        // SAFETY: `env` is that of the running call.
+        None => unsafe { string_or_null(env, None) },
+    }
+}
+
+/// `wake()`: a request is claimed while the watchdog sleeps.
+unsafe extern "C" fn js_wake(_env: Env, _info: CallbackInfo) -> Value {
+    watchdog::wake();
+    ptr::null_mut()
+}
+
+/// `left()`: the marked part that took long is over.
+unsafe extern "C" fn js_left(_env: Env, _info: CallbackInfo) -> Value {
+    watchdog::left();
+    ptr::null_mut()
+}
+
+/// libuv's loop of the environment.
+pub(crate) fn event_loop(env: Env) -> Option<*mut c_void> {
+    let mut found = ptr::null_mut();
+    // SAFETY: callers are inside a call from Node with its `env`.
+    let status = unsafe { napi_get_uv_event_loop(env, &raw mut found) };
+    (status == OK && !found.is_null()).then_some(found)
+}
+
+/// Has `hook` called before the environment is taken down.
+pub(crate) fn at_end(env: Env, hook: Hook) -> bool {
+    // SAFETY: callers are inside a call from Node with its `env`; `hook` is never unloaded.
+    unsafe { napi_add_env_cleanup_hook(env, hook, ptr::null_mut()) == OK }
+}
+
+/// A scope for handles, closed when it is dropped.
+pub(crate) struct Scope {
+    env: Env,
+    scope: *mut c_void,
+}
+
+impl Scope {
+    pub(crate) fn open(env: Env) -> Option<Self> {
+        let mut scope = ptr::null_mut();
+        // SAFETY: callers are on the thread of `env`, which lives.
+        let status = unsafe { napi_open_handle_scope(env, &raw mut scope) };
+        (status == OK).then_some(Self { env, scope })
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        // SAFETY: the scope was opened with this `env` and is closed once.
+        unsafe { napi_close_handle_scope(self.env, self.scope) };
+    }
+}
+
+/// The text of a string handle, cut at `N` bytes; empty for an empty handle or what is no string.
+pub(crate) fn text<const N: usize>(env: Env, value: *mut c_void) -> String {
+    let mut bytes = [0u8; N];
+    let mut length = 0;
+    if value.is_null() {
+        return String::new();
+    }
+    // SAFETY: callers have `value` from the engine, in an open scope; at most `N` bytes are written.
+    let status =
+        unsafe { napi_get_value_string_utf8(env, value, bytes.as_mut_ptr().cast(), N, &raw mut length) };
+    let text = bytes.get(..length).filter(|_| status == OK).unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
+}
+
+/// # Safety
+/// `env` and `info` are those of the running call.
+unsafe fn second_integer(env: Env, info: CallbackInfo) -> Option<i32> {
+    let mut count = 2;
+    let mut arguments = [ptr::null_mut(); 2];
+    let mut number = 0;
+    // SAFETY: there is room for the two arguments that `count` asks for; Node checks that it is a number.
+    let status = unsafe {
+        let first = arguments.as_mut_ptr();
+        match napi_get_cb_info(env, info, &raw mut count, first, ptr::null_mut(), ptr::null_mut()) {
+            OK => napi_get_value_int32(env, arguments[1], &raw mut number),
+            failed => failed,
+        }
+    };
+    (status == OK).then_some(number)
 }
 
 /// # Safety

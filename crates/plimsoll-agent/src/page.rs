@@ -1,10 +1,14 @@
 //! The worker's page of shared memory, where agent and gateway meet over every request: see `plimsoll_wire::page`.
 
 use std::ffi::{CStr, c_void};
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use plimsoll_wire::page;
 
 use crate::sys;
+
+/// The page of this process, once it is mapped.
+static MAPPED: AtomicPtr<u32> = AtomicPtr::new(std::ptr::null_mut());
 
 /// Maps the page at `path` for as long as the process lives: the handle of an app's request may look at it until
 /// the very end.
@@ -24,7 +28,17 @@ pub(crate) fn map(path: &CStr) -> Result<*mut c_void, String> {
     // A hole in a file on a full file system is a SIGBUS when it is touched, and would be the end of the app.
     sys::fill(&file, page::BYTES).map_err(|error| format!("allocate: {error}"))?;
     let page = sys::map_shared(&file, page::BYTES).map_err(|error| format!("map: {error}"))?;
-    check(sys::first_words(page)).map(|()| page)
+    check(sys::first_words(page))?;
+    MAPPED.store(page.cast(), Ordering::Release);
+    Ok(page)
+}
+
+/// Whether a request is in flight: started, and not known to be answered.
+pub(crate) fn has_started() -> bool {
+    let first = MAPPED.load(Ordering::Acquire);
+    !first.is_null()
+        && (page::SLOT_FIRST..page::WORDS)
+            .any(|index| page::state(sys::word(first, index)) == page::State::Started)
 }
 
 fn check([magic, version, slots]: [u32; 3]) -> Result<(), String> {

@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use libc::{c_int, off_t, sockaddr_un, socklen_t, uid_t};
+use libc::{Dl_info, c_int, clockid_t, off_t, sigset_t, sockaddr_un, socklen_t, timespec, uid_t};
 
 /// The bytes of the address that the other end of the Unix socket `fd` is bound to (`sun_path` as
 /// `getpeername(2)` gives it). `None` if `fd` is not a connected Unix socket.
@@ -80,10 +80,65 @@ pub(crate) fn map_shared(file: &File, length: usize) -> io::Result<*mut c_void> 
 
 /// The first three words of what [`map_shared`] mapped.
 pub(crate) fn first_words(start: *mut c_void) -> [u32; 3] {
-    [0, 1, 2].map(|index| {
-        // SAFETY: the mapping is page-aligned, longer than three words and never unmapped; atomics may be shared
-        // with other processes.
-        let word = unsafe { AtomicU32::from_ptr(start.cast::<u32>().add(index)) };
-        word.load(Ordering::Acquire)
-    })
+    [0, 1, 2].map(|index| word(start.cast(), index))
+}
+
+/// A word of what [`map_shared`] mapped; `index` is inside it.
+pub(crate) fn word(start: *mut u32, index: usize) -> u32 {
+    // SAFETY: the mapping is page-aligned, longer than the index and never unmapped; atomics may be shared with
+    // other processes.
+    let word = unsafe { AtomicU32::from_ptr(start.add(index)) };
+    word.load(Ordering::Acquire)
+}
+
+/// Nanoseconds on the clock that libuv uses.
+pub(crate) fn now_ns() -> u64 {
+    clock_ns(libc::CLOCK_MONOTONIC).unwrap_or(0)
+}
+
+/// Nanoseconds that a clock shows, of time or of a thread.
+pub(crate) fn clock_ns(clock: clockid_t) -> Option<u64> {
+    let mut time = timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is writable; the kernel checks the clock.
+    let status = unsafe { libc::clock_gettime(clock, &raw mut time) };
+    let seconds = u64::try_from(time.tv_sec).ok()?;
+    (status == 0).then(|| seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// The clock of the processor time of the calling thread, for other threads to read.
+pub(crate) fn thread_clock() -> Option<clockid_t> {
+    let mut clock = 0;
+    // SAFETY: the calling thread exists, and `clock` is writable.
+    let status = unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &raw mut clock) };
+    (status == 0).then_some(clock)
+}
+
+/// Keeps this library loaded to the very end: Node unloads addons while their threads may still run.
+pub(crate) fn stay_loaded(inside: *const c_void) -> bool {
+    let mut found = MaybeUninit::<Dl_info>::zeroed();
+    // SAFETY: `found` is writable, and its name is read only where one was found; to open a library again that is
+    // loaded runs nothing.
+    unsafe {
+        if libc::dladdr(inside, found.as_mut_ptr()) == 0 {
+            return false;
+        }
+        let flags = libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
+        !libc::dlopen(found.assume_init().dli_fname, flags).is_null()
+    }
+}
+
+/// Has `hook` called at the very beginning of `exit(3)`, where other threads still run.
+pub(crate) fn at_exit(hook: extern "C" fn()) -> bool {
+    // SAFETY: `hook` is never unloaded, see `stay_loaded`.
+    unsafe { libc::atexit(hook) == 0 }
+}
+
+/// The signals of the process are for the app's threads.
+pub(crate) fn take_no_signals() {
+    let mut all = MaybeUninit::<sigset_t>::zeroed();
+    // SAFETY: the set is filled before it is read; only the mask of this thread changes.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), ptr::null_mut());
+    }
 }

@@ -13,7 +13,7 @@ test('the agent says who it is', async (t) => {
   const app = new App(t, plimsoll, 'http.createServer().listen(3000, () => say([process.pid, process.version]))')
   const hello = await plimsoll.hellos.next()
   assert.deepStrictEqual([hello.pid, hello.node], await app.next())
-  assert.deepStrictEqual([hello.version, hello.addon], [1, ''])
+  assert.deepStrictEqual([hello.version, hello.addon], [2, ''])
 })
 
 test('without a supervisor the app listens for itself', async (t) => {

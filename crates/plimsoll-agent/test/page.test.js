@@ -24,9 +24,9 @@ test('a page that is none is said in Hello, and the app is served without', asyn
     [(file) => fs.rmSync(file), /^page: open: No such file or directory/],
     [(file) => write(file, { bytes: 12 }), /^page: 12 bytes long, not 4352$/],
     [(file) => write(file, { bytes: 8192 }), /^page: 8192 bytes long, not 4352$/],
-    [(file) => write(file, { header: [0, 1, 1024] }), /^page: says 0x0 1 1024, not 0x4d494c50 1 1024$/],
-    [(file) => write(file, { header: [0x4d494c50, 2, 1024] }), /^page: says 0x4d494c50 2 1024/],
-    [(file) => write(file, { header: [0x4d494c50, 1, 1 << 30] }), /^page: says .* 1073741824/],
+    [(file) => write(file, { header: [0, 2, 1024] }), /^page: says 0x0 2 1024, not 0x4d494c50 2 1024$/],
+    [(file) => write(file, { header: [0x4d494c50, 3, 1024] }), /^page: says 0x4d494c50 3 1024/],
+    [(file) => write(file, { header: [0x4d494c50, 2, 1 << 30] }), /^page: says .* 1073741824/],
     [(file) => { fs.rmSync(file); fs.mkdirSync(file) }, /^page: open: Is a directory/],
     [(file) => { fs.rmSync(file); fs.symlinkSync('/dev/null', file) }, /^page: not a file of this user$/],
     [(file) => { fs.rmSync(file); fs.symlinkSync('nowhere', file) }, /^page: open: /]

@@ -28,9 +28,31 @@ test('the page is that of the Rust crate', () => {
   const page = constants('page.rs')
   assert.deepStrictEqual([wire.PAGE_FILE, wire.PAGE_MISSING], [page.FILE, page.MISSING])
   assert.deepStrictEqual([wire.SLOTS, wire.SLOT_FIRST, wire.STATE_MASK], [page.SLOTS, page.SLOT_FIRST, page.STATE_MASK].map(Number))
+  assert.strictEqual(wire.STALL_THRESHOLD, Number(page.STALL_THRESHOLD))
   assert.match(source('page.rs'), new RegExp(`Sent = ${wire.SENT},`))
   assert.ok(wire.STARTED.startsWith(`HTTP/1.1 ${page.STARTED_STATUS} `))
   assert.ok(wire.MARKER.startsWith(`HTTP/1.1 ${page.MARKER_STATUS} `))
+})
+
+test('the words for the watchdog are those of the Rust crate', () => {
+  const { STACK_MAX, THRESHOLD_MS, BUSY_MS, ...mark } = constants('stall.rs')
+  const numbers = Object.fromEntries(Object.entries(mark).map(([name, value]) => [name, Number(value)]))
+  assert.deepStrictEqual(wire.MARK, numbers)
+  assert.strictEqual(wire.STALL_THRESHOLD_DEFAULT, Number(THRESHOLD_MS))
+})
+
+test('what the watchdog says is read', () => {
+  const notice = (kind, fields) => wire.notice(wire.read(wire.frame(kind, fields)))
+  const { WATCHDOG, STALLED, RESUMED, BUSY, HELLO } = wire.kinds
+  assert.deepStrictEqual(notice(WATCHDOG, [2, 42]), { version: 2, watchdog: 42 })
+  const stalled = { stalled: 9, at: 104, running: { slot: 7, word: 6 }, stack: '    at work (/a:1:2)', late: false }
+  assert.deepStrictEqual(notice(STALLED, [9, 104, 7, 6, '    at work (/a:1:2)', 0]), stalled)
+  assert.deepStrictEqual(notice(STALLED, [9, 104, '', '', '', 1]), { ...stalled, running: null, stack: '', late: true })
+  assert.deepStrictEqual(notice(RESUMED, [9, 412, 3, 400]), { resumed: 9, total: 412, gc: 3, cpu: 400 })
+  assert.deepStrictEqual(notice(BUSY, [7, 6, 25]), { busy: 25, slot: 7, word: 6 })
+  assert.strictEqual(notice(HELLO, []), null)
+  assert.match(source('message.rs'), /STALLED => .*stall: .*at_ms: .*running: .*stack: .*late: /s)
+  assert.match(source('message.rs'), /RESUMED => .*stall: .*total_ms: .*gc_ms: .*cpu_ms: /s)
 })
 
 test('kinds are those of the Rust crate', () => {

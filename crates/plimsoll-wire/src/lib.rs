@@ -15,6 +15,7 @@ pub mod frame;
 pub mod message;
 pub mod names;
 pub mod page;
+pub mod stall;
 
 /// Version of everything in this crate. Raised whenever a frame or a name changes its meaning.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;

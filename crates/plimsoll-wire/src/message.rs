@@ -5,6 +5,7 @@
 //! [`ToAgent::Refused`]; only then does the app see `listening` or its error. All text is UTF-8; numbers are
 //! decimal text: a message must be readable in a hex dump.
 
+use crate::stall::STACK_MAX;
 use crate::{VERSION, frame};
 
 /// How the gateway must treat what arrives at a server.
@@ -41,6 +42,27 @@ pub enum FromAgent {
     ProfileBegan { id: u32, heap_bytes: u64 },
     /// The profile or heap snapshot is over: its file is complete, or why there is none.
     Profiled { id: u32, result: Result<(), String> },
+    /// First message of the watchdog's own connection, in place of `Hello`: the agent's other one cannot speak while
+    /// the loop is blocked.
+    Watchdog { version: u8, pid: u32 },
+    /// The loop has not turned for `at_ms`. Said when the threshold is crossed, and for each further look at it.
+    /// `stall` is the process's number for it.
+    Stalled {
+        stall: u32,
+        at_ms: u32,
+        /// Slot and word of the request whose synchronous part runs; `None`: not known.
+        running: Option<(u16, u32)>,
+        /// As V8 writes it, innermost frame first, at most [`STACK_MAX`](crate::stall::STACK_MAX) bytes. Empty where
+        /// the engine has not answered.
+        stack: String,
+        /// The engine answered only after native code had returned: what blocked was called near the first frame.
+        late: bool,
+    },
+    /// The loop turned again. `gc_ms` and `cpu_ms` are what the main thread spent of `total_ms` collecting garbage
+    /// and on a processor: little of the latter means that it was stopped, throttled or asleep.
+    Resumed { stall: u32, total_ms: u32, gc_ms: u32, cpu_ms: u32 },
+    /// A synchronous part of a request took so long, whether or not the loop stalled over it.
+    Busy { slot: u16, word: u32, ms: u32 },
 }
 
 /// Supervisor to agent.
@@ -80,6 +102,10 @@ const LISTEN: u8 = 2;
 const CLOSE: u8 = 3;
 const PROFILE_BEGAN: u8 = 32;
 const PROFILED: u8 = 33;
+const WATCHDOG: u8 = 16;
+const STALLED: u8 = 17;
+const RESUMED: u8 = 18;
+const BUSY: u8 = 19;
 const BOUND: u8 = 65;
 const REFUSED: u8 = 66;
 const PROFILE: u8 = 80;
@@ -118,6 +144,33 @@ impl FromAgent {
             CLOSE => Some(Self::Close { server: field.number(0)? }),
             PROFILE_BEGAN => Some(Self::ProfileBegan { id: field.number(0)?, heap_bytes: field.number(1)? }),
             PROFILED => Some(Self::Profiled { id: field.number(0)?, result: field.result(1)? }),
+            _ => Self::parse_stall(frame.kind, &field),
+        }
+    }
+
+    fn parse_stall(kind: u8, field: &Fields<'_>) -> Option<Self> {
+        match kind {
+            WATCHDOG => Some(Self::Watchdog { version: field.number(0)?, pid: field.number(1)? }),
+            STALLED => Some(Self::Stalled {
+                stall: field.number(0)?,
+                at_ms: field.number(1)?,
+                running: match field.text(2)?.as_str() {
+                    "" => None,
+                    _ => Some(field.running(2)?),
+                },
+                stack: field.text(4).filter(|stack| stack.len() <= STACK_MAX)?,
+                late: field.number::<u8>(5)? != 0,
+            }),
+            RESUMED => Some(Self::Resumed {
+                stall: field.number(0)?,
+                total_ms: field.number(1)?,
+                gc_ms: field.number(2)?,
+                cpu_ms: field.number(3)?,
+            }),
+            BUSY => {
+                let (slot, word) = field.running(0)?;
+                Some(Self::Busy { slot, word, ms: field.number(2)? })
+            }
             _ => None,
         }
     }
@@ -152,6 +205,17 @@ impl FromAgent {
             Self::Profiled { id, result } => {
                 write(PROFILED, &[&id.to_string(), result.as_ref().err().map_or("", String::as_str)])
             }
+            Self::Watchdog { version, pid } => write_numbers(WATCHDOG, &[u32::from(*version), *pid]),
+            Self::Stalled { stall, at_ms, running, stack, late } => {
+                let (slot, word) = running
+                    .map_or_else(Default::default, |(slot, word)| (slot.to_string(), word.to_string()));
+                let late = u8::from(*late).to_string();
+                write(STALLED, &[&stall.to_string(), &at_ms.to_string(), &slot, &word, stack, &late])
+            }
+            Self::Resumed { stall, total_ms, gc_ms, cpu_ms } => {
+                write_numbers(RESUMED, &[*stall, *total_ms, *gc_ms, *cpu_ms])
+            }
+            Self::Busy { slot, word, ms } => write_numbers(BUSY, &[u32::from(*slot), *word, *ms]),
         }
     }
 
@@ -221,6 +285,11 @@ fn write(kind: u8, fields: &[&str]) -> Vec<u8> {
     frame::write(kind, &fields)
 }
 
+fn write_numbers(kind: u8, fields: &[u32]) -> Vec<u8> {
+    let fields: Vec<String> = fields.iter().map(u32::to_string).collect();
+    write(kind, &fields.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
 struct Fields<'a>(&'a [&'a [u8]]);
 
 impl Fields<'_> {
@@ -236,6 +305,11 @@ impl Fields<'_> {
 
     fn number<N: std::str::FromStr>(&self, index: usize) -> Option<N> {
         std::str::from_utf8(self.0.get(index)?).ok()?.parse().ok()
+    }
+
+    fn running(&self, index: usize) -> Option<(u16, u32)> {
+        let slot = self.number(index).filter(|slot| usize::from(*slot) < crate::page::SLOTS)?;
+        Some((slot, self.number(index + 1)?))
     }
 }
 
@@ -283,11 +357,35 @@ mod tests {
     }
 
     #[test]
+    fn what_the_watchdog_says_reads_back_as_itself() {
+        let running = (1023, u32::MAX);
+        let stack = "    at work (/app/a b.js:7:9)".to_owned();
+        let stalled =
+            |running, stack, late| FromAgent::Stalled { stall: 9, at_ms: 104, running, stack, late };
+        for message in [
+            FromAgent::Watchdog { version: VERSION, pid: 42 },
+            stalled(Some(running), stack, false),
+            stalled(None, String::new(), true),
+            FromAgent::Resumed { stall: 9, total_ms: 412, gc_ms: 3, cpu_ms: 400 },
+            FromAgent::Busy { slot: 0, word: 6, ms: 25 },
+        ] {
+            let bytes = message.write();
+            let (frame, _) = frame::Frame::read(&bytes).unwrap().unwrap();
+            assert_eq!(FromAgent::read(&frame).unwrap(), message);
+        }
+    }
+
+    #[test]
     fn a_malformed_message_is_an_error() {
         for (kind, fields) in [
             (HELLO, vec!["1"]),
             (LISTEN, vec!["1", "udp", "", "1", "0", "0", "p"]),
             (CLOSE, vec!["-1"]),
+            (STALLED, vec!["1", "100", "1024", "6", "", "0"]),
+            (STALLED, vec!["1", "100", "7", "", "", "0"]),
+            (STALLED, vec!["1", "100", "", "", &"x".repeat(STACK_MAX + 1), "0"]),
+            (BUSY, vec!["1024", "6", "25"]),
+            (RESUMED, vec!["1", "100", "0"]),
             (99, vec![]),
         ] {
             let bytes = write(kind, &fields);

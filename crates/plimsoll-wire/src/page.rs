@@ -1,7 +1,7 @@
 //! The gauge: one page of shared memory per worker incarnation, written by gateway and agent with atomics.
 //!
 //! ```text
-//! word 0   MAGIC            word 1   VERSION          word 2   SLOTS
+//! word 0   MAGIC            word 1   VERSION          word 2   SLOTS       word 3   STALL_THRESHOLD
 //! word 64  slot 0, slot 1, … one word each
 //! ```
 //!
@@ -45,6 +45,8 @@ pub const MAGIC: u32 = u32::from_le_bytes(*b"PLIM");
 pub const SLOTS: usize = 1024;
 /// First slot's word; what stands before is the header and room for the worker's figures.
 pub const SLOT_FIRST: usize = 64;
+/// Word of the header that says how long the loop may stand still, in milliseconds; the supervisor writes it once.
+pub const STALL_THRESHOLD: usize = 3;
 /// Words of a page.
 pub const WORDS: usize = SLOT_FIRST + SLOTS;
 /// Bytes of a page.

@@ -19,6 +19,8 @@ class Supervisor {
     this.listens = new Queue()
     this.closes = new Queue()
     this.profiles = new Queue()
+    /** What the watchdog says. */
+    this.notices = new Queue()
     this.sockets = new Set()
     this.answer = answer
   }
@@ -48,6 +50,8 @@ class Supervisor {
     if (kind === CLOSE) this.closes.push(Number(fields[0]))
     if (kind === PROFILE_BEGAN) this.profiles.push({ began: Number(fields[0]), heapBytes: Number(fields[1]) })
     if (kind === PROFILED) this.profiles.push({ over: Number(fields[0]), error: fields[1] })
+    const notice = wire.notice({ kind, fields })
+    if (notice) this.notices.push(notice)
     if (kind !== LISTEN) return
     const [server, serverKind, host, port, ipv6Only, backlog, at] = fields
     const listen = { server: Number(server), kind: serverKind, host, port: Number(port), ipv6Only: ipv6Only === '1', backlog: Number(backlog), path: at }

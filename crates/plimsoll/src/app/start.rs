@@ -79,6 +79,7 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         agent: config.workers.agent,
         listen: config.gateway.listen,
         port,
+        stall_threshold: config.event_loop.stall_threshold,
         open_files,
     };
     let front = GatewayFront::new(gateway.clone(), config.shutdown.upgraded);

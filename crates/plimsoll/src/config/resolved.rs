@@ -99,6 +99,8 @@ pub struct Gateway {
 pub struct EventLoop {
     /// How long a request may be unclaimed before another worker is offered it.
     pub rescue_after: Duration,
+    /// How long a worker's loop may stand still before that is a stall.
+    pub stall_threshold: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -157,7 +159,7 @@ impl Default for Gateway {
 
 impl Default for EventLoop {
     fn default() -> Self {
-        Self { rescue_after: Duration::from_millis(5) }
+        Self { rescue_after: Duration::from_millis(5), stall_threshold: Duration::from_millis(100) }
     }
 }
 

@@ -255,6 +255,16 @@ pub(super) static SETTINGS: &[&dyn Definition] = &[
               it counts. Raise it when the workers have fewer CPUs than they need and requests move for nothing.",
     },
     &Setting {
+        key: "event_loop.stall_threshold",
+        form: length(20, HOUR),
+        place: |config| &mut config.event_loop.stall_threshold,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "How long the event loop of a worker may stand still before that counts as a stall, of which the stack \
+              is taken. Lower it to hear of shorter ones; each look at a blocked loop costs it about a quarter of a \
+              millisecond. No request is treated in another way for it.",
+    },
+    &Setting {
         key: "shutdown.delay",
         form: length(0, HOUR),
         place: |config| &mut config.shutdown.delay,

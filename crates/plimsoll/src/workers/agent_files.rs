@@ -40,6 +40,7 @@ const FILES: &[(&str, &[u8])] = js![
     "refusal.js",
     "request.js",
     "serve.js",
+    "watchdog.js",
     "wire.js",
 ];
 

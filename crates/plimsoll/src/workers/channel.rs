@@ -18,8 +18,8 @@ use tokio::task::JoinSet;
 use super::Event;
 use crate::ids::WorkerId;
 
-/// Processes of one worker that serve at the same time.
-const CHANNELS_MAX: usize = 8;
+/// Processes of one worker that serve at the same time, and their watchdogs; with `node:cluster` each child has one.
+const CHANNELS_MAX: usize = 64;
 /// Answers that an agent has not read. More than the servers that one may open.
 const REPLIES_MAX: usize = 256;
 
@@ -45,6 +45,12 @@ pub enum Said {
         id: u32,
         result: Result<(), String>,
     },
+    /// The watchdog of a process has a channel of its own, which it may open before the agent has greeted.
+    Watches {
+        pid: u32,
+    },
+    /// One of the watchdog's messages: `Stalled`, `Resumed` or `Busy`.
+    Stall(FromAgent),
     /// The channel is gone: the process ended, or it broke the rules (then: how).
     Lost {
         mistake: Option<String>,
@@ -113,7 +119,7 @@ impl Channel {
         };
         let (mut reader, mut writer) = stream.into_split();
         let (replies, mut answers) = mpsc::channel::<ToAgent>(REPLIES_MAX);
-        let mut greeting = Some((pid, replies));
+        let mut talk = Talk::Unopened { pid, replies };
         let mut bytes = Vec::new();
         loop {
             tokio::select! {
@@ -121,7 +127,7 @@ impl Channel {
                     if !matches!(read, Ok(length) if length > 0) {
                         return End::Closed;
                     }
-                    if let Err(mistake) = self.take_frames(&mut bytes, &mut greeting).await {
+                    if let Err(mistake) = self.take_frames(&mut bytes, &mut talk).await {
                         return End::Mistake(mistake);
                     }
                 }
@@ -135,18 +141,14 @@ impl Channel {
     }
 
     /// Reads all complete frames out of `bytes`.
-    async fn take_frames(
-        &self,
-        bytes: &mut Vec<u8>,
-        greeting: &mut Option<(u32, mpsc::Sender<ToAgent>)>,
-    ) -> Result<(), String> {
+    async fn take_frames(&self, bytes: &mut Vec<u8>, talk: &mut Talk) -> Result<(), String> {
         let mut used = 0;
         loop {
             let rest = bytes.get(used..).unwrap_or_default();
             let Some((frame, length)) = Frame::read(rest).map_err(|error| error.to_string())? else { break };
             let message = FromAgent::read(&frame).map_err(|error| error.to_string())?;
             used += length;
-            self.say(understand(message, greeting)?).await;
+            self.say(understand(message, talk)?).await;
         }
         bytes.drain(..used);
         debug_assert!(bytes.len() <= LENGTH_MAX + 4, "what is not a frame yet is shorter than the longest");
@@ -154,25 +156,60 @@ impl Channel {
     }
 }
 
+/// Who speaks on a channel, and so what may be said on it.
+enum Talk {
+    Unopened { pid: u32, replies: mpsc::Sender<ToAgent> },
+    Agent,
+    Watchdog,
+}
+
 /// Checks a message against the order of the conversation and the form of its values.
-fn understand(
-    message: FromAgent,
-    greeting: &mut Option<(u32, mpsc::Sender<ToAgent>)>,
-) -> Result<Said, String> {
+fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
     match message {
-        FromAgent::Hello { version, .. } if version != VERSION => {
+        FromAgent::Hello { version, .. } | FromAgent::Watchdog { version, .. } if version != VERSION => {
             Err(format!("the agent speaks version {version}, not {VERSION}"))
         }
-        FromAgent::Hello { node, addon, .. } => {
-            let (pid, replies) = greeting.take().ok_or("the agent greeted twice")?;
-            Ok(Said::Opened { pid, node, addon, replies })
+        FromAgent::Hello { node, addon, .. } => match std::mem::replace(talk, Talk::Agent) {
+            Talk::Unopened { pid, replies } => Ok(Said::Opened { pid, node, addon, replies }),
+            Talk::Agent | Talk::Watchdog => Err("the agent greeted twice".to_owned()),
+        },
+        FromAgent::Watchdog { .. } => match std::mem::replace(talk, Talk::Watchdog) {
+            Talk::Unopened { pid, .. } => Ok(Said::Watches { pid }),
+            Talk::Agent | Talk::Watchdog => Err("the agent greeted twice".to_owned()),
+        },
+        FromAgent::Close { server } if matches!(talk, Talk::Agent) => Ok(Said::Close { server }),
+        FromAgent::ProfileBegan { id, heap_bytes } if matches!(talk, Talk::Agent) => {
+            Ok(Said::ProfileBegan { id, heap_bytes })
         }
-        _ if greeting.is_some() => Err("the agent did not greet first".to_owned()),
-        FromAgent::Close { server } => Ok(Said::Close { server }),
-        FromAgent::ProfileBegan { id, heap_bytes } => Ok(Said::ProfileBegan { id, heap_bytes }),
-        FromAgent::Profiled { id, result } => Ok(Said::Profiled { id, result }),
-        FromAgent::Listen { server, kind, host, port, ipv6_only, backlog, path } => {
+        FromAgent::Profiled { id, result } if matches!(talk, Talk::Agent) => {
+            Ok(Said::Profiled { id, result })
+        }
+        FromAgent::Listen { server, kind, host, port, ipv6_only, backlog, path }
+            if matches!(talk, Talk::Agent) =>
+        {
             Ok(Said::Listen(Listen { server, kind, host, port, ipv6_only, backlog, path: path.into() }))
+        }
+        FromAgent::Stalled { .. } | FromAgent::Resumed { .. } | FromAgent::Busy { .. }
+            if matches!(talk, Talk::Watchdog) =>
+        {
+            Ok(Said::Stall(message))
+        }
+        FromAgent::Close { .. }
+        | FromAgent::ProfileBegan { .. }
+        | FromAgent::Profiled { .. }
+        | FromAgent::Listen { .. }
+        | FromAgent::Stalled { .. }
+        | FromAgent::Resumed { .. }
+        | FromAgent::Busy { .. } => Err(talk.mistake().to_owned()),
+    }
+}
+
+impl Talk {
+    fn mistake(&self) -> &'static str {
+        match self {
+            Self::Unopened { .. } => "the agent did not greet first",
+            Self::Agent => "the agent spoke for its watchdog",
+            Self::Watchdog => "the watchdog spoke for its agent",
         }
     }
 }
@@ -227,15 +264,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn hears_a_watchdog_on_a_channel_of_its_own() {
+        let resumed = FromAgent::Resumed { stall: 1, total_ms: 120, gc_ms: 0, cpu_ms: 119 };
+        let watchdog = FromAgent::Watchdog { version: VERSION, pid: 1 };
+        let said = hear([watchdog.write(), resumed.write()].concat()).await;
+        let [Said::Watches { pid }, Said::Stall(heard), Said::Lost { mistake: None }] = &said[..] else {
+            panic!("{said:?}")
+        };
+        assert_eq!((*pid, heard), (std::process::id(), &resumed));
+    }
+
+    #[tokio::test]
     async fn a_mistake_closes_the_channel_with_its_reason() {
         let hello = FromAgent::hello(1, "v22.0.0").write();
+        let busy = FromAgent::Busy { slot: 0, word: 6, ms: 20 }.write();
+        let watchdog = FromAgent::Watchdog { version: VERSION, pid: 1 }.write();
         let old = FromAgent::Hello { version: 99, pid: 1, node: String::new(), addon: Ok(()) }.write();
         let table = [
             (vec![0xff; 100], "frame length"),
             (frame::write(99, &[]), "kind 99 is unknown"),
             (old, "speaks version 99"),
             (listen(""), "did not greet first"),
-            ([hello.clone(), hello].concat(), "greeted twice"),
+            ([hello.clone(), hello.clone()].concat(), "greeted twice"),
+            (busy.clone(), "did not greet first"),
+            ([hello.clone(), busy].concat(), "spoke for its watchdog"),
+            ([watchdog.clone(), listen("")].concat(), "spoke for its agent"),
+            ([watchdog, hello].concat(), "greeted twice"),
         ];
         for (bytes, expected) in table {
             let said = hear(bytes).await;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use plimsoll_wire::message::ServerKind;
+use plimsoll_wire::message::{FromAgent, ServerKind};
 
 use crate::ids::{EndpointId, WorkerId};
 use crate::sys::page::Page;
@@ -50,4 +50,28 @@ pub trait Front {
     fn in_flight(&self) -> u64;
     /// Requests that are over, since the start.
     fn requests_ended(&self) -> u64;
+    /// What the watchdog of a worker said: one of `Stalled`, `Resumed` and `Busy`. A stall that is not followed by
+    /// its `Resumed` ended with the process.
+    fn stall(&self, worker: WorkerId, report: &FromAgent) {
+        describe_stall(worker, report);
+    }
+}
+
+/// One line for whoever looks for a blocked loop today.
+fn describe_stall(worker: WorkerId, report: &FromAgent) {
+    match report {
+        FromAgent::Stalled { stall, at_ms, running, stack, late } => {
+            let place = if *late { "near" } else { "in" };
+            let frame =
+                stack.lines().next().map_or("an unknown place", |line| line.trim_start_matches("    at "));
+            tracing::debug!(%worker, stall, at_ms, ?running, "the event loop stands still {place} {frame}");
+        }
+        FromAgent::Resumed { stall, total_ms, gc_ms, cpu_ms } => {
+            tracing::debug!(%worker, stall, total_ms, gc_ms, cpu_ms, "the event loop turns again");
+        }
+        FromAgent::Busy { slot, word, ms } => {
+            tracing::debug!(%worker, slot, word, ms, "a request kept the event loop busy");
+        }
+        _ => {}
+    }
 }

@@ -50,6 +50,8 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     /// `PORT`, where a command without agent is looked for.
     pub port: Option<u16>,
+    /// How long a loop may stand still.
+    pub stall_threshold: Duration,
     /// The limit of open files for workers, where ours was raised.
     pub open_files: Option<Rlimit>,
 }

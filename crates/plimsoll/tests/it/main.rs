@@ -31,6 +31,7 @@ mod limits;
 mod ports;
 mod profile;
 mod reload;
+mod stalls;
 mod startup;
 mod stop;
 mod stuck_stderr;

@@ -81,7 +81,9 @@ impl<F: Front> Supervisor<F> {
             let listener = UnixListener::bind(directory.join(CHANNEL_SOCKET))?;
             tasks.spawn(channel::serve(listener, worker, self.events.clone()));
         }
-        let page = directory.as_deref().and_then(|directory| page::create(worker, directory));
+        let page = directory
+            .as_deref()
+            .and_then(|directory| page::create(worker, directory, self.settings.stall_threshold));
         let environment = Environment {
             worker,
             workers: u16::try_from(self.fleet.places().len()).unwrap_or(u16::MAX),

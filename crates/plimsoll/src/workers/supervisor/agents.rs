@@ -30,6 +30,11 @@ impl<F: Front> Supervisor<F> {
             Said::Close { server } => self.on_close(ServerKey { worker, channel, server }),
             Said::ProfileBegan { id, heap_bytes } => self.on_profile_began(worker, channel, id, heap_bytes),
             Said::Profiled { id, result } => self.on_profiled(worker, channel, id, result),
+            Said::Watches { pid } => tracing::debug!(%worker, pid, "watchdog connected"),
+            Said::Stall(report) => {
+                self.profiles.hear_stall(worker, &report);
+                self.front.stall(worker, &report);
+            }
             Said::Lost { mistake } => self.on_lost(worker, channel, mistake),
         }
     }

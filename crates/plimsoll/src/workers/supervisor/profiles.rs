@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use plimsoll_wire::message::ToAgent;
+use plimsoll_wire::message::{FromAgent, ToAgent};
 
 use super::{Nature, Supervisor};
 use crate::exit::Exit;
@@ -38,6 +38,8 @@ pub(super) struct Profiles {
     orders: BTreeMap<u32, Order>,
     /// The file of each worker that may still lie there.
     kept: BTreeMap<WorkerId, PathBuf>,
+    /// What blocks the loop of a worker now.
+    blocked: BTreeMap<WorkerId, String>,
 }
 
 #[derive(Debug)]
@@ -70,6 +72,20 @@ impl Profiles {
     /// When it must be looked after them again; `None`: there are none.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
         (!self.orders.is_empty()).then(|| now + LOOK_EVERY)
+    }
+
+    /// The watchdog of a worker says what blocks its loop, and when it turns again.
+    pub(super) fn hear_stall(&mut self, worker: WorkerId, report: &FromAgent) {
+        match report {
+            FromAgent::Stalled { stack, .. } => {
+                let directory = std::env::current_dir().unwrap_or_default();
+                self.blocked.extend(words::culprit(stack, &directory).map(|culprit| (worker, culprit)));
+            }
+            FromAgent::Resumed { .. } => {
+                self.blocked.remove(&worker);
+            }
+            _ => {}
+        }
     }
 
     fn is_busy(&self, worker: WorkerId) -> bool {
@@ -225,7 +241,8 @@ impl<F: Front> Supervisor<F> {
 
     /// The process that took a profile is gone.
     pub(super) fn lose_profile(&mut self, worker: WorkerId, channel: u32) {
-        self.profiles.kept.retain(|&other, _| other != worker);
+        self.profiles.kept.remove(&worker);
+        self.profiles.blocked.remove(&worker);
         let orders = self.profiles.orders.iter();
         let taken = |order: &Order| order.takers.get(&worker).is_some_and(|taker| taker.channel == channel);
         let lost: Vec<u32> = orders.filter(|(_, order)| taken(order)).map(|(&id, _)| id).collect();
@@ -282,16 +299,13 @@ impl<F: Front> Supervisor<F> {
         for (worker, channel, progress) in late {
             self.reply(worker, channel, ToAgent::StopProfile { id });
             let reason = match progress {
-                Progress::Asked => words::blocked(BEGIN_TIMEOUT, self.what_blocks(worker).as_deref()),
+                Progress::Asked => {
+                    words::blocked(BEGIN_TIMEOUT, self.profiles.blocked.get(&worker).map(String::as_str))
+                }
                 Progress::Begun(_) => "it did not come to an end in time".to_owned(),
             };
             self.fail_profile(id, worker, reason);
         }
-    }
-
-    /// What the watchdog knows of the stall that keeps the worker from beginning.
-    fn what_blocks(&self, _worker: WorkerId) -> Option<String> {
-        None
     }
 }
 

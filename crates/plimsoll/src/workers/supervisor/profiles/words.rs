@@ -1,6 +1,7 @@
 //! What is said about a profile on its way.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::ids::WorkerId;
@@ -55,6 +56,14 @@ pub(super) fn blocked(waited: Duration, cause: Option<&str>) -> String {
     }
 }
 
+/// The innermost frame of a stack that is not Node's own, as V8 writes it, with a path as the user knows it.
+pub(super) fn culprit(stack: &str, directory: &Path) -> Option<String> {
+    let frames = || stack.lines().map(|line| line.trim_start().trim_start_matches("at "));
+    let frame = frames().find(|frame| !frame.contains("node:")).or_else(|| frames().next())?;
+    let known = format!("{}/", directory.display());
+    Some(clean(&frame.replace("file://", "").replace(&known, ""))).filter(|frame| !frame.is_empty())
+}
+
 pub(super) fn failures(failed: &BTreeMap<WorkerId, String>) -> String {
     let each: Vec<String> =
         failed.iter().map(|(worker, reason)| format!("worker {worker}: {reason}")).collect();
@@ -79,6 +88,17 @@ mod tests {
             blocked(waited, Some(cause))
                 .ends_with("blocked for more than 5 s by formatRows (src/report.js:88)")
         );
+    }
+
+    #[test]
+    fn whose_frame_it_is_counts() {
+        let own = "    at existsSync (node:fs:10:5)\n    at wait (file:///srv/shop/app.js:3:60)\n    at main (/srv/shop/m.js:1:1)";
+        let node = "    at readFileSync (node:fs:1:2)";
+        for (stack, expected) in
+            [(own, Some("wait (app.js:3:60)")), (node, Some("readFileSync (node:fs:1:2)")), ("", None)]
+        {
+            assert_eq!(culprit(stack, Path::new("/srv/shop")).as_deref(), expected);
+        }
     }
 
     #[test]

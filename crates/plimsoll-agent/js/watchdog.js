@@ -1,0 +1,68 @@
+'use strict'
+// Starts the addon's watchdog, and notes for it which request's synchronous part runs: a slot and a word, in memory
+// that its thread reads. Where there is no watchdog the notes are made all the same and nobody reads them.
+const http = require('node:http')
+const path = require('node:path')
+const { addon } = require('./addon.js')
+const page = require('./page.js')
+const { patch } = require('./patch.js')
+const { CHANNEL_SOCKET, MARK, STALL_THRESHOLD, STALL_THRESHOLD_DEFAULT } = require('./wire.js')
+
+const { SLOT, WORD, ASLEEP, ARMED } = MARK
+
+const kLink = Symbol('plimsoll.link')
+
+let marks = new Int32Array(MARK.WORDS)
+let wake = () => {}
+let left = wake
+let started = false
+
+/** Once per process, when its first server listens. The page is open. */
+function start (directory) {
+  if (started) return
+  started = true
+  const native = addon()
+  const threshold = page.words()?.[STALL_THRESHOLD] || STALL_THRESHOLD_DEFAULT
+  const buffer = native.watch?.(path.join(directory, CHANNEL_SOCKET), threshold)
+  if (!(buffer instanceof ArrayBuffer)) return
+  marks = new Int32Array(buffer)
+  wake = native.wake
+  left = native.left
+  watchBodies()
+}
+
+/** A part of the link's request begins: gives what `leave` is to be told. */
+function enter (link) {
+  const before = marks[SLOT]
+  if (link.slot !== before) {
+    marks[WORD] = link.word
+    marks[SLOT] = link.slot
+    // The last thing before the app, so that a watchdog that falls asleep now sees the claim or is woken.
+    if (Atomics.load(marks, ASLEEP) !== 0) wake()
+  }
+  return before
+}
+
+/** The part is over. What it was inside of, if of another request, is not known to go on: nothing is noted. */
+function leave (link, before) {
+  if (link.slot === before) return
+  marks[SLOT] = 0
+  if (marks[ARMED] !== 0) left()
+}
+
+/** The listeners for a request's body are parts of it, too. */
+function watchBodies () {
+  patch(http.IncomingMessage.prototype, 'emit', (emit) => function () {
+    const link = this.socket?.[kLink]
+    // Another request may have come by the same link.
+    if (link === undefined || link.parser.incoming !== this) return Reflect.apply(emit, this, arguments)
+    const before = enter(link)
+    try {
+      return Reflect.apply(emit, this, arguments)
+    } finally {
+      leave(link, before)
+    }
+  })
+}
+
+module.exports = { start, enter, leave, kLink }

@@ -1,0 +1,212 @@
+//! What is asked of V8 and libuv beyond Node-API: a few functions of the `node` executable, found by name.
+//!
+//! libuv's are its public interface. V8's are not a stable one: those used here have had the same names and
+//! signatures from Node 18 to 26, take and return plain words, and where one is missing the watchdog goes on without
+//! what it gives. None of them runs JavaScript: the stack is read frame by frame, so that neither the app's
+//! `Error.prepareStackTrace` nor its `Error.stackTraceLimit` has a part in it.
+#![expect(unsafe_code, reason = "the functions are foreign and found by name")]
+
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::mem::transmute;
+use std::ptr;
+
+use crate::node_api::{self, Env};
+
+type Pointer = *mut c_void;
+/// `v8::Local<T>` as the calling convention passes it: one word, null where it is empty.
+type Local = *mut c_void;
+type HandleCallback = unsafe extern "C" fn(Pointer);
+type Interrupt = unsafe extern "C" fn(Pointer, Pointer);
+type IdleTime = unsafe extern "C" fn(Pointer) -> u64;
+type RequestInterrupt = unsafe extern "C" fn(Pointer, Interrupt, Pointer);
+type CurrentStack = unsafe extern "C" fn(Pointer, c_int, c_int) -> Local;
+type Count = unsafe extern "C" fn(Local) -> c_int;
+type FrameAt = unsafe extern "C" fn(Local, Pointer, c_uint) -> Local;
+type Part = unsafe extern "C" fn(Local) -> Local;
+/// Two 32-bit numbers, line and column from 0, which come back in one register.
+type Location = unsafe extern "C" fn(Local) -> u64;
+type GcCallback = unsafe extern "C" fn(Pointer, c_int, c_int, Pointer);
+
+/// Frames that are read of a stack: what called the culprit matters, not how the server came to it.
+const FRAMES_MAX: c_int = 32;
+/// Line, column, names, evals, constructors, `sourceURL`, and frames of other contexts (`node:vm`).
+const STACK_OPTIONS: c_int = 127 | 256;
+/// Bytes of a handle: libuv's largest has 312.
+const HANDLE_BYTES: usize = 512;
+/// Scavenges, minor and major collections, incremental marking, weak callbacks.
+const GC_ALL: c_int = 0b1_1111;
+const NAME_MAX: usize = 256;
+const SCRIPT_MAX: usize = 1024;
+
+/// The loop of the main thread, and what may be asked about it from another thread.
+pub(crate) struct Loop {
+    address: Pointer,
+    idle_time: IdleTime,
+}
+
+// SAFETY: `uv_metrics_idle_time` may be called from any thread; the loop lives as long as its environment, and the
+// watchdog does not ask after that.
+unsafe impl Send for Loop {}
+
+impl Loop {
+    /// The loop of `env`, which calls `on_turn` before and after each time it waits.
+    pub(crate) fn watch(env: Env, on_turn: HandleCallback) -> Option<Self> {
+        let address = node_api::event_loop(env)?;
+        for (init, start) in
+            [(c"uv_prepare_init", c"uv_prepare_start"), (c"uv_check_init", c"uv_check_start")]
+        {
+            let handle = Box::leak(Box::new([0u128; HANDLE_BYTES / size_of::<u128>()]));
+            let handle: Pointer = ptr::from_mut(handle).cast();
+            // SAFETY: the functions are those of `uv.h`; the handle is larger than any of libuv's and never freed,
+            // and we are on the loop's thread. Without a reference it does not keep the app alive.
+            unsafe {
+                let init: unsafe extern "C" fn(Pointer, Pointer) -> c_int = transmute(find(init)?);
+                let start: unsafe extern "C" fn(Pointer, HandleCallback) -> c_int = transmute(find(start)?);
+                let unref: unsafe extern "C" fn(Pointer) = transmute(find(c"uv_unref")?);
+                init(address, handle);
+                start(handle, on_turn);
+                unref(handle);
+            }
+        }
+        // SAFETY: as `uv.h` declares it.
+        Some(Self {
+            address,
+            idle_time: unsafe { transmute::<Pointer, IdleTime>(find(c"uv_metrics_idle_time")?) },
+        })
+    }
+
+    /// Nanoseconds that the loop has spent waiting; it grows while it waits.
+    pub(crate) fn idle_ns(&self) -> u64 {
+        // SAFETY: libuv guards the figures by a lock of its own.
+        unsafe { (self.idle_time)(self.address) }
+    }
+}
+
+/// Asks the engine of the main thread to look at itself.
+pub(crate) struct Engine {
+    isolate: Pointer,
+    request_interrupt: RequestInterrupt,
+}
+
+// SAFETY: `RequestInterrupt` is made to be called from other threads.
+unsafe impl Send for Engine {}
+
+impl Engine {
+    /// The engine of this thread; `None`: this Node has other names.
+    pub(crate) fn current() -> Option<Self> {
+        // SAFETY: as `v8-isolate.h` declares them.
+        unsafe {
+            let current: unsafe extern "C" fn() -> Pointer =
+                transmute(find(c"_ZN2v87Isolate10GetCurrentEv")?);
+            let request_interrupt = transmute::<Pointer, RequestInterrupt>(find(
+                c"_ZN2v87Isolate16RequestInterruptEPFvPS0_PvES2_",
+            )?);
+            let isolate = current();
+            (!isolate.is_null()).then_some(Self { isolate, request_interrupt })
+        }
+    }
+
+    /// `answer` is called on the main thread as soon as it runs JavaScript or returns to it.
+    pub(crate) fn interrupt(&self, answer: Interrupt) {
+        // SAFETY: the isolate lives; the engine's lock makes the call safe from any thread.
+        unsafe { (self.request_interrupt)(self.isolate, answer, ptr::null_mut()) };
+    }
+
+    /// Has `before` and `after` called around each pause of the collector; nothing where this Node has other names.
+    pub(crate) fn watch_collector(&self, before: GcCallback, after: GcCallback) {
+        let names = [
+            c"_ZN2v87Isolate21AddGCPrologueCallbackEPFvPS0_NS_6GCTypeENS_15GCCallbackFlagsEPvES4_S2_",
+            c"_ZN2v87Isolate21AddGCEpilogueCallbackEPFvPS0_NS_6GCTypeENS_15GCCallbackFlagsEPvES4_S2_",
+        ];
+        let [Some(prologue), Some(epilogue)] = names.map(find) else { return };
+        for (add, callback) in [(prologue, before), (epilogue, after)] {
+            // SAFETY: as `v8-isolate.h` declares both; the callbacks are never unloaded and call nothing of V8.
+            unsafe {
+                let add: unsafe extern "C" fn(Pointer, GcCallback, Pointer, c_int) = transmute(add);
+                add(self.isolate, callback, ptr::null_mut(), GC_ALL);
+            }
+        }
+    }
+}
+
+/// Reads the stack of the main thread.
+#[derive(Clone, Copy)]
+pub(crate) struct Stack {
+    current: CurrentStack,
+    count: Count,
+    frame: FrameAt,
+    function: Part,
+    script: Part,
+    location: Location,
+}
+
+/// One frame: `function` is empty at the top of a script.
+pub(crate) struct Frame {
+    pub(crate) function: String,
+    pub(crate) script: String,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+}
+
+impl Stack {
+    pub(crate) fn find() -> Option<Self> {
+        // SAFETY: as `v8-debug.h` declares them. A `Local` is one word that is trivial to copy, and so passed in a
+        // register; a method's object is what its `Local` points with.
+        unsafe {
+            Some(Self {
+                current: transmute::<Pointer, CurrentStack>(find(
+                    c"_ZN2v810StackTrace17CurrentStackTraceEPNS_7IsolateEiNS0_17StackTraceOptionsE",
+                )?),
+                count: transmute::<Pointer, Count>(find(c"_ZNK2v810StackTrace13GetFrameCountEv")?),
+                frame: transmute::<Pointer, FrameAt>(find(c"_ZNK2v810StackTrace8GetFrameEPNS_7IsolateEj")?),
+                function: transmute::<Pointer, Part>(find(c"_ZNK2v810StackFrame15GetFunctionNameEv")?),
+                script: transmute::<Pointer, Part>(find(c"_ZNK2v810StackFrame24GetScriptNameOrSourceURLEv")?),
+                location: transmute::<Pointer, Location>(find(c"_ZNK2v810StackFrame11GetLocationEv")?),
+            })
+        }
+    }
+
+    /// The frames of the running JavaScript, innermost first, as long as `keep` wants more.
+    ///
+    /// # Safety
+    /// Called in an interrupt of `isolate`, which is that of `env`.
+    pub(crate) unsafe fn read(&self, env: Env, isolate: Pointer, mut keep: impl FnMut(Frame) -> bool) {
+        let Some(_scope) = node_api::Scope::open(env) else { return };
+        // SAFETY: we are on the thread of the isolate, inside it, and in a scope for the handles.
+        unsafe {
+            let trace = (self.current)(isolate, FRAMES_MAX, STACK_OPTIONS);
+            if trace.is_null() {
+                return;
+            }
+            for index in 0..(self.count)(trace).clamp(0, FRAMES_MAX) {
+                let frame = (self.frame)(trace, isolate, index.cast_unsigned());
+                if frame.is_null() || !keep(self.describe(env, frame)) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`read`](Self::read); `frame` is one of its frames.
+    unsafe fn describe(&self, env: Env, frame: Local) -> Frame {
+        // SAFETY: as the caller promises.
+        let (function, script, location) =
+            unsafe { ((self.function)(frame), (self.script)(frame), (self.location)(frame)) };
+        let [line, column] = [location as u32, (location >> 32) as u32].map(|number| number.wrapping_add(1));
+        Frame {
+            function: node_api::text::<NAME_MAX>(env, function),
+            script: node_api::text::<SCRIPT_MAX>(env, script),
+            line,
+            column,
+        }
+    }
+}
+
+/// A function of the executable.
+fn find(name: &CStr) -> Option<Pointer> {
+    let name: *const c_char = name.as_ptr();
+    // SAFETY: the name is NUL-terminated.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name) };
+    (!found.is_null()).then_some(found)
+}

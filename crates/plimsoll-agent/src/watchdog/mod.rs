@@ -1,0 +1,60 @@
+//! The watchdog: a thread that sees the event loop stand still, says what it stands in, and says so while it lasts.
+//!
+//! ```text
+//!   main thread                                      thread `plimsoll-watch`
+//!   libuv: before and after each wait ── turn ─────► each tick: has the loop turned, does it wait? (`pulse`)
+//!   agent: request begins, ends ── marks ──────────► whose synchronous part runs, for how long (`marks`)
+//!   V8: next call or loop ◄── interrupt ──────────── over the threshold: what runs there? (`stall`)
+//!         └── stack ───────────────────────────────► frames to the supervisor, on a connection of its own (`report`)
+//! ```
+//!
+//! It sleeps without a timer while the loop waits and no request is in flight; a claim, or a turn of the loop, wakes
+//! it. On the main thread it costs a clock's reading twice per turn and a few stores per request.
+//!
+//! It never throws, never keeps the app alive, and touches neither loop nor engine once the process begins to end.
+//! What the supervisor does not read is dropped.
+//!
+//! [`shared`] is what the two threads both touch, and the callbacks that run on the main one.
+
+mod marks;
+mod pulse;
+mod report;
+mod shared;
+mod stall;
+mod thread;
+
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub(crate) use self::shared::{left, wake};
+use self::thread::Watch;
+use crate::engine::{Engine, Loop, Stack};
+use crate::node_api::{self, Env};
+use crate::sys;
+
+static STARTED: AtomicBool = AtomicBool::new(false);
+
+/// Of a thread that formats a few lines.
+const STACK_BYTES: usize = 256 * 1024;
+
+/// Starts to watch the loop of `env`, once per process. Gives the words of `plimsoll_wire::stall::mark`; `None` where
+/// nothing is watched.
+pub(crate) fn start(env: Env, path: &str, threshold_ms: u32) -> Option<*mut u32> {
+    if STARTED.swap(true, Ordering::Relaxed) || !sys::stay_loaded(start as *const c_void) {
+        return None;
+    }
+    let watched = Loop::watch(env, shared::on_turn)?;
+    let engine = Engine::current();
+    if let Some(engine) = &engine {
+        engine.watch_collector(shared::on_collection_begins, shared::on_collection_ends);
+    }
+    shared::prepare(env, Stack::find());
+    if !node_api::at_end(env, shared::on_environment_ends) || !sys::at_exit(shared::on_exit) {
+        return None;
+    }
+    let watch = Watch::new(watched, engine, sys::thread_clock(), threshold_ms, path.to_owned());
+    let thread = std::thread::Builder::new().name("plimsoll-watch".to_owned()).stack_size(STACK_BYTES);
+    let thread = thread.spawn(move || watch.run()).ok()?;
+    shared::remember(thread.thread().clone());
+    Some(shared::marks())
+}

@@ -1,0 +1,156 @@
+//! The thread: looks, tells, rests, and sleeps where there is nothing to see.
+
+use std::thread;
+use std::time::Duration;
+
+use libc::clockid_t;
+
+use super::marks::Marks;
+use super::pulse::{Beat, Look, Pulse};
+use super::report::{Gone, Report};
+use super::shared;
+use super::stall::{self, Stall, Used};
+use crate::engine::{Engine, Loop};
+use crate::{page, sys};
+
+const MS: u64 = 1_000_000;
+
+/// Looks in a row at a loop that waits, with no request in flight, before the watchdog sleeps.
+const QUIET_LOOKS: u32 = 8;
+
+pub(super) struct Watch {
+    watched: Loop,
+    engine: Option<Engine>,
+    clock: Option<clockid_t>,
+    path: String,
+    threshold_ns: u64,
+    tick: Duration,
+    stalls: u32,
+    quiet: u32,
+    used: Used,
+    /// What was used up when the present run began, or a tick before.
+    before: Used,
+}
+
+impl Watch {
+    pub(super) fn new(
+        watched: Loop,
+        engine: Option<Engine>,
+        clock: Option<clockid_t>,
+        threshold_ms: u32,
+        path: String,
+    ) -> Self {
+        Self {
+            watched,
+            engine,
+            clock,
+            path,
+            threshold_ns: u64::from(threshold_ms) * MS,
+            // Short enough to see a part of a request that is worth telling, and seldom enough to cost nothing.
+            tick: Duration::from_millis(u64::from(threshold_ms / 8).clamp(5, 12)),
+            stalls: 0,
+            quiet: 0,
+            used: Used::default(),
+            before: Used::default(),
+        }
+    }
+
+    /// Until the process ends or the supervisor is gone.
+    pub(super) fn run(mut self) {
+        sys::take_no_signals();
+        let _gone = Report::open(&self.path).and_then(|mut report| self.watch(&mut report));
+        shared::awake();
+        shared::disarm();
+    }
+
+    fn watch(&mut self, report: &mut Report) -> Result<(), Gone> {
+        let mut marks = Marks::default();
+        let mut stall: Option<Stall> = None;
+        let mut pulse = Pulse::new(self.look()?);
+        loop {
+            let rest = stall.as_ref().map_or(self.tick, |stall| stall.rest(pulse.last_at()));
+            thread::park_timeout(rest.min(self.tick));
+            report.flush()?;
+            let (look, last_at) = (self.look()?, pulse.last_at());
+            let beat = pulse.take(look);
+            if beat.moved {
+                self.before = self.used;
+            }
+            self.used = self.use_up(look.at);
+            if let Some(busy) = marks.look(look.at, last_at.max(look.at.saturating_sub(beat.busy_ns))) {
+                report.say(&busy)?;
+            }
+            stall = match stall {
+                Some(stall) => self.follow(stall, look, report)?,
+                None => self.judge(look, beat, report)?,
+            };
+            let is_quiet = look.waits && stall.is_none() && !marks.is_running() && !page::has_started();
+            self.quiet = if is_quiet { self.quiet + 1 } else { 0 };
+            if self.quiet >= QUIET_LOOKS {
+                self.sleep();
+            }
+        }
+    }
+
+    fn look(&self) -> Result<Look, Gone> {
+        let _leave = shared::leave_to_touch().ok_or(Gone)?;
+        let before = self.watched.idle_ns();
+        let (turns, turned_at) = shared::turns();
+        let at = sys::now_ns();
+        let idle_ns = self.watched.idle_ns();
+        // The figure grows between two readings only while the loop waits.
+        Ok(Look { at, idle_ns, waits: idle_ns > before, turns, turned_at })
+    }
+
+    fn use_up(&self, now: u64) -> Used {
+        let cpu_ns = self.clock.and_then(sys::clock_ns).unwrap_or(0);
+        Used { gc_ns: shared::collected_ns(now), cpu_ns }
+    }
+
+    /// Whether a stall begins, or has been missed.
+    fn judge(&mut self, look: Look, beat: Beat, report: &mut Report) -> Result<Option<Stall>, Gone> {
+        if beat.missed_ns >= self.threshold_ns {
+            self.stalls += 1;
+            report.say(&stall::stalled(self.stalls, beat.missed_ns, None, String::new(), false))?;
+            report.say(&stall::resumed(self.stalls, beat.missed_ns, self.before, self.used))?;
+        }
+        if beat.busy_ns < self.threshold_ns {
+            return Ok(None);
+        }
+        shared::wish_turn();
+        if shared::turns().0 != look.turns {
+            shared::unwish_turn();
+            return Ok(None);
+        }
+        self.stalls += 1;
+        let began = look.at.saturating_sub(beat.busy_ns);
+        let stall = Stall::begin(self.stalls, began, self.before, look.at);
+        self.follow(stall, look, report)
+    }
+
+    fn follow(&self, mut stall: Stall, look: Look, report: &mut Report) -> Result<Option<Stall>, Gone> {
+        let end = shared::wished_turn().or(look.waits.then_some(look.at));
+        if let Some(end) = end {
+            shared::unwish_turn();
+            stall.end(end, self.used, report)?;
+            return Ok(None);
+        }
+        let _leave = shared::leave_to_touch().ok_or(Gone)?;
+        stall.follow(look.at, self.engine.as_ref(), report)?;
+        Ok(Some(stall))
+    }
+
+    /// Without a timer, until a claim or a turn of the loop.
+    fn sleep(&mut self) {
+        self.quiet = 0;
+        let (turns, _) = shared::turns();
+        shared::wish_turn();
+        shared::fall_asleep();
+        if shared::turns().0 == turns && !page::has_started() {
+            while shared::is_asleep() {
+                thread::park();
+            }
+        }
+        shared::awake();
+    }
+}

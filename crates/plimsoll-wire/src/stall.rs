@@ -1,0 +1,28 @@
+//! What is known of a blocked event loop, and where the agent notes which request runs.
+//!
+//! The agent's JavaScript notes the request whose synchronous part runs in a few words of memory that only its own
+//! process has ([`mark`]); the watchdog, a thread of the addon, reads them. They do not stand in the page: with
+//! `node:cluster` several processes share one.
+
+/// Longest stack of [`Stalled`](crate::message::FromAgent::Stalled), in bytes.
+pub const STACK_MAX: usize = 8 * 1024;
+
+/// The threshold, in milliseconds, where there is no page that says it.
+pub const THRESHOLD_MS: u32 = 100;
+
+/// Shortest synchronous part of a request that is told as [`Busy`](crate::message::FromAgent::Busy).
+pub const BUSY_MS: u32 = 20;
+
+/// Indices of the words that the agent's JavaScript and the watchdog share.
+pub mod mark {
+    /// The slot plus one of the request whose synchronous part runs; 0: none is known.
+    pub const SLOT: usize = 0;
+    /// The word it claimed with.
+    pub const WORD: usize = 1;
+    /// Not 0: the watchdog sleeps, and who claims a request wakes it.
+    pub const ASLEEP: usize = 2;
+    /// Not 0: the running part has taken long, and its end is to be told to the watchdog.
+    pub const ARMED: usize = 3;
+    /// How many there are.
+    pub const WORDS: usize = 4;
+}
