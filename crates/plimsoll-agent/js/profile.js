@@ -20,20 +20,34 @@ const MEGA = 1024 * 1024
 
 /** The order that is being carried out: `{ id, stopped, wake }`. */
 let current = null
+/** The order that comes after one that was stopped and has not ended yet: `{ order, say }`. */
+let next = null
 
 /** Carries an order out, and tells its end through `say`. Never throws. */
 function obey (order, say) {
   if (order.order === 'stop') return stop(order.id)
+  if (current?.stopped && next === null) {
+    // A loop that was blocked hears several orders at once: the one that was given up, and the one after it.
+    next = { order, say }
+    return
+  }
   if (current !== null) return say(profiled(order.id, 'another profile or snapshot of this process is being taken'))
   current = { id: order.id, stopped: false, wake: null }
   const work = order.order === 'profile' ? profile : snapshot
   work(order, current, say).then(() => '', (error) => reason(error)).then((error) => {
     current = null
     say(profiled(order.id, error))
+    const waiting = next
+    next = null
+    if (waiting) obey(waiting.order, waiting.say)
   })
 }
 
 function stop (id) {
+  if (next?.order.id === id) {
+    next.say(profiled(id, 'it was stopped'))
+    next = null
+  }
   if (current?.id !== id) return
   current.stopped = true
   current.wake?.()

@@ -55,6 +55,19 @@ test('a second one is refused, and a stopped one writes nothing', async (t) => {
   assert.deepStrictEqual(await plimsoll.profiles.next(), { over: 3, error: '' })
 })
 
+test('one that was given up while the loop was blocked is not in the way of the next', async (t) => {
+  const { plimsoll, app, file } = await start(t)
+  app.poke('300')
+  plimsoll.order(PROFILE, [1, LONG, 1000, 0, file('one')])
+  plimsoll.order(STOP_PROFILE, [1])
+  plimsoll.order(PROFILE, [2, 1, 1000, 0, file('two')])
+  const heard = []
+  while (heard.at(-1)?.over !== 2) heard.push(await plimsoll.profiles.next())
+  assert.deepStrictEqual(heard.at(-1), { over: 2, error: '' })
+  assert.ok(heard.some(({ over, error }) => over === 1 && error === 'it was stopped'))
+  assert.ok(fs.existsSync(file('two')) && !fs.existsSync(file('one')))
+})
+
 test('of the windows the one with the stall is kept', async (t) => {
   const { plimsoll, app, file } = await start(t)
   plimsoll.order(PROFILE, [1, 1, 1000, 200, file('p')])
