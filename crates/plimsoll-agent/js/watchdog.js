@@ -52,8 +52,10 @@ function leave (link, before) {
 
 /** The listeners for a request's body are parts of it, too. */
 function watchBodies () {
-  patch(http.IncomingMessage.prototype, 'emit', (emit) => function () {
-    const link = this.socket?.[kLink]
+  patch(http.IncomingMessage.prototype, 'emit', (emit) => function (event) {
+    // Requests without a body emit others, and are answered by then.
+    const isBody = event === 'data' || event === 'end' || event === 'readable'
+    const link = isBody ? this.socket?.[kLink] : undefined
     // Another request may have come by the same link.
     if (link === undefined || link.parser.incoming !== this) return Reflect.apply(emit, this, arguments)
     const before = enter(link)
