@@ -78,6 +78,7 @@ class Channel {
   }
 
   #answer (message) {
+    if (message?.order) return this.#obey(message)
     const waiting = message && this.#waiting.get(message.server)
     if (!waiting) return
     this.#waiting.delete(message.server)
@@ -87,6 +88,16 @@ class Channel {
     } else {
       this.#announced.delete(message.server)
       waiting.refused(message.refused)
+    }
+  }
+
+  // Loaded when it is asked for: most processes are never profiled.
+  #obey (order) {
+    const say = (bytes) => { if (this.#socket.writable) this.#socket.write(bytes) }
+    try {
+      require('./profile.js').obey(order, say)
+    } catch (error) {
+      say(wire.profiled(order.id, String(error.message)))
     }
   }
 

@@ -37,8 +37,13 @@ const WATCHDOG = 16
 const STALLED = 17
 const RESUMED = 18
 const BUSY = 19
+const PROFILE_BEGAN = 32
+const PROFILED = 33
 const BOUND = 65
 const REFUSED = 66
+const PROFILE = 80
+const HEAP_SNAPSHOT = 81
+const STOP_PROFILE = 82
 
 /** One frame: u32 length, u8 kind, then per field u16 length and bytes; little-endian. */
 function frame (kind, fields) {
@@ -88,6 +93,16 @@ function close (server) {
   return frame(CLOSE, [server])
 }
 
+/** The profile or snapshot has really begun; `heapBytes` is what the heap holds. */
+function profileBegan (id, heapBytes) {
+  return frame(PROFILE_BEGAN, [id, heapBytes])
+}
+
+/** The file is written, or `error` says why not. */
+function profiled (id, error) {
+  return frame(PROFILED, [id, error])
+}
+
 /** What the watchdog says, from its frame; null for any other. The addon writes them; tests read them here. */
 function notice ({ kind, fields }) {
   const number = (index) => Number(fields[index])
@@ -101,11 +116,28 @@ function notice ({ kind, fields }) {
 
 /** What a frame of the supervisor says; null where it is unknown. */
 function message ({ kind, fields }) {
+  return answer(kind, fields) ?? order(kind, fields)
+}
+
+function answer (kind, fields) {
   const server = Number(fields[0])
   if (kind === BOUND && fields.length >= 4) {
     return { server, bound: { address: fields[1], family: fields[3], port: Number(fields[2]) } }
   }
   if (kind === REFUSED && fields.length >= 2) return { server, refused: fields[1] }
+  return null
+}
+
+function order (kind, fields) {
+  const id = Number(fields[0])
+  if (kind === PROFILE && fields.length >= 5) {
+    const [seconds, intervalUs, stallMs] = fields.slice(1, 4).map(Number)
+    return { order: 'profile', id, seconds, intervalUs, stallMs, path: fields[4] }
+  }
+  if (kind === HEAP_SNAPSHOT && fields.length >= 3) {
+    return { order: 'heapSnapshot', id, heapBytesMax: Number(fields[1]), path: fields[2] }
+  }
+  if (kind === STOP_PROFILE && fields.length >= 1) return { order: 'stop', id }
   return null
 }
 
@@ -128,12 +160,16 @@ module.exports = {
   STARTED,
   MARKER,
   LENGTH_MAX,
-  kinds: { HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, BOUND, REFUSED },
+  kinds: {
+    HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, PROFILE_BEGAN, PROFILED, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE
+  },
   frame,
   read,
   hello,
   listen,
   close,
+  profileBegan,
+  profiled,
   notice,
   message
 }

@@ -66,6 +66,10 @@ test('fields of the messages come in the order of the Rust crate', () => {
   assert.deepStrictEqual(fieldsOf(wire.hello('why')), [String(wire.VERSION), String(process.pid), process.version, 'why'])
   assert.deepStrictEqual(fieldsOf(wire.listen(3, request, '/x/1.s')), ['3', 'tcp', '::1', '3000', '1', '511', '/x/1.s'])
   assert.deepStrictEqual(fieldsOf(wire.close(3)), ['3'])
+  assert.deepStrictEqual(fieldsOf(wire.profileBegan(7, 5e9)), ['7', '5000000000'])
+  assert.deepStrictEqual(fieldsOf(wire.profiled(7, 'why')), ['7', 'why'])
+  assert.match(source('message.rs'), /PROFILE_BEGAN => .*id.*heap_bytes/s)
+  assert.match(source('message.rs'), /PROFILED => .*id.*result/s)
   assert.match(source('message.rs'), /HELLO => .*version.*pid.*node.*addon/s)
   assert.match(source('message.rs'), /LISTEN => .*server.*kind.*host.*port.*ipv6_only.*backlog.*path/s)
 })
@@ -77,6 +81,17 @@ test('answers are read', () => {
   assert.deepStrictEqual(answer(wire.kinds.REFUSED, [3, 'EACCES']), { server: 3, refused: 'EACCES' })
   assert.strictEqual(answer(wire.kinds.BOUND, [3]), null)
   assert.strictEqual(answer(99, [3]), null)
+})
+
+test('orders are read', () => {
+  const order = (kind, fields) => wire.message(wire.read(wire.frame(kind, fields)))
+  const { PROFILE, HEAP_SNAPSHOT, STOP_PROFILE } = wire.kinds
+  assert.deepStrictEqual(order(PROFILE, [7, 10, 1000, 100, '/x']), { order: 'profile', id: 7, seconds: 10, intervalUs: 1000, stallMs: 100, path: '/x' })
+  assert.deepStrictEqual(order(HEAP_SNAPSHOT, [7, 5e9, '/x']), { order: 'heapSnapshot', id: 7, heapBytesMax: 5e9, path: '/x' })
+  assert.deepStrictEqual(order(STOP_PROFILE, [7]), { order: 'stop', id: 7 })
+  for (const kind of [PROFILE, HEAP_SNAPSHOT, STOP_PROFILE]) assert.strictEqual(order(kind, []), null)
+  assert.match(source('message.rs'), /PROFILE => .*id.*seconds.*interval_us.*stall_ms.*path/s)
+  assert.match(source('message.rs'), /HEAP_SNAPSHOT => .*id.*heap_bytes_max.*path/s)
 })
 
 test('a frame reads back, and an incomplete one waits', () => {

@@ -37,6 +37,11 @@ pub enum FromAgent {
     },
     /// The app closed the server.
     Close { server: u32 },
+    /// The profile or heap snapshot that was asked for has really begun, so the loop has turned; `heap_bytes` is
+    /// what the V8 heap holds.
+    ProfileBegan { id: u32, heap_bytes: u64 },
+    /// The profile or heap snapshot is over: its file is complete, or why there is none.
+    Profiled { id: u32, result: Result<(), String> },
     /// First message of the watchdog's own connection, in place of `Hello`: the agent's other one cannot speak while
     /// the loop is blocked.
     Watchdog { version: u8, pid: u32 },
@@ -68,6 +73,14 @@ pub enum ToAgent {
     Bound { server: u32, address: String, port: u16, family: String },
     /// The gateway could not bind: `code` as libuv names it (`EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`).
     Refused { server: u32, code: String },
+    /// Take a CPU profile of `seconds`, a sample each `interval_us`, and write it to `path`. With a `stall_ms` other
+    /// than 0 it is taken in windows of `seconds`, and the first window in which the loop stood still for so long is
+    /// written.
+    Profile { id: u32, seconds: u32, interval_us: u32, stall_ms: u32, path: String },
+    /// Write a snapshot of the heap to `path`, unless the heap holds more than `heap_bytes_max`.
+    HeapSnapshot { id: u32, heap_bytes_max: u64, path: String },
+    /// Nobody wants the profile any more.
+    StopProfile { id: u32 },
 }
 
 /// A frame that is well formed but says nothing we know.
@@ -87,12 +100,17 @@ impl std::error::Error for Unknown {}
 const HELLO: u8 = 1;
 const LISTEN: u8 = 2;
 const CLOSE: u8 = 3;
+const PROFILE_BEGAN: u8 = 32;
+const PROFILED: u8 = 33;
 const WATCHDOG: u8 = 16;
 const STALLED: u8 = 17;
 const RESUMED: u8 = 18;
 const BUSY: u8 = 19;
 const BOUND: u8 = 65;
 const REFUSED: u8 = 66;
+const PROFILE: u8 = 80;
+const HEAP_SNAPSHOT: u8 = 81;
+const STOP_PROFILE: u8 = 82;
 
 impl FromAgent {
     /// # Errors
@@ -108,10 +126,7 @@ impl FromAgent {
                 version: field.number(0)?,
                 pid: field.number(1)?,
                 node: field.text(2)?,
-                addon: match field.text(3)?.as_str() {
-                    "" => Ok(()),
-                    reason => Err(reason.to_owned()),
-                },
+                addon: field.result(3)?,
             }),
             LISTEN => Some(Self::Listen {
                 server: field.number(0)?,
@@ -127,6 +142,8 @@ impl FromAgent {
                 path: field.text(6)?,
             }),
             CLOSE => Some(Self::Close { server: field.number(0)? }),
+            PROFILE_BEGAN => Some(Self::ProfileBegan { id: field.number(0)?, heap_bytes: field.number(1)? }),
+            PROFILED => Some(Self::Profiled { id: field.number(0)?, result: field.result(1)? }),
             _ => Self::parse_stall(frame.kind, &field),
         }
     }
@@ -182,6 +199,12 @@ impl FromAgent {
                 )
             }
             Self::Close { server } => write(CLOSE, &[&server.to_string()]),
+            Self::ProfileBegan { id, heap_bytes } => {
+                write(PROFILE_BEGAN, &[&id.to_string(), &heap_bytes.to_string()])
+            }
+            Self::Profiled { id, result } => {
+                write(PROFILED, &[&id.to_string(), result.as_ref().err().map_or("", String::as_str)])
+            }
             Self::Watchdog { version, pid } => write_numbers(WATCHDOG, &[u32::from(*version), *pid]),
             Self::Stalled { stall, at_ms, running, stack, late } => {
                 let (slot, word) = running
@@ -220,6 +243,19 @@ impl ToAgent {
                 family: field.text(3)?,
             }),
             REFUSED => Some(Self::Refused { server: field.number(0)?, code: field.text(1)? }),
+            PROFILE => Some(Self::Profile {
+                id: field.number(0)?,
+                seconds: field.number(1)?,
+                interval_us: field.number(2)?,
+                stall_ms: field.number(3)?,
+                path: field.text(4)?,
+            }),
+            HEAP_SNAPSHOT => Some(Self::HeapSnapshot {
+                id: field.number(0)?,
+                heap_bytes_max: field.number(1)?,
+                path: field.text(2)?,
+            }),
+            STOP_PROFILE => Some(Self::StopProfile { id: field.number(0)? }),
             _ => None,
         }
     }
@@ -231,6 +267,15 @@ impl ToAgent {
                 write(BOUND, &[&server.to_string(), address, &port.to_string(), family])
             }
             Self::Refused { server, code } => write(REFUSED, &[&server.to_string(), code]),
+            Self::Profile { id, seconds, interval_us, stall_ms, path } => {
+                let numbers = [id, seconds, interval_us, stall_ms].map(ToString::to_string);
+                let [id, seconds, interval_us, stall_ms] = &numbers;
+                write(PROFILE, &[id, seconds, interval_us, stall_ms, path])
+            }
+            Self::HeapSnapshot { id, heap_bytes_max, path } => {
+                write(HEAP_SNAPSHOT, &[&id.to_string(), &heap_bytes_max.to_string(), path])
+            }
+            Self::StopProfile { id } => write(STOP_PROFILE, &[&id.to_string()]),
         }
     }
 }
@@ -250,6 +295,12 @@ struct Fields<'a>(&'a [&'a [u8]]);
 impl Fields<'_> {
     fn text(&self, index: usize) -> Option<String> {
         std::str::from_utf8(self.0.get(index)?).ok().map(str::to_owned)
+    }
+
+    /// Empty: it is well; else why it is not.
+    fn result(&self, index: usize) -> Option<Result<(), String>> {
+        let reason = self.text(index)?;
+        Some(if reason.is_empty() { Ok(()) } else { Err(reason) })
     }
 
     fn number<N: std::str::FromStr>(&self, index: usize) -> Option<N> {
@@ -283,13 +334,22 @@ mod tests {
             node: "v20.0.0".into(),
             addon: Err("ERR_DLOPEN_DISABLED".into()),
         };
-        for message in [FromAgent::hello(4242, "v22.1.0"), failed, listen, FromAgent::Close { server: 3 }] {
+        let began = FromAgent::ProfileBegan { id: 7, heap_bytes: 5_000_000_000 };
+        let refused = FromAgent::Profiled { id: 7, result: Err("busy".into()) };
+        let profiled = FromAgent::Profiled { id: 7, result: Ok(()) };
+        let close = FromAgent::Close { server: 3 };
+        for message in [FromAgent::hello(4242, "v22.1.0"), failed, listen, close, began, refused, profiled] {
             let bytes = message.write();
             let (frame, _) = frame::Frame::read(&bytes).unwrap().unwrap();
             assert_eq!(FromAgent::read(&frame).unwrap(), message);
         }
         let bound = ToAgent::Bound { server: 3, address: "::".into(), port: 3000, family: "IPv6".into() };
-        for message in [bound, ToAgent::Refused { server: 3, code: "EACCES".into() }] {
+        let refused = ToAgent::Refused { server: 3, code: "EACCES".into() };
+        let path = "/tmp/x/profile-7".to_owned();
+        let profile =
+            ToAgent::Profile { id: 7, seconds: 10, interval_us: 1000, stall_ms: 100, path: path.clone() };
+        let snapshot = ToAgent::HeapSnapshot { id: 8, heap_bytes_max: 5_000_000_000, path };
+        for message in [bound, refused, profile, snapshot, ToAgent::StopProfile { id: 7 }] {
             let bytes = message.write();
             let (frame, _) = frame::Frame::read(&bytes).unwrap().unwrap();
             assert_eq!(ToAgent::read(&frame).unwrap(), message);

@@ -8,7 +8,7 @@ const wire = require('../../js/wire.js')
 const { Page } = require('./page.js')
 const { Queue } = require('./queue.js')
 
-const { HELLO, LISTEN, CLOSE, BOUND, REFUSED } = wire.kinds
+const { HELLO, LISTEN, CLOSE, PROFILE_BEGAN, PROFILED, BOUND, REFUSED } = wire.kinds
 
 /** `answer(listen)` gives `{ address, port, family }`, `{ code }`, or null: the test answers by itself. */
 class Supervisor {
@@ -18,6 +18,7 @@ class Supervisor {
     this.hellos = new Queue()
     this.listens = new Queue()
     this.closes = new Queue()
+    this.profiles = new Queue()
     /** What the watchdog says. */
     this.notices = new Queue()
     this.sockets = new Set()
@@ -47,6 +48,8 @@ class Supervisor {
   #hear (socket, { kind, fields }) {
     if (kind === HELLO) this.hellos.push({ version: Number(fields[0]), pid: Number(fields[1]), node: fields[2], addon: fields[3] })
     if (kind === CLOSE) this.closes.push(Number(fields[0]))
+    if (kind === PROFILE_BEGAN) this.profiles.push({ began: Number(fields[0]), heapBytes: Number(fields[1]) })
+    if (kind === PROFILED) this.profiles.push({ over: Number(fields[0]), error: fields[1] })
     const notice = wire.notice({ kind, fields })
     if (notice) this.notices.push(notice)
     if (kind !== LISTEN) return
@@ -58,6 +61,11 @@ class Supervisor {
     if (answer?.code) listen.refused(answer.code)
     else if (answer) listen.bound(answer)
     this.listens.push(listen)
+  }
+
+  /** Sends an order to every agent. */
+  order (kind, fields) {
+    for (const socket of this.sockets) socket.write(wire.frame(kind, fields))
   }
 
   /** Dies, as far as the agent can see. */

@@ -56,6 +56,9 @@ impl Questions {
                 Request::Scale { workers, teller } => {
                     self.pass_on(workers::Request::Scale { workers, teller }).await;
                 }
+                Request::Profile { order, teller } => {
+                    self.pass_on(workers::Request::Profile { order, teller }).await;
+                }
             }
         }
         std::future::pending().await

@@ -71,6 +71,11 @@ impl Instance {
         Self { name: name.into(), socket: directory.join(socket::FILE_NAME) }
     }
 
+    /// Its private directory.
+    pub(super) fn directory(&self) -> &Path {
+        self.socket.parent().unwrap_or(&self.socket)
+    }
+
     /// # Errors
     /// It did not answer in time, or not sensibly.
     pub(super) fn status(&self) -> Result<Status, Error> {

@@ -3,10 +3,12 @@
 mod check;
 mod config;
 mod doctor;
+mod heap_snapshot;
 mod instance;
 mod logging;
 mod mistakes;
 mod output;
+mod profile;
 mod ps;
 mod reference;
 mod reload;
@@ -32,12 +34,14 @@ struct Verb {
 }
 
 /// In the order of the help.
-const VERBS: [Verb; 10] = [
+const VERBS: [Verb; 12] = [
     Verb { command: run::command, run: run::run },
     Verb { command: ps::command, run: ps::run },
     Verb { command: reload::command, run: reload::run },
     Verb { command: scale::command, run: scale::run },
     Verb { command: stop::command, run: stop::run },
+    Verb { command: profile::command, run: profile::run },
+    Verb { command: heap_snapshot::command, run: heap_snapshot::run },
     Verb { command: check::command, run: check::run },
     Verb { command: config::command, run: config::run },
     Verb { command: doctor::command, run: doctor::run },

@@ -23,7 +23,8 @@ pub(super) fn fail(problem: &impl std::fmt::Display) -> ExitCode {
     Exit::Usage.into()
 }
 
-fn say(text: &str) {
+/// Tells how something goes on, on stderr.
+pub(super) fn say(text: &str) {
     // There is nobody left to tell where stderr is closed.
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

@@ -4,6 +4,7 @@
 //! answers each [`Request`] in its turn. The channel is bounded and asking has a deadline, so an app loop
 //! that hangs shows as an error here instead of as a pile of waiting questions.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,35 @@ pub enum Request {
         workers: u16,
         teller: Teller,
     },
+    /// Take a CPU profile or a heap snapshot.
+    Profile {
+        order: Profile,
+        teller: Teller,
+    },
+}
+
+/// What of which worker is to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Profile {
+    /// `None`: one that serves.
+    pub worker: Option<u16>,
+    pub what: What,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    Cpu {
+        seconds: u32,
+        /// Between two samples.
+        interval_us: u32,
+    },
+    /// The window of `seconds` in which the loop of a worker stands still next; without a worker, of any of them.
+    Stall {
+        seconds: u32,
+        interval_us: u32,
+        threshold_ms: u32,
+    },
+    Heap,
 }
 
 /// What a reload may say beside "reload".
@@ -101,12 +131,31 @@ pub enum Haste {
 pub struct Ended {
     pub exit_code: u8,
     pub message: String,
+    /// The file that was asked for. Whoever asked takes it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<Taken>,
+}
+
+/// A file of a worker, in the directory of the instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    pub worker: u16,
+    pub pid: u32,
+    /// Relative to the directory of the instance, which may have another path for whoever asked.
+    pub file: PathBuf,
+    /// Where the app was started: what its paths are told relative to.
+    pub directory: PathBuf,
 }
 
 impl Ended {
     #[must_use]
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit_code: exit as u8, message: message.into() }
+        Self { exit_code: exit as u8, message: message.into(), taken: None }
+    }
+
+    #[must_use]
+    pub fn with(self, taken: Taken) -> Self {
+        Self { taken: Some(taken), ..self }
     }
 }
 
@@ -159,6 +208,15 @@ impl Inquiry {
     pub async fn scale(&self, workers: u16) -> Result<Told, Error> {
         let (teller, told) = Teller::new();
         self.send(Request::Scale { workers, teller }).await.map(|()| told)
+    }
+
+    /// Begins to take a profile or a snapshot.
+    ///
+    /// # Errors
+    /// The app loop hangs or has ended.
+    pub async fn profile(&self, order: Profile) -> Result<Told, Error> {
+        let (teller, told) = Teller::new();
+        self.send(Request::Profile { order, teller }).await.map(|()| told)
     }
 
     /// Begins to stop. The receiver is told how it went when everything is over.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::control::Reload;
+use super::control::{Profile, Reload, What};
 
 pub(super) type Query = Vec<(String, String)>;
 
@@ -46,6 +46,57 @@ pub(super) fn workers(query: &Query) -> Result<u16, String> {
 fn number(name: &str, value: &str) -> Result<u16, String> {
     let number = value.parse().ok().filter(|number| (1..=WORKERS_MAX).contains(number));
     number.ok_or_else(|| format!("{name} must be a number from 1 to {WORKERS_MAX}"))
+}
+
+/// Limits of a CPU profile: what is asked for beyond them would be too large to be of use.
+pub const PROFILE_SECONDS: std::ops::RangeInclusive<u32> = 1..=300;
+pub const PROFILE_INTERVAL_US: std::ops::RangeInclusive<u32> = 100..=100_000;
+pub const STALL_MS: std::ops::RangeInclusive<u32> = 20..=60_000;
+
+/// What a CPU profile is to be.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) fn profile(query: &Query) -> Result<Profile, String> {
+    let (mut worker, mut seconds, mut interval_us, mut stall_ms) = (None, 10, 1000, None);
+    for (name, value) in query {
+        match name.as_str() {
+            "worker" => worker = Some(place(value)?),
+            "seconds" => seconds = within(&PROFILE_SECONDS, name, value)?,
+            "interval_us" => interval_us = within(&PROFILE_INTERVAL_US, name, value)?,
+            "stall_ms" => stall_ms = Some(within(&STALL_MS, name, value)?),
+            _ => return Err(format!("this build knows no {name} of a profile")),
+        }
+    }
+    let what = match stall_ms {
+        None => What::Cpu { seconds, interval_us },
+        Some(threshold_ms) => What::Stall { seconds, interval_us, threshold_ms },
+    };
+    Ok(Profile { worker, what })
+}
+
+/// Of which worker a heap snapshot is to be.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) fn heap_snapshot(query: &Query) -> Result<Profile, String> {
+    let mut worker = None;
+    for (name, value) in query {
+        match name.as_str() {
+            "worker" => worker = Some(place(value)?),
+            _ => return Err(format!("this build knows no {name} of a heap snapshot")),
+        }
+    }
+    Ok(Profile { worker, what: What::Heap })
+}
+
+fn place(value: &str) -> Result<u16, String> {
+    value.parse().map_err(|_| "worker must be the number of one, from 0".to_owned())
+}
+
+fn within(range: &std::ops::RangeInclusive<u32>, name: &str, value: &str) -> Result<u32, String> {
+    let number = value.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| format!("{name} must be a number from {} to {}", range.start(), range.end()))
 }
 
 /// `KEY=VALUE`.
@@ -103,6 +154,23 @@ mod tests {
             assert_eq!(decode(&encode(text)), text);
         }
         assert_eq!(decode("100%&%zz%4"), "100%&%zz%4");
+    }
+
+    #[test]
+    fn a_profile_is_read_and_mistakes_are_named() {
+        let cpu = |worker, seconds, interval_us| Profile { worker, what: What::Cpu { seconds, interval_us } };
+        assert_eq!(profile(&parse(None)), Ok(cpu(None, 10, 1000)));
+        assert_eq!(profile(&parse(Some("worker=0&seconds=1&interval_us=100"))), Ok(cpu(Some(0), 1, 100)));
+        let what = What::Stall { seconds: 5, interval_us: 1000, threshold_ms: 50 };
+        assert_eq!(profile(&parse(Some("seconds=5&stall_ms=50"))), Ok(Profile { worker: None, what }));
+        for query in
+            ["seconds=0", "seconds=301", "interval_us=1", "stall_ms=1", "worker=x", "worker=-1", "x=1"]
+        {
+            assert!(profile(&parse(Some(query))).is_err(), "{query}");
+        }
+        let heap = Profile { worker: Some(3), what: What::Heap };
+        assert_eq!(heap_snapshot(&parse(Some("worker=3"))), Ok(heap));
+        assert!(heap_snapshot(&parse(Some("seconds=3"))).is_err());
     }
 
     #[test]

@@ -9,6 +9,9 @@
 //! `POST /reload[?surge=N&env=K=V&…]` and `POST /scale?workers=N` answer at once with 200 and then line by line, each
 //! one JSON object: `{"line": "…"}` as things happen, and at the end how it went, as for a stop. Names and values are
 //! percent-encoded.
+//!
+//! `POST /profile?seconds=N&interval_us=N[&worker=N][&stall_ms=N]` and `POST /heap-snapshot[?worker=N]` answer in the same
+//! way; at the end stands where the file lies. If the asker goes away, the order is given up.
 
 use std::fs::Permissions;
 use std::io;
@@ -20,7 +23,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use rustix::process::geteuid;
 use tokio::net::{UnixListener, UnixStream};
 
-use super::control::{Error, Haste, Inquiry};
+use super::control::{Error, Haste, Inquiry, Profile};
 use super::query::{self, Query};
 use super::report;
 use super::server::{self, Body, Handler, Limits, Listener, WhenFull};
@@ -32,6 +35,8 @@ pub const STATUS_PATH: &str = "/status";
 pub const STOP_PATH: &str = "/stop";
 pub const RELOAD_PATH: &str = "/reload";
 pub const SCALE_PATH: &str = "/scale";
+pub const PROFILE_PATH: &str = "/profile";
+pub const HEAP_SNAPSHOT_PATH: &str = "/heap-snapshot";
 pub const HASTE_NOW: &str = "haste=now";
 
 const LIMITS: Limits = Limits { connections_max: 64, when_full: WhenFull::CloseNew, lifetime: None };
@@ -86,8 +91,16 @@ impl Handler for Control {
             (&Method::POST, STOP_PATH) => self.stop(haste(request.uri().query())).await,
             (&Method::POST, RELOAD_PATH) => self.reload(&query::parse(request.uri().query())).await,
             (&Method::POST, SCALE_PATH) => self.scale(&query::parse(request.uri().query())).await,
+            (&Method::POST, PROFILE_PATH) => {
+                self.profile(query::profile(&query::parse(request.uri().query()))).await
+            }
+            (&Method::POST, HEAP_SNAPSHOT_PATH) => {
+                self.profile(query::heap_snapshot(&query::parse(request.uri().query()))).await
+            }
             (_, STATUS_PATH) => not_allowed("GET"),
-            (_, STOP_PATH | RELOAD_PATH | SCALE_PATH) => not_allowed("POST"),
+            (_, STOP_PATH | RELOAD_PATH | SCALE_PATH | PROFILE_PATH | HEAP_SNAPSHOT_PATH) => {
+                not_allowed("POST")
+            }
             (_, path) => problem(StatusCode::NOT_FOUND, &format!("this build knows no {path}")),
         }
     }
@@ -128,6 +141,13 @@ impl Control {
             Err(mistake) => return problem(StatusCode::BAD_REQUEST, &mistake),
         };
         self.inquiry.scale(workers).await.map_or_else(unanswered, report::stream)
+    }
+
+    async fn profile(&self, order: Result<Profile, String>) -> Response<Body> {
+        match order {
+            Ok(order) => self.inquiry.profile(order).await.map_or_else(unanswered, report::stream),
+            Err(mistake) => problem(StatusCode::BAD_REQUEST, &mistake),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use super::control::{Ended, Haste, Request};
+use super::control::{Ended, Haste, Request, Taken};
 use super::status::Status;
 use crate::exit::Exit;
 
@@ -26,6 +26,12 @@ pub(crate) async fn app_loop(mut requests: mpsc::Receiver<Request>, status: Stat
             }
             Request::Scale { workers, teller } => {
                 teller.end(Ended::new(Exit::Drained, format!("scaled: {workers} workers")));
+            }
+            Request::Profile { order, teller } => {
+                teller.say("worker 0 is profiled");
+                let taken =
+                    Taken { worker: 0, pid: 7, file: "w0.1/profile-1".into(), directory: "/srv/app".into() };
+                teller.end(Ended::new(Exit::Drained, format!("{order:?}")).with(taken));
             }
         }
     }

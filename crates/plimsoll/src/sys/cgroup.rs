@@ -61,6 +61,40 @@ pub fn oom_kills() -> Option<u64> {
         .or_else(|| find("memory", "/sys/fs/cgroup/memory", "memory.oom_control"))
 }
 
+/// Memory that our control group and its parents leave us; `None`: they set no limit.
+#[must_use]
+pub fn memory_left() -> Option<u64> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let v2 = own_group(&groups, "").and_then(|group| {
+        least(Path::new("/sys/fs/cgroup"), &group, |directory| {
+            left_of(directory, "memory.max", "memory.current", "inactive_file ")
+        })
+    });
+    let v1 = own_group(&groups, "memory").and_then(|group| {
+        let names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ");
+        least(Path::new("/sys/fs/cgroup/memory"), &group, |directory| {
+            left_of(directory, names.0, names.1, names.2)
+        })
+    });
+    v2.into_iter().chain(v1).min()
+}
+
+/// The limit less what is used; files that nobody has touched for long are given back before anyone is killed.
+fn left_of(directory: &Path, limit: &str, used: &str, reclaimable: &str) -> Option<u64> {
+    let read = |name| std::fs::read_to_string(directory.join(name)).ok();
+    let number = |text: String| text.trim().parse::<u64>().ok();
+    let (limit, used) = (number(read(limit)?)?, number(read(used)?)?);
+    let stat = read("memory.stat").unwrap_or_default();
+    let spare = stat.lines().find_map(|line| line.strip_prefix(reclaimable)?.trim().parse::<u64>().ok());
+    Some(limit.saturating_sub(used.saturating_sub(spare.unwrap_or(0))))
+}
+
+/// The least that any group on the way from ours up to the root leaves.
+fn least(root: &Path, group: &Path, left: impl Fn(&Path) -> Option<u64>) -> Option<u64> {
+    let below = group.strip_prefix("/").unwrap_or(group);
+    below.ancestors().filter_map(|part| left(&root.join(part))).min()
+}
+
 /// The line `oom_kill <number>` of either file.
 fn parse_oom_kills(text: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
@@ -131,6 +165,20 @@ mod tests {
         for (text, expected) in table {
             assert_eq!(parse_oom_kills(text), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_is_left_of_the_memory_counts_idle_files_as_free() {
+        let directory = tempfile::tempdir().unwrap();
+        let left = |limit: &str| {
+            for (name, text) in
+                [("max", limit), ("current", "700\n"), ("memory.stat", "anon 5\ninactive_file 100\n")]
+            {
+                std::fs::write(directory.path().join(name), text).unwrap();
+            }
+            left_of(directory.path(), "max", "current", "inactive_file ")
+        };
+        assert_eq!([left("1000\n"), left("500\n"), left("max\n")], [Some(400), Some(0), None]);
     }
 
     #[test]

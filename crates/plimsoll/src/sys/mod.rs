@@ -12,5 +12,6 @@ pub mod page;
 pub mod proc;
 pub mod process;
 pub mod readiness;
+pub mod room;
 pub mod runtime_dir;
 pub mod signals;

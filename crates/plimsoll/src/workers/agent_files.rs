@@ -36,6 +36,7 @@ const FILES: &[(&str, &[u8])] = js![
     "page.js",
     "patch.js",
     "preload.js",
+    "profile.js",
     "refusal.js",
     "request.js",
     "serve.js",

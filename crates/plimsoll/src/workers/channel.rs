@@ -37,6 +37,14 @@ pub enum Said {
     Close {
         server: u32,
     },
+    ProfileBegan {
+        id: u32,
+        heap_bytes: u64,
+    },
+    Profiled {
+        id: u32,
+        result: Result<(), String>,
+    },
     /// The watchdog of a process has a channel of its own, which it may open before the agent has greeted.
     Watches {
         pid: u32,
@@ -170,6 +178,12 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
             Talk::Agent | Talk::Watchdog => Err("the agent greeted twice".to_owned()),
         },
         FromAgent::Close { server } if matches!(talk, Talk::Agent) => Ok(Said::Close { server }),
+        FromAgent::ProfileBegan { id, heap_bytes } if matches!(talk, Talk::Agent) => {
+            Ok(Said::ProfileBegan { id, heap_bytes })
+        }
+        FromAgent::Profiled { id, result } if matches!(talk, Talk::Agent) => {
+            Ok(Said::Profiled { id, result })
+        }
         FromAgent::Listen { server, kind, host, port, ipv6_only, backlog, path }
             if matches!(talk, Talk::Agent) =>
         {
@@ -181,6 +195,8 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
             Ok(Said::Stall(message))
         }
         FromAgent::Close { .. }
+        | FromAgent::ProfileBegan { .. }
+        | FromAgent::Profiled { .. }
         | FromAgent::Listen { .. }
         | FromAgent::Stalled { .. }
         | FromAgent::Resumed { .. }

@@ -6,6 +6,7 @@ mod deaths;
 mod ending;
 mod orders;
 mod plain;
+mod profiles;
 mod snapshot;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -29,7 +30,7 @@ use super::watch::{self, Seen};
 use crate::concerns::shutdown::{self, Echo, Fleet, Input, Phase};
 use crate::config::AgentMode;
 use crate::ids::WorkerId;
-use crate::observe::control::{Reload, Teller};
+use crate::observe::control::{Profile, Reload, Teller};
 use crate::sys::process;
 use crate::sys::runtime_dir::RuntimeDir;
 use crate::sys::signals::{Signal, Signals};
@@ -84,6 +85,10 @@ pub enum Request {
         workers: u16,
         teller: Teller,
     },
+    Profile {
+        order: Profile,
+        teller: Teller,
+    },
 }
 
 /// What is known of the command.
@@ -113,6 +118,7 @@ pub struct Supervisor<F> {
     deaths: deaths::Deaths,
     echo: Echo,
     orders: orders::Orders,
+    profiles: profiles::Profiles,
 }
 
 impl<F: Front> Supervisor<F> {
@@ -141,6 +147,7 @@ impl<F: Front> Supervisor<F> {
             deaths: deaths::Deaths::default(),
             echo: Echo::default(),
             orders: orders::Orders::default(),
+            profiles: profiles::Profiles::default(),
         })
     }
 
@@ -226,6 +233,7 @@ impl<F: Front> Supervisor<F> {
             Request::StopNow => self.apply(Input::StopNow),
             Request::Reload { order, teller } => self.reload(order, Some(teller)),
             Request::Scale { workers, teller } => self.scale(workers, teller),
+            Request::Profile { order, teller } => self.profile(order, teller),
         }
     }
 
@@ -242,6 +250,7 @@ impl<F: Front> Supervisor<F> {
         for worker in over {
             self.bury(worker);
         }
+        self.look_after_profiles(now);
         for worker in self.fleet.finishing() {
             if self.front.is_idle(worker) {
                 self.apply(Input::Idle(worker));
@@ -260,6 +269,12 @@ impl<F: Front> Supervisor<F> {
             matches!(self.fleet.phase(), Phase::Draining { .. }) || !self.fleet.finishing().is_empty();
         let quiet = waits.then(|| now + QUIET_EVERY);
         let processes = self.processes.values().filter_map(|process| process.deadline(now));
-        processes.chain(self.fleet.next_deadline()).chain(quiet).min().unwrap_or(now + FAR_AWAY)
+        let profiles = self.profiles.deadline(now);
+        processes
+            .chain(self.fleet.next_deadline())
+            .chain(quiet)
+            .chain(profiles)
+            .min()
+            .unwrap_or(now + FAR_AWAY)
     }
 }

@@ -29,6 +29,7 @@ mod keep_alive;
 mod life;
 mod limits;
 mod ports;
+mod profile;
 mod reload;
 mod stalls;
 mod startup;

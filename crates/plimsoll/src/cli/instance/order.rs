@@ -39,7 +39,7 @@ pub(in crate::cli) fn order(arguments: &ArgMatches, target: &str) -> ExitCode {
 impl Instance {
     /// # Errors
     /// It did not answer, refused, or ended without saying how it went.
-    pub(super) fn follow(&self, target: &str, mut hear: impl FnMut(&Line)) -> Result<Ended, Error> {
+    pub(in crate::cli) fn follow(&self, target: &str, mut hear: impl FnMut(&Line)) -> Result<Ended, Error> {
         let stream = self.connect()?;
         let (status, body) = send(&stream, target).map_err(|source| self.failed(source))?;
         if status != 200 {

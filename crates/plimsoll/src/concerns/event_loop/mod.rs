@@ -8,4 +8,5 @@
 pub mod budget;
 pub mod overload;
 pub mod patience;
+pub mod profile;
 pub mod window;

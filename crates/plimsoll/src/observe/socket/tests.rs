@@ -61,6 +61,13 @@ async fn verbs_are_routes_with_one_method_each() {
             "HTTP/1.0 200",
             "\r\n\r\n{\"exit_code\":0,\"message\":\"scaled: 3 workers\"}\n",
         ),
+        ("GET /profile", "HTTP/1.0 405", "allow: POST\r\n"),
+        ("POST /heap-snapshot?seconds=1", "HTTP/1.0 400", "knows no seconds of a heap snapshot"),
+        (
+            "POST /profile?seconds=3&worker=0",
+            "HTTP/1.0 200",
+            r#","taken":{"worker":0,"pid":7,"file":"w0.1/profile-1","directory":"/srv/app"}}"#,
+        ),
         (
             "POST /stop?haste=now",
             "HTTP/1.0 200",

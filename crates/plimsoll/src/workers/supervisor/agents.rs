@@ -28,8 +28,13 @@ impl<F: Front> Supervisor<F> {
             }
             Said::Listen(listen) => self.on_listen(worker, channel, &listen),
             Said::Close { server } => self.on_close(ServerKey { worker, channel, server }),
+            Said::ProfileBegan { id, heap_bytes } => self.on_profile_began(worker, channel, id, heap_bytes),
+            Said::Profiled { id, result } => self.on_profiled(worker, channel, id, result),
             Said::Watches { pid } => tracing::debug!(%worker, pid, "watchdog connected"),
-            Said::Stall(report) => self.front.stall(worker, &report),
+            Said::Stall(report) => {
+                self.profiles.hear_stall(worker, &report);
+                self.front.stall(worker, &report);
+            }
             Said::Lost { mistake } => self.on_lost(worker, channel, mistake),
         }
     }
@@ -80,7 +85,7 @@ impl<F: Front> Supervisor<F> {
     }
 
     /// An agent that reads no answers loses its channel: it would hold up nobody but itself.
-    fn reply(&mut self, worker: WorkerId, channel: u32, answer: ToAgent) {
+    pub(super) fn reply(&mut self, worker: WorkerId, channel: u32, answer: ToAgent) {
         let Some(process) = self.processes.get_mut(&worker) else { return };
         let Some(open) = process.channels.get(&channel) else { return };
         if open.replies.try_send(answer).is_err() {
@@ -102,6 +107,7 @@ impl<F: Front> Supervisor<F> {
             tracing::warn!(%worker, "the channel of an agent was closed: {mistake}");
         }
         self.endpoints.lose_channel(worker, channel, &self.front);
+        self.lose_profile(worker, channel);
         if let Some(process) = self.processes.get_mut(&worker) {
             process.lose_channel(channel, Instant::now());
         }

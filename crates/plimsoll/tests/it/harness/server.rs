@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{Child, ExitStatus, Output as Finished};
+use std::process::{Child, Command, ExitStatus, Output as Finished, Stdio};
 use std::thread;
 
 use rustix::process::Signal;
@@ -101,13 +101,22 @@ impl Server {
 
     /// Runs a verb against this instance: `plimsoll ps --name … --json`.
     pub(crate) fn plimsoll(&self, arguments: &[&str]) -> Finished {
-        plimsoll()
+        self.verb(arguments).output().unwrap()
+    }
+
+    /// Begins a verb, which may be interrupted.
+    pub(crate) fn spawn_plimsoll(&self, arguments: &[&str]) -> Child {
+        self.verb(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    fn verb(&self, arguments: &[&str]) -> Command {
+        let mut command = plimsoll();
+        command
             .args(arguments)
             .args(["--name", &instance(&self.directory)])
             .env("XDG_RUNTIME_DIR", self.directory().join("run"))
-            .env("TMPDIR", self.directory())
-            .output()
-            .unwrap()
+            .env("TMPDIR", self.directory());
+        command
     }
 
     pub(crate) fn signal(&self, which: Signal) {
