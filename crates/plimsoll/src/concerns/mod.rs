@@ -1,4 +1,5 @@
 //! The seven concerns, pure: observations and `now` in, decisions out. No I/O, clock, task or log call here,
 //! so that each is tested by tables, simulated and benchmarked without a server.
 
+pub mod logs;
 pub mod shutdown;
