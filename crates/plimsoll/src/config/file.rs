@@ -124,7 +124,7 @@ impl Reading<'_> {
     }
 }
 
-/// The text of a value that can be a setting: text, or a whole number, as it would be typed after a flag.
+/// The text of a value that can be a setting: text, or a number, as it would be typed after a flag.
 fn scalar(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
@@ -132,6 +132,7 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
             let parsed = i128::from_str_radix(number.as_str(), number.radix());
             Some(parsed.map_or_else(|_| number.as_str().to_owned(), |number| number.to_string()))
         }
+        DeValue::Float(number) => Some(number.as_str().to_owned()),
         _ => None,
     }
 }
