@@ -3,7 +3,7 @@
 //! ```text
 //! main thread ── supervisor ─ (workers::Front) ─► gateway threads
 //!             ├─ questions ◄─ admin server, control socket
-//!             └─ one thread per worker's pipe
+//!             └─ log pipeline (observe::logs)
 //! ```
 //!
 //! Everything on the main thread is one current-thread runtime. Children must be started from a thread that
@@ -14,7 +14,8 @@ mod questions;
 mod start;
 
 use std::ffi::OsString;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -31,6 +32,9 @@ use crate::workers;
 
 /// How long answers of the admin server and the control socket may take once everything is over.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// How long the sinks may take for the last lines.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Runs `command` behind the gateway until it is stopped.
 #[must_use]
@@ -59,7 +63,7 @@ async fn serve(parts: Parts) -> (Exit, String) {
         let threads = parts.gateway.stats().to_vec();
         servers.spawn(admin::serve(listener, inquiry.clone(), threads, closed(stopped.clone())));
     }
-    servers.spawn(socket::serve(parts.control, inquiry, closed(stopped)));
+    servers.spawn(socket::serve(parts.control, inquiry, Arc::clone(parts.logs.recent()), closed(stopped)));
 
     let (requests, received) = mpsc::channel(16);
     let mut questions = Questions::new(parts.identity, parts.front, requests);
@@ -67,6 +71,8 @@ async fn serve(parts: Parts) -> (Exit, String) {
         how = parts.supervisor.run(parts.signals, received) => how,
         never = questions.answer(asked) => match never {},
     };
+    // Everything that workers wrote comes before the last line of our own.
+    parts.logs.close(Instant::now() + LAST_LINES);
     let (exit, message) = conclude(how);
     questions.tell(&Ended::new(exit, message.clone()));
     drop(stop);

@@ -12,6 +12,7 @@ use crate::concerns::shutdown;
 use crate::config::{AgentMode, Config, WorkerCount};
 use crate::exit::Exit;
 use crate::gateway::Gateway;
+use crate::observe::logs::Pipeline;
 use crate::observe::{admin, socket};
 use crate::sys::runtime_dir::RuntimeDir;
 use crate::sys::signals::Signals;
@@ -27,6 +28,7 @@ pub(super) struct Parts {
     pub control: UnixListener,
     pub signals: Signals,
     pub supervisor: Supervisor<GatewayFront>,
+    pub logs: Pipeline,
 }
 
 /// Why nothing was started.
@@ -58,6 +60,8 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         .map_err(|error| failure(Exit::Usage, "the admin address cannot be used", describe(&error)))?;
     let gateway = Gateway::start(&config.gateway).map_err(system("the gateway could not be started"))?;
 
+    let logs = Pipeline::start(&config.logs, Vec::new()).map_err(system("the log pipeline could not be started"))?;
+
     let workers = count_workers(config);
     let identity = Identity {
         name: directory.name.clone(),
@@ -79,11 +83,12 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         listen: config.gateway.listen,
         port,
         open_files,
+        logs: logs.capture().clone(),
     };
     let front = GatewayFront::new(gateway.clone(), config.shutdown.upgraded);
     let supervisor = Supervisor::new(settings, front.clone(), directory)
         .map_err(|error| failure(Exit::Failure, "the workers could not be prepared", describe(&error)))?;
-    Ok(Parts { identity, gateway, front, admin, control, signals, supervisor })
+    Ok(Parts { identity, gateway, front, admin, control, signals, supervisor, logs })
 }
 
 /// `PORT`, by which a command without agent is found.

@@ -9,17 +9,22 @@
 //! `POST /reload[?surge=N&env=K=V&…]` and `POST /scale?workers=N` answer at once with 200 and then line by line, each
 //! one JSON object: `{"line": "…"}` as things happen, and at the end how it went, as for a stop. Names and values are
 //! percent-encoded.
+//!
+//! `GET /logs[?follow&worker=N&level=L&grep=RE&request=ID&lines=N]` answers with the last lines of the log, one JSON
+//! object each, and goes on with each new one if it is to follow.
 
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use hyper::header::ALLOW;
 use hyper::{Method, Request, Response, StatusCode};
 use rustix::process::geteuid;
 use tokio::net::{UnixListener, UnixStream};
 
+use super::logs::{self, Recent};
 use super::control::{Error, Haste, Inquiry};
 use super::query::{self, Query};
 use super::report;
@@ -49,8 +54,13 @@ pub fn bind(directory: &Path) -> io::Result<UnixListener> {
 }
 
 /// Answers until `stop` resolves; answers that are under way are then still written.
-pub async fn serve(listener: UnixListener, inquiry: Inquiry, stop: impl Future<Output = ()>) {
-    server::serve(Owned(listener), LIMITS, Control { inquiry }, stop).await;
+pub async fn serve(
+    listener: UnixListener,
+    inquiry: Inquiry,
+    recent: Arc<Recent>,
+    stop: impl Future<Output = ()>,
+) {
+    server::serve(Owned(listener), LIMITS, Control { inquiry, recent }, stop).await;
 }
 
 /// Accepts from our own user and from root.
@@ -77,6 +87,7 @@ fn may_control(peer: u32, own: u32) -> bool {
 
 struct Control {
     inquiry: Inquiry,
+    recent: Arc<Recent>,
 }
 
 impl Handler for Control {
@@ -86,7 +97,8 @@ impl Handler for Control {
             (&Method::POST, STOP_PATH) => self.stop(haste(request.uri().query())).await,
             (&Method::POST, RELOAD_PATH) => self.reload(&query::parse(request.uri().query())).await,
             (&Method::POST, SCALE_PATH) => self.scale(&query::parse(request.uri().query())).await,
-            (_, STATUS_PATH) => not_allowed("GET"),
+            (&Method::GET, logs::PATH) => self.logs(&query::parse(request.uri().query())),
+            (_, STATUS_PATH | logs::PATH) => not_allowed("GET"),
             (_, STOP_PATH | RELOAD_PATH | SCALE_PATH) => not_allowed("POST"),
             (_, path) => problem(StatusCode::NOT_FOUND, &format!("this build knows no {path}")),
         }
@@ -94,6 +106,10 @@ impl Handler for Control {
 }
 
 impl Control {
+    fn logs(&self, query: &Query) -> Response<Body> {
+        logs::answer(&self.recent, query).unwrap_or_else(|mistake| problem(StatusCode::BAD_REQUEST, &mistake))
+    }
+
     async fn status(&self) -> Response<Body> {
         match self.inquiry.status().await {
             Ok(status) => server::json(StatusCode::OK, &status),

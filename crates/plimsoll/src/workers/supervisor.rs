@@ -28,6 +28,7 @@ use crate::concerns::shutdown::{self, Fleet, Input, Phase};
 use crate::config::AgentMode;
 use crate::ids::WorkerId;
 use crate::observe::control::{Reload, Teller};
+use crate::observe::logs::Capture;
 use crate::sys::process;
 use crate::sys::runtime_dir::RuntimeDir;
 use crate::sys::signals::{Signal, Signals};
@@ -49,6 +50,8 @@ pub struct Settings {
     pub port: Option<u16>,
     /// The limit of open files for workers, where ours was raised.
     pub open_files: Option<Rlimit>,
+    /// Where what workers print goes.
+    pub logs: Capture,
 }
 
 #[derive(Debug, thiserror::Error)]
