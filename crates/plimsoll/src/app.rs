@@ -61,12 +61,13 @@ async fn serve(parts: Parts) -> (Exit, String) {
     let mut servers = JoinSet::new();
     if let Some(listener) = parts.admin {
         let threads = parts.gateway.stats().to_vec();
-        servers.spawn(admin::serve(listener, inquiry.clone(), threads, closed(stopped.clone())));
+        let logs = Arc::clone(parts.logs.stats());
+        servers.spawn(admin::serve(listener, inquiry.clone(), threads, logs, closed(stopped.clone())));
     }
     servers.spawn(socket::serve(parts.control, inquiry, Arc::clone(parts.logs.recent()), closed(stopped)));
 
     let (requests, received) = mpsc::channel(16);
-    let mut questions = Questions::new(parts.identity, parts.front, requests);
+    let mut questions = Questions::new(parts.identity, parts.front, requests, Arc::clone(parts.logs.stats()));
     let how = tokio::select! {
         how = parts.supervisor.run(parts.signals, received) => how,
         never = questions.answer(asked) => match never {},

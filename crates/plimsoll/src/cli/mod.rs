@@ -5,6 +5,7 @@ mod config;
 mod doctor;
 mod instance;
 mod logging;
+mod logs;
 mod mistakes;
 mod output;
 mod ps;
@@ -32,9 +33,10 @@ struct Verb {
 }
 
 /// In the order of the help.
-const VERBS: [Verb; 10] = [
+const VERBS: [Verb; 11] = [
     Verb { command: run::command, run: run::run },
     Verb { command: ps::command, run: ps::run },
+    Verb { command: logs::command, run: logs::run },
     Verb { command: reload::command, run: reload::run },
     Verb { command: scale::command, run: scale::run },
     Verb { command: stop::command, run: stop::run },

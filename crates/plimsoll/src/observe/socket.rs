@@ -24,8 +24,8 @@ use hyper::{Method, Request, Response, StatusCode};
 use rustix::process::geteuid;
 use tokio::net::{UnixListener, UnixStream};
 
-use super::logs::{self, Recent};
 use super::control::{Error, Haste, Inquiry};
+use super::logs::{self, Recent};
 use super::query::{self, Query};
 use super::report;
 use super::server::{self, Body, Handler, Limits, Listener, WhenFull};

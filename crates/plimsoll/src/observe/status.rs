@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::logs::WorkerFigures;
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     pub name: String,
@@ -86,6 +88,9 @@ pub struct Worker {
     /// Age of the process that stands there now.
     pub uptime_s: u64,
     pub rss_bytes: u64,
+    /// What it logs; absent before its first process.
+    #[serde(default)]
+    pub logs: Option<WorkerFigures>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,6 +211,7 @@ pub(crate) fn fixture() -> Status {
         generation: 1,
         uptime_s: 3720,
         rss_bytes: 50 * 1024 * 1024,
+        logs: Some(WorkerFigures { lines: 70, bytes: 7000, lines_per_s: 7, ..WorkerFigures::default() }),
     };
     let waiting = Worker {
         id: 1,
@@ -216,6 +222,7 @@ pub(crate) fn fixture() -> Status {
         restarts: 2,
         uptime_s: 0,
         rss_bytes: 0,
+        logs: None,
         ..worker.clone()
     };
     Status {

@@ -106,7 +106,8 @@ mod tests {
     /// Runs a shell script as a worker to its end and returns what it printed.
     fn run(script: &str, variables: &[(OsString, OsString)]) -> Vec<String> {
         let pipeline = Pipeline::start(&config::Logs::default(), Vec::new()).unwrap();
-        let started = spawn(WORKER, &command(&["sh", "-c", script]), variables, None, pipeline.capture()).unwrap();
+        let started =
+            spawn(WORKER, &command(&["sh", "-c", script]), variables, None, pipeline.capture()).unwrap();
         while process::reap_child(started.pid).is_none() {
             std::thread::yield_now();
         }
@@ -127,7 +128,8 @@ mod tests {
         ];
         let pipeline = Pipeline::start(&config::Logs::default(), Vec::new()).unwrap();
         for (words, expected) in table {
-            let error = spawn(WORKER, &command(words), &[], None, pipeline.capture()).unwrap_err().to_string();
+            let error =
+                spawn(WORKER, &command(words), &[], None, pipeline.capture()).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
     }

@@ -152,6 +152,8 @@ mod tests {
             let mistake = Filter::read(&query::parse(Some(text))).unwrap_err();
             assert!(mistake.contains(part), "{text}: {mistake}");
         }
-        assert!(Filter::read(&query::parse(Some("follow&worker=1&level=warn&grep=a.b"))).unwrap().is_followed);
+        assert!(
+            Filter::read(&query::parse(Some("follow&worker=1&level=warn&grep=a.b"))).unwrap().is_followed
+        );
     }
 }

@@ -10,7 +10,7 @@ use http_body_util::BodyExt as _;
 use hyper::Response;
 use hyper::body::Frame;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::filter::{Filter, Shown};
 use super::recent::Recent;
@@ -37,27 +37,40 @@ pub(in crate::observe) fn answer(recent: &Arc<Recent>, query: &Query) -> Result<
 async fn tell(recent: Arc<Recent>, filter: Filter, pieces: mpsc::Sender<Bytes>) {
     let mut news = recent.follow();
     let all = recent.read(0, usize::MAX);
-    let fitting: Vec<_> = all.records.iter().rev().filter(|record| filter.lets_pass(record)).take(filter.lines).collect();
+    let fitting: Vec<_> =
+        all.records.iter().rev().filter(|record| filter.lets_pass(record)).take(filter.lines).collect();
     let fitting: Vec<_> = fitting.into_iter().rev().cloned().collect();
     for records in fitting.chunks(RECORDS_PER_PIECE) {
         if pieces.send(piece(0, records)).await.is_err() {
             return;
         }
     }
-    let mut next = all.next;
-    while filter.is_followed {
+    if filter.is_followed {
+        let _left_or_over = follow(&recent, &filter, all.next, &mut news, &pieces).await;
+    }
+}
+
+/// Goes on until the reader has left or the pipeline is closed.
+async fn follow(
+    recent: &Recent,
+    filter: &Filter,
+    mut next: u64,
+    news: &mut watch::Receiver<u64>,
+    pieces: &mpsc::Sender<Bytes>,
+) -> Option<()> {
+    loop {
         let page = recent.read(next, RECORDS_PER_PIECE);
         next = page.next;
         let is_at_end = page.records.is_empty();
         let records: Vec<_> = page.records.into_iter().filter(|record| filter.lets_pass(record)).collect();
         let text = piece(page.lost, &records);
-        if !text.is_empty() && pieces.send(text).await.is_err() {
-            return;
+        if !text.is_empty() {
+            pieces.send(text).await.ok()?;
         }
         if is_at_end {
             tokio::select! {
-                changed = news.changed() => if changed.is_err() { return },
-                () = pieces.closed() => return,
+                changed = news.changed() => changed.ok()?,
+                () = pieces.closed() => return None,
             }
         }
     }

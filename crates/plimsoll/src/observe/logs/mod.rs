@@ -179,7 +179,12 @@ impl Capture {
         pipe: OwnedFd,
         tail: Tail,
     ) -> io::Result<Tap> {
-        let source = self.drain.adopt(source::Origin { worker, pid, stream }, pipe, tail, self.stats.worker(worker))?;
+        let source = self.drain.adopt(
+            source::Origin { worker, pid, stream },
+            pipe,
+            tail,
+            self.stats.worker(worker),
+        )?;
         Ok(Tap::new(source, self.standard.clone()))
     }
 }

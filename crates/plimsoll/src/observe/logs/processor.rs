@@ -14,7 +14,9 @@ use super::source::Source;
 use super::standard::Standard;
 use super::stats::Stats;
 use crate::concerns::logs::record::{Level, Record, Shape, Sink, Stream};
-use crate::concerns::logs::{Candidate, Change, Joined, Joiner, Keeper, Outcome, Rules, Splitter, understand};
+use crate::concerns::logs::{
+    Candidate, Change, Joined, Joiner, Keeper, Outcome, Rules, Splitter, understand,
+};
 
 /// A stack trace is written in one piece, or almost: what has not come by then is no part of it.
 const JOIN_WITHIN: Duration = Duration::from_millis(5);
@@ -109,14 +111,16 @@ impl Processor {
                 let lag = drain::now().saturating_sub(*at) / 1000;
                 self.parts.stats.lag_us.store(lag, Ordering::Relaxed);
                 let line_max = self.parts.line_max;
-                let reader = self.readers.entry(source.id).or_insert_with(|| Reader::new(source, line_max, now));
+                let reader =
+                    self.readers.entry(source.id).or_insert_with(|| Reader::new(source, line_max, now));
                 reader.chunk(bytes, *at, *is_after_gap, now, &mut |candidate| {
                     self.keeper.take(candidate, now, &mut self.kept);
                 });
             }
             Item::End(source) => {
                 let line_max = self.parts.line_max;
-                let reader = self.readers.entry(source.id).or_insert_with(|| Reader::new(source, line_max, now));
+                let reader =
+                    self.readers.entry(source.id).or_insert_with(|| Reader::new(source, line_max, now));
                 reader.end(&mut |candidate| self.keeper.take(candidate, now, &mut self.kept));
             }
             Item::Own { level, at, line } => self.kept.push(Arc::new(own_record(*level, *at, line.clone()))),

@@ -88,7 +88,9 @@ impl Sink for Standard {
 
     fn offer(&self, records: &[Arc<Record>]) {
         for outlet in [&self.stdout, &self.stderr] {
-            let own = |record: &&Arc<Record>| self.outlet(record.stream).is_some_and(|own| std::ptr::eq(own, &**outlet));
+            let own = |record: &&Arc<Record>| {
+                self.outlet(record.stream).is_some_and(|own| std::ptr::eq(own, &**outlet))
+            };
             outlet.offer(records.iter().filter(own));
         }
     }
@@ -160,7 +162,10 @@ impl Outlet {
                 self.give_up(&mut state);
             }
             let is_relieved = state.bytes < QUEUE_BYTES_MAX / 4;
-            let lost = state.stuck_since.take_if(|_| is_relieved).map(|since| (since, std::mem::take(&mut state.lost)));
+            let lost = state
+                .stuck_since
+                .take_if(|_| is_relieved)
+                .map(|since| (since, std::mem::take(&mut state.lost)));
             drop(state);
             if let Some((since, lost)) = lost {
                 self.say(since, &lost);
@@ -214,9 +219,8 @@ impl Outlet {
 
     fn wait_until_empty(&self, deadline: Instant) {
         let within = deadline.saturating_duration_since(Instant::now());
-        let is_busy = |_: &mut State| {
-            self.finished.load(Ordering::SeqCst) < self.offered.load(Ordering::SeqCst)
-        };
+        let is_busy =
+            |_: &mut State| self.finished.load(Ordering::SeqCst) < self.offered.load(Ordering::SeqCst);
         let waited = self.emptied.wait_timeout_while(self.state(), within, is_busy);
         drop(waited);
     }

@@ -80,7 +80,9 @@ impl Stats {
         let rows = Verdict::ALL.into_iter().zip(&self.decided);
         rows.flat_map(|(verdict, row)| {
             let cells = Level::ALL.into_iter().zip(row);
-            cells.map(move |(level, count)| (verdict, level, count.lines.load(Relaxed), count.bytes.load(Relaxed)))
+            cells.map(move |(level, count)| {
+                (verdict, level, count.lines.load(Relaxed), count.bytes.load(Relaxed))
+            })
         })
         .filter(|(.., lines, _)| *lines > 0)
         .collect()

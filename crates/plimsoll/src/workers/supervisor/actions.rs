@@ -91,7 +91,8 @@ impl<F: Front> Supervisor<F> {
             colour: colour(),
         };
         let (command, open_files) = (&self.settings.command, self.settings.open_files);
-        let started = spawn::spawn(worker, command, &environment.variables(), open_files, &self.settings.logs)?;
+        let started =
+            spawn::spawn(worker, command, &environment.variables(), open_files, &self.settings.logs)?;
         if self.nature != Nature::Node {
             let presence = directory.as_ref().map(|path| path.join(PRESENCE_FILE));
             tasks

@@ -31,7 +31,9 @@ pub(super) struct Budget {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Change {
     /// More lines come than the budget allows: from now on they are sampled.
-    Begins { lines_per_second: f64 },
+    Begins {
+        lines_per_second: f64,
+    },
     Ends,
 }
 

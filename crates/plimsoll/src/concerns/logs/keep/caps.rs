@@ -55,7 +55,10 @@ impl Caps {
             return fingerprint;
         }
         // Forgetting costs a walk through all: not for every line.
-        let is_due = self.counts.get(&OTHERS).is_none_or(|others| now.saturating_duration_since(others.since) >= SECOND);
+        let is_due = self
+            .counts
+            .get(&OTHERS)
+            .is_none_or(|others| now.saturating_duration_since(others.since) >= SECOND);
         if is_due {
             self.counts.retain(|_, count| now.saturating_duration_since(count.since) < FORGOTTEN_AFTER);
         }

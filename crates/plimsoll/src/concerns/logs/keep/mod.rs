@@ -21,8 +21,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-pub use self::budget::Change;
 use self::budget::Budget;
+pub use self::budget::Change;
 use self::caps::{Cap, Caps};
 use self::decisions::Decisions;
 use self::held::Held;
@@ -88,7 +88,10 @@ impl Key {
     }
 
     /// Of all requests, this share is in; the smaller the share, the fewer of the same ones.
-    #[expect(clippy::cast_precision_loss, reason = "56 bits against the 53 of a double: a request in 2^53 is off")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "56 bits against the 53 of a double: a request in 2^53 is off"
+    )]
     fn is_in(self, share: f64) -> bool {
         self.point as f64 >= (1.0 - share) * POINTS as f64
     }
@@ -212,7 +215,8 @@ impl Keeper {
     ) {
         let is_capped = self.budget.share() < 1.0 || self.rules.sample.is_some();
         let message = record.line.get(message.clone()).unwrap_or_default();
-        let cap = if is_capped { self.caps.admit(fingerprint(message), now) } else { Cap::Keep { weight: 1 } };
+        let cap =
+            if is_capped { self.caps.admit(fingerprint(message), now) } else { Cap::Keep { weight: 1 } };
         match cap {
             Cap::Keep { weight } => {
                 if let Some(key) = key.filter(|_| record.level >= Level::Error) {
@@ -248,7 +252,11 @@ impl Keeper {
         self.tally.add(&record, Verdict::Kept);
         // Of a chunk of which little stays, the rest must not be kept alive by that little.
         let is_alone = self.budget.share() < 1.0 || self.rules.sample.is_some();
-        let record = if is_alone && self.rules.mode == Mode::Enforce { weight::detach(record, weight) } else { record };
+        let record = if is_alone && self.rules.mode == Mode::Enforce {
+            weight::detach(record, weight)
+        } else {
+            record
+        };
         kept.push(Arc::new(record));
     }
 }

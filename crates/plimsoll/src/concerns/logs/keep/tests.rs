@@ -112,9 +112,10 @@ fn a_request_that_fails_comes_out_as_a_whole() {
         simulation.line(Level::Info, Some(number), "begins");
         simulation.line(Level::Error, Some(number), &format!("fails {}", "x".repeat(number as usize % 50)));
         simulation.line(Level::Info, Some(number), "ends");
-        let own = simulation.kept.iter().filter(|record| {
-            record.request.as_deref() == Some(format!("req-{number}").as_bytes())
-        });
+        let own = simulation
+            .kept
+            .iter()
+            .filter(|record| record.request.as_deref() == Some(format!("req-{number}").as_bytes()));
         assert_eq!(own.count(), 3);
     }
     simulation.line(Level::Debug, Some(2_000_000), "begins");
@@ -139,7 +140,8 @@ fn errors_are_kept_up_to_their_cap() {
             simulation.line(Level::Error, None, "seldom");
         }
     }
-    let seldom = simulation.kept.iter().filter(|record| record.line.starts_with(b"{\"msg\":\"seldom")).count();
+    let seldom =
+        simulation.kept.iter().filter(|record| record.line.starts_with(b"{\"msg\":\"seldom")).count();
     assert_eq!(seldom, 50);
     assert_eq!(simulation.kept.len() - seldom, 100 + 99);
     assert_eq!(simulation.weights(), 10_050);

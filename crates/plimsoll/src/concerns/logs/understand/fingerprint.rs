@@ -15,7 +15,11 @@ pub(in crate::concerns::logs) fn fingerprint(message: &[u8]) -> u64 {
         if byte.is_ascii_alphanumeric() {
             let word = rest.iter().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(rest.len());
             let word = rest.get(..word).unwrap_or_default();
-            if word.iter().any(u8::is_ascii_digit) { state.mix(b'#') } else { word.iter().for_each(|byte| state.mix(*byte)) }
+            if word.iter().any(u8::is_ascii_digit) {
+                state.mix(b'#')
+            } else {
+                word.iter().for_each(|byte| state.mix(*byte))
+            }
             at += word.len();
             // An apostrophe within a word opens no quotation.
             at += usize::from(message.get(at) == Some(&b'\''));

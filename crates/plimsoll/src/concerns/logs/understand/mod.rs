@@ -43,7 +43,8 @@ struct Found {
 pub fn understand(line: &[u8], stream: Stream) -> Understood {
     let (shape, found) = match line.first() {
         Some(b'{') => json::scan(line),
-        _ => logfmt::scan(line).map_or_else(|| (Shape::Plain, Found::default()), |found| (Shape::Logfmt, found)),
+        _ => logfmt::scan(line)
+            .map_or_else(|| (Shape::Plain, Found::default()), |found| (Shape::Logfmt, found)),
     };
     let level = found.level.or_else(|| if shape == Shape::Plain { plain::level(line) } else { None });
     Understood {

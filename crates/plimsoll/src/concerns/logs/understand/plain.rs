@@ -31,7 +31,10 @@ fn judge(word: &[u8]) -> Option<Option<Level>> {
 
 /// `Log` and `http` begin sentences, `LOG`, `[log]` and `log:` do not.
 fn is_marked(word: &[u8], letters: &[u8]) -> bool {
-    let is_sure = !matches!(letters.to_ascii_lowercase().as_slice(), b"log" | b"http" | b"default" | b"fine" | b"notice");
+    let is_sure = !matches!(
+        letters.to_ascii_lowercase().as_slice(),
+        b"log" | b"http" | b"default" | b"fine" | b"notice"
+    );
     is_sure || letters.len() < word.len() || letters.iter().all(u8::is_ascii_uppercase)
 }
 

@@ -14,10 +14,30 @@ fn read(line: &str) -> (Shape, Level, &str, Option<&str>) {
 #[test]
 fn json_of_the_usual_loggers_is_understood() {
     let table = [
-        (r#"{"level":30,"time":1700000000000,"pid":7,"hostname":"h","msg":"hello"}"#, Level::Info, "hello", None),
-        (r#"{"level":50,"reqId":"r-1","err":{"type":"E","stack":"a\n b"},"msg":"a \"b\""}"#, Level::Error, r#"a \"b\""#, Some("r-1")),
-        (r#"{"level":20,"req":{"method":"GET","headers":{"id":"no"},"id":17},"msg":"in"}"#, Level::Debug, "in", Some("17")),
-        (r#"{"name":"app","hostname":"h","pid":1,"level":40,"msg":"w","time":"2026-01-01T00:00:00Z","v":0}"#, Level::Warn, "w", None),
+        (
+            r#"{"level":30,"time":1700000000000,"pid":7,"hostname":"h","msg":"hello"}"#,
+            Level::Info,
+            "hello",
+            None,
+        ),
+        (
+            r#"{"level":50,"reqId":"r-1","err":{"type":"E","stack":"a\n b"},"msg":"a \"b\""}"#,
+            Level::Error,
+            r#"a \"b\""#,
+            Some("r-1"),
+        ),
+        (
+            r#"{"level":20,"req":{"method":"GET","headers":{"id":"no"},"id":17},"msg":"in"}"#,
+            Level::Debug,
+            "in",
+            Some("17"),
+        ),
+        (
+            r#"{"name":"app","hostname":"h","pid":1,"level":40,"msg":"w","time":"2026-01-01T00:00:00Z","v":0}"#,
+            Level::Warn,
+            "w",
+            None,
+        ),
         (r#"{"message":"hi","level":"verbose","requestId":"x"}"#, Level::Debug, "hi", Some("x")),
         (r#"{"level":"log","pid":1,"timestamp":1,"message":"m","context":"App"}"#, Level::Info, "m", None),
         (r#"{"severityText":"ERROR","body":"m"}"#, Level::Error, "m", None),
@@ -34,7 +54,9 @@ fn json_of_the_usual_loggers_is_understood() {
 
 #[test]
 fn json_that_is_not_whole_is_a_plain_line_that_keeps_its_level() {
-    for line in [r#"{"level":50,"msg":"x"#, r#"{"level":50,"a":[1,2}"#, r#"{"level":50}}"#, r#"{"level":50,1:2}"#] {
+    for line in
+        [r#"{"level":50,"msg":"x"#, r#"{"level":50,"a":[1,2}"#, r#"{"level":50}}"#, r#"{"level":50,1:2}"#]
+    {
         let (shape, level, ..) = read(line);
         assert_eq!((shape, level), (Shape::Plain, Level::Error), "{line}");
     }
@@ -58,7 +80,10 @@ fn the_level_of_a_plain_line_is_its_leading_word() {
         ("[error] something", Level::Error),
         ("2026-01-02T10:00:00.000Z WARN x", Level::Warn),
         ("[2026-01-02 10:00:00] DEBUG: x", Level::Debug),
-        ("\x1b[32m[Nest] 123  - \x1b[39m01/02/2026, 10:00:00 AM \x1b[31m  ERROR\x1b[39m [App] x", Level::Error),
+        (
+            "\x1b[32m[Nest] 123  - \x1b[39m01/02/2026, 10:00:00 AM \x1b[31m  ERROR\x1b[39m [App] x",
+            Level::Error,
+        ),
         ("[Nest] 123  - 01/02/2026, 10:00:00 AM     LOG [App] an error", Level::Info),
         ("TypeError: x is not y", Level::Error),
         ("(node:7) DeprecationWarning: x", Level::Warn),
@@ -75,7 +100,10 @@ fn the_level_of_a_plain_line_is_its_leading_word() {
     }
     assert_eq!(understand(b"lost", Stream::Stderr).level, Level::Error);
     assert_eq!(understand(b"info: fine", Stream::Stderr).level, Level::Info);
-    assert_eq!(understand(br#"{"msg":"json says nothing of the stream"}"#, Stream::Stderr).level, Level::Info);
+    assert_eq!(
+        understand(br#"{"msg":"json says nothing of the stream"}"#, Stream::Stderr).level,
+        Level::Info
+    );
 }
 
 #[test]
