@@ -27,6 +27,7 @@ use self::start::Parts;
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::observe::control::Ended;
+use crate::observe::logs::Mirror;
 use crate::observe::{admin, control, socket};
 use crate::workers;
 
@@ -38,14 +39,17 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Runs `command` behind the gateway until it is stopped.
 #[must_use]
-pub fn run(config: Config, command: Vec<OsString>) -> Exit {
+pub fn run(config: Config, command: Vec<OsString>, mirror: &Mirror) -> Exit {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return say_end(Exit::Failure, &format!("the runtime could not be made: {error}")),
     };
     let (exit, message) = runtime.block_on(async {
         match start::prepare(&config, command).await {
-            Ok(parts) => serve(parts).await,
+            Ok(parts) => {
+                parts.logs.reflect(mirror);
+                serve(parts).await
+            }
             Err(failure) => (failure.exit, failure.message),
         }
     });

@@ -25,6 +25,7 @@ mod harness;
 mod keep_alive;
 mod life;
 mod limits;
+mod logs;
 mod ports;
 mod reload;
 mod startup;

@@ -25,7 +25,7 @@ mod tests;
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -72,9 +72,9 @@ pub struct Capture {
 #[derive(Debug, Clone)]
 pub struct Outcomes(mpsc::SyncSender<Outcome>);
 
-/// Takes in what Plimsoll itself says. Cheap to clone; never waits.
-#[derive(Debug, Clone)]
-pub struct Own(Arc<Ring>);
+/// Takes in what Plimsoll itself says, once there is a pipeline. Cheap to clone; never waits.
+#[derive(Debug, Clone, Default)]
+pub struct Mirror(Arc<OnceLock<Arc<Ring>>>);
 
 impl Pipeline {
     /// Starts the threads. What is kept goes to our own stdout and stderr, and to `sinks`.
@@ -151,9 +151,10 @@ impl Pipeline {
         self.outcomes.clone()
     }
 
-    #[must_use]
-    pub fn own(&self) -> Own {
-        Own(Arc::clone(self.capture.drain.ring()))
+    /// From now on what Plimsoll itself says is in the log as well.
+    pub fn reflect(&self, mirror: &Mirror) {
+        // A second pipeline of one process would be in a test: the first one has it.
+        let _first = mirror.0.set(Arc::clone(self.capture.drain.ring()));
     }
 
     /// The end: what is in the pipes is read, and everything delivered until `deadline`. Blocks until then at most.
@@ -196,11 +197,14 @@ impl Outcomes {
     }
 }
 
-impl Own {
+impl Mirror {
     pub fn say(&self, level: Level, line: &[u8]) {
-        let line = Bytes::copy_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
+        let Some(ring) = self.0.get() else { return };
+        // The time that stands before it on stderr is a field of the record here.
+        let start = memchr::memmem::find(line, b"plimsoll: ").unwrap_or(0);
+        let line = Bytes::copy_from_slice(line.get(start..).unwrap_or_default().trim_ascii_end());
         // When the ring is full it is written to stderr all the same, by its own queue.
-        let _dropped = self.0.push(Item::Own { level, at: drain::now(), line });
+        let _dropped = ring.push(Item::Own { level, at: drain::now(), line });
     }
 }
 

@@ -122,6 +122,8 @@ impl Processor {
                 let reader =
                     self.readers.entry(source.id).or_insert_with(|| Reader::new(source, line_max, now));
                 reader.end(&mut |candidate| self.keeper.take(candidate, now, &mut self.kept));
+                let origin = source.origin;
+                self.keeper.last_words(Some(origin.worker), origin.stream, now, &mut self.kept);
             }
             Item::Own { level, at, line } => self.kept.push(Arc::new(own_record(*level, *at, line.clone()))),
         }
@@ -169,6 +171,8 @@ impl Processor {
         let now = Instant::now();
         for reader in self.readers.values_mut() {
             reader.end(&mut |candidate| self.keeper.take(candidate, now, &mut self.kept));
+            let origin = reader.source.origin;
+            self.keeper.last_words(Some(origin.worker), origin.stream, now, &mut self.kept);
         }
         self.keeper.end();
         self.parts.stats.add(&self.keeper.take_tally());

@@ -48,6 +48,8 @@ struct State {
     is_closed: bool,
     /// Nobody reads the stream any more; the workers must not suffer from that.
     is_broken: bool,
+    /// All was written and said.
+    is_over: bool,
 }
 
 impl Standard {
@@ -101,7 +103,7 @@ impl Sink for Standard {
             outlet.filled.notify_one();
         }
         for outlet in [&self.stdout, &self.stderr] {
-            outlet.wait_until_empty(deadline);
+            outlet.wait_until_over(deadline);
         }
     }
 }
@@ -171,6 +173,7 @@ impl Outlet {
                 self.say(since, &lost);
             }
         }
+        self.state().is_over = true;
         self.emptied.notify_all();
     }
 
@@ -217,11 +220,9 @@ impl Outlet {
         );
     }
 
-    fn wait_until_empty(&self, deadline: Instant) {
+    fn wait_until_over(&self, deadline: Instant) {
         let within = deadline.saturating_duration_since(Instant::now());
-        let is_busy =
-            |_: &mut State| self.finished.load(Ordering::SeqCst) < self.offered.load(Ordering::SeqCst);
-        let waited = self.emptied.wait_timeout_while(self.state(), within, is_busy);
+        let waited = self.emptied.wait_timeout_while(self.state(), within, |state| !state.is_over);
         drop(waited);
     }
 

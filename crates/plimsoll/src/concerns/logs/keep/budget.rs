@@ -25,6 +25,8 @@ pub(super) struct Budget {
     offered: u32,
     kept: u32,
     traced: u32,
+    /// What people heard last.
+    is_announced: bool,
 }
 
 /// What people should hear of.
@@ -41,7 +43,7 @@ impl Budget {
     pub(super) fn new(rate: Option<u32>, now: Instant) -> Self {
         let rate = rate.map(f64::from);
         let saved = rate.map_or(f64::INFINITY, |rate| rate * BURST_SECONDS);
-        Self { rate, share: 1.0, saved, window: now, offered: 0, kept: 0, traced: 0 }
+        Self { rate, share: 1.0, saved, window: now, offered: 0, kept: 0, traced: 0, is_announced: false }
     }
 
     /// Of the requests, this share fits.
@@ -81,7 +83,7 @@ impl Budget {
         if passed < WINDOW {
             return None;
         }
-        let (seconds, before) = (passed.as_secs_f64(), self.share);
+        let seconds = passed.as_secs_f64();
         let offered = f64::from(self.offered) / seconds;
         self.saved = (self.saved + rate * seconds).min(rate * BURST_SECONDS);
         if self.share < 1.0 {
@@ -92,7 +94,8 @@ impl Budget {
             self.share = (self.share * correction).clamp(SHARE_MIN, 1.0);
         }
         (self.window, self.offered, self.kept, self.traced) = (now, 0, 0, 0);
-        match (before < 1.0, self.share < 1.0) {
+        let was_announced = std::mem::replace(&mut self.is_announced, self.share < 1.0);
+        match (was_announced, self.is_announced) {
             (false, true) => Some(Change::Begins { lines_per_second: offered }),
             (true, false) => Some(Change::Ends),
             _ => None,

@@ -68,6 +68,17 @@ impl Held {
         request.records
     }
 
+    /// Keeps only the last lines of a request; gives the others.
+    pub(super) fn shorten(&mut self, hash: u64, lines: usize) -> Vec<Record> {
+        let Some(request) = self.requests.get_mut(&hash) else { return Vec::new() };
+        let beyond = request.records.len().saturating_sub(lines);
+        let gone: Vec<Record> = request.records.drain(..beyond).collect();
+        let size: usize = gone.iter().map(|record| record.line.len() + RECORD_BYTES).sum();
+        request.bytes -= size;
+        self.bytes -= size;
+        gone
+    }
+
     /// As [`Held::release`], for a request that went well.
     pub(super) fn forget(&mut self, hash: u64) -> VecDeque<Record> {
         self.release(hash)

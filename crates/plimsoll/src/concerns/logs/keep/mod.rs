@@ -28,8 +28,9 @@ use self::decisions::Decisions;
 use self::held::Held;
 pub use self::tally::{Tally, Verdict};
 use self::weight::Weights;
-use super::record::{Level, Record};
+use super::record::{Level, Record, Stream};
 use super::understand::{fingerprint, hash};
+use crate::ids::WorkerId;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -97,6 +98,14 @@ impl Key {
     }
 }
 
+/// Lines of a worker that ends.
+const LAST_WORDS: usize = 50;
+
+fn last_words_of(worker: Option<WorkerId>, stream: Stream) -> u64 {
+    let (index, incarnation) = worker.map_or((u16::MAX, 0), |worker| (worker.index, worker.incarnation));
+    hash(&[&index.to_le_bytes()[..], &incarnation.to_le_bytes(), stream.word().as_bytes()].concat())
+}
+
 #[derive(Debug)]
 pub struct Keeper {
     rules: Rules,
@@ -149,6 +158,20 @@ impl Keeper {
         }
     }
 
+    /// A worker's stream has ended: the last of what went comes out all the same, because it may say why.
+    pub fn last_words(
+        &mut self,
+        worker: Option<WorkerId>,
+        stream: Stream,
+        now: Instant,
+        kept: &mut Vec<Arc<Record>>,
+    ) {
+        let hash = last_words_of(worker, stream);
+        let gone = self.held.shorten(hash, LAST_WORDS);
+        self.tally.add_all(gone, Verdict::Sampled);
+        self.let_out(hash, now, kept);
+    }
+
     /// To be called often, at least twice a second while lines come.
     pub fn tick(&mut self, now: Instant) -> Option<Change> {
         self.tally.add_all(self.held.expire(now), Verdict::Sampled);
@@ -183,8 +206,7 @@ impl Keeper {
             return self.judge_urgent(record, &message, key, now, kept);
         }
         let Some(key) = key else {
-            let weight = self.weights.of_next(share);
-            return self.settle(record, weight, now, kept);
+            return self.judge_lone(record, share, now, kept);
         };
         let budget = &mut self.budget;
         let weights = &mut self.weights;
@@ -197,10 +219,22 @@ impl Keeper {
             self.budget.count_traced();
         }
         if weight > 0 {
-            return self.settle(record, weight, now, kept);
+            return self.keep(record, weight, now, kept);
         }
         self.budget.count(false, now);
         let gone = self.held.hold(key.hash, record, now);
+        self.tally.add_all(gone, Verdict::Sampled);
+    }
+
+    /// A line of no request. Those that go are held as if the worker's stream were one: they may be its last words.
+    fn judge_lone(&mut self, record: Record, share: f64, now: Instant, kept: &mut Vec<Arc<Record>>) {
+        let weight = self.weights.of_next(share);
+        if weight > 0 {
+            return self.keep(record, weight, now, kept);
+        }
+        self.budget.count(false, now);
+        let hash = last_words_of(record.worker, record.stream);
+        let gone = self.held.hold(hash, record, now);
         self.tally.add_all(gone, Verdict::Sampled);
     }
 
@@ -234,17 +268,16 @@ impl Keeper {
     /// The request stays, with all that is held of it.
     fn release(&mut self, key: Key, now: Instant, kept: &mut Vec<Arc<Record>>) {
         self.decisions.keep(key.hash);
-        for record in self.held.release(key.hash) {
-            self.keep(record, 1, now, kept);
-        }
+        self.let_out(key.hash, now, kept);
     }
 
-    fn settle(&mut self, record: Record, weight: u32, now: Instant, kept: &mut Vec<Arc<Record>>) {
-        if weight > 0 {
-            return self.keep(record, weight, now, kept);
+    fn let_out(&mut self, hash: u64, now: Instant, kept: &mut Vec<Arc<Record>>) {
+        // Where all passes, it is held as well, but as a copy.
+        let mut unheard = Vec::new();
+        let kept = if self.rules.mode == Mode::Observe { &mut unheard } else { kept };
+        for record in self.held.release(hash) {
+            self.keep(record, 1, now, kept);
         }
-        self.budget.count(false, now);
-        self.tally.add(&record, Verdict::Sampled);
     }
 
     fn keep(&mut self, record: Record, weight: u32, now: Instant, kept: &mut Vec<Arc<Record>>) {

@@ -12,12 +12,13 @@ struct Simulation {
     now: Instant,
     kept: Vec<Arc<Record>>,
     offered: u64,
+    changes: Vec<Change>,
 }
 
 impl Simulation {
     fn new(rules: Rules) -> Self {
         let now = Instant::now();
-        Self { keeper: Keeper::new(rules, now), now, kept: Vec::new(), offered: 0 }
+        Self { keeper: Keeper::new(rules, now), now, kept: Vec::new(), offered: 0, changes: Vec::new() }
     }
 
     fn line(&mut self, level: Level, request: Option<u64>, text: &str) {
@@ -41,7 +42,7 @@ impl Simulation {
 
     fn pass(&mut self, time: Duration) {
         self.now += time;
-        self.keeper.tick(self.now);
+        self.changes.extend(self.keeper.tick(self.now));
     }
 
     /// `per_second` lines for some seconds, five to a request.
@@ -90,6 +91,10 @@ fn above_the_budget_the_rate_settles_and_counts_stay_true() {
     assert!(weights.abs_diff(offered) * 100 <= offered * 4, "{weights} of {offered}");
     simulation.load(100, 60);
     assert!(simulation.keeper.share() >= 1.0, "calm again");
+    assert!(matches!(
+        simulation.changes[..],
+        [Change::Begins { lines_per_second: 20_000.0.. }, Change::Ends]
+    ));
 }
 
 #[test]
@@ -180,4 +185,16 @@ fn what_is_held_is_bounded_and_let_go() {
     assert!(simulation.keeper.held.is_empty());
     let counted: u64 = simulation.keeper.take_tally().counts().map(|(.., lines, _)| lines).sum();
     assert_eq!(counted, simulation.offered, "each line is counted once");
+}
+
+#[test]
+fn the_last_lines_of_a_worker_that_ends_come_out() {
+    let mut simulation = Simulation::new(ENFORCE);
+    for index in 0..100_000 {
+        simulation.line(Level::Info, None, &format!("line {index}"));
+    }
+    simulation.keeper.last_words(None, Stream::Stdout, simulation.now, &mut simulation.kept);
+    let last: Vec<_> = simulation.kept.iter().rev().take(3).map(|record| record.line.clone()).collect();
+    let expected = [99_999, 99_998, 99_997].map(|index| format!("{{\"msg\":\"line {index}\"}}"));
+    assert_eq!(last, expected);
 }
