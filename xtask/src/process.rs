@@ -42,7 +42,9 @@ pub(crate) fn run(mut command: Command) -> anyhow::Result<()> {
 pub(crate) fn output(mut command: Command) -> anyhow::Result<String> {
     let output = command.output().with_context(|| format!("cannot start `{}`", shown(&command)))?;
     if !output.status.success() {
-        bail!("`{}` failed: {}\n{}", shown(&command), output.status, String::from_utf8_lossy(&output.stderr));
+        let (stdout, stderr) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        bail!("`{}` failed: {}\n{stderr}{stdout}", shown(&command), output.status);
     }
     String::from_utf8(output.stdout)
         .with_context(|| format!("`{}` printed what is not UTF-8", shown(&command)))

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 
 use crate::nodes::{self, Node};
-use crate::process::{cargo, command, exists, run as run_command};
+use crate::process::{cargo, command, exists, run as run_command, target};
 use crate::{addon, install, tidy};
 
 /// Which Node.js the agent's and the end-to-end tests run on.
@@ -42,6 +42,7 @@ fn everything(steps: &mut Steps) -> anyhow::Result<()> {
         run_command(cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
     });
     steps.run("tests: unit and end to end", || cargo_tests(&node, &["--workspace"]));
+    steps.run("tests: models", models);
     steps.run("tests: examples in the documentation", || {
         run_command(cargo(&["test", "--doc", "--workspace", "--exclude", "plimsoll-agent", "--locked"]))
     });
@@ -64,6 +65,14 @@ fn cargo_tests(node: &Node, which: &[&str]) -> anyhow::Result<()> {
         false => &["test", "--locked", "--all-targets"],
     };
     run_command(node.used_by(cargo(&[runner, which].concat()))?)
+}
+
+/// What gateway and agent do to the same words of memory, in every order (loom). The flag changes what atomics are, so it
+/// has a target directory of its own: nothing else is built again because of it.
+fn models() -> anyhow::Result<()> {
+    let mut models = cargo(&["test", "--package", "plimsoll-wire", "--lib", "--locked", "model"]);
+    models.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", target().join("loom"));
+    run_command(models)
 }
 
 /// The agent's own tests: plain JavaScript, run by the Node under test, with the addon as it is shipped.

@@ -131,7 +131,7 @@ test('a request that was taken back and asks for it takes its link with it', asy
 })
 
 test('the app does not hear how a request ends that was taken back', async (t) => {
-  const slow = APP.replace('http.createServer(', 'http.createServer({ connectionsCheckingInterval: 10, headersTimeout: 40, requestTimeout: 50 }, ')
+  const slow = APP.replace('http.createServer(', 'http.createServer({ connectionsCheckingInterval: 10, headersTimeout: 700, requestTimeout: 800 }, ')
   for (const end of [(one) => one.socket.end(), (one) => one.close(), (one) => one.write('rubbish\r\n'), () => {}]) {
     const { app, page, one } = await start(t, slow)
     page.send(2)

@@ -6,13 +6,13 @@ const { App, link, supervisor } = require('./support/index.js')
 test('an idle link is never closed by the app, whatever timeout it sets, and when', async (t) => {
   const plimsoll = await supervisor(t)
   const app = new App(t, plimsoll, `
-    const server = http.createServer({ keepAliveTimeout: 20, connectionsCheckingInterval: 10, headersTimeout: 40 }, (request, response) => {
+    const server = http.createServer({ keepAliveTimeout: 20, connectionsCheckingInterval: 10, headersTimeout: 700 }, (request, response) => {
       server.keepAliveTimeout = 15;
       response.end('hi');
     });
     server.keepAliveTimeoutBuffer = 0;
     server.listen(3000, () => { server.keepAliveTimeout = 10; say('up') });
-    process.stdin.on('data', () => setTimeout(() => say([server.keepAliveTimeout]), 400));
+    process.stdin.on('data', () => setTimeout(() => say([server.keepAliveTimeout]), 1000));
   `)
   const { path } = await plimsoll.listens.next()
   await app.next()
@@ -29,9 +29,9 @@ test('server.timeout ends a request that does not get on, and never an idle link
   const plimsoll = await supervisor(t)
   const app = new App(t, plimsoll, `
     const server = http.createServer((request, response) => { if (request.url !== '/hang') response.end('hi') });
-    server.timeout = 30;
+    server.timeout = 500;
     server.listen(3000, () => say('up'));
-    process.stdin.on('data', () => setTimeout(() => say('later'), 200));
+    process.stdin.on('data', () => setTimeout(() => say('later'), 1000));
   `)
   const { path } = await plimsoll.listens.next()
   await app.next()

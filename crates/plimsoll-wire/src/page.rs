@@ -10,21 +10,34 @@
 //! of another request:
 //!
 //! ```text
-//!             gateway: send             agent: start
-//!   FREE ─────────────────────► SENT ─────────────────► STARTED ──┐
-//!    ▲                            │ gateway: revoke               │ gateway: send (generation + 1)
-//!    │                            ▼                               │
-//!    └──── link closed ──────  REVOKED ──── answered with the ────┴──► SENT
-//!                                           marker
+//!          gateway: send                  agent: start
+//!   FREE ──────────────────────► SENT ──────────────────────► STARTED
+//!    ▲     (generation + 1)       │                              │
+//!    │                            │ gateway: revoke              │
+//!    │                            ▼                              │
+//!    ├─────────────────────── REVOKED                            │
+//!    │  gateway: free, when the agent has answered the marker    │
+//!    │                                                           │
+//!    └───────────────────────────────────────────────────────────┘
+//!       gateway: free, when the answer is complete or the link is gone
 //! ```
 //!
 //! `start` and `revoke` are compare-and-swap on the same word: one of them wins. A request that was revoked is
 //! never run by the worker it was sent to, so it can be sent to another, whatever its method.
 //!
+//! `free` is a plain store, and keeps the generation: the agent writes to the word only from `SENT` to `STARTED`, and
+//! has done so before the first byte of an answer, or found the request revoked before the marker. So nothing
+//! of the agent's can come after it. What it gives: `STARTED` means *runs now, for a client who waits*, and that is
+//! what is still there to be read when the worker dies.
+//!
 //! The other side may write anything into the page, or die between two writes. So nothing read from it is used
 //! as an index or a length, and every state that makes no sense counts as started: the careful answer.
 
+#[cfg(not(all(test, loom)))]
 use std::sync::atomic::{AtomicU32, Ordering};
+
+#[cfg(all(test, loom))]
+use loom::sync::atomic::{AtomicU32, Ordering};
 
 /// `PLIM`, little-endian.
 pub const MAGIC: u32 = u32::from_le_bytes(*b"PLIM");
@@ -68,6 +81,13 @@ pub enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ticket(u32);
 
+impl Ticket {
+    /// The word that the slot has when the same request has come so far.
+    const fn with(self, state: State) -> u32 {
+        self.0 & !STATE_MASK | state as u32
+    }
+}
+
 /// What became of taking a request back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Revoked {
@@ -77,7 +97,7 @@ pub enum Revoked {
     Started,
 }
 
-/// Gateway: a request is about to be sent. Must not be called while the last one is `SENT`.
+/// Gateway: a request is about to be sent. The slot must be `FREE`: the last request's answer is complete.
 #[must_use]
 pub fn send(slot: &AtomicU32) -> Ticket {
     let generation = (slot.load(Ordering::Relaxed) >> STATE_BITS).wrapping_add(1) << STATE_BITS;
@@ -90,7 +110,7 @@ pub fn send(slot: &AtomicU32) -> Ticket {
 /// Gateway: take the request back, if its handler has not begun.
 #[must_use]
 pub fn revoke(slot: &AtomicU32, ticket: Ticket) -> Revoked {
-    let revoked = ticket.0 & !STATE_MASK | State::Revoked as u32;
+    let revoked = ticket.with(State::Revoked);
     match slot.compare_exchange(ticket.0, revoked, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => Revoked::Yes,
         Err(word) if word == revoked => Revoked::Yes,
@@ -106,7 +126,8 @@ pub fn start(slot: &AtomicU32) -> bool {
         && slot.compare_exchange(word, word + 1, Ordering::AcqRel, Ordering::Acquire).is_ok()
 }
 
-/// Gateway: has the handler of this request begun?
+/// Gateway: has the handler of this request begun? Only asked until the request's slot is freed; afterwards it counts
+/// as begun, like everything that is not known to be still waiting.
 #[must_use]
 pub fn has_started(slot: &AtomicU32, ticket: Ticket) -> bool {
     slot.load(Ordering::Acquire) != ticket.0
@@ -115,13 +136,15 @@ pub fn has_started(slot: &AtomicU32, ticket: Ticket) -> bool {
 /// Gateway: has this very request been claimed, and nothing else happened to the slot?
 #[must_use]
 pub fn was_claimed(slot: &AtomicU32, ticket: Ticket) -> bool {
-    slot.load(Ordering::Acquire) == ticket.0 & !STATE_MASK | State::Started as u32
+    slot.load(Ordering::Acquire) == ticket.with(State::Started)
 }
 
-/// Gateway: the link is gone; nobody looks at the slot any more.
-pub fn free(slot: &AtomicU32) {
-    let generation = slot.load(Ordering::Relaxed) & !STATE_MASK;
-    slot.store(generation | State::Free as u32, Ordering::Release);
+/// Gateway: the request is over, and whatever the slot says by now is forgotten.
+///
+/// Not for a request that the agent may still come across: a slot that was freed is sent on again, and the agent
+/// would take the one for the other.
+pub fn free(slot: &AtomicU32, ticket: Ticket) {
+    slot.store(ticket.with(State::Free), Ordering::Release);
 }
 
 #[must_use]
@@ -134,56 +157,7 @@ pub const fn state(word: u32) -> State {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_of_start_and_revoke_wins() {
-        let slot = AtomicU32::new(0);
-        let ticket = send(&slot);
-        assert!(start(&slot));
-        assert_eq!(revoke(&slot, ticket), Revoked::Started);
-        assert!(has_started(&slot, ticket) && was_claimed(&slot, ticket));
-
-        let ticket = send(&slot);
-        assert!(!has_started(&slot, ticket));
-        assert_eq!(revoke(&slot, ticket), Revoked::Yes);
-        assert_eq!(revoke(&slot, ticket), Revoked::Yes);
-        assert!(!start(&slot));
-    }
-
-    #[test]
-    fn a_ticket_is_of_one_generation_only() {
-        let slot = AtomicU32::new(u32::MAX);
-        let old = send(&slot);
-        assert!(start(&slot));
-        let new = send(&slot);
-        assert_ne!(old, new);
-        assert_eq!(revoke(&slot, old), Revoked::Started);
-        assert!(start(&slot), "an old ticket must not touch the new request");
-    }
-
-    #[test]
-    fn nonsense_counts_as_started() {
-        let slot = AtomicU32::new(0);
-        let ticket = send(&slot);
-        slot.store(0xDEAD_BEEF, Ordering::Relaxed);
-        assert!(has_started(&slot, ticket) && !was_claimed(&slot, ticket));
-        assert_eq!(revoke(&slot, ticket), Revoked::Started);
-    }
-
-    #[test]
-    fn a_race_has_exactly_one_winner() {
-        for _ in 0..2000 {
-            let slot = AtomicU32::new(0);
-            let ticket = send(&slot);
-            let (started, revoked) = std::thread::scope(|scope| {
-                let agent = scope.spawn(|| start(&slot));
-                let gateway = revoke(&slot, ticket) == Revoked::Yes;
-                (agent.join().unwrap(), gateway)
-            });
-            assert!(started ^ revoked);
-        }
-    }
-}
+#[cfg(all(test, loom))]
+mod model;
+#[cfg(all(test, not(loom)))]
+mod tests;

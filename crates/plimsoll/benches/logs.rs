@@ -31,7 +31,7 @@ fn main() {
     let budget = Logs { buffer_bytes: BUFFER_BYTES as usize, ..Logs::default() };
     let share = Logs { sample: Some(0.01), ..unlimited.clone() };
     for (name, settings) in [("all kept", &unlimited), ("budget 1000/s", &budget), ("share 0.01", &share)] {
-        measure(&format!("{name}, no sink"), settings, || Vec::new());
+        measure(&format!("{name}, no sink"), settings, Vec::new);
         measure(&format!("{name}, file"), settings, || vec![Box::new(ToFile::new())]);
     }
     println!("\napp, {APP_LINES} lines, CPU of the process in ms (user + system), least of {ROUNDS}");
@@ -84,7 +84,7 @@ fn measure(name: &str, settings: &Logs, sinks: impl Fn() -> Vec<Box<dyn Sink>>) 
 /// As pino writes it, 200 bytes with the newline.
 fn line(number: usize, block: &mut Vec<u8>) {
     let start = block.len();
-    let (level, request) = (if number % 1000 == 0 { 50 } else { 30 }, number / 5);
+    let (level, request) = (if number.is_multiple_of(1000) { 50 } else { 30 }, number / 5);
     write!(
         block,
         "{{\"level\":{level},\"time\":1795400000000,\"pid\":4242,\"hostname\":\"pod-7f9c\",\"reqId\":\"req-{request}\",\

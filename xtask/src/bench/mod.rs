@@ -16,9 +16,11 @@ mod idle;
 mod large;
 mod load;
 mod machine;
+mod open;
 mod procfs;
 mod report;
 mod sample;
+mod shutdown;
 mod start;
 mod stats;
 mod syscalls;
@@ -46,6 +48,8 @@ enum Verb {
     Logs,
     /// Memory while a large body goes through slowly, and throughput of large downloads.
     Large(large::Options),
+    /// What is lost on reload, stop, crash and freeze, beside node:cluster, PM2, Watt and nginx.
+    Shutdown(shutdown::Options),
 }
 
 /// What all verbs take.
@@ -86,5 +90,6 @@ pub(crate) fn run(args: Vec<String>) -> anyhow::Result<()> {
             crate::process::run(crate::process::cargo(&["bench", "-p", "plimsoll", "--bench", "logs"]))
         }
         Verb::Large(options) => large::run(&options, command),
+        Verb::Shutdown(options) => shutdown::run(&options, command),
     }
 }

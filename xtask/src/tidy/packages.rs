@@ -8,6 +8,8 @@ use super::Finding;
 const LOCKED_MAX: usize = 200;
 const ADDON: &str = "plimsoll-agent";
 const ADDON_MAX: usize = 20;
+/// Built for the models of `plimsoll-wire` alone; the lock file does not tell what is needed for tests.
+const OF_TESTS: &str = "loom";
 
 /// How many packages are locked, and how many of them the addon is built from (itself included).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +58,7 @@ fn dependencies(lock: &str) -> BTreeMap<&str, Vec<&str>> {
         let name =
             package.lines().find_map(|line| line.strip_prefix("name = ")).map(|name| name.trim_matches('"'));
         let listed = package.lines().filter_map(|line| line.strip_prefix(" \""));
-        let names = listed.filter_map(|line| line.split([' ', '"']).next());
+        let names = listed.filter_map(|line| line.split([' ', '"']).next()).filter(|name| *name != OF_TESTS);
         packages.entry(name.unwrap_or_default()).or_default().extend(names);
     }
     packages

@@ -42,12 +42,19 @@ impl GatewayFront {
         &self.gateway
     }
 
-    /// Requests in flight at the worker, and requests that its place has served since the start.
+    /// Requests in flight at the worker, and requests that its place has served since the start, also by those who are
+    /// about to leave it: the number never falls.
     pub(super) fn load(&self, worker: WorkerId) -> (u32, u64) {
         let loads = self.loads.borrow();
         let past = loads.past.get(&worker.index).copied().unwrap_or(0);
-        let now = loads.workers.get(&worker);
-        now.map_or((0, past), |load| (load.in_flight(), past + load.requests()))
+        let of_place = loads.workers.iter().filter(|(id, _)| id.index == worker.index);
+        let now: u64 = of_place.map(|(_, load)| load.requests()).sum();
+        (loads.workers.get(&worker).map_or(0, |load| load.in_flight()), past + now)
+    }
+
+    /// Requests that this very process has served.
+    pub(super) fn requests_of_process(&self, worker: WorkerId) -> u64 {
+        self.loads.borrow().workers.get(&worker).map_or(0, |load| load.requests())
     }
 }
 

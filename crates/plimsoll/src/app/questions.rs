@@ -107,12 +107,15 @@ impl Questions {
             admin: self.identity.admin,
             listeners: gateway.endpoints().into_iter().map(listener).collect(),
             workers: snapshot.workers.iter().map(|worker| self.worker(worker)).collect(),
+            leaving: snapshot.leaving.iter().map(|worker| self.leaving(worker)).collect(),
             generation: snapshot.generation,
             reload: snapshot.renewed.map(|renewed| status::Reload { renewed, of: snapshot.workers.len() }),
             requests: status::Requests {
                 total: sum(|thread| thread.requests_total.get()),
                 failed: sum(|thread| thread.requests_failed.get()),
                 retried: sum(|thread| thread.requests_retried.get()),
+                rescued: sum(|thread| thread.requests_rescued.get()),
+                queued: sum(|thread| thread.requests_queued.get()),
             },
         }
     }
@@ -131,7 +134,12 @@ impl Questions {
             uptime_s: worker.uptime.as_secs(),
             rss_bytes: worker.pid.map_or(0, |pid| proc::tree_usage(pid).rss_bytes),
             logs: self.logs.worker_figures(worker.id.index),
+            last_death: worker.last_death.as_ref().map(death),
         }
+    }
+
+    fn leaving(&self, worker: &workers::Worker) -> status::Worker {
+        status::Worker { requests: self.front.requests_of_process(worker.id), ..self.worker(worker) }
     }
 }
 
@@ -152,6 +160,15 @@ fn worker_state(worker: &workers::Worker) -> status::WorkerState {
         State::Starting { .. } => status::WorkerState::Starting,
         State::Ready { .. } => status::WorkerState::Ready,
         State::Draining(_) => status::WorkerState::Draining,
+    }
+}
+
+fn death(death: &workers::Death) -> status::Death {
+    status::Death {
+        reason: death.reason.clone(),
+        age_s: death.at.elapsed().as_secs(),
+        running: u32::try_from(death.left.running.len()).unwrap_or(u32::MAX),
+        not_begun: death.left.not_begun,
     }
 }
 

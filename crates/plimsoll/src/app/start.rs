@@ -58,7 +58,8 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
     let admin = admin::bind(&config.admin)
         .await
         .map_err(|error| failure(Exit::Usage, "the admin address cannot be used", describe(&error)))?;
-    let gateway = Gateway::start(&config.gateway).map_err(system("the gateway could not be started"))?;
+    let gateway = Gateway::start(&config.gateway, &config.event_loop)
+        .map_err(system("the gateway could not be started"))?;
 
     let logs =
         Pipeline::start(&config.logs, Vec::new()).map_err(system("the log pipeline could not be started"))?;

@@ -41,8 +41,14 @@ const TITLES: [&str; 9] =
 
 fn render(status: &Status) -> String {
     let mut rows = vec![TITLES.map(str::to_owned)];
-    rows.extend(status.workers.iter().map(row));
-    format!("{}\n{}", headline(status), align(&rows))
+    rows.extend(status.processes().map(row));
+    let deaths: String = status.workers.iter().filter_map(death).collect();
+    format!("{}\n{}{deaths}", headline(status), align(&rows))
+}
+
+fn death(worker: &Worker) -> Option<String> {
+    let death = worker.last_death.as_ref()?;
+    Some(format!("worker {}: the last one {} ({} ago)\n", worker.id, death.reason, units::age(death.age_s)))
 }
 
 fn headline(status: &Status) -> String {
@@ -89,7 +95,7 @@ fn align<const N: usize>(rows: &[[String; N]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::status::{State, fixture};
+    use crate::observe::status::{State, WorkerState, fixture};
 
     #[test]
     fn the_table_has_a_line_per_worker_and_dashes_where_no_process_is() {
@@ -98,8 +104,20 @@ shop: ready, 0.0.0.0:3000 (pid 4242, admin 127.0.0.1:9797)
 WORKER  PID   STATE    LANE  IN FLIGHT  REQUESTS  RESTARTS  UPTIME  MEMORY
 0       4243  ready    main  3          1200      0         1h 2m   50 MB
 1       -     stopped  main  0          7         2         -       -
+worker 1: the last one was killed by SIGKILL after 3.2s; it was running 2 requests (1m 15s ago)
 ";
         assert_eq!(render(&fixture()), expected);
+    }
+
+    #[test]
+    fn a_process_that_leaves_has_a_row_behind_its_place() {
+        let mut status = fixture();
+        let leaving = Worker { pid: Some(77), state: WorkerState::Draining, ..status.workers[0].clone() };
+        status.leaving.push(leaving);
+        let table = render(&status);
+        let pids: Vec<_> = table.lines().skip(2).filter_map(|line| line.split_whitespace().nth(1)).collect();
+        assert_eq!(pids[..3], ["4243", "77", "-"], "{table}");
+        assert!(table.contains("0       77    draining  main"), "{table}");
     }
 
     #[test]

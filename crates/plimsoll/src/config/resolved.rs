@@ -12,6 +12,7 @@ pub struct Config {
     pub name: Option<String>,
     pub workers: Workers,
     pub gateway: Gateway,
+    pub event_loop: EventLoop,
     pub shutdown: Shutdown,
     pub admin: Admin,
     pub log: Log,
@@ -96,6 +97,12 @@ pub struct Gateway {
 }
 
 #[derive(Debug, Clone)]
+pub struct EventLoop {
+    /// How long a request may be unclaimed before another worker is offered it.
+    pub rescue_after: Duration,
+}
+
+#[derive(Debug, Clone)]
 pub struct Shutdown {
     /// How long everything goes on after a stop was asked for.
     pub delay: Duration,
@@ -168,6 +175,12 @@ impl Default for Gateway {
             hold: Duration::from_secs(10),
             retry_started: RetryStarted::Off,
         }
+    }
+}
+
+impl Default for EventLoop {
+    fn default() -> Self {
+        Self { rescue_after: Duration::from_millis(5) }
     }
 }
 

@@ -245,6 +245,16 @@ pub(super) static SETTINGS: &[&dyn Definition] = &[
               no byte of an answer had come: set it when the app keeps to what these methods promise.",
     },
     &Setting {
+        key: "event_loop.rescue_after",
+        form: length(1, HOUR),
+        place: |config| &mut config.event_loop.rescue_after,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "How long a request may wait in a worker that has not begun it before it is taken back and sent to \
+              another one. It is the least: for a worker that is always slow to begin, three times what is usual for \
+              it counts. Raise it when the workers have fewer CPUs than they need and requests move for nothing.",
+    },
+    &Setting {
         key: "shutdown.delay",
         form: length(0, HOUR),
         place: |config| &mut config.shutdown.delay,

@@ -3,12 +3,27 @@
 //! Each link of a worker with a page owns one slot in it (`plimsoll_wire::page` has the states and who moves
 //! them). The agent claims a request before anything of the app runs; what is not claimed can be taken back,
 //! and then never runs there.
+//!
+//! ```text
+//!   link opens ── take ──► FREE ── send ──► SENT ──► STARTED ── answer complete: settle ──► FREE ── send ──► …
+//!                                            │          │
+//!                                            │          ├─ link gone, worker lives: Drop ──► FREE, for another link
+//!                                            │          └─ worker dead: abandon ──► STARTED for good
+//!                                            └─ REVOKED ─┬─ marker seen: settle ──► FREE
+//!                                                        └─ link gone: Drop ──► REVOKED for good
+//! ```
+//!
+//! So a page in which nothing moves any more tells what its worker left behind: `STARTED` is what it was running, `SENT`
+//! and `REVOKED` what it had not begun.
 
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use plimsoll_wire::page::{self, Revoked, SLOTS, Ticket};
 
+use super::endpoint::Turn;
 use crate::sys::page::Page;
 
 /// The slots of one worker, shared by all gateway threads. Touched when links open and close, not per request.
@@ -27,7 +42,9 @@ impl Claims {
     /// A slot for a new link; `None` when the worker has more links than slots.
     pub(super) fn take(self: &Arc<Self>) -> Option<Claim> {
         let index = self.free().pop()?;
-        Some(Claim { claims: Arc::clone(self), index, ticket: None, announced: false })
+        let slot =
+            Slot { claims: Arc::clone(self), index, ticket: Cell::new(None), offer: RefCell::default() };
+        Some(Claim { slot: Rc::new(slot), announced: false, abandoned: false })
     }
 
     fn free(&self) -> MutexGuard<'_, Vec<u16>> {
@@ -36,20 +53,54 @@ impl Claims {
     }
 }
 
-/// One link's slot.
+/// One link's slot, as the link has it.
 #[derive(Debug)]
 pub(super) struct Claim {
+    slot: Rc<Slot>,
+    /// The agent knows that this slot is the link's.
+    announced: bool,
+    /// The worker died over the request: the slot says so for as long as there is a page.
+    abandoned: bool,
+}
+
+#[derive(Debug)]
+struct Slot {
     claims: Arc<Claims>,
     index: u16,
     /// Of the request that the link carries, until its answer has come.
-    ticket: Option<Ticket>,
-    /// The agent knows that this slot is the link's.
-    announced: bool,
+    ticket: Cell<Option<Ticket>>,
+    /// Another worker would take the request.
+    offer: RefCell<Option<Turn>>,
+}
+
+impl Slot {
+    fn ask<A>(&self, question: impl FnOnce(&AtomicU32, Ticket) -> A) -> Option<A> {
+        Some(question(self.claims.page.slot(self.index.into())?, self.ticket.get()?))
+    }
+}
+
+/// One request that was sent, as those see it who wait for its claim.
+#[derive(Debug, Clone)]
+pub(super) struct Sent {
+    slot: Rc<Slot>,
+    ticket: Ticket,
+}
+
+impl Sent {
+    /// It may still be taken back.
+    pub(super) fn is_unclaimed(&self) -> bool {
+        self.slot.ticket.get() == Some(self.ticket) && self.slot.ask(page::has_started) == Some(false)
+    }
+
+    /// Another worker would take it, if it has not begun.
+    pub(super) fn offer(&self, turn: Turn) {
+        *self.slot.offer.borrow_mut() = Some(turn);
+    }
 }
 
 impl Claim {
     pub(super) fn index(&self) -> u16 {
-        self.index
+        self.slot.index
     }
 
     pub(super) fn is_announced(&self) -> bool {
@@ -58,18 +109,32 @@ impl Claim {
 
     /// A request is about to be sent on the link.
     pub(super) fn send(&mut self) {
-        self.ticket = self.claims.page.slot(self.index.into()).map(page::send);
+        self.slot.ticket.set(self.slot.claims.page.slot(self.slot.index.into()).map(page::send));
         self.announced = true;
+    }
+
+    /// The request that the link carries.
+    pub(super) fn sent(&self) -> Option<Sent> {
+        let ticket = self.slot.ticket.get()?;
+        Some(Sent { slot: Rc::clone(&self.slot), ticket })
+    }
+
+    pub(super) fn has_offer(&self) -> bool {
+        self.slot.offer.borrow().is_some()
+    }
+
+    pub(super) fn take_offer(&self) -> Option<Turn> {
+        self.slot.offer.borrow_mut().take()
     }
 
     /// Careful: also `true` where the slot makes no sense.
     pub(super) fn has_started(&self) -> bool {
-        self.ask(page::has_started).unwrap_or(true)
+        self.slot.ask(page::has_started).unwrap_or(true)
     }
 
     /// The agent has claimed this very request.
     pub(super) fn was_claimed(&self) -> bool {
-        self.ask(page::was_claimed).unwrap_or(true)
+        self.slot.ask(page::was_claimed).unwrap_or(true)
     }
 
     /// It was answered, and yet nobody claimed it.
@@ -79,16 +144,20 @@ impl Claim {
 
     /// Takes the request back, if it has not begun to run.
     pub(super) fn revoke(&self) -> Revoked {
-        self.ask(page::revoke).unwrap_or(Revoked::Started)
+        self.slot.ask(page::revoke).unwrap_or(Revoked::Started)
     }
 
-    fn ask<A>(&self, question: impl FnOnce(&AtomicU32, Ticket) -> A) -> Option<A> {
-        Some(question(self.claims.page.slot(self.index.into())?, self.ticket?))
-    }
-
-    /// The answer has come, or the marker of a revoked request: the agent is done with the slot.
+    /// The answer is complete, or the marker of a revoked request has come: the agent is done with the slot. The
+    /// questions above are for the time before.
     pub(super) fn settle(&mut self) {
-        self.ticket = None;
+        self.slot.ask(page::free);
+        self.slot.ticket.set(None);
+        *self.slot.offer.borrow_mut() = None;
+    }
+
+    /// The worker died over the request.
+    pub(super) fn abandon(&mut self) {
+        self.abandoned = true;
     }
 }
 
@@ -96,12 +165,81 @@ impl Drop for Claim {
     /// A slot whose request the agent may still find in the link's socket is never given to another link: the
     /// agent would take the one for the other. Such slots are rare, and end with the worker.
     fn drop(&mut self) {
-        if self.ticket.is_some() && self.revoke() == Revoked::Yes {
+        let is_under_way = self.slot.ticket.get().is_some();
+        if is_under_way && (self.revoke() == Revoked::Yes || self.abandoned) {
+            // Those who wait for its claim need not look any more.
+            self.slot.ticket.set(None);
+            drop(self.take_offer());
             return;
         }
-        if let Some(slot) = self.claims.page.slot(self.index.into()) {
-            page::free(slot);
+        self.settle();
+        self.slot.claims.free().push(self.slot.index);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use plimsoll_wire::page::{SLOT_FIRST, State, WORDS, start, state};
+
+    use super::*;
+    use crate::sys::page as memory;
+
+    fn settle(claim: &mut Claim, _slot: &AtomicU32) {
+        claim.settle();
+    }
+
+    fn begin(_claim: &mut Claim, slot: &AtomicU32) {
+        assert!(start(slot));
+    }
+
+    fn send(claim: &mut Claim, slot: &AtomicU32) {
+        claim.send();
+        assert_eq!(state(slot.load(Ordering::Relaxed)), State::Sent);
+    }
+
+    fn revoke(claim: &mut Claim, _slot: &AtomicU32) {
+        assert_eq!(claim.revoke(), Revoked::Yes);
+    }
+
+    fn abandon(claim: &mut Claim, _slot: &AtomicU32) {
+        claim.abandon();
+    }
+
+    fn spoil(_claim: &mut Claim, slot: &AtomicU32) {
+        slot.store(0xFFFF_FFF1, Ordering::Relaxed);
+    }
+
+    #[test]
+    fn a_slot_is_given_away_unless_somebody_may_still_look_at_it() {
+        type Step = fn(&mut Claim, &AtomicU32);
+        // What the slot says before the link goes, what afterwards, and whether another link may have it.
+        let table: [(&[Step], State, State, bool); 10] = [
+            (&[], State::Free, State::Free, true),
+            (&[send], State::Sent, State::Revoked, false),
+            (&[send, begin], State::Started, State::Free, true),
+            (&[send, begin, settle], State::Free, State::Free, true),
+            (&[send, begin, settle, send], State::Sent, State::Revoked, false),
+            (&[send, begin, settle, abandon], State::Free, State::Free, true),
+            (&[send, begin, abandon], State::Started, State::Started, false),
+            (&[send, revoke], State::Revoked, State::Revoked, false),
+            (&[send, revoke, settle], State::Free, State::Free, true),
+            (&[send, spoil], State::Sent, State::Free, true),
+        ];
+        let directory = tempfile::tempdir().unwrap();
+        let page = Arc::new(Page::create(directory.path(), &[0; WORDS], SLOT_FIRST).unwrap());
+        memory::remove(directory.path());
+        for (row, (steps, before, after, is_given_back)) in table.into_iter().enumerate() {
+            let claims = Arc::new(Claims::new(Arc::clone(&page)));
+            let mut claim = claims.take().unwrap();
+            let slot = page.slot(claim.index().into()).unwrap();
+            slot.store(0, Ordering::Relaxed);
+            steps.iter().for_each(|step| step(&mut claim, slot));
+            assert_eq!(state(slot.load(Ordering::Relaxed)), before, "row {row}");
+            drop(claim);
+            assert_eq!(state(slot.load(Ordering::Relaxed)), after, "row {row}");
+            assert_eq!(claims.free().len(), SLOTS - usize::from(!is_given_back), "row {row}");
         }
-        self.claims.free().push(self.index);
     }
 }

@@ -5,12 +5,14 @@ use std::cmp::Ordering;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
 use super::claim::{Claim, Claims};
 use super::links::Idle;
+use super::queue::Queue;
+use super::unclaimed::{Grant, Unclaimed};
 use super::watch::Time;
 use super::{Load, Protocol, Target, Upgraded};
 use crate::ids::WorkerId;
@@ -39,6 +41,37 @@ pub(super) struct Endpoint {
     /// Told whenever a worker is added.
     pub(super) arrival: Notify,
     random: Cell<u32>,
+    /// Requests for which every worker is late.
+    pub(super) queue: Queue,
+    rescue_after: Duration,
+}
+
+/// A worker that takes a request, and the room for it.
+pub(super) type Turn = (Rc<Worker>, Grant);
+
+/// Who is there for a request.
+#[derive(Debug)]
+pub(super) enum Choice {
+    Turn(Turn),
+    /// Only workers that are late, or have more to do than they have shown to take.
+    Busy,
+    Nobody,
+}
+
+/// The time as the choice of a worker needs it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    pub(super) coarse: Time,
+    pub(super) exact: Instant,
+}
+
+/// The lower, the better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    is_aside: bool,
+    is_busy: bool,
+    in_flight: u32,
+    tunnels: u32,
 }
 
 /// What a worker brings along.
@@ -58,6 +91,7 @@ pub(super) struct Worker {
     /// `None`: the worker has no page, and its requests count as started when sent.
     claims: Option<Arc<Claims>>,
     claims_ignored: Cell<bool>,
+    pub(super) unclaimed: Rc<Unclaimed>,
     pub(super) idle: RefCell<Vec<Idle>>,
     pub(super) retired: Cell<bool>,
     /// It is on its way out, and its WebSockets are asked to end.
@@ -67,7 +101,7 @@ pub(super) struct Worker {
 }
 
 impl Endpoint {
-    pub(super) fn new(protocol: Protocol, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(protocol: Protocol, counters: Arc<Counters>, rescue_after: Duration) -> Self {
         Self {
             protocol,
             counters,
@@ -75,6 +109,8 @@ impl Endpoint {
             closed: Cell::new(false),
             arrival: Notify::new(),
             random: Cell::new(0x9E37_79B9),
+            queue: Queue::default(),
+            rescue_after,
         }
     }
 
@@ -93,6 +129,7 @@ impl Endpoint {
         let worker = Worker {
             id,
             target,
+            unclaimed: Rc::new(Unclaimed::new(&load, self.rescue_after)),
             load,
             claims,
             claims_ignored: Cell::new(false),
@@ -136,29 +173,74 @@ impl Endpoint {
         }
     }
 
-    /// Least in flight, then fewest upgraded connections, then by chance. A worker that was set aside is taken
-    /// only when there is no other.
-    pub(super) fn choose(&self, now: Time) -> Option<Rc<Worker>> {
+    /// Who takes a request that comes now, behind those that wait already?
+    pub(super) fn choose(&self, now: Now) -> Choice {
+        if self.queue.is_empty() { self.best(now) } else { Choice::Busy }
+    }
+
+    /// Least in flight, then fewest upgraded connections, then by chance, of those that are not late. A worker that
+    /// was set aside is taken only when there is no other.
+    fn best(&self, now: Now) -> Choice {
         let workers = self.workers.borrow();
-        let mut best: Option<&Rc<Worker>> = None;
+        let mut best: Option<(Rank, &Rc<Worker>)> = None;
         let mut ties = 1;
         for worker in workers.iter() {
-            let order = best.map(|best| worker.rank(now).cmp(&best.rank(now)));
-            match order {
+            let rank = worker.rank(now);
+            match best.map(|(best, _)| rank.cmp(&best)) {
                 Some(Ordering::Greater) => {}
                 Some(Ordering::Equal) => {
                     ties += 1;
                     if self.random_below(ties) == 0 {
-                        best = Some(worker);
+                        best = Some((rank, worker));
                     }
                 }
                 Some(Ordering::Less) | None => {
-                    best = Some(worker);
+                    best = Some((rank, worker));
                     ties = 1;
                 }
             }
         }
-        best.map(Rc::clone)
+        match best {
+            None => Choice::Nobody,
+            Some((Rank { is_busy: true, .. }, _)) => Choice::Busy,
+            Some((_, worker)) => Choice::Turn((Rc::clone(worker), worker.unclaimed.grant())),
+        }
+    }
+
+    /// Those who wait get what there is.
+    pub(super) fn serve_queue(&self, now: Now) {
+        if !self.queue.is_empty() {
+            self.queue.serve(now.exact, || match self.best(now) {
+                Choice::Turn(turn) => Some(turn),
+                Choice::Busy | Choice::Nobody => None,
+            });
+        }
+    }
+
+    /// One look at every worker. `false`: nothing is unclaimed, and nobody waits.
+    pub(super) fn pulse(&self, now: Now) -> bool {
+        let mut goes_on = false;
+        if self.workers.borrow().is_empty() {
+            self.queue.dissolve();
+        }
+        for worker in self.workers.borrow().iter() {
+            goes_on |= worker.unclaimed.pulse(now.exact);
+        }
+        goes_on || !self.queue.is_empty()
+    }
+
+    /// Offers other workers the requests that wait for too long for theirs. `allow` is asked before each.
+    pub(super) fn rescue(&self, now: Now, mut allow: impl FnMut() -> bool) {
+        let workers = self.workers.borrow();
+        for (sent, alarm) in workers.iter().flat_map(|worker| worker.unclaimed.overdue(now.exact)) {
+            // Who came earlier goes first, so that nobody in the queue is asked.
+            let Choice::Turn(turn) = self.best(now) else { return };
+            if !allow() {
+                return;
+            }
+            sent.offer(turn);
+            alarm.ring();
+        }
     }
 
     /// Xorshift (Marsaglia 2003): good enough to break a tie, and free.
@@ -178,9 +260,13 @@ impl Worker {
         self.idle.borrow_mut().clear();
     }
 
-    /// The lower, the better.
-    fn rank(&self, now: Time) -> (bool, u32, u32) {
-        (self.aside_until.get() > now, self.load.in_flight(), self.load.tunnels())
+    fn rank(&self, now: Now) -> Rank {
+        Rank {
+            is_aside: self.aside_until.get() > now.coarse,
+            is_busy: !self.unclaimed.has_room(now.exact),
+            in_flight: self.load.in_flight(),
+            tunnels: self.load.tunnels(),
+        }
     }
 
     /// A connection could not be made, or died under a request.

@@ -5,25 +5,24 @@
 //! been idle may have died of old age, which is mended once for requests that can run twice without harm.
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use plimsoll_wire::page::Revoked;
 
+use super::claim::Claim;
 use super::connection::{After, Connection};
+use super::endpoint::Turn;
 use super::failure::Failure;
 use super::flight::Flight;
 use super::http1::request::Request;
+use super::inquest;
 use super::links::{Age, Link};
-use super::relay::Relay;
-use super::seek::{self, Purpose};
-use super::watch::Time;
+use super::relay::{CLIENT_GONE, Relay};
+use super::seek::{self, Lost, Purpose, Seek};
 use crate::config::RetryStarted;
 
 /// Workers that may die under one request before it is given up: by then it is likely that it kills them.
 const MOVES_MAX: u32 = 5;
-
-/// How long a process may take from closing its first descriptor to closing its last.
-const DEATH_THROES: Duration = Duration::from_millis(10);
 
 /// Serves one request whose head stands at the front of the connection's buffer.
 pub(super) async fn run(connection: &mut Connection, request: &Request) -> After {
@@ -32,45 +31,90 @@ pub(super) async fn run(connection: &mut Connection, request: &Request) -> After
     thread.stats.requests_active.add(1);
     thread.stats.requests_total.add(1);
     connection.endpoint.count_request();
+    thread.pulse.request();
     let (after, status) = match serve(connection, request).await {
         Ok(ended) => ended,
-        Err(failure) => (After::Fail(failure, request.method), failure.status()),
+        Err(Lost::ClientGone) => (After::Close, CLIENT_GONE),
+        Err(Lost::Failed(failure)) => (After::Fail(failure, request.method), failure.status()),
     };
+    // The answer may have made room in the worker.
+    if !connection.endpoint.queue.is_empty() {
+        connection.endpoint.serve_queue(seek::now(connection));
+    }
     thread.stats.requests_active.sub(1);
     thread.stats.record(request.method, status, started.elapsed());
     after
 }
 
-async fn serve(connection: &mut Connection, request: &Request) -> Result<(After, u16), Failure> {
-    let mut flight = Flight::new(connection, request)?;
-    let mut link = seek::link(connection, Purpose::Request).await?;
+async fn serve(connection: &mut Connection, request: &Request) -> Result<(After, u16), Lost> {
+    let mut flight = Flight::new(connection, request).map_err(Lost::Failed)?;
+    let mut link = seek(connection, &flight, Purpose::Request).link().await?;
     let mut moves = 0;
+    let mut rescued = false;
     loop {
         if let Some(buffer) = &mut connection.buffer {
             flight.sign(buffer, &connection.private, &mut link);
         }
+        expect_claim(connection, &mut link, !rescued);
         let mut relay = Relay::new(connection, request, &mut flight, &mut link);
         let end = std::future::poll_fn(|cx| relay.poll(cx)).await;
         let settled = match relay.settle(end) {
             Ok(settled) => settled,
-            Err(failure) => return Err(failure),
+            Err(failure) => {
+                if matches!(failure, Failure::WorkerDied | Failure::WorkerClosed) {
+                    inquest::hold(link, &connection.thread);
+                }
+                return Err(Lost::Failed(failure));
+            }
         };
+        if settled.is_moved() {
+            rescued = true;
+            let offer = link.claim.as_ref().and_then(Claim::take_offer);
+            connection.thread.stats.requests_rescued.add(1);
+            settled.finish(link, &connection.thread);
+            link = follow(connection, &flight, offer).await?;
+            continue;
+        }
         if !settled.is_unanswered() {
             return Ok(settled.finish(link, &connection.thread));
         }
         moves += 1;
         if moves > MOVES_MAX || !may_run_elsewhere(&link, &flight, request) {
-            let failure = blame(&link, connection.watch.now()).await;
+            let failure = inquest::blame(&mut link, connection.watch.now()).await;
             let may_run_twice = failure == Failure::WorkerDied && may_run_twice(connection, request);
             if moves > 1 || !may_run_twice {
-                return Err(failure);
+                return Err(Lost::Failed(failure));
             }
         }
         connection.thread.stats.requests_retried.add(1);
         // Frees the slot or not, but never while the next link is being sought.
         drop(link);
-        link = seek::link(connection, Purpose::SecondTry).await?;
+        link = seek(connection, &flight, Purpose::SecondTry).link().await?;
     }
+}
+
+fn seek<'a>(connection: &'a mut Connection, flight: &Flight, purpose: Purpose) -> Seek<'a> {
+    Seek { connection, purpose, is_complete: flight.is_complete() }
+}
+
+/// A link to the worker that offered to take the request; to another one if that has gone meanwhile.
+async fn follow(connection: &mut Connection, flight: &Flight, offer: Option<Turn>) -> Result<Link, Lost> {
+    let mut seek = seek(connection, flight, Purpose::Request);
+    if let Some(turn) = offer
+        && let Ok(link) = seek.open(turn).await
+    {
+        return Ok(link);
+    }
+    seek.link().await
+}
+
+/// From now on the worker has the request, and its claim is waited for.
+fn expect_claim(connection: &Connection, link: &mut Link, may_move: bool) {
+    if let Some(sent) = link.claim.as_ref().and_then(Claim::sent) {
+        link.worker.unclaimed.push(sent, Instant::now(), connection.watch.alarm(), may_move);
+        connection.thread.pulse.wake();
+    }
+    link.grant = None;
 }
 
 /// The link is dead, and not a byte of an answer came.
@@ -85,14 +129,4 @@ fn may_run_elsewhere(link: &Link, flight: &Flight, request: &Request) -> bool {
 /// What the settings allow for a request that had begun to run when its worker died.
 fn may_run_twice(connection: &Connection, request: &Request) -> bool {
     connection.thread.config.retry_started == RetryStarted::Idempotent && request.idempotent
-}
-
-/// The handler had begun, and no answer came: did the worker die, or did the app only close the connection?
-async fn blame(link: &Link, now: Time) -> Failure {
-    // A process that ends closes its descriptors one by one; the one it listens on may be the last.
-    tokio::time::sleep(DEATH_THROES).await;
-    match Link::open(&link.worker, now).await {
-        Ok(_) if !link.worker.retired.get() => Failure::WorkerClosed,
-        _ => Failure::WorkerDied,
-    }
 }

@@ -20,6 +20,7 @@ pub enum Failure {
     BodyTooLarge,
     ConnectionsExhausted,
     NoWorker,
+    Overloaded,
     BadResponse,
     WorkerClosed,
     WorkerDied,
@@ -28,7 +29,7 @@ pub enum Failure {
 
 impl Failure {
     /// Each of them, as docs/operate.md lists them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::BadRequest,
         Self::ConnectRefused,
         Self::HeaderTimeout,
@@ -40,6 +41,7 @@ impl Failure {
         Self::WorkerClosed,
         Self::WorkerDied,
         Self::NoWorker,
+        Self::Overloaded,
         Self::ConnectionsExhausted,
         Self::RequestTimeout,
     ];
@@ -54,7 +56,7 @@ impl Failure {
             Self::TargetTooLong => 414,
             Self::HeadTooLarge => 431,
             Self::BadResponse | Self::WorkerClosed | Self::WorkerDied => 502,
-            Self::ConnectionsExhausted | Self::NoWorker => 503,
+            Self::ConnectionsExhausted | Self::NoWorker | Self::Overloaded => 503,
             Self::RequestTimeout => 504,
         }
     }
@@ -72,6 +74,7 @@ impl Failure {
             Self::BodyTooLarge => "body_too_large",
             Self::ConnectionsExhausted => "connections_exhausted",
             Self::NoWorker => "no_worker",
+            Self::Overloaded => "overloaded",
             Self::BadResponse => "bad_response",
             Self::WorkerClosed => "worker_closed",
             Self::WorkerDied => "worker_died",
@@ -104,6 +107,7 @@ impl Failure {
             Self::BodyTooLarge => "the request's body is too large",
             Self::ConnectionsExhausted => "there are too many connections",
             Self::NoWorker => "no worker is available",
+            Self::Overloaded => "there are more requests than can be served in time",
             Self::BadResponse => "the application's answer could not be understood",
             Self::WorkerClosed => "the application closed the connection",
             Self::WorkerDied => "the application ended while it served the request",
@@ -114,7 +118,7 @@ impl Failure {
     /// A client may simply try again: the request was not looked at.
     const fn retry_after(self) -> &'static str {
         match self {
-            Self::ConnectionsExhausted | Self::NoWorker => "retry-after: 1\r\n",
+            Self::ConnectionsExhausted | Self::NoWorker | Self::Overloaded => "retry-after: 1\r\n",
             Self::ConnectRefused => "allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n",
             _ => "",
         }

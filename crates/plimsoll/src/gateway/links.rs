@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use super::claim::Claim;
 use super::endpoint::Worker;
 use super::stream::{Socket, Stream};
+use super::unclaimed::Grant;
 use super::unix::UnixStream;
 use super::watch::Time;
 use super::{Load, Target};
@@ -49,6 +50,8 @@ pub(super) struct Link {
     pub(super) age: Age,
     /// `None`: nobody can tell whether a request has begun to run.
     pub(super) claim: Option<Claim>,
+    /// Room that was kept for the request, until it is sent.
+    pub(super) grant: Option<Grant>,
     counted: Counted,
 }
 
@@ -96,7 +99,14 @@ impl Link {
     }
 
     fn new(stream: Stream, worker: &Rc<Worker>, claim: Option<Claim>, age: Age) -> Self {
-        Self { stream, claim, age, counted: Counted::request(&worker.load), worker: Rc::clone(worker) }
+        Self {
+            stream,
+            claim,
+            age,
+            grant: None,
+            counted: Counted::request(&worker.load),
+            worker: Rc::clone(worker),
+        }
     }
 
     /// A link for a passed-through connection, bound to a name that tells the agent who the client is.
@@ -111,9 +121,19 @@ impl Link {
         Self::opened(stream.map(Stream::Unix), worker, now)
     }
 
-    /// The link was upgraded: open for long, and no sign of a busy worker.
+    /// The link was upgraded: open for long, and no sign of a busy worker. The request that asked for it is over.
     pub(super) fn becomes_tunnel(&mut self) {
+        if let Some(claim) = &mut self.claim {
+            claim.settle();
+        }
         self.counted = Counted::tunnel(&self.worker.load);
+    }
+
+    /// The worker has died over the link's request.
+    pub(super) fn abandon(&mut self) {
+        if let Some(claim) = &mut self.claim {
+            claim.abandon();
+        }
     }
 
     /// Gives the link back for the next request.

@@ -19,17 +19,21 @@ mod exchange;
 pub mod failure;
 mod flight;
 pub mod http1;
+mod inquest;
 mod linger;
 mod links;
 mod listen;
 mod passthrough;
+mod pulse;
 mod pump;
+mod queue;
 mod reclaim;
 mod relay;
 mod seek;
 mod stream;
 mod thread;
 mod tunnel;
+mod unclaimed;
 mod unix;
 mod watch;
 
@@ -58,6 +62,8 @@ pub struct Load {
     in_flight: AtomicU32,
     tunnels: AtomicU32,
     requests: AtomicU64,
+    /// Gateway threads for which it is late.
+    late_threads: AtomicU32,
 }
 
 impl Load {
@@ -71,6 +77,12 @@ impl Load {
     #[must_use]
     pub fn tunnels(&self) -> u32 {
         self.tunnels.load(Ordering::Relaxed)
+    }
+
+    /// A request waits in the worker for longer than usual: its loop is blocked, or it has more to do than it can.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.late_threads.load(Ordering::Relaxed) > 0
     }
 
     #[must_use]
@@ -146,7 +158,7 @@ impl Gateway {
     ///
     /// # Errors
     /// A thread or its runtime could not be made.
-    pub fn start(config: &config::Gateway) -> io::Result<Self> {
+    pub fn start(config: &config::Gateway, event_loop: &config::EventLoop) -> io::Result<Self> {
         let mut all_stats = Vec::new();
         let mut all_commands = Vec::new();
         for index in 0..config.threads.max(1) {
@@ -154,7 +166,7 @@ impl Gateway {
             let stats = Arc::<ThreadStats>::default();
             all_stats.push(Arc::clone(&stats));
             all_commands.push(sender);
-            start_thread(index, config.clone(), stats, receiver)?;
+            start_thread(index, (config.clone(), event_loop.clone()), stats, receiver)?;
         }
         Ok(Self {
             stats: all_stats.into(),
@@ -268,7 +280,7 @@ impl Gateway {
 
 fn start_thread(
     index: usize,
-    config: config::Gateway,
+    (config, event_loop): (config::Gateway, config::EventLoop),
     stats: Arc<ThreadStats>,
     commands: mpsc::UnboundedReceiver<Command>,
 ) -> io::Result<()> {
@@ -278,7 +290,7 @@ fn start_thread(
         match runtime {
             Ok(runtime) => {
                 let _ = report.send(Ok(()));
-                runtime.block_on(Rc::new(Thread::new(config, stats)).run(commands));
+                runtime.block_on(Rc::new(Thread::new(config, event_loop, stats)).run(commands));
             }
             Err(error) => {
                 let _ = report.send(Err(error));

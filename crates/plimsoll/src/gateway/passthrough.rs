@@ -1,14 +1,16 @@
 //! Connections whose bytes are not ours to read: the app's own TLS, and HTTP/2.
 
 use super::connection::Connection;
-use super::seek::{self, Purpose};
+use super::seek::{Lost, Purpose, Seek};
 use super::tunnel::{Protocol, Tunnel};
 
 /// Connects the client to a worker and moves bytes until both are done. A client that finds no worker is
 /// closed: in a protocol that is not ours there is nothing to say.
-pub(super) async fn run(connection: Connection) {
-    match seek::link(&connection, Purpose::Passthrough).await {
+pub(super) async fn run(mut connection: Connection) {
+    let purpose = Purpose::Passthrough;
+    match (Seek { connection: &mut connection, purpose, is_complete: false }).link().await {
         Ok(link) => Tunnel::new(link, Protocol::Other, 0, None).run(connection).await,
-        Err(failure) => connection.thread.stats.record_failure(failure.code()),
+        Err(Lost::ClientGone) => {}
+        Err(Lost::Failed(failure)) => connection.thread.stats.record_failure(failure.code()),
     }
 }

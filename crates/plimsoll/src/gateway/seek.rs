@@ -1,14 +1,21 @@
 //! Finds a link to the best worker, and waits for one where there is none: while workers start, or after a
-//! crash, a request is held, not refused. Nothing of it has been sent yet, so any method can wait.
+//! crash, a request is held, not refused; and while every worker is late it waits in the gateway, from where it can
+//! still go to any of them. Nothing of it has been sent yet, so any method can wait.
 
+use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
+use super::buffer::Buffer;
 use super::connection::Connection;
-use super::endpoint::Worker;
+use super::endpoint::{Choice, Now, Turn};
 use super::failure::Failure;
 use super::links::Link;
+use super::queue::Waiting;
+use super::relay::LEAVING;
+use super::watch::{Phase, Time};
 
 /// Between two tries to connect to a worker that does not accept: it has just died, and the supervisor will say
 /// so in a moment.
@@ -25,45 +32,117 @@ pub(super) enum Purpose {
     Passthrough,
 }
 
-/// # Errors
-/// No worker came within `gateway.hold`.
-pub(super) async fn link(connection: &Connection, purpose: Purpose) -> Result<Link, Failure> {
-    if let Some(worker) = choose(connection)
-        && let Ok(link) = open(connection, &worker, purpose).await
-    {
-        return Ok(link);
-    }
-    tokio::time::timeout(connection.thread.config.hold, wait(connection, purpose))
-        .await
-        .map_err(|_| Failure::NoWorker)
+/// Why there is no link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    Failed(Failure),
+    /// The client did not wait, or may not.
+    ClientGone,
 }
 
-async fn wait(connection: &Connection, purpose: Purpose) -> Link {
-    loop {
-        let arrival = connection.endpoint.arrival.notified();
-        let Some(worker) = choose(connection) else {
-            arrival.await;
-            continue;
-        };
-        match open(connection, &worker, purpose).await {
-            Ok(link) => return link,
-            Err(error) => {
-                tracing::debug!(worker = %worker.id, %error, "worker cannot be connected to");
-                tokio::time::sleep(PAUSE).await;
+/// Looks for a link on behalf of one request.
+pub(super) struct Seek<'a> {
+    pub(super) connection: &'a mut Connection,
+    pub(super) purpose: Purpose,
+    /// All of the request is here: what the client does next is its end, or its next request.
+    pub(super) is_complete: bool,
+}
+
+impl Seek<'_> {
+    /// # Errors
+    /// No worker came within `gateway.hold`, there was an overload, or the client went away meanwhile.
+    pub(super) async fn link(&mut self) -> Result<Link, Lost> {
+        let hold = self.connection.thread.config.hold;
+        let mut alone_since = None;
+        loop {
+            let endpoint = Rc::clone(&self.connection.endpoint);
+            let arrival = endpoint.arrival.notified();
+            let turn = match endpoint.choose(now(self.connection)) {
+                Choice::Turn(turn) => turn,
+                Choice::Busy => match self.wait().await {
+                    Err(Lost::Failed(Failure::NoWorker)) => continue,
+                    turn => turn?,
+                },
+                Choice::Nobody => {
+                    let since = *alone_since.get_or_insert_with(Instant::now);
+                    let rest = hold.saturating_sub(since.elapsed());
+                    let came = tokio::time::timeout(rest, arrival).await;
+                    came.map_err(|_| Lost::Failed(Failure::NoWorker))?;
+                    continue;
+                }
+            };
+            let worker = Rc::clone(&turn.0);
+            match self.open(turn).await {
+                Ok(link) => return Ok(link),
+                Err(error) => {
+                    tracing::debug!(worker = %worker.id, %error, "worker cannot be connected to");
+                    let since = *alone_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() > hold {
+                        return Err(Lost::Failed(Failure::NoWorker));
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         }
     }
-}
 
-fn choose(connection: &Connection) -> Option<Rc<Worker>> {
-    connection.endpoint.choose(connection.watch.now())
-}
-
-async fn open(connection: &Connection, worker: &Rc<Worker>, purpose: Purpose) -> io::Result<Link> {
-    let now = connection.watch.now();
-    match purpose {
-        Purpose::Request => Link::take(worker, now).await,
-        Purpose::SecondTry => Link::open(worker, now).await,
-        Purpose::Passthrough => Link::open_named(worker, connection.peer(), now),
+    /// # Errors
+    /// The worker cannot be connected to.
+    pub(super) async fn open(&self, (worker, grant): Turn) -> io::Result<Link> {
+        let now = self.connection.watch.now();
+        let mut link = match self.purpose {
+            Purpose::Request => Link::take(&worker, now).await,
+            Purpose::SecondTry => Link::open(&worker, now).await,
+            Purpose::Passthrough => Link::open_named(&worker, self.connection.peer(), now),
+        }?;
+        // What is passed through is never claimed.
+        link.grant = Some(grant).filter(|_| self.purpose != Purpose::Passthrough);
+        Ok(link)
     }
+
+    /// Waits for its turn among those for whom every worker is late.
+    async fn wait(&mut self) -> Result<Turn, Lost> {
+        let thread = Rc::clone(&self.connection.thread);
+        thread.stats.requests_queued.add(1);
+        thread.pulse.wake();
+        let waiting = self.connection.endpoint.queue.enter(Instant::now());
+        let mut leaving = Time::NEVER;
+        self.connection.watch.set_deadline(Time::NEVER);
+        poll_fn(|cx| self.poll_wait(cx, &waiting, &mut leaving)).await
+    }
+
+    fn poll_wait(
+        &mut self,
+        cx: &mut Context<'_>,
+        waiting: &Waiting,
+        leaving: &mut Time,
+    ) -> Poll<Result<Turn, Lost>> {
+        let connection = &mut *self.connection;
+        connection.watch.register(cx);
+        if let Poll::Ready(turn) = waiting.poll(cx) {
+            return Poll::Ready(turn.map_err(Lost::Failed));
+        }
+        if connection.watch.phase() == Phase::Aborting || connection.watch.now() >= *leaving {
+            return Poll::Ready(Err(Lost::ClientGone));
+        }
+        // A full buffer of requests to come is enough; the rest waits in the kernel.
+        while self.is_complete
+            && *leaving == Time::NEVER
+            && !connection.buffer.as_ref().is_some_and(Buffer::is_full)
+        {
+            match ready!(connection.poll_read(cx)) {
+                Ok(0) => {
+                    *leaving = connection.watch.now().after(LEAVING);
+                    connection.watch.set_deadline(*leaving);
+                }
+                Ok(_) => {}
+                Err(_) => return Poll::Ready(Err(Lost::ClientGone)),
+            }
+        }
+        Poll::Pending
+    }
+}
+
+pub(super) fn now(connection: &Connection) -> Now {
+    Now { coarse: connection.watch.now(), exact: Instant::now() }
 }

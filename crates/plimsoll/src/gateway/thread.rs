@@ -16,6 +16,7 @@ use super::endpoint::{Counters, Endpoint, Joining};
 use super::http1::request::{HEADERS_MAX, Limits};
 use super::links;
 use super::listen;
+use super::pulse::{self, Pulse};
 use super::watch::{Phase, TICK, Watches};
 use super::{Protocol, Upgraded};
 use crate::config;
@@ -37,11 +38,13 @@ pub(super) enum Command {
 #[derive(Debug)]
 pub(super) struct Thread {
     pub(super) config: config::Gateway,
+    event_loop: config::EventLoop,
     pub(super) limits: Limits,
     pub(super) connections_max: u64,
     pub(super) pool: Rc<Pool>,
     pub(super) watches: Rc<Watches>,
     pub(super) stats: Arc<ThreadStats>,
+    pub(super) pulse: Pulse,
     endpoints: RefCell<HashMap<EndpointId, Open>>,
     ticker: Notify,
     ticks: Cell<bool>,
@@ -54,7 +57,11 @@ struct Open {
 }
 
 impl Thread {
-    pub(super) fn new(config: config::Gateway, stats: Arc<ThreadStats>) -> Self {
+    pub(super) fn new(
+        config: config::Gateway,
+        event_loop: config::EventLoop,
+        stats: Arc<ThreadStats>,
+    ) -> Self {
         let limits = Limits {
             head_bytes_max: config.head_bytes_max,
             headers_max: config.headers_max.min(HEADERS_MAX),
@@ -63,10 +70,12 @@ impl Thread {
         Self {
             connections_max: (config.connections_max / config.threads.max(1)).max(1) as u64,
             config,
+            event_loop,
             limits,
             pool: Rc::default(),
             watches: Rc::new(Watches::new()),
             stats,
+            pulse: Pulse::default(),
             endpoints: RefCell::default(),
             ticker: Notify::new(),
             ticks: Cell::new(false),
@@ -76,6 +85,7 @@ impl Thread {
     /// Follows the supervisor's commands until it lets go.
     pub(super) async fn run(self: Rc<Self>, mut commands: mpsc::UnboundedReceiver<Command>) {
         tokio::task::spawn_local(Rc::clone(&self).tick());
+        tokio::task::spawn_local(pulse::run(Rc::clone(&self)));
         while let Some(command) = commands.recv().await {
             self.obey(command);
         }
@@ -84,7 +94,7 @@ impl Thread {
     fn obey(self: &Rc<Self>, command: Command) {
         match command {
             Command::Listen { id, protocol, listener, counters } => {
-                self.listen(id, Endpoint::new(protocol, counters), listener);
+                self.listen(id, Endpoint::new(protocol, counters, self.event_loop.rescue_after), listener);
             }
             Command::Close { id } => {
                 if let Some(open) = self.endpoints.borrow_mut().remove(&id) {
@@ -112,6 +122,10 @@ impl Thread {
             }
             Command::Abort => self.watches.enter(Phase::Aborting),
         }
+    }
+
+    pub(super) fn endpoints(&self) -> Vec<Rc<Endpoint>> {
+        self.endpoints.borrow().values().map(|open| Rc::clone(&open.endpoint)).collect()
     }
 
     fn with(&self, id: EndpointId, act: impl FnOnce(&Endpoint)) {

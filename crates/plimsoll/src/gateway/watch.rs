@@ -158,11 +158,28 @@ impl Watch {
         self.state.deadline.get() <= self.watches.now()
     }
 
+    /// What wakes this task from elsewhere in the thread.
+    pub(super) fn alarm(&self) -> Alarm {
+        Alarm(Rc::clone(&self.state))
+    }
+
     /// Has this task woken when the deadline passes or the phase changes.
     pub(super) fn register(&self, cx: &Context<'_>) {
         let mut waker = self.state.waker.borrow_mut();
         if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             *waker = Some(cx.waker().clone());
+        }
+    }
+}
+
+/// Wakes a task that has registered with its [`Watch`].
+#[derive(Debug, Clone)]
+pub(super) struct Alarm(Rc<State>);
+
+impl Alarm {
+    pub(super) fn ring(&self) {
+        if let Some(waker) = &*self.0.waker.borrow() {
+            waker.wake_by_ref();
         }
     }
 }

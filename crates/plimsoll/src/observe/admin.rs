@@ -156,7 +156,7 @@ fn unavailable(text: &str) -> Response<Body> {
 }
 
 fn workers_in_words(status: &Status) -> String {
-    let in_flight: u64 = status.workers.iter().map(|worker| u64::from(worker.in_flight)).sum();
+    let in_flight: u64 = status.processes().map(|worker| u64::from(worker.in_flight)).sum();
     format!(
         "{} of {} workers ready, {in_flight} requests in flight",
         status.workers_in(WorkerState::Ready),

@@ -107,6 +107,10 @@ pub struct ThreadStats {
     /// Requests that are over, however they ended.
     pub requests_ended: Counter,
     pub requests_retried: Counter,
+    /// Taken back from a worker that was late, and sent to another.
+    pub requests_rescued: Counter,
+    /// Had to wait because every worker was late.
+    pub requests_queued: Counter,
     /// Requests that the gateway itself had to answer with an error, or whose transfer it had to cut.
     pub requests_failed: Counter,
     pub bytes_from_clients: Counter,
@@ -168,6 +172,8 @@ pub struct Totals {
     pub requests_active: u64,
     pub requests_total: u64,
     pub requests_retried: u64,
+    pub requests_rescued: u64,
+    pub requests_queued: u64,
     pub requests_failed: u64,
     pub bytes_from_clients: u64,
     pub bytes_to_clients: u64,
@@ -194,6 +200,8 @@ impl Totals {
         self.requests_active += stats.requests_active.get();
         self.requests_total += stats.requests_total.get();
         self.requests_retried += stats.requests_retried.get();
+        self.requests_rescued += stats.requests_rescued.get();
+        self.requests_queued += stats.requests_queued.get();
         self.requests_failed += stats.requests_failed.get();
         self.bytes_from_clients += stats.bytes_from_clients.get();
         self.bytes_to_clients += stats.bytes_to_clients.get();
@@ -214,6 +222,8 @@ pub fn requests(threads: &[Arc<ThreadStats>]) -> Requests {
         total: sum(|stats| &stats.requests_total),
         failed: sum(|stats| &stats.requests_failed),
         retried: sum(|stats| &stats.requests_retried),
+        rescued: sum(|stats| &stats.requests_rescued),
+        queued: sum(|stats| &stats.requests_queued),
     }
 }
 
@@ -232,7 +242,7 @@ mod tests {
         threads[1].record(Method::Post, 503, Duration::from_secs(60));
         threads[1].record_failure("no_worker");
 
-        assert_eq!(requests(&threads), Requests { total: 6, failed: 4, retried: 0 });
+        assert_eq!(requests(&threads), Requests { total: 6, failed: 4, retried: 0, rescued: 0, queued: 0 });
         let totals = Totals::read(&threads);
         assert_eq!((totals.requests_total, totals.requests_failed), (6, 4));
         assert_eq!(totals.failures.into_iter().collect::<Vec<_>>(), [("bad_response", 3), ("no_worker", 1)]);

@@ -72,7 +72,7 @@ fn listeners(page: &mut String, status: &Status) -> fmt::Result {
 fn workers(page: &mut String, status: &Status) -> fmt::Result {
     let numbers = ["process", "in flight", "requests", "restarts", "uptime", "memory"];
     head(page, &["worker", "state", "lane"], &numbers);
-    status.workers.iter().try_for_each(|each| worker(page, each))?;
+    status.processes().try_for_each(|each| worker(page, each))?;
     page.push_str("</table>");
     Ok(())
 }

@@ -21,6 +21,10 @@ pub struct Status {
     pub admin: Option<SocketAddr>,
     pub listeners: Vec<Listener>,
     pub workers: Vec<Worker>,
+    /// Processes that finish what they have while another stands in their place, or none any more. Their `requests`
+    /// are their own, and are counted in those of their place as well.
+    #[serde(default)]
+    pub leaving: Vec<Worker>,
     pub requests: Requests,
     /// Raised by each reload.
     #[serde(default)]
@@ -91,6 +95,21 @@ pub struct Worker {
     /// What it logs; absent before its first process.
     #[serde(default)]
     pub logs: Option<WorkerFigures>,
+    /// How the last process ended here that was not asked to.
+    #[serde(default)]
+    pub last_death: Option<Death>,
+}
+
+/// The end of a worker's process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Death {
+    /// In words: how, after how long, and why where that can be known.
+    pub reason: String,
+    pub age_s: u64,
+    /// Requests that it had begun: they were answered 502, or were cut.
+    pub running: u32,
+    /// Requests that it had been sent and had not begun: they went to another worker, or their client had gone.
+    pub not_begun: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +140,10 @@ pub struct Requests {
     pub failed: u64,
     /// Sent to a worker a second time.
     pub retried: u64,
+    /// Taken back from a worker that was late to begin them, and sent to another.
+    pub rescued: u64,
+    /// Waited in the gateway because every worker was late.
+    pub queued: u64,
 }
 
 /// Whether new traffic should be routed here.
@@ -144,9 +167,17 @@ impl Status {
         }
     }
 
+    /// Processes in this state, also those that leave.
     #[must_use]
     pub fn workers_in(&self, state: WorkerState) -> usize {
-        self.workers.iter().filter(|worker| worker.state == state).count()
+        self.processes().filter(|worker| worker.state == state).count()
+    }
+
+    /// All rows: a place, and right behind it who leaves it.
+    pub fn processes(&self) -> impl Iterator<Item = &Worker> {
+        let mut rows: Vec<&Worker> = self.workers.iter().chain(&self.leaving).collect();
+        rows.sort_by_key(|worker| worker.id);
+        rows.into_iter()
     }
 }
 
@@ -212,6 +243,7 @@ pub(crate) fn fixture() -> Status {
         uptime_s: 3720,
         rss_bytes: 50 * 1024 * 1024,
         logs: Some(WorkerFigures { lines: 70, bytes: 7000, lines_per_s: 7, ..WorkerFigures::default() }),
+        last_death: None,
     };
     let waiting = Worker {
         id: 1,
@@ -223,6 +255,12 @@ pub(crate) fn fixture() -> Status {
         uptime_s: 0,
         rss_bytes: 0,
         logs: None,
+        last_death: Some(Death {
+            reason: "was killed by SIGKILL after 3.2s; it was running 2 requests".into(),
+            age_s: 75,
+            running: 2,
+            not_begun: 0,
+        }),
         ..worker.clone()
     };
     Status {
@@ -238,7 +276,8 @@ pub(crate) fn fixture() -> Status {
             requests: 1207,
         }],
         workers: vec![worker, waiting],
-        requests: Requests { total: 1207, failed: 2, retried: 1 },
+        leaving: Vec::new(),
+        requests: Requests { total: 1207, failed: 2, retried: 1, rescued: 3, queued: 0 },
         generation: 1,
         reload: None,
     }

@@ -84,6 +84,11 @@ impl Page {
         let word = unsafe { self.words.add(index).as_ref() };
         Some(word)
     }
+
+    /// The words of all slots, in their order.
+    pub fn slots(&self) -> impl Iterator<Item = &AtomicU32> {
+        (0..self.length).map_while(|index| self.slot(index))
+    }
 }
 
 /// The same page, not one with the same words.
@@ -182,6 +187,8 @@ mod tests {
             assert_eq!(theirs.slot(index).unwrap().load(Ordering::Acquire), 40 + index as u32);
         }
         assert!(page.slot(3).is_none() && page.slot(usize::MAX).is_none());
+        let words: Vec<u32> = page.slots().map(|slot| slot.load(Ordering::Acquire)).collect();
+        assert_eq!(words, [40, 0, 42]);
         remove(directory.path());
     }
 

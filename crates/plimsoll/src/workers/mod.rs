@@ -27,4 +27,5 @@ mod watch;
 
 pub use channel::{Listen, Said};
 pub use front::{Bind, Front, Target};
-pub use supervisor::{Ended, Error, Event, Request, Settings, Snapshot, Supervisor, Worker};
+pub use page::{LeftBehind, Running};
+pub use supervisor::{Death, Ended, Error, Event, Request, Settings, Snapshot, Supervisor, Worker};

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use plimsoll_wire::VERSION;
-use plimsoll_wire::page::{FILE, MAGIC, SLOT_FIRST, SLOTS, WORDS};
+use plimsoll_wire::page::{FILE, MAGIC, SLOT_FIRST, SLOTS, State, WORDS, state};
 
 use crate::ids::WorkerId;
 use crate::sys::page::{self, Page};
@@ -18,6 +19,38 @@ pub(super) fn create(worker: WorkerId, directory: &Path) -> Option<Arc<Page>> {
     page.ok().map(Arc::new)
 }
 
+/// A request that a worker was running when it died: where in the page, and the word that it was claimed with. Together
+/// with the worker that is its identity: who knows what was sent by which link can tell which request it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Running {
+    pub slot: u16,
+    pub word: u32,
+}
+
+/// What a dead worker left behind. Nothing moves any more in its page; what a worker wrote there that makes no sense
+/// can at most make the numbers wrong.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LeftBehind {
+    pub running: Vec<Running>,
+    /// Sent and not begun: taken back, or about to be.
+    pub not_begun: u32,
+}
+
+impl LeftBehind {
+    pub(super) fn of(page: &Page) -> Self {
+        let mut left = Self::default();
+        for (slot, word) in (0..).zip(page.slots()) {
+            let word = word.load(Ordering::Acquire);
+            match state(word) {
+                State::Started => left.running.push(Running { slot, word }),
+                State::Sent | State::Revoked => left.not_begun += 1,
+                State::Free => {}
+            }
+        }
+        left
+    }
+}
+
 fn blank() -> Vec<u32> {
     let header = [MAGIC, u32::from(VERSION), u32::try_from(SLOTS).unwrap_or(u32::MAX)];
     header.into_iter().chain(std::iter::repeat(0)).take(WORDS).collect()
@@ -25,7 +58,7 @@ fn blank() -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
-    use plimsoll_wire::page::{BYTES, Revoked, revoke, send, start};
+    use plimsoll_wire::page::{BYTES, Revoked, free, revoke, send, start};
 
     use super::*;
 
@@ -42,5 +75,22 @@ mod tests {
         }
         assert!(page.slot(SLOTS).is_none());
         page::remove(directory.path());
+    }
+
+    #[test]
+    fn what_a_worker_left_behind_is_read_from_its_page() {
+        let directory = tempfile::tempdir().unwrap();
+        let page = create(WorkerId { index: 0, incarnation: 1 }, directory.path()).unwrap();
+        page::remove(directory.path());
+        assert_eq!(LeftBehind::of(&page), LeftBehind::default());
+        let slot = |index: usize| page.slot(index).unwrap();
+        let tickets = [0, 1, 2, 3, SLOTS - 1].map(|index| send(slot(index)));
+        assert!([1, 3, SLOTS - 1].iter().all(|index| start(slot(*index))));
+        free(slot(3), tickets[3]);
+        assert_eq!(revoke(slot(2), tickets[2]), Revoked::Yes);
+        let word = slot(1).load(Ordering::Relaxed);
+        let last = u16::try_from(SLOTS - 1).unwrap();
+        let running = vec![Running { slot: 1, word }, Running { slot: last, word }];
+        assert_eq!(LeftBehind::of(&page), LeftBehind { running, not_begun: 2 });
     }
 }

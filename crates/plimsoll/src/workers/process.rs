@@ -26,6 +26,8 @@ pub(super) struct Process {
     /// The process that we started, and leader of its group.
     pub pid: u32,
     pub started: Instant,
+    /// Of the fleet, when it was started.
+    pub generation: u32,
     /// The private directory; `None`: without agent.
     pub directory: Option<PathBuf>,
     /// Where its requests are claimed.
@@ -60,6 +62,10 @@ pub(super) enum Asked {
 }
 
 impl Process {
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
+    }
+
     /// Asks the worker to end: the processes that serve, so that a signal arrives there once and not a second
     /// time through npm; the whole group where none serves.
     pub(super) fn terminate(&mut self) {

@@ -4,6 +4,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use super::page::LeftBehind;
+
 /// `exited with code 1`, `was killed by SIGKILL`.
 pub(super) fn describe_end(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
@@ -36,6 +38,25 @@ pub(super) fn describe_cause(status: ExitStatus, oom_kills: u64, last_lines: &[S
         let quoted: String = line.trim().chars().take(QUOTE_MAX).collect();
         format!("; it said: {quoted}")
     })
+}
+
+/// What it was running: `; it was running 2 requests, and 5 that it had not begun were taken back`.
+pub(super) fn describe_work(left: &LeftBehind) -> String {
+    let requests =
+        |count: usize| if count == 1 { "1 request".to_owned() } else { format!("{count} requests") };
+    match (left.running.len(), left.not_begun) {
+        (0, 0) => "; it was running no request".to_owned(),
+        (running, 0) => format!("; it was running {}", requests(running)),
+        (0, 1) => "; 1 request that it had not begun was taken back".to_owned(),
+        (0, not_begun) => format!("; {not_begun} requests that it had not begun were taken back"),
+        (running, 1) => {
+            format!("; it was running {}, and 1 that it had not begun was taken back", requests(running))
+        }
+        (running, not_begun) => {
+            let running = requests(running);
+            format!("; it was running {running}, and {not_begun} that it had not begun were taken back")
+        }
+    }
 }
 
 fn signal_name(signal: i32) -> String {
@@ -74,6 +95,24 @@ pub(super) fn was_spoiled_by_preload(last_lines: &[String], preload: &str) -> bo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workers::page::Running;
+
+    #[test]
+    fn what_a_worker_was_running_is_told_in_words() {
+        let table = [
+            (0, 0, "; it was running no request"),
+            (1, 0, "; it was running 1 request"),
+            (2, 0, "; it was running 2 requests"),
+            (0, 1, "; 1 request that it had not begun was taken back"),
+            (0, 2, "; 2 requests that it had not begun were taken back"),
+            (1, 1, "; it was running 1 request, and 1 that it had not begun was taken back"),
+            (3, 7, "; it was running 3 requests, and 7 that it had not begun were taken back"),
+        ];
+        for (running, not_begun, expected) in table {
+            let running = vec![Running { slot: 0, word: 6 }; running];
+            assert_eq!(describe_work(&LeftBehind { running, not_begun }), expected);
+        }
+    }
 
     #[test]
     fn the_cause_of_a_death_is_told_where_it_can_be_known() {

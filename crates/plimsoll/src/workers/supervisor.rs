@@ -2,6 +2,7 @@
 
 mod actions;
 mod agents;
+mod deaths;
 mod ending;
 mod orders;
 mod plain;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Rlimit;
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::deaths::Death;
 pub use self::ending::Ended;
 pub use self::snapshot::{Snapshot, Worker};
 use super::channel::Said;
@@ -24,7 +26,7 @@ use super::endpoints::Endpoints;
 use super::front::Front;
 use super::process::Process;
 use super::watch::{self, Seen};
-use crate::concerns::shutdown::{self, Fleet, Input, Phase};
+use crate::concerns::shutdown::{self, Echo, Fleet, Input, Phase};
 use crate::config::AgentMode;
 use crate::ids::WorkerId;
 use crate::observe::control::{Reload, Teller};
@@ -109,6 +111,8 @@ pub struct Supervisor<F> {
     events: mpsc::Sender<Event>,
     heard: mpsc::Receiver<Event>,
     ending: ending::Ending,
+    deaths: deaths::Deaths,
+    echo: Echo,
     orders: orders::Orders,
 }
 
@@ -135,6 +139,8 @@ impl<F: Front> Supervisor<F> {
             events,
             heard,
             ending: ending::Ending::default(),
+            deaths: deaths::Deaths::default(),
+            echo: Echo::default(),
             orders: orders::Orders::default(),
         })
     }
@@ -179,7 +185,11 @@ impl<F: Front> Supervisor<F> {
 
     fn on_signal(&mut self, signal: Signal) {
         match signal {
-            Signal::Terminate | Signal::Interrupt => self.stop_or_hurry(),
+            Signal::Terminate | Signal::Interrupt => {
+                if !self.echo.hears(Instant::now()) {
+                    self.stop_or_hurry();
+                }
+            }
             Signal::Hangup => self.reload(Reload::default(), None),
             Signal::Child => self.reap(),
         }

@@ -18,7 +18,9 @@ struct Shop {
 impl Shop {
     fn open(workers: u16) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        // These tests want requests to wait in the worker.
         let launch = Launch::plimsoll(App::source(LEDGER)).workers(workers);
+        let launch = launch.env("PLIMSOLL_EVENT_LOOP_RESCUE_AFTER", "1h");
         let server = launch.env("LEDGER", folder.path().join("ledger").to_str().unwrap()).start();
         Self { server, folder }
     }
@@ -82,6 +84,10 @@ fn what_waits_behind_a_blocked_loop_survives_the_death_of_its_worker() {
     assert_eq!(get_client.response("GET").text(), "0");
     open_client.send("2\r\nde\r\n0\r\n\r\n");
     assert_eq!(open_client.response("POST").text(), "5");
+    shop.server.wait_for_stderr("; it was running 1 request, and 3 that it had not begun were taken back");
+    let status = shop.server.status();
+    let death = &status["workers"][0]["last_death"];
+    assert_eq!((&death["running"], &death["not_begun"]), (&1.into(), &3.into()), "{status}");
     for id in ["a", "b", "c"] {
         assert_eq!(shop.count(&format!("run {id}")), 1, "{:?}", shop.lines());
     }

@@ -46,3 +46,32 @@ fn an_idle_client_is_kept_longer_than_the_app_would() {
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(client.response("GET").status, 200);
 }
+
+/// Whatever the gateway does with idle connections, the app finds what it set, and its clients are told so.
+#[test]
+fn the_app_reads_back_the_timeouts_that_it_set() {
+    let app = "
+        const server = require('node:http').createServer((request, response) => {
+          const { keepAliveTimeout, headersTimeout, requestTimeout, timeout } = server;
+          const own = Object.getOwnPropertyDescriptor(server, 'keepAliveTimeout');
+          response.end(JSON.stringify({ keepAliveTimeout, headersTimeout, requestTimeout, timeout, own }));
+          server.keepAliveTimeout += 1000;
+        });
+        server.keepAliveTimeout = 71000;
+        server.headersTimeout = 72000;
+        server.listen(process.env.PORT, () => { server.keepAliveTimeout = 73000; });
+    ";
+    let seen = |launch: Launch| {
+        let server = launch.start();
+        let mut client = server.connect();
+        [0, 1].map(|_| {
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            let answer = client.response("GET");
+            (answer.text(), answer.header("keep-alive").map(str::to_owned))
+        })
+    };
+    let plimsoll = seen(Launch::plimsoll(App::source(app)));
+    assert_eq!(plimsoll, seen(Launch::plain(App::source(app))));
+    assert!(plimsoll[1].0.contains("\"keepAliveTimeout\":74000"), "{plimsoll:?}");
+    assert_eq!(plimsoll[0].1.as_deref(), Some("timeout=73"));
+}

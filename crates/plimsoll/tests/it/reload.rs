@@ -6,7 +6,7 @@ use std::thread;
 
 use rustix::process::Signal;
 
-use crate::harness::{App, Launch, Server, signal, until};
+use crate::harness::{App, Launch, Server, descendants, signal, until};
 
 /// Answers with its version: the file's, as it was at the start.
 const APP: &str = "
@@ -119,6 +119,62 @@ fn an_app_that_does_not_listen_any_more_keeps_the_old_workers() {
     assert_eq!(server.get("/").text(), "one");
 }
 
+/// Listens when it is told to, and not before.
+const SLOW: &str = "
+const fs = require('node:fs');
+const version = fs.readFileSync('version', 'utf8');
+const server = require('node:http').createServer((request, response) => response.end(version));
+console.log(`starting ${version}`);
+const wait = () => fs.existsSync(`go ${version}`) ? server.listen(process.env.PORT) : setTimeout(wait, 5);
+wait();
+";
+
+#[test]
+fn a_reload_during_a_reload_begins_after_it_with_the_newest_files() {
+    let files = [("app.js", SLOW), ("version", "one"), ("go one", "")];
+    let server = Launch::plimsoll(App::command(&["node", "app.js"], &files)).start();
+    write(&server, "version", "two");
+    thread::scope(|scope| {
+        let first = scope.spawn(|| run(&server, &["reload"]));
+        server.wait_for_stdout("starting two");
+        write(&server, "version", "three");
+        let late = [0, 1].map(|_| scope.spawn(|| run(&server, &["reload"])));
+        until("both wait", || {
+            (server.stderr().matches("another reload is under way").count() == 2).then_some(())
+        });
+        assert!(!server.stdout().contains("starting three"), "the first reload is not over");
+        assert_eq!(server.get("/").text(), "one");
+        write(&server, "go two", "");
+        assert_eq!(first.join().unwrap().0, 0);
+        server.wait_for_stdout("starting three");
+        write(&server, "go three", "");
+        for reload in late {
+            let (code, text) = reload.join().unwrap();
+            assert!(code == 0 && text.contains("this one begins after it"), "{code} {text}");
+        }
+    });
+    assert_eq!(server.get("/").text(), "three");
+    // Everybody who asked meanwhile shares one reload.
+    assert_eq!(server.status()["generation"], 3);
+    assert_eq!(server.stdout().matches("starting").count(), 3, "{}", server.stdout());
+}
+
+#[test]
+fn there_is_never_more_than_one_process_above_the_number_of_workers() {
+    let server = launch(2).start();
+    server.workers(2);
+    thread::scope(|scope| {
+        let reload = scope.spawn(|| run(&server, &["reload"]));
+        let mut most = 0;
+        until("the reload is over", || {
+            most = most.max(descendants(server.pid()).len());
+            reload.is_finished().then_some(())
+        });
+        assert_eq!(reload.join().unwrap().0, 0);
+        assert!(most <= 3, "{most} processes");
+    });
+}
+
 #[test]
 fn a_hangup_reloads() {
     let server = launch(1).start();
@@ -162,6 +218,51 @@ fn scale_adds_and_removes_workers_and_loses_no_request() {
         server.workers(1);
     });
     assert_eq!(run(&server, &["scale", "0"]).0, 2);
+}
+
+/// Holds every request until the file is there.
+const PATIENT: &str = "
+const { existsSync } = require('node:fs');
+require('node:http').createServer((request, response) => {
+  if (request.url === '/') return response.end('ok');
+  console.log('held');
+  const timer = setInterval(() => {
+    if (!existsSync('gate')) return;
+    clearInterval(timer);
+    response.end('released');
+  }, 5);
+}).listen(process.env.PORT);
+";
+
+#[test]
+fn who_leaves_during_a_reload_is_shown() {
+    let server = Launch::plimsoll(App::source(PATIENT)).start();
+    let old = server.workers(1)[0];
+    assert_eq!(server.get("/").text(), "ok");
+    let mut client = server.connect();
+    client.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
+    server.wait_for_stdout("held");
+    thread::scope(|scope| {
+        let reload = scope.spawn(|| run(&server, &["reload"]));
+        let status = until("the old process leaves", || {
+            let status = server.status();
+            (status["leaving"][0]["pid"] == old).then_some(status)
+        });
+        let leaving = &status["leaving"][0];
+        assert_eq!((&leaving["state"], &leaving["id"]), (&"draining".into(), &0.into()), "{status}");
+        assert_eq!((&leaving["in_flight"], &leaving["requests"]), (&1.into(), &2.into()), "{status}");
+        assert_eq!((&leaving["generation"], &status["generation"]), (&1.into(), &2.into()), "{status}");
+        // What a place has served does not fall because somebody else stands in it.
+        assert_eq!(status["workers"][0]["requests"], 2, "{status}");
+        let table = String::from_utf8(server.plimsoll(&["ps"]).stdout).unwrap();
+        let row = |pid: String| table.lines().find(|line| line.contains(&pid)).unwrap_or_default().to_owned();
+        assert!(row(old.to_string()).contains("draining"), "{table}");
+        assert!(row(status["workers"][0]["pid"].to_string()).contains("ready"), "{table}");
+        write(&server, "gate", "");
+        assert_eq!(client.response("GET").text(), "released");
+        assert_eq!(reload.join().unwrap().0, 0);
+    });
+    assert_eq!(server.status()["leaving"].as_array().unwrap().len(), 0);
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn everything_is_served_for_the_delay_after_a_stop_was_asked_for() {
     signal(before[0], Signal::KILL);
     until("another one stands there", || (server.workers(1) != before).then_some(()));
     assert_eq!(server.get("/").status, 200);
-    server.signal(Signal::TERM);
+    server.signal_until_exit(Signal::TERM);
     // 5 where the gateway had not noted yet that the last answer was out.
     assert!([0, 5].contains(&server.exit_code()));
 }
@@ -34,7 +34,12 @@ fn a_worker_is_told_when_its_last_request_is_done() {
     let app = "
         const server = require('node:http').createServer((request, response) => {
           console.log('begun');
-          setTimeout(() => { console.log('done'); response.end('done'); }, 500);
+          const timer = setInterval(() => {
+            if (!require('node:fs').existsSync('gate')) return;
+            clearInterval(timer);
+            console.log('done');
+            response.end('done');
+          }, 5);
         });
         process.on('SIGTERM', () => { console.log('told'); server.close(() => process.exit(0)); });
         server.listen(process.env.PORT);";
@@ -44,6 +49,8 @@ fn a_worker_is_told_when_its_last_request_is_done() {
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     server.wait_for_stdout("begun");
     server.signal(Signal::TERM);
+    server.wait_for_stdout("told");
+    std::fs::write(server.directory().join("gate"), "").unwrap();
     assert_eq!(client.response("GET").text(), "done");
     assert_eq!(server.exit_code(), 0);
     let stdout = server.stdout();
@@ -89,32 +96,62 @@ fn what_is_cut_is_counted_and_exits_5() {
 }
 
 #[test]
-fn an_app_that_dies_again_and_again_ends_with_4() {
-    let app = "
-        const fs = require('node:fs');
-        if (fs.existsSync('broken')) throw new Error('the database is gone');
-        require('node:http').createServer((request, response) => response.end()).listen(process.env.PORT);";
-    let mut server = Launch::plimsoll(App::source(app)).start();
-    std::fs::write(server.directory().join("broken"), "").unwrap();
-    signal(server.workers(1)[0], Signal::KILL);
-    assert_eq!(server.exit_code(), 4);
-    let stderr = server.stderr();
-    for part in ["was killed by SIGKILL", "dies again and again", "the database is gone"] {
-        assert!(stderr.contains(part), "{part:?} in {stderr}");
-    }
+fn under_kubernetes_everything_is_served_for_a_while() {
+    let launch = Launch::plimsoll(App::source(LIFE)).env("KUBERNETES_SERVICE_HOST", "10.0.0.1");
+    let mut server = launch.start();
+    server.signal(Signal::TERM);
+    server.wait_for_stderr("everything is served for another 5.0s");
+    assert_eq!(server.get("/").status, 200);
+    server.signal_until_exit(Signal::TERM);
+}
+
+/// Streams, and ends each answer when the file is there.
+const STREAM: &str = "
+const { existsSync } = require('node:fs');
+require('node:http').createServer((request, response) => {
+  if (request.url === '/') return response.end('ok');
+  if (request.url === '/stream') response.write('begun');
+  console.log('under way');
+  const timer = setInterval(() => {
+    if (!existsSync('gate')) return;
+    clearInterval(timer);
+    response.end('done');
+  }, 5);
+}).listen(process.env.PORT);
+";
+
+#[test]
+fn the_last_answer_of_a_connection_says_that_it_closes() {
+    let mut server = Launch::plimsoll(App::source(STREAM)).start();
+    let mut idle = server.connect();
+    idle.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(idle.response("GET").header("connection"), Some("keep-alive"));
+    let mut busy = server.connect();
+    busy.send("GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
+    server.wait_for_stdout("under way");
+    server.signal(Signal::TERM);
+    assert_eq!(idle.rest(), b"");
+    until("nothing listens any more", || {
+        std::net::TcpStream::connect(("127.0.0.1", server.port())).is_err().then_some(())
+    });
+    std::fs::write(server.directory().join("gate"), "").unwrap();
+    let answer = busy.response("GET");
+    assert_eq!((answer.text().as_str(), answer.header("connection")), ("done", Some("close")));
+    assert_eq!(busy.rest(), b"");
+    assert_eq!(server.exit_code(), 0);
 }
 
 #[test]
-fn a_full_heap_is_told_from_other_deaths() {
-    let app = "
-        require('node:http').createServer((request, response) => {
-          const kept = [];
-          for (;;) kept.push(new Array(1000).fill(kept.length + 0.5));
-        }).listen(process.env.PORT);";
-    let app = App::command(&["node", "--max-old-space-size=16", "app.js"], &[("app.js", app)]);
-    let server = Launch::plimsoll(app).start();
-    server.connect().send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    server.wait_for_stderr("the V8 heap was full");
+fn a_stream_is_cut_at_the_deadline_and_counted() {
+    let mut server = Launch::plimsoll(App::source(STREAM)).option("--grace").option("300ms").start();
+    let mut client = server.connect();
+    client.send("GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.take_past("begun");
+    server.signal(Signal::TERM);
+    let (_, whole) = client.until_closed("GET");
+    assert!(!whole);
+    assert_eq!(server.exit_code(), 5);
+    assert!(server.stderr().contains("drained: 0 requests finished, 1 cut, in "), "{}", server.stderr());
 }
 
 #[test]

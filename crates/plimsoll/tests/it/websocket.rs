@@ -111,6 +111,26 @@ fn a_stop_closes_websockets_in_order_and_cuts_none() {
 }
 
 #[test]
+fn a_stop_waits_for_websockets_where_the_settings_say_so() {
+    for (grace, exit_code, told) in [("25s", 0, ", 0 cut"), ("300ms", 5, ", 1 cut")] {
+        let launch = Launch::plimsoll(App::Example("websocket")).env("PLIMSOLL_SHUTDOWN_UPGRADED", "wait");
+        let mut server = launch.option("--grace").option(grace).start();
+        let mut client = open_websocket(&server);
+        server.signal(Signal::TERM);
+        server.wait_for_stderr("draining: ");
+        if exit_code == 0 {
+            client.send(HI);
+            assert_eq!(client.take(HI_BACK.len()), HI_BACK, "it still works");
+            drop(client);
+        } else {
+            assert_eq!(client.rest(), b"", "cut without a word");
+        }
+        assert_eq!(server.exit_code(), exit_code);
+        assert!(server.stderr().contains(told), "{}", server.stderr());
+    }
+}
+
+#[test]
 fn a_reload_closes_the_websockets_of_the_old_worker() {
     let server = Launch::plimsoll(App::Example("websocket")).start();
     let client = open_websocket(&server);

@@ -197,6 +197,12 @@ impl Fleet {
         matches!(self.phase, Phase::Running | Phase::Announced { .. })
     }
 
+    /// The process that stands in a place has listened at some time.
+    #[must_use]
+    pub fn has_listened(&self, id: WorkerId) -> bool {
+        self.places.iter().any(|place| place.id == id && place.has_listened())
+    }
+
     /// The state of a process, `None` if it is none of ours (any more).
     #[must_use]
     pub fn state(&self, id: WorkerId) -> Option<State> {

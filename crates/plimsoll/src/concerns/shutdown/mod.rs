@@ -16,10 +16,12 @@
 //!   who leave are never more than the surge. A candidate that dies or does not listen in time is the end of
 //!   the reload, and nothing else: who serves goes on serving, and who was renewed stays.
 //! * A reload during a reload begins afresh after it. A scale during a reload happens at once. A stop ends both.
+//! * Signals to stop that arrive at the same instant are one order ([`Echo`]).
 //! * A stop is announced, for the delay; then requests finish; a worker is asked to end when its last request
 //!   is done, the last worker when no client is left; who does not end is killed. Each has its deadline.
 
 mod backoff;
+mod echo;
 mod fleet;
 pub mod manifest;
 mod place;
@@ -27,5 +29,6 @@ mod place;
 mod tests;
 
 pub use backoff::{Backoff, Jitter};
+pub use echo::Echo;
 pub use fleet::{Action, Config, Fleet, Input, Outcome, Phase, Verdict};
 pub use place::{Candidate, Leaving, Place, State, Step};

@@ -21,6 +21,9 @@ use super::links::Link;
 use super::pump::{Pump, Side};
 use super::watch::{Phase, Time};
 use down::Down;
+use plimsoll_wire::page::Revoked;
+pub(super) use settle::CLIENT_GONE;
+pub(super) use up::LEAVING;
 use up::Up;
 
 /// How an exchange ended.
@@ -32,6 +35,8 @@ pub(super) enum End {
     /// The link ended before the first byte of an answer, or the agent said that the request did not run; all of
     /// the request is still here.
     Unanswered,
+    /// It waited for too long, and was taken back for another worker.
+    Moved,
     ClientGone,
     /// The client went away before the request had begun to run, and it was taken back: it never will.
     Revoked,
@@ -90,6 +95,9 @@ impl<'a> Relay<'a> {
         if self.connection.watch.phase() == Phase::Aborting {
             return Poll::Ready(End::Cut);
         }
+        if self.takes_offer() {
+            return Poll::Ready(End::Moved);
+        }
         if let Poll::Ready(end) = self.poll_up(cx) {
             return Poll::Ready(end);
         }
@@ -100,6 +108,17 @@ impl<'a> Relay<'a> {
             return Poll::Ready(End::Complete);
         }
         self.check_time()
+    }
+
+    /// Another worker would take the request: does this one still not run it?
+    fn takes_offer(&self) -> bool {
+        let Some(claim) = self.link.claim.as_ref().filter(|claim| claim.has_offer()) else { return false };
+        let stays = self.answered || !matches!(self.up, Up::Flight | Up::Held | Up::Sent);
+        if !stays && claim.revoke() == Revoked::Yes {
+            return true;
+        }
+        drop(claim.take_offer());
+        false
     }
 
     /// The answer is complete: is it worth reading the rest of the request? Node does, so that the connection

@@ -10,25 +10,29 @@ use crate::gateway::connection::After;
 use crate::gateway::failure::Failure;
 use crate::gateway::http1::request::Persistence;
 use crate::gateway::http1::response::Response;
+use crate::gateway::inquest;
 use crate::gateway::links::Link;
 use crate::gateway::reclaim::reclaim;
 use crate::gateway::thread::Thread;
 use crate::gateway::tunnel::{Protocol, Tunnel};
-use crate::gateway::watch::Time;
+use crate::gateway::watch::{Phase, Time};
 
 /// nginx's number for a request whose client did not wait.
-const CLIENT_GONE: u16 = 499;
+pub(in crate::gateway) const CLIENT_GONE: u16 = 499;
 
 /// A finished exchange, before the link's fate is carried out.
 pub(in crate::gateway) struct Settled {
     after: After,
     status: u16,
     link: Fate,
+    is_moved: bool,
 }
 
 enum Fate {
     Keep(Time),
     Drop,
+    /// It ended before the answer did.
+    Ended,
     /// The request may be sent again.
     Unanswered,
     /// Revoked: it can be kept once the agent has said that it saw that.
@@ -46,10 +50,16 @@ impl Settled {
         matches!(self.link, Fate::Unanswered)
     }
 
+    /// It was taken back for another worker.
+    pub(in crate::gateway) fn is_moved(&self) -> bool {
+        self.is_moved
+    }
+
     pub(in crate::gateway) fn finish(self, link: Link, thread: &Rc<Thread>) -> (After, u16) {
         match self.link {
             Fate::Keep(now) => link.keep(now),
             Fate::Drop | Fate::Unanswered => drop(link),
+            Fate::Ended => inquest::hold(link, thread),
             Fate::SetAside => drop(tokio::task::spawn_local(reclaim(link, Rc::clone(thread)))),
             Fate::Upgrade { protocol, from_client, buffer } => {
                 let tunnel = Tunnel::new(link, protocol, from_client, buffer);
@@ -70,18 +80,22 @@ impl Relay<'_> {
         stats.bytes_to_clients.add(self.down_pump.moved);
         stats.bytes_from_clients.add(self.up_pump.moved);
         let status = self.response.as_ref().map_or(0, |response| response.status);
-        let closes = |status, link| Ok(Settled { after: After::Close, status, link });
+        let closes =
+            |status, link| Ok(Settled { after: After::Close, status, link, is_moved: end == End::Moved });
         match end {
             End::Complete if status == 101 => Ok(self.upgrade(status)),
-            End::Complete => Ok(Settled { after: self.after(), status, link: self.fate() }),
+            End::Complete => Ok(Settled { after: self.after(), status, link: self.fate(), is_moved: false }),
             End::Failed(failure) => Err(failure),
             End::Unanswered => closes(0, Fate::Unanswered),
             End::ClientGone => closes(CLIENT_GONE, Fate::Drop),
-            End::Revoked if self.flight.sent == self.flight.length => closes(CLIENT_GONE, Fate::SetAside),
-            End::Revoked => closes(CLIENT_GONE, Fate::Drop),
+            End::Revoked | End::Moved if self.flight.sent == self.flight.length => {
+                closes(CLIENT_GONE, Fate::SetAside)
+            }
+            End::Revoked | End::Moved => closes(CLIENT_GONE, Fate::Drop),
             End::Cut => {
                 stats.record_failure("cut");
-                closes(status, Fate::Drop)
+                let by_us = self.connection.watch.phase() == Phase::Aborting;
+                closes(status, if by_us { Fate::Drop } else { Fate::Ended })
             }
         }
     }
@@ -105,7 +119,7 @@ impl Relay<'_> {
             _ => Protocol::Other,
         };
         let link = Fate::Upgrade { protocol, from_client, buffer: self.down_buffer };
-        Settled { after: After::Close, status, link }
+        Settled { after: After::Close, status, link, is_moved: false }
     }
 
     fn after(&self) -> After {

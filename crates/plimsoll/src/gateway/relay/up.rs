@@ -27,7 +27,7 @@ use crate::gateway::watch::Time;
 
 /// A client that closes its side may still wait for an answer (`nc`, some health checks), or be gone; only its
 /// reset would tell. If the worker has not begun within this time, it is held to be gone.
-const LEAVING: Duration = Duration::from_millis(100);
+pub(in crate::gateway) const LEAVING: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Up {

@@ -99,6 +99,18 @@ pub(super) const METRICS: &[Metric] = &[
         values: Values::Counter(|scrape| total(scrape, |totals| totals.requests_retried)),
     },
     Metric {
+        name: "plimsoll_event_loop_requests_rescued_total",
+        help: "Requests that were taken back from a worker that was late to begin them, and sent to another.",
+        labels: &[],
+        values: Values::Counter(|scrape| total(scrape, |totals| totals.requests_rescued)),
+    },
+    Metric {
+        name: "plimsoll_event_loop_requests_queued_total",
+        help: "Requests that waited in the gateway because every worker was late.",
+        labels: &[],
+        values: Values::Counter(|scrape| total(scrape, |totals| totals.requests_queued)),
+    },
+    Metric {
         name: "plimsoll_gateway_failures_total",
         help: "Requests that the gateway answered with an error or whose transfer it cut, by the code in x-plimsoll-error.",
         labels: &["code"],

@@ -102,6 +102,7 @@ impl<F: Front> Supervisor<F> {
             worker,
             pid: started.pid,
             started: Instant::now(),
+            generation: self.fleet.generation(),
             directory,
             page,
             tail: started.tail,

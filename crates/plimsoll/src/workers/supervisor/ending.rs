@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::deaths::Death;
 use super::{Nature, Supervisor};
 use crate::concerns::shutdown::{Input, Outcome, State, Step};
 use crate::ids::WorkerId;
 use crate::sys::{cgroup, process};
 use crate::workers::front::Front;
+use crate::workers::page::LeftBehind;
 use crate::workers::process::Process;
 use crate::workers::report;
 
@@ -148,9 +150,15 @@ impl<F: Front> Supervisor<F> {
         }
         let end = report::describe_end(status);
         let age = report::describe_time(at.saturating_duration_since(process.started));
+        let left = process.page.as_deref().map(LeftBehind::of);
+        // Of a process that never listened nobody expects that it was running something.
+        let work = left.as_ref().filter(|_| self.fleet.has_listened(worker));
+        let work = work.map_or_else(String::new, report::describe_work);
+        let reason = format!("{end} after {age}{work}{cause}");
         if self.fleet.was_ever_ready() {
-            tracing::error!(%worker, pid = process.pid, "the worker {end} after {age}{cause}");
+            tracing::error!(%worker, pid = process.pid, "the worker {reason}");
         }
+        self.deaths.note(worker, Death { reason, at, left: left.unwrap_or_default() });
         let quoted: String = last_lines.iter().map(|line| format!("\n  | {line}")).collect();
         let without_listening =
             if status.success() { ", without having listened: there is nothing to serve" } else { "" };

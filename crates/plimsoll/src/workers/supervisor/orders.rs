@@ -68,6 +68,11 @@ impl<F: Front> Supervisor<F> {
         if let Some(reason) = self.why_not() {
             return refuse(teller, "reloaded", reason);
         }
+        if self.fleet.is_reloading() {
+            let line = "another reload is under way; this one begins after it";
+            tracing::info!("{line}");
+            teller.iter().for_each(|teller| teller.say(line));
+        }
         self.orders.next.add(order.environment, teller);
         self.apply(Input::Reload(order.surge));
     }

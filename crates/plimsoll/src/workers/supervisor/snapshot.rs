@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Supervisor;
+use super::{Death, Supervisor};
 use crate::concerns::shutdown::{Phase, State};
 use crate::ids::WorkerId;
 use crate::workers::front::Front;
@@ -14,7 +14,10 @@ pub struct Snapshot {
     pub generation: u32,
     /// During a reload: workers of the newest generation that serve.
     pub renewed: Option<usize>,
+    /// One per place.
     pub workers: Vec<Worker>,
+    /// Processes whose place is taken, or gone.
+    pub leaving: Vec<Worker>,
 }
 
 #[derive(Debug, Clone)]
@@ -25,20 +28,20 @@ pub struct Worker {
     pub is_failing: bool,
     pub generation: u32,
     pub uptime: Duration,
+    /// The last one in this place.
+    pub last_death: Option<Death>,
 }
 
 impl<F: Front> Supervisor<F> {
     pub(super) fn snapshot(&self, now: Instant) -> Snapshot {
-        let workers = self.fleet.places().iter().map(|place| {
-            let process = self.processes.get(&place.id);
-            Worker {
-                id: place.id,
-                pid: process.map(|process| process.pid),
-                state: self.fleet.state(place.id).unwrap_or(place.state),
-                is_failing: place.is_failing,
-                generation: place.generation,
-                uptime: process.map_or(Duration::ZERO, |own| now.saturating_duration_since(own.started)),
-            }
+        let workers = self.fleet.places().iter().map(|place| Worker {
+            id: place.id,
+            pid: self.processes.get(&place.id).map(|process| process.pid),
+            state: self.fleet.state(place.id).unwrap_or(place.state),
+            is_failing: place.is_failing,
+            generation: place.generation,
+            uptime: self.processes.get(&place.id).map_or(Duration::ZERO, |process| process.age(now)),
+            last_death: self.deaths.last(place.id),
         });
         Snapshot {
             phase: self.fleet.phase(),
@@ -46,6 +49,22 @@ impl<F: Front> Supervisor<F> {
             generation: self.fleet.generation(),
             renewed: self.fleet.is_reloading().then(|| self.fleet.renewed()),
             workers: workers.collect(),
+            leaving: self.leaving(now).collect(),
         }
+    }
+
+    fn leaving(&self, now: Instant) -> impl Iterator<Item = Worker> {
+        self.fleet.leaving().iter().filter_map(move |leaving| {
+            let process = self.processes.get(&leaving.id)?;
+            Some(Worker {
+                id: leaving.id,
+                pid: Some(process.pid),
+                state: State::Draining(leaving.step),
+                is_failing: false,
+                generation: process.generation,
+                uptime: process.age(now),
+                last_death: None,
+            })
+        })
     }
 }

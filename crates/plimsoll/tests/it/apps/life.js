@@ -2,6 +2,7 @@
 
 // An app with a life: slow requests, blocked loops, chatter, and a farewell on SIGTERM.
 
+const fs = require('node:fs');
 const http = require('node:http');
 
 const routes = {
@@ -20,12 +21,13 @@ const routes = {
     for (const other of held.splice(0)) other.end('released');
     response.end('ok');
   },
+  // Until the file is there.
   '/block'(url, response) {
     response.end('blocking');
     response.on('finish', () => setImmediate(() => {
       console.log('blocked');
-      const end = Date.now() + Number(url.searchParams.get('ms'));
-      while (Date.now() < end);
+      const nap = new Int32Array(new SharedArrayBuffer(4));
+      while (!fs.existsSync(url.searchParams.get('until'))) Atomics.wait(nap, 0, 0, 2);
       console.log('free');
     }));
   },
@@ -36,7 +38,7 @@ const routes = {
   },
   '/env': (url, response) => response.end(JSON.stringify({
     argv: process.argv.slice(2), cwd: process.cwd(), execArgv: process.execArgv,
-    env: { ...process.env }, stdin: require('node:fs').readlinkSync('/proc/self/fd/0'),
+    env: { ...process.env }, stdin: fs.readlinkSync('/proc/self/fd/0'),
   })),
 };
 

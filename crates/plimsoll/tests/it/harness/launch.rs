@@ -19,6 +19,8 @@ pub(crate) struct Launch {
     app: App,
     /// Options of `plimsoll run`; `None`: plain node.
     options: Option<Vec<OsString>>,
+    /// A command that starts the program it is given.
+    under: Vec<String>,
     env: Vec<(String, OsString)>,
     port: Option<u16>,
     admin: Admin,
@@ -34,12 +36,26 @@ enum Admin {
 impl Launch {
     /// The app as it runs without us: the truth that Plimsoll is compared with.
     pub(crate) fn plain(app: App) -> Self {
-        Self { app, options: None, env: Vec::new(), port: None, admin: Admin::At("off".into()) }
+        Self {
+            app,
+            options: None,
+            under: Vec::new(),
+            env: Vec::new(),
+            port: None,
+            admin: Admin::At("off".into()),
+        }
     }
 
     /// `plimsoll run -- …`, one worker.
     pub(crate) fn plimsoll(app: App) -> Self {
-        Self { app, options: Some(Vec::new()), env: Vec::new(), port: None, admin: Admin::OnAFreePort }
+        Self {
+            app,
+            options: Some(Vec::new()),
+            under: Vec::new(),
+            env: Vec::new(),
+            port: None,
+            admin: Admin::OnAFreePort,
+        }
     }
 
     pub(crate) fn workers(self, count: u16) -> Self {
@@ -51,6 +67,12 @@ impl Launch {
         if let Some(options) = &mut self.options {
             options.push(option.into());
         }
+        self
+    }
+
+    /// Has Plimsoll started by another command, such as `unshare --pid`, which is then the process under test.
+    pub(crate) fn under(mut self, command: &[&str]) -> Self {
+        self.under = command.iter().map(ToString::to_string).collect();
         self
     }
 
@@ -107,7 +129,7 @@ impl Launch {
         let mut command = match &self.options {
             None => Command::new(&words[0]),
             Some(options) => {
-                let mut command = plimsoll();
+                let mut command = plimsoll_under(&self.under);
                 command.arg("run").args(["--name", &instance(directory)]);
                 let admin = match &self.admin {
                     Admin::OnAFreePort => format!("127.0.0.1:{}", ports.admin.unwrap_or_default()),
@@ -141,7 +163,19 @@ impl Launch {
 
 /// The program, without the settings of whoever runs the tests (and without what cargo adds when it does).
 pub(super) fn plimsoll() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+    plimsoll_under(&[])
+}
+
+fn plimsoll_under(words: &[String]) -> Command {
+    let program = env!("CARGO_BIN_EXE_plimsoll");
+    let mut command = match words.split_first() {
+        None => Command::new(program),
+        Some((first, rest)) => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program);
+            command
+        }
+    };
     for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PLIMSOLL_")) {
         command.env_remove(name);
     }

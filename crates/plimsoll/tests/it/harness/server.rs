@@ -114,6 +114,15 @@ impl Server {
         signal(self.pid(), which);
     }
 
+    /// As a person who has run out of patience: signals until it is gone. One signal that follows the first too closely
+    /// counts for nothing.
+    pub(crate) fn signal_until_exit(&mut self, which: Signal) {
+        until("the process is gone", || {
+            self.signal(which);
+            self.has_exited()
+        });
+    }
+
     pub(crate) fn wait_for_stdout(&self, text: &str) {
         until(&format!("stdout says {text:?}"), || self.stdout().contains(text).then_some(()));
     }

@@ -1,0 +1,128 @@
+//! When waiting has become the problem: CoDel (RFC 8289) with a queue that turns round.
+//!
+//! A queue that empties now and then is doing its work, however long it gets meanwhile; one in which everybody has
+//! waited for long, for long, only delays. Then the newest goes first, since it is the one whose client is still
+//! there in time, and who has waited for too long is told so.
+//!
+//! A blocked loop is no overload: nothing leaves the queue meanwhile, so nothing is learned from it, and nobody is
+//! turned away.
+
+use std::time::{Duration, Instant};
+
+/// A wait that is not worth a word.
+pub const TARGET: Duration = Duration::from_millis(20);
+/// Waits above the target for this long are an overload. CoDel takes 100 ms; but a reload on a small machine starts
+/// Node, which keeps a CPU for longer than that, and nothing may be refused because of a reload.
+pub const ONSET: Duration = Duration::from_millis(500);
+/// Who waits longer than this in an overload is turned away.
+pub const LONGEST: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overload {
+    /// The last one that left had not waited for long.
+    #[default]
+    No,
+    /// All that left since then had.
+    Since(Instant),
+    Yes,
+}
+
+impl Overload {
+    #[must_use]
+    pub fn is_on(self) -> bool {
+        self == Self::Yes
+    }
+
+    /// One has left the queue for a worker, after `waited`; `oldest` is the longest wait of those that stay.
+    pub fn left(&mut self, now: Instant, waited: Duration, oldest: Duration) {
+        *self = match *self {
+            // The newest go first and tell nothing; those who stay do.
+            Self::Yes if oldest > TARGET => Self::Yes,
+            _ if waited <= TARGET => Self::No,
+            Self::Since(start) if now.duration_since(start) >= ONSET => Self::Yes,
+            Self::Since(start) => Self::Since(start),
+            Self::No | Self::Yes => Self::Since(now),
+        };
+    }
+
+    /// Nobody waits any more.
+    pub fn emptied(&mut self) {
+        *self = Self::No;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    #[test]
+    fn only_lasting_waits_are_an_overload() {
+        let start = Instant::now();
+        let ms = Duration::from_millis;
+        // When one left and how long it had waited; is that an overload in the end?
+        let table = [
+            ("quick", vec![(0, 1), (50, 1), (200, 1)], false),
+            ("a stall, then all at once", vec![(200, 200), (201, 150), (202, 60), (203, 5)], false),
+            ("slow for a moment", vec![(0, 30), (60, 30), (90, 10), (180, 30)], false),
+            ("slow for long", vec![(0, 30), (60, 30), (501, 30)], true),
+            ("slow again after a quick one", vec![(0, 30), (60, 5), (70, 30), (150, 30)], false),
+        ];
+        for (case, events, expected) in table {
+            let mut overload = Overload::default();
+            for (at, waited) in events {
+                overload.left(start + ms(at), ms(waited), ms(waited));
+            }
+            assert_eq!(overload.is_on(), expected, "{case}");
+        }
+    }
+
+    /// One server, 1 ms a request, `per_ms` requests a millisecond, for two seconds. Returns the share of the
+    /// server's time spent on requests, the longest wait of a served request and that of one turned away.
+    fn simulate(per_ms: f64) -> (f64, Duration, Duration) {
+        let start = Instant::now();
+        let (mut overload, mut queue) = (Overload::default(), VecDeque::new());
+        let (mut due, mut served) = (0.0, 0u32);
+        let (mut longest, mut refused) = (Duration::ZERO, Duration::ZERO);
+        for millisecond in 0..2000 {
+            let now = start + Duration::from_millis(millisecond);
+            due += per_ms;
+            while due >= 1.0 {
+                queue.push_back(now);
+                due -= 1.0;
+            }
+            if overload.is_on() {
+                while let Some(&since) = queue.front().filter(|since| now - **since > LONGEST) {
+                    refused = refused.max(now - since);
+                    queue.pop_front();
+                }
+            }
+            let next = if overload.is_on() { queue.pop_back() } else { queue.pop_front() };
+            if let Some(since) = next {
+                let oldest = queue.front().map_or(Duration::ZERO, |since| now - *since);
+                overload.left(now, now - since, oldest);
+                served += 1;
+                // The first second may be used to find out.
+                if millisecond > 1000 {
+                    longest = longest.max(now - since);
+                }
+            }
+        }
+        (f64::from(served) / 2000.0, longest, refused)
+    }
+
+    #[test]
+    fn at_twice_the_capacity_the_server_stays_busy_and_nobody_waits_long() {
+        let (busy, longest, refused) = simulate(2.0);
+        assert!(busy >= 0.95, "{busy}");
+        assert!(longest <= Duration::from_millis(110), "{longest:?}");
+        assert!(refused > Duration::ZERO && refused <= Duration::from_millis(300), "{refused:?}");
+    }
+
+    #[test]
+    fn below_the_capacity_nobody_is_turned_away() {
+        let (busy, longest, refused) = simulate(0.9);
+        assert!(busy > 0.89 && longest <= TARGET && refused.is_zero(), "{busy} {longest:?} {refused:?}");
+    }
+}

@@ -1,0 +1,68 @@
+//! The pulse: every [`BEAT`] while a request is unclaimed or waits for a worker, one look at all of them.
+//!
+//! One ticker per gateway thread, not a timer per request, and none at all while every request has been claimed.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
+
+use super::endpoint::Now;
+use super::thread::Thread;
+use crate::concerns::event_loop::budget::Budget;
+
+/// Half of the shortest time after which a request is rescued by default.
+const BEAT: Duration = Duration::from_micros(2500);
+
+#[derive(Debug, Default)]
+pub(super) struct Pulse {
+    beats: Cell<bool>,
+    start: Notify,
+    budget: RefCell<Budget>,
+}
+
+impl Pulse {
+    /// A request was sent, or waits.
+    pub(super) fn wake(&self) {
+        if !self.beats.replace(true) {
+            self.start.notify_one();
+        }
+    }
+
+    pub(super) fn request(&self) {
+        self.budget.borrow_mut().request();
+    }
+}
+
+/// Runs as long as its thread.
+pub(super) async fn run(thread: Rc<Thread>) {
+    let pulse = &thread.pulse;
+    loop {
+        pulse.start.notified().await;
+        let mut interval = tokio::time::interval(BEAT);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first tick is at once.
+        interval.tick().await;
+        let mut last = Instant::now();
+        while pulse.beats.get() {
+            interval.tick().await;
+            let exact = Instant::now();
+            pulse.budget.borrow_mut().elapsed(exact - last);
+            last = exact;
+            pulse.beats.set(beat(&thread, Now { coarse: thread.watches.now(), exact }));
+        }
+    }
+}
+
+/// `false`: there was nothing to look at.
+fn beat(thread: &Thread, now: Now) -> bool {
+    let mut goes_on = false;
+    for endpoint in thread.endpoints() {
+        goes_on |= endpoint.pulse(now);
+        endpoint.rescue(now, || thread.pulse.budget.borrow_mut().take());
+        endpoint.serve_queue(now);
+    }
+    goes_on
+}

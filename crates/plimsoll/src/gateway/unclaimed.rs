@@ -1,0 +1,134 @@
+//! What one gateway thread has sent to one worker and not seen claimed: from it comes how late the worker is.
+//!
+//! The gateway is not told of a claim; it looks into the page when it wants to know. Requests are kept in the order
+//! in which they were sent, and those at the front that were claimed meanwhile leave with the next look.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use super::Load;
+use super::claim::Sent;
+use super::watch::Alarm;
+use crate::concerns::event_loop::patience::Patience;
+use crate::concerns::event_loop::window::Window;
+
+#[derive(Debug)]
+struct Entry {
+    sent: Sent,
+    at: Instant,
+    /// Wakes the exchange.
+    alarm: Alarm,
+    /// It was not rescued before.
+    may_move: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Unclaimed {
+    entries: RefCell<VecDeque<Entry>>,
+    patience: Cell<Patience>,
+    window: Cell<Window>,
+    is_late: Cell<bool>,
+    /// Requests that may be sent and have not been yet: their link is being opened.
+    granted: Cell<usize>,
+    load: Arc<Load>,
+}
+
+impl Unclaimed {
+    pub(super) fn new(load: &Arc<Load>, rescue_after: Duration) -> Self {
+        Self {
+            entries: RefCell::default(),
+            patience: Cell::new(Patience::new(rescue_after)),
+            window: Cell::default(),
+            is_late: Cell::new(false),
+            granted: Cell::new(0),
+            load: Arc::clone(load),
+        }
+    }
+
+    pub(super) fn push(&self, sent: Sent, at: Instant, alarm: Alarm, may_move: bool) {
+        self.entries.borrow_mut().push_back(Entry { sent, at, alarm, may_move });
+    }
+
+    /// May the worker be sent one more? No thread finds it late, and it has room for what this one would send.
+    pub(super) fn has_room(&self, now: Instant) -> bool {
+        self.look(now);
+        let unclaimed = self.entries.borrow().len() + self.granted.get();
+        !self.load.is_late() && self.window.get().has_room(unclaimed)
+    }
+
+    /// Lets go of what was claimed, and finds out whether the worker is late.
+    fn look(&self, now: Instant) {
+        let limit = self.patience.get().limit();
+        let mut entries = self.entries.borrow_mut();
+        let mut window = self.window.get();
+        let mut age = Duration::ZERO;
+        while let Some(front) = entries.front() {
+            age = now.saturating_duration_since(front.at);
+            if front.sent.is_unclaimed() {
+                break;
+            }
+            if age <= limit {
+                window.claimed();
+            }
+            entries.pop_front();
+            age = Duration::ZERO;
+        }
+        let is_late = age > limit;
+        if is_late != self.is_late.replace(is_late) {
+            if is_late {
+                window.late(entries.len());
+                self.load.late_threads.fetch_add(1, Relaxed);
+            } else {
+                self.load.late_threads.fetch_sub(1, Relaxed);
+            }
+        }
+        self.window.set(window);
+    }
+
+    /// A look at regular intervals, as [`Patience`] wants them. `false`: nothing is unclaimed.
+    pub(super) fn pulse(&self, now: Instant) -> bool {
+        self.look(now);
+        let age = self.entries.borrow().front().map(|front| now.saturating_duration_since(front.at));
+        let mut patience = self.patience.get();
+        patience.observe(age.unwrap_or_default());
+        self.patience.set(patience);
+        age.is_some()
+    }
+
+    /// Those that wait for too long and may be rescued, oldest first.
+    pub(super) fn overdue(&self, now: Instant) -> Vec<(Sent, Alarm)> {
+        let limit = self.patience.get().limit();
+        let entries = self.entries.borrow();
+        let is_overdue = |entry: &&Entry| now.saturating_duration_since(entry.at) > limit;
+        let overdue =
+            entries.iter().take_while(is_overdue).filter(|entry| entry.may_move && entry.sent.is_unclaimed());
+        overdue.map(|entry| (entry.sent.clone(), entry.alarm.clone())).collect()
+    }
+
+    pub(super) fn grant(self: &Rc<Self>) -> Grant {
+        self.granted.update(|granted| granted + 1);
+        Grant(Rc::clone(self))
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        if self.is_late.get() {
+            self.load.late_threads.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+/// Room in a worker's window, until the request is sent.
+#[derive(Debug)]
+pub(super) struct Grant(Rc<Unclaimed>);
+
+impl Drop for Grant {
+    fn drop(&mut self) {
+        self.0.granted.update(|granted| granted.saturating_sub(1));
+    }
+}

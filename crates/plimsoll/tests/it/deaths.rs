@@ -1,0 +1,75 @@
+//! What is said and done when workers die, and die again.
+
+use rustix::process::Signal;
+
+use crate::harness::{App, Launch, signal, until};
+
+#[test]
+fn a_worker_that_never_comes_up_is_called_failed_while_the_other_serves() {
+    let app = "
+        if (process.env.PLIMSOLL_WORKER === '1') throw new Error('no database for me');
+        require('node:http').createServer((request, response) => response.end('ok')).listen(process.env.PORT);";
+    let server = Launch::plimsoll(App::source(app)).workers(2).start();
+    let status = until("it is called failed", || {
+        let status = server.status();
+        (status["workers"][1]["state"] == "failed").then_some(status)
+    });
+    assert_eq!(
+        (&status["workers"][0]["state"], &status["state"]),
+        (&"ready".into(), &"ready".into()),
+        "{status}"
+    );
+    let reason = status["workers"][1]["last_death"]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("exited with code 1 after ") && reason.ends_with("Error: no database for me"));
+    let table = String::from_utf8(server.plimsoll(&["ps"]).stdout).unwrap();
+    assert!(
+        table.contains("failed") && table.contains("worker 1: the last one exited with code 1"),
+        "{table}"
+    );
+    server.wait_for_stderr("the worker dies again and again before it listens; the others serve");
+    assert_eq!((server.get("/").status, server.admin("/readyz").status), (200, 200));
+}
+
+#[test]
+fn a_request_waits_for_the_replacement_and_not_for_ever() {
+    let app = "
+        const fs = require('node:fs');
+        if (fs.existsSync('gone')) setInterval(() => {}, 1000);
+        else require('node:http').createServer((request, response) => response.end('ok')).listen(process.env.PORT);";
+    let server = Launch::plimsoll(App::source(app)).env("PLIMSOLL_GATEWAY_HOLD", "300ms").start();
+    std::fs::write(server.directory().join("gone"), "").unwrap();
+    signal(server.workers(1)[0], Signal::KILL);
+    until("nobody serves", || (server.admin("/readyz").status == 503).then_some(()));
+    let answer = server.get("/");
+    assert_eq!((answer.status, answer.error_code()), (503, Some("no_worker")), "{answer:?}");
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+}
+
+#[test]
+fn an_app_that_dies_again_and_again_ends_with_4() {
+    let app = "
+        const fs = require('node:fs');
+        if (fs.existsSync('broken')) throw new Error('the database is gone');
+        require('node:http').createServer((request, response) => response.end()).listen(process.env.PORT);";
+    let mut server = Launch::plimsoll(App::source(app)).start();
+    std::fs::write(server.directory().join("broken"), "").unwrap();
+    signal(server.workers(1)[0], Signal::KILL);
+    assert_eq!(server.exit_code(), 4);
+    let stderr = server.stderr();
+    for part in ["was killed by SIGKILL", "dies again and again", "the database is gone"] {
+        assert!(stderr.contains(part), "{part:?} in {stderr}");
+    }
+}
+
+#[test]
+fn a_full_heap_is_told_from_other_deaths() {
+    let app = "
+        require('node:http').createServer((request, response) => {
+          const kept = [];
+          for (;;) kept.push(new Array(1000).fill(kept.length + 0.5));
+        }).listen(process.env.PORT);";
+    let app = App::command(&["node", "--max-old-space-size=16", "app.js"], &[("app.js", app)]);
+    let server = Launch::plimsoll(app).start();
+    server.connect().send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    server.wait_for_stderr("the V8 heap was full");
+}

@@ -1,0 +1,145 @@
+//! No request waits behind a loop that does not turn while another worker is free.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::process::Signal;
+
+use crate::harness::{App, Client, Launch, Server, signal, until};
+
+const LEDGER: &str = include_str!("apps/ledger.js");
+
+fn start(workers: u16) -> (Server, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = folder.path().join("ledger");
+    let launch = Launch::plimsoll(App::source(LEDGER)).workers(workers);
+    (launch.env("LEDGER", ledger.to_str().unwrap()).start(), folder)
+}
+
+fn post(server: &Server, id: usize) -> Client {
+    let mut client = server.connect();
+    client.send(format!("POST /run?id={id} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"));
+    client
+}
+
+fn figure(server: &Server, name: &str) -> u64 {
+    server.status()["requests"][name].as_u64().unwrap()
+}
+
+fn assert_ran_once(folder: &tempfile::TempDir, ids: usize) {
+    let ledger = fs::read_to_string(folder.path().join("ledger")).unwrap();
+    for id in 0..ids {
+        let line = format!("run {id}");
+        assert_eq!(ledger.lines().filter(|there| *there == line).count(), 1, "{line} in:\n{ledger}");
+    }
+}
+
+#[test]
+fn what_a_stopped_worker_was_sent_is_served_by_another() {
+    let (server, folder) = start(2);
+    let stopped = server.workers(2)[0];
+    signal(stopped, Signal::STOP);
+    let mut clients: Vec<_> = (0..20).map(|id| post(&server, id)).collect();
+    for client in &mut clients {
+        assert_eq!(client.response("POST").text(), "5");
+    }
+    assert!(figure(&server, "rescued") > 0, "{}", server.status());
+    signal(stopped, Signal::CONT);
+    until("the worker that was stopped serves again", || {
+        let before = server.status()["workers"][0]["requests"].as_u64();
+        server.get("/run?id=more");
+        (server.status()["workers"][0]["requests"].as_u64() > before).then_some(())
+    });
+    assert_ran_once(&folder, 20);
+}
+
+#[test]
+fn what_no_worker_can_begin_waits_and_is_served() {
+    let (server, folder) = start(1);
+    let worker = server.workers(1)[0];
+    signal(worker, Signal::STOP);
+    let mut clients: Vec<_> = (0..40).map(|id| post(&server, id)).collect();
+    until("requests wait in the gateway", || (figure(&server, "queued") >= 20).then_some(()));
+    signal(worker, Signal::CONT);
+    for client in &mut clients {
+        assert_eq!(client.response("POST").text(), "5");
+    }
+    assert_ran_once(&folder, 40);
+}
+
+#[test]
+fn who_waited_in_the_gateway_is_served_by_the_next_worker_when_this_one_dies() {
+    let (server, folder) = start(1);
+    let worker = server.workers(1)[0];
+    signal(worker, Signal::STOP);
+    let mut clients: Vec<_> = (0..40).map(|id| post(&server, id)).collect();
+    until("requests wait in the gateway", || (figure(&server, "queued") >= 20).then_some(()));
+    signal(worker, Signal::KILL);
+    for client in &mut clients {
+        assert_eq!(client.response("POST").text(), "5");
+    }
+    assert_ran_once(&folder, 40);
+}
+
+#[test]
+fn a_client_that_leaves_the_queue_is_not_served() {
+    let (server, folder) = start(1);
+    let worker = server.workers(1)[0];
+    signal(worker, Signal::STOP);
+    let mut clients: Vec<_> = (0..20).map(|id| post(&server, id)).collect();
+    until("requests wait in the gateway", || (figure(&server, "queued") >= 8).then_some(()));
+    let left = clients.pop();
+    drop(left);
+    until("the gateway has noticed", || {
+        let metrics = server.admin("/metrics").text();
+        metrics.contains("http_response_status_code=\"499\"} 1").then_some(())
+    });
+    signal(worker, Signal::CONT);
+    for client in &mut clients {
+        assert_eq!(client.response("POST").text(), "5");
+    }
+    assert_ran_once(&folder, 19);
+    let ledger = fs::read_to_string(folder.path().join("ledger")).unwrap();
+    assert!(!ledger.contains("run 19"), "{ledger}");
+}
+
+#[test]
+fn an_overload_is_answered_503_and_what_is_taken_is_served() {
+    let app = "require('node:http').createServer((request, response) => {
+        const end = performance.now() + 10;
+        while (performance.now() < end);
+        response.end('served');
+    }).listen(process.env.PORT)";
+    let server = Launch::plimsoll(App::source(app)).start();
+    let port = server.port();
+    let ask = move || {
+        let mut client = Client::connect(("127.0.0.1", port));
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        client.response("GET")
+    };
+    let refused = Arc::new(AtomicBool::new(false));
+    let asking: Vec<_> = (0..64)
+        .map(|_| {
+            let refused = Arc::clone(&refused);
+            std::thread::spawn(move || {
+                let mut served = 0;
+                until("somebody is refused", || {
+                    let response = ask();
+                    if response.status == 200 {
+                        served += 1;
+                    } else {
+                        assert_eq!((response.status, response.error_code()), (503, Some("overloaded")));
+                        assert_eq!(response.header("retry-after"), Some("1"));
+                        refused.store(true, Ordering::Relaxed);
+                    }
+                    refused.load(Ordering::Relaxed).then_some(())
+                });
+                served
+            })
+        })
+        .collect();
+    let served: u32 = asking.into_iter().map(|one| one.join().unwrap()).sum();
+    assert!(served > 0);
+    assert_eq!(ask().text(), "served", "afterwards nobody is refused");
+}

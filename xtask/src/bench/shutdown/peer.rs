@@ -1,0 +1,305 @@
+//! Those who keep an app running and can renew it, each in the way its manual says.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use rustix::process::{Pid as RawPid, Signal, kill_process};
+
+use crate::bench::child::Child;
+use crate::bench::client::{self, Address};
+use crate::bench::procfs::{self, Pid};
+use crate::bench::wait;
+use crate::bench::workshop::{Workshop, app, free_port};
+use crate::process::{output, root};
+
+const START_WITHIN: Duration = Duration::from_secs(20);
+const ROLL_WITHIN: Duration = Duration::from_secs(60);
+const NGINX_CONFIG: &str = include_str!("../../../../bench/peers/nginx-two.conf");
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Peer {
+    /// Two processes behind nginx, stopped and started one after the other.
+    Nginx,
+    Cluster,
+    Pm2,
+    Watt,
+    Plimsoll,
+}
+
+impl Peer {
+    pub(super) const ALL: [Self; 5] = [Self::Nginx, Self::Cluster, Self::Pm2, Self::Watt, Self::Plimsoll];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Nginx => "nginx + node",
+            Self::Cluster => "node:cluster",
+            Self::Pm2 => "PM2",
+            Self::Watt => "Watt",
+            Self::Plimsoll => "Plimsoll",
+        }
+    }
+
+    /// Its workers are processes that it replaces when they die.
+    pub(super) fn replaces_processes(self) -> bool {
+        matches!(self, Self::Cluster | Self::Pm2 | Self::Plimsoll)
+    }
+}
+
+/// Where the programs are.
+pub(super) struct Programs {
+    pub(super) plimsoll: PathBuf,
+    pub(super) nginx: PathBuf,
+    /// `bench/peers/node_modules/.bin`.
+    pub(super) packages: PathBuf,
+}
+
+/// What a run needs beside the peer.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Setup {
+    pub(super) workers: usize,
+    pub(super) ledger: Option<PathBuf>,
+    /// `shutdown.delay` of Plimsoll.
+    pub(super) delay: Option<&'static str>,
+}
+
+/// A peer that serves. Ends with it.
+pub(super) struct Serving<'a> {
+    peer: Peer,
+    workshop: &'a Workshop,
+    programs: &'a Programs,
+    setup: Setup,
+    pub(super) port: u16,
+    directory: PathBuf,
+    pub(super) main: Option<Child>,
+    /// Processes of the app that nobody but us looks after.
+    apps: Vec<Child>,
+    renewals: usize,
+}
+
+impl<'a> Serving<'a> {
+    pub(super) fn start(
+        peer: Peer,
+        workshop: &'a Workshop,
+        programs: &'a Programs,
+        setup: &Setup,
+    ) -> anyhow::Result<Self> {
+        let port = free_port()?;
+        let directory = workshop.directory.join(port.to_string());
+        fs::create_dir_all(&directory)?;
+        let setup = setup.clone();
+        let mut serving = Self {
+            peer,
+            workshop,
+            programs,
+            setup,
+            port,
+            directory,
+            main: None,
+            apps: Vec::new(),
+            renewals: 0,
+        };
+        serving.launch().with_context(|| format!("{} did not start", peer.name()))?;
+        Ok(serving)
+    }
+
+    fn launch(&mut self) -> anyhow::Result<()> {
+        let node = self.workshop.node.clone();
+        match self.peer {
+            Peer::Nginx => {
+                self.apps = (0..2).map(|index| self.app(index)).collect::<Result<_, _>>()?;
+                let config = self.directory.join("nginx.conf");
+                fs::write(&config, self.nginx_config())?;
+                let directory = self.directory.clone();
+                self.spawn(&self.programs.nginx, |command| {
+                    command.arg("-p").arg(directory).args(["-e", "stderr", "-c"]).arg(config);
+                })?;
+            }
+            Peer::Cluster => self.spawn(&node, |command| {
+                command.arg(root().join("bench/peers/cluster.js")).arg(app("shop.js"));
+            })?,
+            Peer::Pm2 => {
+                let workers = self.setup.workers.to_string();
+                let script = app("shop.js").to_string_lossy().into_owned();
+                self.pm2(&["start", &script, "--name", "shop", "--instances", &workers])?;
+            }
+            Peer::Watt => {
+                self.write_watt_project()?;
+                let directory = self.directory.clone();
+                self.spawn(&self.programs.packages.join("wattpm"), |command| {
+                    command.arg("start").current_dir(directory);
+                })?;
+            }
+            Peer::Plimsoll => {
+                let workers = self.setup.workers.to_string();
+                let name = format!("bench-{}", self.port);
+                let admin = format!("127.0.0.1:{}", free_port()?);
+                let delay = self.setup.delay;
+                self.spawn(&self.programs.plimsoll, |command| {
+                    command.args(["run", "--workers", &workers, "--name", &name, "--admin", &admin, "--"]);
+                    command.arg(node).arg(app("shop.js"));
+                    command.envs(delay.map(|delay| ("PLIMSOLL_SHUTDOWN_DELAY", delay)));
+                })?;
+            }
+        }
+        let address = Address::port(self.port);
+        wait::until(START_WITHIN, "the first answer", || client::get(&address, "/").ok()).map(drop)?;
+        if self.peer.replaces_processes() {
+            let wanted = self.setup.workers;
+            wait::until(START_WITHIN, "all workers", || (self.workers().len() == wanted).then_some(()))?;
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, program: &Path, configure: impl FnOnce(&mut Command)) -> anyhow::Result<()> {
+        let log = self.directory.join("main.log");
+        let child = Child::start(program, None, &log, |command| {
+            self.environment(command);
+            command.current_dir(&self.directory);
+            configure(command);
+        })?;
+        self.main = Some(child);
+        Ok(())
+    }
+
+    fn environment(&self, command: &mut Command) {
+        command.env("PORT", self.port.to_string()).env("WORKERS", self.setup.workers.to_string());
+        command
+            .env_remove("NODE_OPTIONS")
+            .env("PATH", self.path())
+            .env("PM2_HOME", self.directory.join("pm2"));
+        command.envs(self.setup.ledger.iter().map(|ledger| ("LEDGER", ledger)));
+    }
+
+    /// The measured Node first: PM2 and Watt start the `node` that they find.
+    fn path(&self) -> std::ffi::OsString {
+        let first = self.workshop.node.parent().map(Path::to_path_buf);
+        let rest = std::env::var_os("PATH").unwrap_or_default();
+        std::env::join_paths(first.into_iter().chain(std::env::split_paths(&rest))).unwrap_or(rest)
+    }
+
+    /// One of the two processes behind nginx, once it listens.
+    fn app(&self, index: usize) -> anyhow::Result<Child> {
+        let socket = self.directory.join(format!("app.sock.{index}"));
+        let _none_left = fs::remove_file(&socket);
+        let log = self.directory.join(format!("app-{index}.log"));
+        let child = Child::start(&self.workshop.node, None, &log, |command| {
+            self.environment(command);
+            command.arg(app("shop.js")).env("PORT", &socket);
+        })?;
+        let address = Address::path(&socket);
+        wait::until(START_WITHIN, "the app", || client::get(&address, "/").ok())?;
+        Ok(child)
+    }
+
+    fn nginx_config(&self) -> String {
+        NGINX_CONFIG
+            .replace("@PORT@", &self.port.to_string())
+            .replace("@SOCKET@", &self.directory.join("app.sock").to_string_lossy())
+            .replace("@DIR@", &self.directory.to_string_lossy())
+            .replace("@NOFILE@", &self.workshop.files_max.to_string())
+            .replace("@CONNECTIONS@", "8192")
+    }
+
+    fn write_watt_project(&self) -> anyhow::Result<()> {
+        let shop = self.directory.join("shop");
+        fs::create_dir_all(&shop)?;
+        fs::copy(app("shop.js"), shop.join("shop.js"))?;
+        fs::write(shop.join("package.json"), r#"{"name":"shop","main":"shop.js","private":true}"#)?;
+        let of_app = serde_json::json!({
+            "$schema": "https://schemas.platformatic.dev/@platformatic/node/3.0.0.json",
+            "application": { "basePath": "/" }, "node": { "main": "shop.js" },
+        });
+        fs::write(shop.join("watt.json"), of_app.to_string())?;
+        let of_all = serde_json::json!({
+            "$schema": "https://schemas.platformatic.dev/wattpm/3.0.0.json",
+            "server": { "hostname": "127.0.0.1", "port": self.port },
+            "workers": self.setup.workers, "entrypoint": "shop",
+            "applications": [{ "id": "shop", "path": "./shop" }], "logger": { "level": "error" },
+        });
+        fs::write(self.directory.join("watt.json"), of_all.to_string())?;
+        fs::write(self.directory.join("package.json"), r#"{"name":"bench","private":true}"#)?;
+        // Packages are looked for from the project upwards.
+        let modules = self.programs.packages.parent().context("no folder of packages")?;
+        Ok(std::os::unix::fs::symlink(modules, self.directory.join("node_modules"))?)
+    }
+
+    fn tool(&self, program: &Path, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut command = Command::new(program);
+        self.environment(&mut command);
+        command.args(arguments).current_dir(&self.directory);
+        output(command)
+    }
+
+    fn pm2(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        self.tool(&self.programs.packages.join("pm2"), arguments)
+    }
+
+    /// The app is renewed, and it is over when this returns.
+    pub(super) fn renew(&mut self) -> anyhow::Result<()> {
+        self.renewals += 1;
+        match self.peer {
+            Peer::Nginx => {
+                for index in 0..2 {
+                    let mut old = self.apps.remove(0);
+                    old.signal(Signal::TERM);
+                    old.wait(ROLL_WITHIN, "the end of the old process")?;
+                    self.apps.push(self.app(index)?);
+                }
+                Ok(())
+            }
+            Peer::Cluster => {
+                self.signal_main(Signal::HUP);
+                let log = self.directory.join("main.log");
+                wait::until(ROLL_WITHIN, "the rolling restart", || {
+                    let text = fs::read_to_string(&log).ok()?;
+                    (text.matches("rolled").count() == self.renewals).then_some(())
+                })
+            }
+            Peer::Pm2 => self.pm2(&["reload", "shop"]).map(drop),
+            // Without an id: there is one instance on this machine.
+            Peer::Watt => self.tool(&self.programs.packages.join("wattpm"), &["restart"]).map(drop),
+            Peer::Plimsoll => {
+                let name = format!("bench-{}", self.port);
+                self.tool(&self.programs.plimsoll, &["reload", "--name", &name]).map(drop)
+            }
+        }
+    }
+
+    pub(super) fn signal_main(&self, signal: Signal) {
+        if let Some(main) = &self.main {
+            main.signal(signal);
+        }
+    }
+
+    /// Processes that run the app.
+    pub(super) fn workers(&self) -> Vec<Pid> {
+        let parent = match self.peer {
+            Peer::Pm2 => {
+                let file = fs::read_to_string(self.directory.join("pm2/pm2.pid")).unwrap_or_default();
+                file.trim().parse().ok()
+            }
+            _ => self.main.as_ref().map(Child::pid),
+        };
+        let below = parent.map(procfs::descendants).unwrap_or_default();
+        below.into_iter().filter(|pid| procfs::runs(*pid, &self.workshop.node)).collect()
+    }
+}
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        if self.peer == Peer::Pm2 {
+            // Its daemon is nobody's child.
+            let _ = self.pm2(&["kill"]);
+        }
+    }
+}
+
+pub(super) fn signal(pid: Pid, signal: Signal) -> anyhow::Result<()> {
+    match i32::try_from(pid).ok().and_then(RawPid::from_raw) {
+        Some(pid) => Ok(kill_process(pid, signal)?),
+        None => bail!("{pid} is not the number of a process"),
+    }
+}
