@@ -229,6 +229,10 @@ impl Reader {
     fn end(&mut self, take: &mut impl FnMut(Candidate)) {
         self.seen += 1;
         self.is_ended = true;
+        if self.source.is_torn.load(Ordering::Relaxed) {
+            // What was dropped was the last: the line that is held has no end.
+            self.splitter.gap();
+        }
         if let Some(line) = self.splitter.end()
             && let Err(line) = self.joiner.extend(line)
         {

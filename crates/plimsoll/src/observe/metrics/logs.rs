@@ -38,6 +38,17 @@ impl LogFigures {
             lag: stats.lag(),
         }
     }
+
+    /// A figure for each metric.
+    #[cfg(test)]
+    pub(super) fn sample() -> Self {
+        Self {
+            decided: vec![("sampled", "info", 7, 700)],
+            dropped: vec![("stdout", "debug", 8)],
+            lost_lines: 9,
+            ..Self::default()
+        }
+    }
 }
 
 pub(super) const METRICS: &[Metric] = &[
