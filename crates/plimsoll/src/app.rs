@@ -3,7 +3,7 @@
 //! ```text
 //! main thread ── supervisor ─ (workers::Front) ─► gateway threads
 //!             ├─ questions ◄─ admin server, control socket
-//!             └─ one thread per worker's pipe
+//!             └─ log pipeline (observe::logs)
 //! ```
 //!
 //! Everything on the main thread is one current-thread runtime. Children must be started from a thread that
@@ -14,7 +14,8 @@ mod questions;
 mod start;
 
 use std::ffi::OsString;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -26,22 +27,29 @@ use self::start::Parts;
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::observe::control::Ended;
+use crate::observe::logs::Mirror;
 use crate::observe::{admin, control, socket};
 use crate::workers;
 
 /// How long answers of the admin server and the control socket may take once everything is over.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
+/// How long the sinks may take for the last lines.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
 /// Runs `command` behind the gateway until it is stopped.
 #[must_use]
-pub fn run(config: Config, command: Vec<OsString>) -> Exit {
+pub fn run(config: Config, command: Vec<OsString>, mirror: &Mirror) -> Exit {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return say_end(Exit::Failure, &format!("the runtime could not be made: {error}")),
     };
     let (exit, message) = runtime.block_on(async {
         match start::prepare(&config, command).await {
-            Ok(parts) => serve(parts).await,
+            Ok(parts) => {
+                parts.logs.reflect(mirror);
+                serve(parts).await
+            }
             Err(failure) => (failure.exit, failure.message),
         }
     });
@@ -57,16 +65,19 @@ async fn serve(parts: Parts) -> (Exit, String) {
     let mut servers = JoinSet::new();
     if let Some(listener) = parts.admin {
         let threads = parts.gateway.stats().to_vec();
-        servers.spawn(admin::serve(listener, inquiry.clone(), threads, closed(stopped.clone())));
+        let logs = Arc::clone(parts.logs.stats());
+        servers.spawn(admin::serve(listener, inquiry.clone(), threads, logs, closed(stopped.clone())));
     }
-    servers.spawn(socket::serve(parts.control, inquiry, closed(stopped)));
+    servers.spawn(socket::serve(parts.control, inquiry, Arc::clone(parts.logs.recent()), closed(stopped)));
 
     let (requests, received) = mpsc::channel(16);
-    let mut questions = Questions::new(parts.identity, parts.front, requests);
+    let mut questions = Questions::new(parts.identity, parts.front, requests, Arc::clone(parts.logs.stats()));
     let how = tokio::select! {
         how = parts.supervisor.run(parts.signals, received) => how,
         never = questions.answer(asked) => match never {},
     };
+    // Everything that workers wrote comes before the last line of our own.
+    parts.logs.close(Instant::now() + LAST_LINES);
     let (exit, message) = conclude(how);
     questions.tell(&Ended::new(exit, message.clone()));
     drop(stop);

@@ -44,6 +44,8 @@ enum Verb {
     Start(start::Options),
     /// CPU that the agent adds to a worker's request.
     Agent(agent::Options),
+    /// CPU of the log pipeline, and of an app that logs into it.
+    Logs,
     /// Memory while a large body goes through slowly, and throughput of large downloads.
     Large(large::Options),
     /// What is lost on reload, stop, crash and freeze, beside node:cluster, PM2, Watt and nginx.
@@ -83,6 +85,10 @@ pub(crate) fn run(args: Vec<String>) -> anyhow::Result<()> {
         Verb::Gateway(options) => gateway::run(&options, command),
         Verb::Start(options) => start::run(&options, command),
         Verb::Agent(options) => agent::run(&options, command),
+        // Beside the code that it measures: a pipe within one process needs no contender.
+        Verb::Logs => {
+            crate::process::run(crate::process::cargo(&["bench", "-p", "plimsoll", "--bench", "logs"]))
+        }
         Verb::Large(options) => large::run(&options, command),
         Verb::Shutdown(options) => shutdown::run(&options, command),
     }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -9,6 +10,7 @@ use super::GatewayFront;
 use crate::concerns::shutdown::{Phase, State};
 use crate::gateway::{EndpointStatus, Protocol};
 use crate::observe::control::{Ended, Haste, Request};
+use crate::observe::logs;
 use crate::observe::status::{self, Status};
 use crate::sys::proc;
 use crate::workers::{self, Snapshot};
@@ -28,6 +30,7 @@ pub(super) struct Questions {
     identity: Identity,
     front: GatewayFront,
     supervisor: mpsc::Sender<workers::Request>,
+    logs: Arc<logs::Stats>,
     waiting: Vec<oneshot::Sender<Ended>>,
 }
 
@@ -36,8 +39,9 @@ impl Questions {
         identity: Identity,
         front: GatewayFront,
         supervisor: mpsc::Sender<workers::Request>,
+        logs: Arc<logs::Stats>,
     ) -> Self {
-        Self { identity, front, supervisor, waiting: Vec::new() }
+        Self { identity, front, supervisor, logs, waiting: Vec::new() }
     }
 
     /// Answers for as long as it is polled.
@@ -132,6 +136,7 @@ impl Questions {
             generation: worker.generation,
             uptime_s: worker.uptime.as_secs(),
             rss_bytes: worker.pid.map_or(0, |pid| proc::tree_usage(pid).rss_bytes),
+            logs: self.logs.worker_figures(worker.id.index),
             last_death: worker.last_death.as_ref().map(death),
         }
     }

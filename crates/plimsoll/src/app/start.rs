@@ -12,6 +12,7 @@ use crate::concerns::shutdown;
 use crate::config::{AgentMode, Config, WorkerCount};
 use crate::exit::Exit;
 use crate::gateway::Gateway;
+use crate::observe::logs::Pipeline;
 use crate::observe::{admin, socket};
 use crate::sys::runtime_dir::RuntimeDir;
 use crate::sys::signals::Signals;
@@ -27,6 +28,7 @@ pub(super) struct Parts {
     pub control: UnixListener,
     pub signals: Signals,
     pub supervisor: Supervisor<GatewayFront>,
+    pub logs: Pipeline,
 }
 
 /// Why nothing was started.
@@ -59,6 +61,9 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
     let gateway = Gateway::start(&config.gateway, &config.event_loop)
         .map_err(system("the gateway could not be started"))?;
 
+    let logs =
+        Pipeline::start(&config.logs, Vec::new()).map_err(system("the log pipeline could not be started"))?;
+
     let workers = count_workers(config);
     let identity = Identity {
         name: directory.name.clone(),
@@ -81,11 +86,12 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         port,
         stall_threshold: config.event_loop.stall_threshold,
         open_files,
+        logs: logs.capture().clone(),
     };
     let front = GatewayFront::new(gateway.clone(), config.shutdown.upgraded);
     let supervisor = Supervisor::new(settings, front.clone(), directory)
         .map_err(|error| failure(Exit::Failure, "the workers could not be prepared", describe(&error)))?;
-    Ok(Parts { identity, gateway, front, admin, control, signals, supervisor })
+    Ok(Parts { identity, gateway, front, admin, control, signals, supervisor, logs })
 }
 
 /// `PORT`, by which a command without agent is found.

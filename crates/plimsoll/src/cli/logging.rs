@@ -5,6 +5,8 @@
 //! `warn` and `error` are written out, so that the line makes sense without colour; colours are only for a
 //! terminal, and not where `NO_COLOR` is set.
 //!
+//! The same lines go into the log pipeline, for `plimsoll logs` and the sinks, which do not write them to stderr.
+//!
 //! A thread of its own writes the lines: whoever reads stderr must never be able to hold up the supervisor or the
 //! gateway. See [`queue`].
 
@@ -15,7 +17,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
@@ -24,7 +26,9 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use self::queue::Queue;
+use crate::concerns::logs::record;
 use crate::config::LogLevel;
+use crate::observe::logs::Mirror;
 use crate::sys::output::Target;
 
 /// How long the last lines may take to be read once everything else is over.
@@ -50,7 +54,7 @@ pub(super) struct Log(Queue);
 ///
 /// # Errors
 /// The thread that writes could not be made.
-pub(super) fn start(level: LogLevel) -> io::Result<Log> {
+pub(super) fn start(level: LogLevel, mirror: Mirror) -> io::Result<Log> {
     let terminal = Target::Stderr.is_terminal();
     let journald = env::var_os("JOURNAL_STREAM").is_some();
     let colour = terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -59,7 +63,7 @@ pub(super) fn start(level: LogLevel) -> io::Result<Log> {
     let queue = Queue::start(|line| drop(Target::Stderr.write_all(line)))?;
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(filter(level))
-        .with_writer(Lines(queue.clone()))
+        .with_writer(Lines { queue: queue.clone(), mirror })
         .with_ansi(colour)
         .event_format(Line { stamp })
         .finish();
@@ -85,19 +89,39 @@ fn filter(level: LogLevel) -> LevelFilter {
 }
 
 /// Takes lines from the formatter, which hands over each event in one piece.
-struct Lines(Queue);
+struct Lines {
+    queue: Queue,
+    mirror: Mirror,
+}
+
+struct OneLine<'a> {
+    lines: &'a Lines,
+    level: record::Level,
+}
 
 impl<'a> MakeWriter<'a> for Lines {
-    type Writer = &'a Self;
+    type Writer = OneLine<'a>;
 
-    fn make_writer(&'a self) -> &'a Self {
-        self
+    fn make_writer(&'a self) -> OneLine<'a> {
+        OneLine { lines: self, level: record::Level::Info }
+    }
+
+    fn make_writer_for(&'a self, event: &Metadata<'_>) -> OneLine<'a> {
+        let level = match *event.level() {
+            Level::ERROR => record::Level::Error,
+            Level::WARN => record::Level::Warn,
+            Level::INFO => record::Level::Info,
+            Level::DEBUG => record::Level::Debug,
+            Level::TRACE => record::Level::Trace,
+        };
+        OneLine { lines: self, level }
     }
 }
 
-impl io::Write for &Lines {
+impl io::Write for OneLine<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.push(line);
+        self.lines.queue.push(line);
+        self.lines.mirror.say(self.level, line);
         Ok(line.len())
     }
 

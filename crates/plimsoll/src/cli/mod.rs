@@ -6,6 +6,7 @@ mod doctor;
 mod heap_snapshot;
 mod instance;
 mod logging;
+mod logs;
 mod mistakes;
 mod output;
 mod profile;
@@ -34,9 +35,10 @@ struct Verb {
 }
 
 /// In the order of the help.
-const VERBS: [Verb; 12] = [
+const VERBS: [Verb; 13] = [
     Verb { command: run::command, run: run::run },
     Verb { command: ps::command, run: ps::run },
+    Verb { command: logs::command, run: logs::run },
     Verb { command: reload::command, run: reload::run },
     Verb { command: scale::command, run: scale::run },
     Verb { command: stop::command, run: stop::run },

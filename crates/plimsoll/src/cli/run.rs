@@ -7,7 +7,9 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 
 use super::{logging, output, settings};
 use crate::app;
+use crate::config::Config;
 use crate::exit::Exit;
+use crate::observe::logs::Mirror;
 
 const COMMAND: &str = "command";
 const NO_COMMAND: &str = "error: `plimsoll run` needs the command that starts the app
@@ -37,17 +39,22 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
     }
     match settings::read(matches) {
         Err(problems) => output::fail(&problems),
-        Ok(effective) => match logging::start(effective.config.log.level) {
-            Ok(log) => {
-                let exit = app::run(effective.config, command);
-                // Now, and not while values are dropped in some order: the last line must have come out.
-                drop(log);
-                exit.into()
-            }
-            Err(error) => {
-                let _usage = output::fail(&format!("error: the log cannot be started: {error}"));
-                Exit::Failure.into()
-            }
-        },
+        Ok(effective) => start(effective.config, command),
+    }
+}
+
+fn start(config: Config, command: Vec<OsString>) -> ExitCode {
+    let mirror = Mirror::default();
+    match logging::start(config.log.level, mirror.clone()) {
+        Ok(log) => {
+            let exit = app::run(config, command, &mirror);
+            // Now, and not while values are dropped in some order: the last line must have come out.
+            drop(log);
+            exit.into()
+        }
+        Err(error) => {
+            let _usage = output::fail(&format!("error: the log cannot be started: {error}"));
+            Exit::Failure.into()
+        }
     }
 }

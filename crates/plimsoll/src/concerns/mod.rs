@@ -2,4 +2,5 @@
 //! so that each is tested by tables, simulated and benchmarked without a server.
 
 pub mod event_loop;
+pub mod logs;
 pub mod shutdown;

@@ -72,7 +72,7 @@ impl Reading<'_> {
                 prefix => format!("{prefix}.{}", name.get_ref()),
             };
             match (find(&key), value.get_ref()) {
-                (Some(setting), value_read) => match scalar(value_read) {
+                (Some(setting), value_read) => match scalar(value_read, setting) {
                     Some(text) => {
                         self.found.push(Found { setting, text, place: self.place(value.span().start) });
                     }
@@ -124,13 +124,18 @@ impl Reading<'_> {
     }
 }
 
-/// The text of a value that can be a setting: text, or a whole number, as it would be typed after a flag.
-fn scalar(value: &DeValue<'_>) -> Option<String> {
+/// The text of a value that can be a setting: text, or a number, as it would be typed after a flag.
+fn scalar(value: &DeValue<'_>, setting: &dyn super::definition::Definition) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
         DeValue::Integer(number) => {
             let parsed = i128::from_str_radix(number.as_str(), number.radix());
             Some(parsed.map_or_else(|_| number.as_str().to_owned(), |number| number.to_string()))
+        }
+        // Few settings are shares; for any other a fraction is a mistake of kind.
+        DeValue::Float(number) => {
+            let text = number.as_str();
+            setting.set(&mut super::resolved::Config::default(), text).is_ok().then(|| text.to_owned())
         }
         _ => None,
     }

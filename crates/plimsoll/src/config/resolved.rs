@@ -16,6 +16,7 @@ pub struct Config {
     pub shutdown: Shutdown,
     pub admin: Admin,
     pub log: Log,
+    pub logs: Logs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +126,28 @@ pub struct Log {
     pub level: LogLevel,
 }
 
+/// What is done where more is logged than the budget allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogsMode {
+    /// It is sampled.
+    Enforce,
+    /// It is counted what would be.
+    Observe,
+}
+
+/// What the app logs.
+#[derive(Debug, Clone)]
+pub struct Logs {
+    pub mode: LogsMode,
+    /// Lines per second; `None`: as many as come.
+    pub rate: Option<usize>,
+    /// The share of debug and info lines that stays, whatever their number.
+    pub sample: Option<f64>,
+    /// What may wait between the workers' pipes and being understood.
+    pub buffer_bytes: usize,
+    pub line_bytes_max: usize,
+}
+
 impl Default for Workers {
     fn default() -> Self {
         Self {
@@ -183,5 +206,17 @@ impl Default for Admin {
 impl Default for Log {
     fn default() -> Self {
         Self { level: LogLevel::Info }
+    }
+}
+
+impl Default for Logs {
+    fn default() -> Self {
+        Self {
+            mode: LogsMode::Enforce,
+            rate: Some(1000),
+            sample: None,
+            buffer_bytes: 16 * 1024 * 1024,
+            line_bytes_max: 256 * 1024,
+        }
     }
 }

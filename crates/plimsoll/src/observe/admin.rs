@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 pub use self::bind::{Error, bind};
 use super::control::Inquiry;
 use super::http::ThreadStats;
+use super::logs;
 use super::metrics::{Format, Scrape};
 use super::page;
 use super::server::{self, Body, Handler, Limits, Listener, WhenFull};
@@ -33,9 +34,10 @@ pub async fn serve(
     listener: TcpListener,
     inquiry: Inquiry,
     threads: Vec<Arc<ThreadStats>>,
+    logs: Arc<logs::Stats>,
     stop: impl Future<Output = ()>,
 ) {
-    server::serve(listener, LIMITS, Admin { inquiry, threads }, stop).await;
+    server::serve(listener, LIMITS, Admin { inquiry, threads, logs }, stop).await;
 }
 
 impl Listener for TcpListener {
@@ -50,6 +52,7 @@ impl Listener for TcpListener {
 struct Admin {
     inquiry: Inquiry,
     threads: Vec<Arc<ThreadStats>>,
+    logs: Arc<logs::Stats>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +131,7 @@ impl Admin {
     async fn metrics(&self, accept: Option<&HeaderValue>) -> Response<Body> {
         let format = Format::accepted(accept.and_then(|types| types.to_str().ok()));
         let status = self.inquiry.status().await.ok();
-        match Scrape::read(&self.threads, status).encode(format) {
+        match Scrape::read(&self.threads, status).with_logs(&self.logs).encode(format) {
             Ok(exposition) => server::response(StatusCode::OK, format.content_type(), exposition),
             Err(error) => server::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         }

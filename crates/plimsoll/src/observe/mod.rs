@@ -14,6 +14,7 @@ pub mod admin;
 pub mod control;
 pub mod histogram;
 pub mod http;
+pub mod logs;
 pub mod metrics;
 mod page;
 pub mod query;

@@ -12,11 +12,15 @@
 //!
 //! `POST /profile?seconds=N&interval_us=N[&worker=N][&stall_ms=N]` and `POST /heap-snapshot[?worker=N]` answer in the same
 //! way; at the end stands where the file lies. If the asker goes away, the order is given up.
+//!
+//! `GET /logs[?follow&worker=N&level=L&grep=RE&request=ID&lines=N]` answers with the last lines of the log, one JSON
+//! object each, and goes on with each new one if it is to follow.
 
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use hyper::header::ALLOW;
 use hyper::{Method, Request, Response, StatusCode};
@@ -24,6 +28,7 @@ use rustix::process::geteuid;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::control::{Error, Haste, Inquiry, Profile};
+use super::logs::{self, Recent};
 use super::query::{self, Query};
 use super::report;
 use super::server::{self, Body, Handler, Limits, Listener, WhenFull};
@@ -54,8 +59,13 @@ pub fn bind(directory: &Path) -> io::Result<UnixListener> {
 }
 
 /// Answers until `stop` resolves; answers that are under way are then still written.
-pub async fn serve(listener: UnixListener, inquiry: Inquiry, stop: impl Future<Output = ()>) {
-    server::serve(Owned(listener), LIMITS, Control { inquiry }, stop).await;
+pub async fn serve(
+    listener: UnixListener,
+    inquiry: Inquiry,
+    recent: Arc<Recent>,
+    stop: impl Future<Output = ()>,
+) {
+    server::serve(Owned(listener), LIMITS, Control { inquiry, recent }, stop).await;
 }
 
 /// Accepts from our own user and from root.
@@ -82,6 +92,7 @@ fn may_control(peer: u32, own: u32) -> bool {
 
 struct Control {
     inquiry: Inquiry,
+    recent: Arc<Recent>,
 }
 
 impl Handler for Control {
@@ -97,7 +108,8 @@ impl Handler for Control {
             (&Method::POST, HEAP_SNAPSHOT_PATH) => {
                 self.profile(query::heap_snapshot(&query::parse(request.uri().query()))).await
             }
-            (_, STATUS_PATH) => not_allowed("GET"),
+            (&Method::GET, logs::PATH) => self.logs(&query::parse(request.uri().query())),
+            (_, STATUS_PATH | logs::PATH) => not_allowed("GET"),
             (_, STOP_PATH | RELOAD_PATH | SCALE_PATH | PROFILE_PATH | HEAP_SNAPSHOT_PATH) => {
                 not_allowed("POST")
             }
@@ -107,6 +119,10 @@ impl Handler for Control {
 }
 
 impl Control {
+    fn logs(&self, query: &Query) -> Response<Body> {
+        logs::answer(&self.recent, query).unwrap_or_else(|mistake| problem(StatusCode::BAD_REQUEST, &mistake))
+    }
+
     async fn status(&self) -> Response<Body> {
         match self.inquiry.status().await {
             Ok(status) => server::json(StatusCode::OK, &status),

@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::logs::WorkerFigures;
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     pub name: String,
@@ -90,6 +92,9 @@ pub struct Worker {
     /// Age of the process that stands there now.
     pub uptime_s: u64,
     pub rss_bytes: u64,
+    /// What it logs; absent before its first process.
+    #[serde(default)]
+    pub logs: Option<WorkerFigures>,
     /// How the last process ended here that was not asked to.
     #[serde(default)]
     pub last_death: Option<Death>,
@@ -237,6 +242,7 @@ pub(crate) fn fixture() -> Status {
         generation: 1,
         uptime_s: 3720,
         rss_bytes: 50 * 1024 * 1024,
+        logs: Some(WorkerFigures { lines: 70, bytes: 7000, lines_per_s: 7, ..WorkerFigures::default() }),
         last_death: None,
     };
     let waiting = Worker {
@@ -248,6 +254,7 @@ pub(crate) fn fixture() -> Status {
         restarts: 2,
         uptime_s: 0,
         rss_bytes: 0,
+        logs: None,
         last_death: Some(Death {
             reason: "was killed by SIGKILL after 3.2s; it was running 2 requests".into(),
             age_s: 75,

@@ -5,7 +5,7 @@
 //!  agent ── channel ── Event::Agent ─────┤                    ┌─ spawn, signals
 //!  command ── watch ── Event::Seen ──────┼─► supervisor ──────┼─ endpoints ── Front (the gateway)
 //!            Request (status, stop) ─────┘   └ Fleet (pure)   └─ one line per event
-//!  stdout, stderr ── stdio (a thread per pipe) ──► our stdout, stderr
+//!  stdout, stderr ── pipes ──► observe::logs
 //! ```
 //!
 //! The supervisor owns all state of the workers and hears of everything through one closed [`Event`]. It
@@ -22,7 +22,6 @@ mod page;
 mod process;
 mod report;
 mod spawn;
-mod stdio;
 mod supervisor;
 mod watch;
 

@@ -10,8 +10,8 @@ use plimsoll_wire::message::ToAgent;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::stdio::{Pump, Tail};
 use crate::ids::WorkerId;
+use crate::observe::logs::{Tail, Tap};
 use crate::sys::page::Page;
 use crate::sys::process;
 
@@ -33,7 +33,7 @@ pub(super) struct Process {
     /// Where its requests are claimed.
     pub page: Option<Arc<Page>>,
     pub tail: Tail,
-    pub pumps: Vec<Pump>,
+    pub taps: Vec<Tap>,
     /// The processes that serve.
     pub channels: BTreeMap<u32, Channel>,
     /// Tasks that end with the worker.
@@ -115,7 +115,7 @@ impl Process {
     pub(super) fn is_over(&self, now: Instant) -> bool {
         let Some((_, at)) = self.end else { return false };
         let waited_enough = now.saturating_duration_since(at) >= SETTLE_TIMEOUT;
-        self.channels.is_empty() && (waited_enough || self.pumps.iter().all(Pump::is_settled))
+        self.channels.is_empty() && (waited_enough || self.taps.iter().all(Tap::is_settled))
     }
 
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {

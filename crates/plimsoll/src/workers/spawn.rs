@@ -6,16 +6,17 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Rlimit;
 
-use super::stdio::{self, Pump, Tail};
+use crate::concerns::logs::record::Stream;
 use crate::ids::WorkerId;
-use crate::sys::{child, output::Target};
+use crate::observe::logs::{self, Capture, Tail, Tap};
+use crate::sys::child;
 
 /// A process that has been started.
 #[derive(Debug)]
 pub(super) struct Started {
     pub pid: u32,
     pub tail: Tail,
-    pub pumps: Vec<Pump>,
+    pub taps: Vec<Tap>,
 }
 
 /// Why a command cannot be started, in words that help.
@@ -41,14 +42,15 @@ pub(super) fn spawn(
     command: &[OsString],
     variables: &[(OsString, OsString)],
     open_files: Option<Rlimit>,
+    logs: &Capture,
 ) -> Result<Started, Error> {
     let (program, arguments) = command.split_first().ok_or(Error::Missing {
         command: OsString::new(),
         hint: "put the command after `--`, for example: plimsoll run -- node server.js",
     })?;
     let other = |source| Error::Other { command: program.clone(), source };
-    let (stdout, their_stdout) = stdio::pipe().map_err(other)?;
-    let (stderr, their_stderr) = stdio::pipe().map_err(other)?;
+    let (stdout, their_stdout) = logs::pipe().map_err(other)?;
+    let (stderr, their_stderr) = logs::pipe().map_err(other)?;
     let mut process = Command::new(program);
     process
         .args(arguments)
@@ -61,12 +63,10 @@ pub(super) fn spawn(
     // Our copies of the worker's ends: while they are open, its pipes have no end.
     drop(process);
     let tail = Tail::default();
-    let name = |stream| format!("worker-{}-{stream}", worker.index);
-    let pumps = vec![
-        Pump::start(name("out"), stdout, Target::Stdout, tail.clone()).map_err(other)?,
-        Pump::start(name("err"), stderr, Target::Stderr, tail.clone()).map_err(other)?,
-    ];
-    Ok(Started { pid: child.id(), tail, pumps })
+    let pid = child.id();
+    let adopt = |stream, pipe| logs.adopt(worker, pid, stream, pipe, tail.clone()).map_err(other);
+    let taps = vec![adopt(Stream::Stdout, stdout)?, adopt(Stream::Stderr, stderr)?];
+    Ok(Started { pid, tail, taps })
 }
 
 fn explain(program: &OsStr, error: io::Error) -> Error {
@@ -93,6 +93,8 @@ fn hint_for(program: &OsStr) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config;
+    use crate::observe::logs::Pipeline;
     use crate::sys::process;
 
     const WORKER: WorkerId = WorkerId { index: 0, incarnation: 1 };
@@ -103,11 +105,13 @@ mod tests {
 
     /// Runs a shell script as a worker to its end and returns what it printed.
     fn run(script: &str, variables: &[(OsString, OsString)]) -> Vec<String> {
-        let started = spawn(WORKER, &command(&["sh", "-c", script]), variables, None).unwrap();
+        let pipeline = Pipeline::start(&config::Logs::default(), Vec::new()).unwrap();
+        let started =
+            spawn(WORKER, &command(&["sh", "-c", script]), variables, None, pipeline.capture()).unwrap();
         while process::reap_child(started.pid).is_none() {
             std::thread::yield_now();
         }
-        while !started.pumps.iter().all(Pump::is_settled) {
+        while !started.taps.iter().all(Tap::is_settled) {
             std::thread::yield_now();
         }
         started.tail.last_lines(99)
@@ -122,8 +126,10 @@ mod tests {
             (&["/etc/passwd"], "is not executable"),
             (&[], "hint: put the command after `--`"),
         ];
+        let pipeline = Pipeline::start(&config::Logs::default(), Vec::new()).unwrap();
         for (words, expected) in table {
-            let error = spawn(WORKER, &command(words), &[], None).unwrap_err().to_string();
+            let error =
+                spawn(WORKER, &command(words), &[], None, pipeline.capture()).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
     }

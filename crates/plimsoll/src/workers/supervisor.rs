@@ -31,6 +31,7 @@ use crate::concerns::shutdown::{self, Echo, Fleet, Input, Phase};
 use crate::config::AgentMode;
 use crate::ids::WorkerId;
 use crate::observe::control::{Profile, Reload, Teller};
+use crate::observe::logs::Capture;
 use crate::sys::process;
 use crate::sys::runtime_dir::RuntimeDir;
 use crate::sys::signals::{Signal, Signals};
@@ -54,6 +55,8 @@ pub struct Settings {
     pub stall_threshold: Duration,
     /// The limit of open files for workers, where ours was raised.
     pub open_files: Option<Rlimit>,
+    /// Where what workers print goes.
+    pub logs: Capture,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -38,6 +38,11 @@ fn next_answers_the_same() {
 }
 
 #[test]
+fn an_app_that_logs_answers_the_same() {
+    compare("logging", &["GET /console", "GET /pino", "GET /winston", "GET /flood?lines=100"]);
+}
+
+#[test]
 fn server_sent_events_arrive_the_same() {
     compare("sse", &["GET /events?every=5&count=4", "GET /nowhere"]);
 }

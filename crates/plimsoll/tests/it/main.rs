@@ -28,6 +28,7 @@ mod harness;
 mod keep_alive;
 mod life;
 mod limits;
+mod logs;
 mod ports;
 mod profile;
 mod reload;

@@ -41,15 +41,7 @@ impl Instance {
     /// It did not answer, refused, or ended without saying how it went.
     pub(in crate::cli) fn follow(&self, target: &str, mut hear: impl FnMut(&Line)) -> Result<Ended, Error> {
         let stream = self.connect()?;
-        let (status, body) = send(&stream, target).map_err(|source| self.failed(source))?;
-        if status != 200 {
-            let mut text = String::new();
-            let _partly_read = body.take(ANSWER_BYTES_MAX).read_to_string(&mut text);
-            return Err(self.refused(&reason(&text).unwrap_or_else(|| format!("it answered {status}"))));
-        }
-        // From here on it takes as long as it takes.
-        stream.set_read_timeout(None).map_err(|source| self.failed(source))?;
-        for line in body.lines() {
+        for line in self.begin(&stream, "POST", target)?.lines() {
             let line = line.map_err(|source| self.failed(source))?;
             let line: Line = serde_json::from_str(&line)
                 .map_err(|error| self.refused(&format!("its answer is not understood: {error}")))?;
@@ -60,14 +52,53 @@ impl Instance {
         }
         Err(self.refused("it ended without saying how it went"))
     }
+
+    /// Passes on each line of an answer, until it ends or nobody hears it any more.
+    ///
+    /// # Errors
+    /// It did not answer, or refused.
+    pub(in crate::cli) fn listen(
+        &self,
+        target: &str,
+        mut hear: impl FnMut(&str) -> bool,
+    ) -> Result<(), Error> {
+        let stream = self.connect()?;
+        for line in self.begin(&stream, "GET", target)?.lines() {
+            if !hear(&line.map_err(|source| self.failed(source))?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a request; what comes after the head of the answer takes as long as it takes.
+    fn begin<'a>(
+        &self,
+        stream: &'a UnixStream,
+        method: &str,
+        target: &str,
+    ) -> Result<BufReader<&'a UnixStream>, Error> {
+        let (status, body) = send(stream, method, target).map_err(|source| self.failed(source))?;
+        if status != 200 {
+            let mut text = String::new();
+            let _partly_read = body.take(ANSWER_BYTES_MAX).read_to_string(&mut text);
+            return Err(self.refused(&reason(&text).unwrap_or_else(|| format!("it answered {status}"))));
+        }
+        stream.set_read_timeout(None).map_err(|source| self.failed(source))?;
+        Ok(body)
+    }
 }
 
 /// Sends the request and reads the head of the answer.
-fn send<'a>(stream: &'a UnixStream, target: &str) -> io::Result<(u16, BufReader<&'a UnixStream>)> {
+fn send<'a>(
+    stream: &'a UnixStream,
+    method: &str,
+    target: &str,
+) -> io::Result<(u16, BufReader<&'a UnixStream>)> {
     stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
     stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     let mut writer = stream;
-    write!(writer, "POST {target} HTTP/1.0\r\ncontent-length: 0\r\n\r\n")?;
+    write!(writer, "{method} {target} HTTP/1.0\r\ncontent-length: 0\r\n\r\n")?;
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {

@@ -76,7 +76,7 @@ async fn status_and_stop_reach_the_app_loop_and_come_back() {
     let status = Status { pid: u32::MAX, ..fixture() };
     let (inquiry, requests) = control::channel();
     tokio::spawn(app_loop(requests, status.clone()));
-    tokio::spawn(socket::serve(listener, inquiry, std::future::pending()));
+    tokio::spawn(socket::serve(listener, inquiry, std::sync::Arc::default(), std::future::pending()));
 
     let instance = Instance::new("shop", directory.path());
     let asking = tokio::task::spawn_blocking(move || {

@@ -26,6 +26,9 @@ pub(in crate::config) struct Count {
     pub(in crate::config) most: usize,
 }
 
+/// A share, more than 0 and at most 1.
+pub(in crate::config) struct Share;
+
 /// `auto` or a number of workers.
 pub(in crate::config) struct Workers {
     pub(in crate::config) most: u16,
@@ -91,6 +94,28 @@ impl Form for Count {
 
     fn describe(&self) -> String {
         format!("a number from {} to {}", self.least, self.most)
+    }
+}
+
+impl Form for Share {
+    type Value = f64;
+
+    fn read(&self, text: &str) -> Result<f64, Reason> {
+        let share: f64 = text.parse().map_err(|_| {
+            Reason::new(format!("`{text}` is not a number"), format!("write {}", self.describe()))
+        })?;
+        match share {
+            0.0001..=1.0 => Ok(share),
+            _ => Err(out_of_range(text, &self.describe())),
+        }
+    }
+
+    fn write(&self, value: &f64) -> String {
+        value.to_string()
+    }
+
+    fn describe(&self) -> String {
+        "a share from 0.0001 to 1".to_owned()
     }
 }
 

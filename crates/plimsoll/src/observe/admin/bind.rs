@@ -117,7 +117,13 @@ mod tests {
         let (listener, address) = taken().await;
         let (inquiry, requests) = control::channel();
         tokio::spawn(app_loop(requests, fixture()));
-        tokio::spawn(super::super::serve(listener, inquiry, Vec::new(), std::future::pending()));
+        tokio::spawn(super::super::serve(
+            listener,
+            inquiry,
+            Vec::new(),
+            std::sync::Arc::default(),
+            std::future::pending(),
+        ));
         assert_eq!(holder(address).await.as_deref(), Some("plimsoll instance shop (pid 4242)"));
     }
 

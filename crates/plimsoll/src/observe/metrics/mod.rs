@@ -3,6 +3,7 @@
 //! ```text
 //! gateway threads ── Totals ──┐
 //! app loop ── Status ─────────┼─ Scrape ── table ── OpenMetrics ──┬─ as it is, to who asks for it
+//! log pipeline ── LogFigures ─┤
 //! /proc/self ── Process ──────┘                                   └─ classic text, to everyone else
 //! ```
 //!
@@ -11,6 +12,7 @@
 //! there even when the app loop does not answer; the rows that need a [`Status`] are then left out.
 
 mod classic;
+mod logs;
 mod process;
 mod reference;
 mod table;
@@ -24,10 +26,12 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Registry;
 
+use self::logs::LogFigures;
 use self::process::Process;
 pub use self::reference::reference;
 use self::table::{Labels, METRICS, Metric, Number, Values};
 use super::http::{ThreadStats, Totals};
+use super::logs::Stats;
 use super::status::Status;
 
 /// What is known at one moment.
@@ -36,12 +40,19 @@ pub struct Scrape {
     totals: Totals,
     status: Option<Status>,
     process: Process,
+    logs: LogFigures,
 }
 
 impl Scrape {
     #[must_use]
     pub fn read(threads: &[Arc<ThreadStats>], status: Option<Status>) -> Self {
-        Self { totals: Totals::read(threads), status, process: Process::read() }
+        Self { totals: Totals::read(threads), status, process: Process::read(), logs: LogFigures::default() }
+    }
+
+    /// With the figures of the log pipeline.
+    #[must_use]
+    pub fn with_logs(self, stats: &Stats) -> Self {
+        Self { logs: LogFigures::read(stats), ..self }
     }
 
     /// # Errors
@@ -87,7 +98,7 @@ impl Format {
 
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        METRICS.iter().try_for_each(|metric| encode(metric, self, &mut encoder))
+        METRICS.iter().chain(logs::METRICS).try_for_each(|metric| encode(metric, self, &mut encoder))
     }
 }
 

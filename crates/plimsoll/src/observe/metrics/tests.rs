@@ -16,7 +16,7 @@ fn scrape() -> Scrape {
         stats.record(Method::Other, 999, Duration::from_micros(1));
         stats.record_failure("bad_response");
     }
-    Scrape::read(&threads, Some(fixture()))
+    Scrape { logs: LogFigures::sample(), ..Scrape::read(&threads, Some(fixture())) }
 }
 
 /// Checks what the classic parser demands, and returns the names of the families with their types.
@@ -56,7 +56,7 @@ fn the_classic_text_is_strictly_well_formed_and_complete() {
     let text = scrape().encode(Format::Classic).unwrap();
     let families = parse_strictly(&text);
     let names: Vec<&str> = families.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, METRICS.iter().map(|metric| metric.name).collect::<Vec<_>>());
+    assert_eq!(names, METRICS.iter().chain(logs::METRICS).map(|metric| metric.name).collect::<Vec<_>>());
 }
 
 #[test]
@@ -69,6 +69,9 @@ fn samples_say_what_was_counted() {
         r#"http_request_method="_OTHER",http_response_status_code="_OTHER""#,
         "plimsoll_gateway_connections_total 4",
         r#"plimsoll_gateway_failures_total{code="bad_response"} 2"#,
+        r#"plimsoll_logs_lines_total{level="info",outcome="sampled"} 7"#,
+        r#"plimsoll_logs_dropped_lines_total{level="unknown",reason="buffer_full"} 9"#,
+        r#"plimsoll_worker_logs_lines_total{worker="0"} 70"#,
         r#"plimsoll_workers{state="ready"} 1"#,
         r#"plimsoll_workers{state="draining"} 0"#,
         r#"plimsoll_worker_requests_total{worker="0"} 1200"#,

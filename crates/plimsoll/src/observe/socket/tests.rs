@@ -41,7 +41,7 @@ async fn verbs_are_routes_with_one_method_each() {
     let listener = bind(directory.path()).unwrap();
     let (inquiry, requests) = control::channel();
     tokio::spawn(app_loop(requests, fixture()));
-    tokio::spawn(serve(listener, inquiry, pending()));
+    tokio::spawn(serve(listener, inquiry, std::sync::Arc::default(), pending()));
     let path = directory.path().join(FILE_NAME);
     for (request, head, part) in [
         ("GET /status", "HTTP/1.0 200", r#""name":"shop""#),
@@ -86,7 +86,7 @@ async fn the_answer_to_stop_comes_when_everything_is_over_even_if_the_server_sto
     let listener = bind(directory.path()).unwrap();
     let (inquiry, mut requests) = control::channel();
     let (end_server, server_ended) = tokio::sync::oneshot::channel::<()>();
-    let server = tokio::spawn(serve(listener, inquiry, async {
+    let server = tokio::spawn(serve(listener, inquiry, std::sync::Arc::default(), async {
         let _ = server_ended.await;
     }));
     let path = directory.path().join(FILE_NAME);

@@ -93,7 +93,8 @@ impl<F: Front> Supervisor<F> {
             colour: colour(),
         };
         let (command, open_files) = (&self.settings.command, self.settings.open_files);
-        let started = spawn::spawn(worker, command, &environment.variables(), open_files)?;
+        let started =
+            spawn::spawn(worker, command, &environment.variables(), open_files, &self.settings.logs)?;
         if self.nature != Nature::Node {
             let presence = directory.as_ref().map(|path| path.join(PRESENCE_FILE));
             tasks
@@ -107,7 +108,7 @@ impl<F: Front> Supervisor<F> {
             directory,
             page,
             tail: started.tail,
-            pumps: started.pumps,
+            taps: started.taps,
             channels: std::collections::BTreeMap::new(),
             _tasks: tasks,
             end: None,

@@ -1,13 +1,14 @@
-//! The last that a worker printed, for the message about its end.
+//! The last that a worker printed, for the message about its end. The drain notes it, so that it is complete however
+//! far behind the processor is.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 const BYTES_MAX: usize = 4096;
 
-/// Shared by the pumps of one worker and the supervisor; the lock is held for a copy of 4 KB at most.
+/// Shared by the drain and the supervisor; the lock is held for a copy of 4 KB at most.
 #[derive(Debug, Clone, Default)]
-pub(in crate::workers) struct Tail(Arc<Mutex<VecDeque<u8>>>);
+pub struct Tail(Arc<Mutex<VecDeque<u8>>>);
 
 impl Tail {
     pub(super) fn push(&self, bytes: &[u8]) {
@@ -19,7 +20,7 @@ impl Tail {
     }
 
     /// The last lines that are not empty, at most `count`, oldest first.
-    pub(in crate::workers) fn last_lines(&self, count: usize) -> Vec<String> {
+    pub fn last_lines(&self, count: usize) -> Vec<String> {
         let bytes: Vec<u8> = self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
         let text = String::from_utf8_lossy(&bytes);
         let mut lines: Vec<String> = text

@@ -1,0 +1,89 @@
+//! How many lines one line stands for, and how that is written into it.
+
+use bytes::Bytes;
+
+use crate::concerns::logs::record::{Record, Shape};
+
+/// The field of a JSON line that was sampled.
+const FIELD: &[u8] = b"\"plimsoll_weight\":";
+
+/// One in 3.3 cannot be written as a whole number; what is left over is carried to the next, so that sums are true.
+#[derive(Debug, Default)]
+pub(super) struct Weights {
+    carried: f64,
+    due: f64,
+}
+
+impl Weights {
+    /// The weight of something that was chosen with this share.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share is at least SHARE_MIN or the least that can be set, and at most 1"
+    )]
+    pub(super) fn of_kept(&mut self, share: f64) -> u32 {
+        let exact = 1.0 / share + self.carried;
+        let whole = exact.floor().max(1.0);
+        self.carried = exact - whole;
+        whole as u32
+    }
+
+    /// The weight of the next line that belongs to no request; 0: it goes. Evenly, not by chance.
+    pub(super) fn of_next(&mut self, share: f64) -> u32 {
+        if share >= 1.0 {
+            return 1;
+        }
+        self.due += share;
+        if self.due < 1.0 {
+            return 0;
+        }
+        self.due -= 1.0;
+        self.of_kept(share)
+    }
+}
+
+/// The record with its own copy of the line, and the weight noted.
+pub(super) fn detach(mut record: Record, weight: u32) -> Record {
+    let line = match (weight, record.shape) {
+        (2.., Shape::Json) => with_field(&record.line, weight),
+        _ => None,
+    };
+    record.line = line.unwrap_or_else(|| Bytes::copy_from_slice(&record.line));
+    record.request = record.request.map(|request| Bytes::copy_from_slice(&request));
+    record.weight = weight;
+    record
+}
+
+/// The JSON object with one more member.
+fn with_field(line: &[u8], weight: u32) -> Option<Bytes> {
+    let (inside, rest) = line.split_at_checked(line.iter().rposition(|byte| *byte == b'}')?)?;
+    let is_empty = inside.trim_ascii_end().ends_with(b"{");
+    let comma: &[u8] = if is_empty { b"" } else { b"," };
+    Some([inside, comma, FIELD, weight.to_string().as_bytes(), rest].concat().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weight_is_written_as_a_member() {
+        let table = [
+            (r#"{"a":1}"#, r#"{"a":1,"plimsoll_weight":50}"#),
+            ("{}", r#"{"plimsoll_weight":50}"#),
+            ("{ \"a\":{} } \r", "{ \"a\":{} ,\"plimsoll_weight\":50} \r"),
+        ];
+        for (line, expected) in table {
+            assert_eq!(with_field(line.as_bytes(), 50).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn weights_add_up_whatever_the_share() {
+        for share in [0.9, 0.6, 0.3, 0.07, 0.02] {
+            let mut weights = Weights::default();
+            let sum: u32 = (0..100_000).map(|_| weights.of_next(share)).sum();
+            assert!((98_000..=102_000).contains(&sum), "{share}: {sum}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! `logs`: what a worker writes is understood, kept or sampled, and counted.
+//!
+//! ```text
+//! bytes ─ split ─► lines ─ understand ─ join ─► records ─ keep ─► kept records
+//! ```
+//!
+//! [`record`] is what the steps hand on to each other, and what a sink takes. Nothing here reads a pipe, a clock or
+//! a setting: that is done in `observe::logs`.
+
+mod join;
+mod keep;
+pub mod record;
+mod split;
+mod understand;
+
+pub use join::{Joined, Joiner};
+pub use keep::{Candidate, Change, Keeper, Mode, Outcome, Rules, Tally, Verdict};
+pub use split::Splitter;
+pub use understand::{Understood, understand};

@@ -1,0 +1,104 @@
+//! One line of log on its way from a worker's pipe to the sinks, and what a sink is.
+//!
+//! A record is made once, shared by reference count, and never changed: the line in it is what the worker wrote,
+//! byte for byte. Whoever wants another form of it (JSON, OTLP, a colour) makes that from these fields.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::ids::WorkerId;
+
+/// Where a line came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stream {
+    Stdout,
+    Stderr,
+    /// The access log, written by the gateway.
+    Gateway,
+    /// What Plimsoll itself has to say.
+    Plimsoll,
+}
+
+impl Stream {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+            Self::Gateway => "gateway",
+            Self::Plimsoll => "plimsoll",
+        }
+    }
+}
+
+/// How much a line matters; ordered, so that `level >= Level::Warn` reads as it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Level {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+    Fatal,
+}
+
+impl Level {
+    pub const ALL: [Self; 6] = [Self::Trace, Self::Debug, Self::Info, Self::Warn, Self::Error, Self::Fatal];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+            Self::Fatal => "fatal",
+        }
+    }
+
+    /// A place in a table of [`Level::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// How the line is written, which is what a form that shows its fields must know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Shape {
+    Json,
+    Logfmt,
+    Plain,
+}
+
+/// One line, or several that belong together (a stack trace after its first line, joined by `\n`).
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Absent for what the gateway and Plimsoll itself write.
+    pub worker: Option<WorkerId>,
+    pub pid: u32,
+    pub stream: Stream,
+    pub level: Level,
+    /// Nanoseconds since the Unix epoch, when the line was read.
+    pub at: u64,
+    pub shape: Shape,
+    /// Exactly as written, without the newline; any bytes. Of a sampled JSON line: with its weight put in.
+    pub line: Bytes,
+    /// The request it was written in, where the line says so.
+    pub request: Option<Bytes>,
+    pub trace: Option<[u8; 16]>,
+    /// How many lines like it this one stands for: 1 unless it was sampled.
+    pub weight: u32,
+}
+
+/// Where kept lines go. Each sink has a queue of its own, and none can hold up another, or the pipeline.
+pub trait Sink: Send {
+    fn name(&self) -> &str;
+
+    /// Takes records in order. Never blocks: a sink whose queue is full drops, debug first and errors last, and
+    /// counts what it dropped by level and reason.
+    fn offer(&self, records: &[Arc<Record>]);
+
+    /// The end: what is queued is delivered until `deadline`, the rest dropped and counted.
+    fn close(&self, deadline: Instant);
+}
