@@ -79,6 +79,13 @@ const NAMES = {
   pbkdf2: /pbkdf2/
 }
 
+// The requests that the looks named. On a busy machine a look may come just after the request's part has ended: it
+// names none, and never another.
+function named (looks) {
+  const all = looks.filter(({ running }) => running !== null).map(({ running }) => JSON.stringify(running))
+  return [...new Set(all)].map((text) => JSON.parse(text))
+}
+
 test('the watchdog introduces itself', async (t) => {
   const running = await start(t)
   assert.deepStrictEqual(await running.notices.next(), { version: VERSION, watchdog: running.app.process.pid })
@@ -91,7 +98,7 @@ for (const [way, name] of Object.entries(NAMES)) {
     const { looks, stacks, resumed } = await stall(running)
     assert.match(stacks, name)
     assert.ok(looks.every(({ stack }) => Buffer.byteLength(stack) <= 8192))
-    assert.deepStrictEqual(looks.find(({ stack }) => stack !== '').running, { slot: 7, word })
+    assert.deepStrictEqual(named(looks), [{ slot: 7, word }])
     assert.ok(looks[0].at >= 100 && looks[0].at <= resumed.total, JSON.stringify([looks[0], resumed]))
     assert.ok(looks.every((look) => look.stalled === resumed.resumed))
     assert.ok(resumed.cpu <= resumed.total && resumed.gc <= resumed.total)
@@ -105,7 +112,7 @@ test('native code as the last call is told by its duration and its request', asy
   const { word, answer } = send(running, t, '/parse')
   const { looks, resumed } = await stall(running)
   assert.ok(resumed.total >= 100)
-  assert.deepStrictEqual(looks[0].running, { slot: 7, word })
+  assert.deepStrictEqual(named(looks), [{ slot: 7, word }])
   await answer
 })
 
@@ -144,7 +151,7 @@ test('the listeners of a body belong to its request, and a timer to none', async
     const { word, one, answer } = send(running, t, url, { headers: ['Host: a', 'Content-Length: 4'], body: 'body' })
     const { looks, stacks } = await stall(running)
     assert.match(stacks, /at block \(/)
-    for (const look of looks) assert.deepStrictEqual(look.running, isKnown ? { slot: 7, word } : null, url)
+    assert.deepStrictEqual(named(looks), isKnown ? [{ slot: 7, word }] : [], url)
     await answer
     one.close()
   }

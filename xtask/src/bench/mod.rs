@@ -8,6 +8,7 @@
 
 mod agent;
 mod child;
+mod claim;
 mod client;
 mod contender;
 mod field;
@@ -46,6 +47,8 @@ enum Verb {
     Agent(agent::Options),
     /// CPU of the log pipeline, and of an app that logs into it.
     Logs,
+    /// Time of the atomic steps of a claim, in the gateway and in the worker.
+    Claim(claim::Options),
     /// Memory while a large body goes through slowly, and throughput of large downloads.
     Large(large::Options),
     /// What is lost on reload, stop, crash and freeze, beside node:cluster, PM2, Watt and nginx.
@@ -89,6 +92,7 @@ pub(crate) fn run(args: Vec<String>) -> anyhow::Result<()> {
         Verb::Logs => {
             crate::process::run(crate::process::cargo(&["bench", "-p", "plimsoll", "--bench", "logs"]))
         }
+        Verb::Claim(options) => claim::run(&options, command),
         Verb::Large(options) => large::run(&options, command),
         Verb::Shutdown(options) => shutdown::run(&options, command),
     }

@@ -27,7 +27,7 @@ pub(super) struct Options {
     /// Only these contenders, by the beginning of their names (nginx, node:cluster, pm2, watt, plimsoll).
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// How often the app is renewed in `reload`; the peers are renewed for as long as Plimsoll takes for that.
+    /// How often the app is renewed in `reload`; the peers as often, or for a minute.
     #[arg(long)]
     reloads: Option<usize>,
 }

@@ -268,6 +268,10 @@ impl<'a> Serving<'a> {
         }
     }
 
+    pub(super) fn is_plimsoll(&self) -> bool {
+        self.peer == Peer::Plimsoll
+    }
+
     pub(super) fn signal_main(&self, signal: Signal) {
         if let Some(main) = &self.main {
             main.signal(signal);
