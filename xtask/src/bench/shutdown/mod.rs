@@ -27,7 +27,7 @@ pub(super) struct Options {
     /// Only these contenders, by the beginning of their names (nginx, node:cluster, pm2, watt, plimsoll).
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// How often the app is renewed in `reload`; the peers as often, or for a minute.
+    /// How often the app is renewed in `reload`; the peers as often, or for half a minute.
     #[arg(long)]
     reloads: Option<usize>,
 }

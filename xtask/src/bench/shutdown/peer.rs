@@ -16,6 +16,8 @@ use crate::bench::workshop::{Workshop, app, free_port};
 use crate::process::{output, root};
 
 const START_WITHIN: Duration = Duration::from_secs(20);
+/// As in `bench/peers/cluster.js`.
+const GRACE: Duration = Duration::from_secs(5);
 const ROLL_WITHIN: Duration = Duration::from_secs(60);
 const NGINX_CONFIG: &str = include_str!("../../../../bench/peers/nginx-two.conf");
 
@@ -245,7 +247,11 @@ impl<'a> Serving<'a> {
                 for index in 0..2 {
                     let mut old = self.apps.remove(0);
                     old.signal(Signal::TERM);
-                    old.wait(ROLL_WITHIN, "the end of the old process")?;
+                    // nginx goes on using the connections that it has; whoever runs services kills in the end.
+                    if old.wait(GRACE, "the end of the old process").is_err() {
+                        old.signal(Signal::KILL);
+                        old.wait(ROLL_WITHIN, "the end of the old process")?;
+                    }
                     self.apps.push(self.app(index)?);
                 }
                 Ok(())

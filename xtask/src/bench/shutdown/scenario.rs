@@ -49,7 +49,7 @@ const PER_SECOND: f64 = 1000.0;
 const LATE_SECONDS: f64 = 5.0;
 const FREEZE: Duration = Duration::from_secs(2);
 /// Some peers take long for a renewal; this is enough to see what they lose.
-const RELOAD_SECONDS_MAX: f64 = 60.0;
+const RELOAD_SECONDS_MAX: f64 = 30.0;
 
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Finding {
@@ -308,7 +308,7 @@ pub(super) fn method(placement: &str) -> Vec<String> {
          `freeze`: requests that keep the loop for 1 ms, 700 a second, so that the machine (load generator included) is \
          busy to about 70 %."
             .to_owned(),
-        "nginx + node: two processes, each stopped by SIGTERM and started again, one after the other. node:cluster: \
+        "nginx + node: two processes, each stopped by SIGTERM and started again, one after the other, and killed after 5 s. node:cluster: \
          `bench/peers/cluster.js`. PM2: `pm2 reload`. Watt: `wattpm restart`. Plimsoll: `plimsoll reload`. Each is renewed \
          again as soon as it says that it is done."
             .to_owned(),
