@@ -10,8 +10,8 @@ use super::GatewayFront;
 use crate::concerns::shutdown::{Phase, State};
 use crate::gateway::{EndpointStatus, Protocol};
 use crate::observe::control::{Ended, Haste, Request};
-use crate::observe::logs;
 use crate::observe::status::{self, Status};
+use crate::observe::{http, logs};
 use crate::sys::proc;
 use crate::workers::{self, Snapshot};
 
@@ -113,6 +113,7 @@ impl Questions {
             leaving: snapshot.leaving.iter().map(|worker| self.leaving(worker)).collect(),
             generation: snapshot.generation,
             reload: snapshot.renewed.map(|renewed| status::Reload { renewed, of: snapshot.workers.len() }),
+            routes: http::routes(gateway.stats(), &gateway.routes().table()),
             requests: status::Requests {
                 total: sum(|thread| thread.requests_total.get()),
                 failed: sum(|thread| thread.requests_failed.get()),

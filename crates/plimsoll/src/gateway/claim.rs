@@ -18,12 +18,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use plimsoll_wire::page::{self, Revoked, SLOTS, Ticket};
 
 use super::endpoint::Turn;
+use crate::ids::RouteId;
 use crate::sys::page::Page;
 
 /// The slots of one worker, shared by all gateway threads. Touched when links open and close, not per request.
@@ -31,12 +32,24 @@ use crate::sys::page::Page;
 pub(super) struct Claims {
     page: Arc<Page>,
     free: Mutex<Vec<u16>>,
+    /// What each slot's request asks for: the upper half is the ticket's word, the lower one the route. Not in the page:
+    /// the worker must not be able to change it.
+    asked: Box<[AtomicU64]>,
 }
 
 impl Claims {
     pub(super) fn new(page: Arc<Page>) -> Self {
         let all = (0..u16::try_from(SLOTS).unwrap_or(u16::MAX)).rev().collect();
-        Self { page, free: Mutex::new(all) }
+        let asked = (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
+        Self { page, free: Mutex::new(all), asked }
+    }
+
+    /// The route of a request that runs, as the worker knows the request; `None` where it is over by now.
+    pub(super) fn route_of(&self, slot: u16, word: u32) -> Option<RouteId> {
+        let asked = self.asked.get(usize::from(slot))?.load(Ordering::Relaxed);
+        let sent = u32::try_from(asked >> 32).ok()?;
+        let route = u16::try_from(asked & u64::from(u16::MAX)).ok()?;
+        page::is_same(sent, word).then_some(RouteId(route))
     }
 
     /// A slot for a new link; `None` when the worker has more links than slots.
@@ -108,8 +121,14 @@ impl Claim {
     }
 
     /// A request is about to be sent on the link.
-    pub(super) fn send(&mut self) {
-        self.slot.ticket.set(self.slot.claims.page.slot(self.slot.index.into()).map(page::send));
+    pub(super) fn send(&mut self, route: RouteId) {
+        let ticket = self.slot.claims.page.slot(self.slot.index.into()).map(page::send);
+        if let (Some(ticket), Some(asked)) =
+            (ticket, self.slot.claims.asked.get(usize::from(self.slot.index)))
+        {
+            asked.store(u64::from(ticket.word()) << 32 | u64::from(route.0), Ordering::Relaxed);
+        }
+        self.slot.ticket.set(ticket);
         self.announced = true;
     }
 
@@ -179,8 +198,6 @@ impl Drop for Claim {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
-
     use plimsoll_wire::page::{SLOT_FIRST, State, WORDS, start, state};
 
     use super::*;
@@ -195,7 +212,7 @@ mod tests {
     }
 
     fn send(claim: &mut Claim, slot: &AtomicU32) {
-        claim.send();
+        claim.send(RouteId(7));
         assert_eq!(state(slot.load(Ordering::Relaxed)), State::Sent);
     }
 

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use plimsoll_wire::page::Revoked;
 
+use super::buffer::Buffer;
 use super::claim::Claim;
 use super::connection::{After, Connection};
 use super::endpoint::Turn;
@@ -20,6 +21,8 @@ use super::links::{Age, Link};
 use super::relay::{CLIENT_GONE, Relay};
 use super::seek::{self, Lost, Purpose, Seek};
 use crate::config::RetryStarted;
+use crate::ids::RouteId;
+use crate::routes::Asked;
 
 /// Workers that may die under one request before it is given up: by then it is likely that it kills them.
 const MOVES_MAX: u32 = 5;
@@ -28,11 +31,12 @@ const MOVES_MAX: u32 = 5;
 pub(super) async fn run(connection: &mut Connection, request: &Request) -> After {
     let started = Instant::now();
     let thread = Rc::clone(&connection.thread);
+    let asked = route_of(connection, request);
     thread.stats.requests_active.add(1);
     thread.stats.requests_total.add(1);
     connection.endpoint.count_request();
     thread.pulse.request();
-    let (after, status) = match serve(connection, request).await {
+    let (after, status) = match serve(connection, request, asked.id).await {
         Ok(ended) => ended,
         Err(Lost::ClientGone) => (After::Close, CLIENT_GONE),
         Err(Lost::Failed(failure)) => (After::Fail(failure, request.method), failure.status()),
@@ -42,12 +46,20 @@ pub(super) async fn run(connection: &mut Connection, request: &Request) -> After
         connection.endpoint.serve_queue(seek::now(connection));
     }
     thread.stats.requests_active.sub(1);
-    thread.stats.record(request.method, status, started.elapsed());
+    let hits = |route| thread.stats.hits(route);
+    let route = thread.routes.borrow_mut().settle(&asked, request.method, status, &hits);
+    thread.stats.record(route, request.method, status, started.elapsed());
     after
 }
 
-async fn serve(connection: &mut Connection, request: &Request) -> Result<(After, u16), Lost> {
-    let mut flight = Flight::new(connection, request).map_err(Lost::Failed)?;
+fn route_of(connection: &Connection, request: &Request) -> Asked {
+    let head = connection.buffer.as_ref().map(Buffer::filled).unwrap_or_default();
+    let target = head.get(request.target.clone()).unwrap_or_default();
+    connection.thread.routes.borrow_mut().find(request.method, target)
+}
+
+async fn serve(connection: &mut Connection, request: &Request, route: RouteId) -> Result<(After, u16), Lost> {
+    let mut flight = Flight::new(connection, request, route).map_err(Lost::Failed)?;
     let mut link = seek(connection, &flight, Purpose::Request).link().await?;
     let mut moves = 0;
     let mut rescued = false;

@@ -16,9 +16,11 @@ use super::http1::body::Body;
 use super::http1::framing::Framing;
 use super::http1::request::Request;
 use super::links::Link;
+use crate::ids::RouteId;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Flight {
+    pub(super) route: RouteId,
     /// Bytes of the connection's buffer.
     pub(super) length: usize,
     /// How many of them the link has taken.
@@ -32,7 +34,11 @@ pub(super) struct Flight {
 impl Flight {
     /// # Errors
     /// The body is broken, or larger than the settings allow.
-    pub(super) fn new(connection: &mut Connection, request: &Request) -> Result<Self, Failure> {
+    pub(super) fn new(
+        connection: &mut Connection,
+        request: &Request,
+        route: RouteId,
+    ) -> Result<Self, Failure> {
         let Some(buffer) = &mut connection.buffer else { return Err(Failure::BadRequest) };
         let mut rest = Body::from(request.framing);
         let body = rest
@@ -46,7 +52,7 @@ impl Flight {
             head -= line.len();
             buffer.splice(line.clone(), b"");
         }
-        Ok(Self { length: head + body, sent: 0, rest, signature: head - 2..head })
+        Ok(Self { route, length: head + body, sent: 0, rest, signature: head - 2..head })
     }
 
     pub(super) fn is_complete(&self) -> bool {
@@ -65,7 +71,7 @@ impl Flight {
         self.signature.end = self.signature.start + text.len();
         self.sent = 0;
         if let Some(claim) = &mut link.claim {
-            claim.send();
+            claim.send(self.route);
         }
     }
 }

@@ -49,8 +49,9 @@ use tokio::runtime;
 use tokio::sync::mpsc;
 
 use crate::config;
-use crate::ids::{EndpointId, WorkerId};
+use crate::ids::{EndpointId, RouteId, WorkerId};
 use crate::observe::http::ThreadStats;
+use crate::routes::Routes;
 use crate::sys::page::Page;
 use claim::Claims;
 use endpoint::{Counters, Joining};
@@ -129,6 +130,7 @@ pub struct Bind {
 /// The running gateway; cheap to clone, all calls return at once.
 #[derive(Debug, Clone)]
 pub struct Gateway {
+    routes: Arc<Routes>,
     stats: Arc<[Arc<ThreadStats>]>,
     commands: Arc<[mpsc::UnboundedSender<Command>]>,
     endpoints: Arc<Mutex<HashMap<EndpointId, Bound>>>,
@@ -159,6 +161,7 @@ impl Gateway {
     /// # Errors
     /// A thread or its runtime could not be made.
     pub fn start(config: &config::Gateway, event_loop: &config::EventLoop) -> io::Result<Self> {
+        let routes = Arc::<Routes>::default();
         let mut all_stats = Vec::new();
         let mut all_commands = Vec::new();
         for index in 0..config.threads.max(1) {
@@ -166,9 +169,11 @@ impl Gateway {
             let stats = Arc::<ThreadStats>::default();
             all_stats.push(Arc::clone(&stats));
             all_commands.push(sender);
-            start_thread(index, (config.clone(), event_loop.clone()), stats, receiver)?;
+            let shared = (stats, Arc::clone(&routes));
+            start_thread(index, (config.clone(), event_loop.clone()), shared, receiver)?;
         }
         Ok(Self {
+            routes,
             stats: all_stats.into(),
             commands: all_commands.into(),
             endpoints: Arc::default(),
@@ -255,6 +260,18 @@ impl Gateway {
         &self.stats
     }
 
+    /// The route of a request that runs in `worker`, as the worker's watchdog knows the request.
+    #[must_use]
+    pub fn route_of(&self, worker: WorkerId, slot: u16, word: u32) -> Option<RouteId> {
+        let all = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&worker).and_then(Weak::upgrade)?.route_of(slot, word)
+    }
+
+    #[must_use]
+    pub fn routes(&self) -> &Arc<Routes> {
+        &self.routes
+    }
+
     fn claims_of(&self, worker: WorkerId, page: &Arc<Page>) -> Arc<Claims> {
         let mut all = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, claims| claims.strong_count() > 0);
@@ -281,7 +298,7 @@ impl Gateway {
 fn start_thread(
     index: usize,
     (config, event_loop): (config::Gateway, config::EventLoop),
-    stats: Arc<ThreadStats>,
+    (stats, routes): (Arc<ThreadStats>, Arc<Routes>),
     commands: mpsc::UnboundedReceiver<Command>,
 ) -> io::Result<()> {
     let (report, started) = std::sync::mpsc::channel();
@@ -290,7 +307,7 @@ fn start_thread(
         match runtime {
             Ok(runtime) => {
                 let _ = report.send(Ok(()));
-                runtime.block_on(Rc::new(Thread::new(config, event_loop, stats)).run(commands));
+                runtime.block_on(Rc::new(Thread::new(config, event_loop, stats, routes)).run(commands));
             }
             Err(error) => {
                 let _ = report.send(Err(error));

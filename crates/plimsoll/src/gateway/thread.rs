@@ -22,6 +22,7 @@ use super::{Protocol, Upgraded};
 use crate::config;
 use crate::ids::{EndpointId, WorkerId};
 use crate::observe::http::ThreadStats;
+use crate::routes::{Reader, Routes};
 
 /// What the supervisor tells every thread.
 #[derive(Debug)]
@@ -45,6 +46,7 @@ pub(super) struct Thread {
     pub(super) watches: Rc<Watches>,
     pub(super) stats: Arc<ThreadStats>,
     pub(super) pulse: Pulse,
+    pub(super) routes: RefCell<Reader>,
     endpoints: RefCell<HashMap<EndpointId, Open>>,
     ticker: Notify,
     ticks: Cell<bool>,
@@ -61,6 +63,7 @@ impl Thread {
         config: config::Gateway,
         event_loop: config::EventLoop,
         stats: Arc<ThreadStats>,
+        routes: Arc<Routes>,
     ) -> Self {
         let limits = Limits {
             head_bytes_max: config.head_bytes_max,
@@ -76,6 +79,7 @@ impl Thread {
             watches: Rc::new(Watches::new()),
             stats,
             pulse: Pulse::default(),
+            routes: RefCell::new(Reader::new(routes)),
             endpoints: RefCell::default(),
             ticker: Notify::new(),
             ticks: Cell::new(false),

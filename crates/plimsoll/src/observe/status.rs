@@ -26,6 +26,9 @@ pub struct Status {
     #[serde(default)]
     pub leaving: Vec<Worker>,
     pub requests: Requests,
+    /// The routes that are asked for most.
+    #[serde(default)]
+    pub routes: Vec<Route>,
     /// Raised by each reload.
     #[serde(default)]
     pub generation: u32,
@@ -144,6 +147,19 @@ pub struct Requests {
     pub rescued: u64,
     /// Waited in the gateway because every worker was late.
     pub queued: u64,
+}
+
+/// Requests of one route since the start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// `GET /users/:id`, or `other` for all without a row of their own.
+    pub route: String,
+    pub requests: u64,
+    /// Answered with a status from 500.
+    pub failed: u64,
+    /// From the first byte of a request to the last of its answer.
+    pub p50_us: u64,
+    pub p99_us: u64,
 }
 
 /// Whether new traffic should be routed here.
@@ -278,6 +294,13 @@ pub(crate) fn fixture() -> Status {
         workers: vec![worker, waiting],
         leaving: Vec::new(),
         requests: Requests { total: 1207, failed: 2, retried: 1, rescued: 3, queued: 0 },
+        routes: vec![Route {
+            route: "GET /users/:id".into(),
+            requests: 1200,
+            failed: 2,
+            p50_us: 900,
+            p99_us: 12_000,
+        }],
         generation: 1,
         reload: None,
     }

@@ -2,7 +2,7 @@
 //!
 //! Names follow OpenTelemetry for what it names, the Prometheus client libraries for `process_*`, and are
 //! `plimsoll_…` for the rest. Labels come from closed sets, except the number of a worker, of which there are
-//! as many as were asked for.
+//! as many as were asked for, and routes, whose table is bounded.
 
 use super::Scrape;
 use crate::observe::histogram::Snapshot;
@@ -59,7 +59,7 @@ pub(super) const METRICS: &[Metric] = &[
     Metric {
         name: "http_server_request_duration_seconds",
         help: "Time from the first byte of a request to the last byte of its response.",
-        labels: &["http_request_method", "http_response_status_code"],
+        labels: &["http_request_method", "http_response_status_code", "http_route"],
         values: Values::Histogram(durations),
     },
     Metric {
@@ -202,7 +202,9 @@ fn durations(scrape: &Scrape) -> Vec<(Labels, Snapshot)> {
     let label = |status: Option<u16>| status.map_or("_OTHER".to_owned(), |status| status.to_string());
     let durations = scrape.totals.durations.iter();
     durations
-        .map(|((method, status), shot)| (vec![method.as_str().to_owned(), label(*status)], shot.clone()))
+        .map(|((method, status, route), shot)| {
+            (vec![method.as_str().to_owned(), label(*status), route.to_string()], shot.clone())
+        })
         .collect()
 }
 
