@@ -15,12 +15,15 @@ use super::failure::Failure;
 use super::http1::body::Body;
 use super::http1::framing::Framing;
 use super::http1::request::Request;
+use super::lanes::Kept;
 use super::links::Link;
 use crate::ids::RouteId;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Flight {
     pub(super) route: RouteId,
+    /// It is kept to a lane.
+    pub(super) kept: Option<Kept>,
     /// Bytes of the connection's buffer.
     pub(super) length: usize,
     /// How many of them the link has taken.
@@ -52,7 +55,7 @@ impl Flight {
             head -= line.len();
             buffer.splice(line.clone(), b"");
         }
-        Ok(Self { route, length: head + body, sent: 0, rest, signature: head - 2..head })
+        Ok(Self { route, kept: None, length: head + body, sent: 0, rest, signature: head - 2..head })
     }
 
     pub(super) fn is_complete(&self) -> bool {

@@ -14,6 +14,7 @@ use tokio::time::MissedTickBehavior;
 use super::buffer::Pool;
 use super::endpoint::{Counters, Endpoint, Joining};
 use super::http1::request::{HEADERS_MAX, Limits};
+use super::lanes::Lanes;
 use super::links;
 use super::listen;
 use super::pulse::{self, Pulse};
@@ -47,6 +48,7 @@ pub(super) struct Thread {
     pub(super) stats: Arc<ThreadStats>,
     pub(super) pulse: Pulse,
     pub(super) routes: RefCell<Reader>,
+    pub(super) lanes: Arc<Lanes>,
     endpoints: RefCell<HashMap<EndpointId, Open>>,
     ticker: Notify,
     ticks: Cell<bool>,
@@ -63,7 +65,7 @@ impl Thread {
         config: config::Gateway,
         event_loop: config::EventLoop,
         stats: Arc<ThreadStats>,
-        routes: Arc<Routes>,
+        (routes, lanes): (Arc<Routes>, Arc<Lanes>),
     ) -> Self {
         let limits = Limits {
             head_bytes_max: config.head_bytes_max,
@@ -80,6 +82,7 @@ impl Thread {
             stats,
             pulse: Pulse::default(),
             routes: RefCell::new(Reader::new(routes)),
+            lanes,
             endpoints: RefCell::default(),
             ticker: Notify::new(),
             ticks: Cell::new(false),
@@ -98,7 +101,8 @@ impl Thread {
     fn obey(self: &Rc<Self>, command: Command) {
         match command {
             Command::Listen { id, protocol, listener, counters } => {
-                self.listen(id, Endpoint::new(protocol, counters, self.event_loop.rescue_after), listener);
+                let endpoint = Endpoint::new(protocol, counters, self.event_loop.rescue_after, &self.lanes);
+                self.listen(id, endpoint, listener);
             }
             Command::Close { id } => {
                 if let Some(open) = self.endpoints.borrow_mut().remove(&id) {
