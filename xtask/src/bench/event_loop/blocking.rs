@@ -70,6 +70,7 @@ pub(super) fn run(
         "heavy p50",
         "failed",
         "ran twice",
+        "p99 sent late",
     ]);
     let mut raw = Vec::new();
     for (contender, finding) in contenders.iter().zip(&findings) {
@@ -149,6 +150,7 @@ impl Finding {
             ms(open::latency(&self.heavy), |latency| latency.p50),
             failed.to_string(),
             self.twice.to_string(),
+            format!("{:.1} ms", open::lateness(&self.fast)),
         ]
     }
 }

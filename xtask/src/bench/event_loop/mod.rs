@@ -6,8 +6,10 @@
 mod blocking;
 mod overload;
 
+use serde_json::json;
+
 use super::peer::Programs;
-use super::report::{Keep, Report, placement_sentence};
+use super::report::{Keep, Report};
 use super::workshop::Workshop;
 use super::{Common, machine};
 
@@ -18,9 +20,18 @@ pub(super) struct Options {
     /// Only these contenders, by the beginning of their names (node:cluster, pm2, watt, plimsoll).
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// Only this part.
+    #[arg(long)]
+    part: Option<Part>,
     /// Seconds of each turn that count.
     #[arg(long)]
     seconds: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Blocking,
+    Overload,
 }
 
 pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
@@ -29,15 +40,25 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let quick = options.common.quick;
     let seconds = options.seconds.unwrap_or(if quick { 5 } else { 20 });
     let rounds = options.common.rounds(5);
-    let (blocking, figures) = blocking::run(&workshop, &programs, rounds, seconds, &options.only)?;
-    let (overload, overloads) = overload::run(&workshop, &programs, rounds.min(3), seconds)?;
+    let wants = |part| options.part.is_none_or(|only| only == part);
+    let (mut tables, mut raw) = (Vec::new(), Vec::new());
+    if wants(Part::Blocking) {
+        let (table, figures) = blocking::run(&workshop, &programs, rounds, seconds, &options.only)?;
+        tables.push(("2,000 fast requests/s beside one of 200 ms a second".to_owned(), table));
+        raw.push(json!({ "blocking": figures }));
+    }
+    if wants(Part::Overload) {
+        let (table, figures) = overload::run(&workshop, &programs, rounds.min(3), seconds)?;
+        tables.push(("Twice the capacity of one worker".to_owned(), table));
+        raw.push(json!({ "overload": figures }));
+    }
     Report {
         verb: "event-loop",
         title: "Fast requests beside a route that blocks the loop",
         command,
         machine: machine::facts(&programs.versions(&workshop)),
         method: vec![
-            placement_sentence(&workshop),
+            format!("Nothing is bound to a CPU. Limit of open files: {}.", workshop.files_max),
             "Open loop: each request has a time at which it is due, and its latency counts from then. 2 workers; each \
              contender is started afresh in each round, and what comes in the first seconds does not count."
                 .to_owned(),
@@ -49,13 +70,10 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
              wait for each answer; then twice as much comes at a fixed rate."
                 .to_owned(),
         ],
-        tables: vec![
-            ("2,000 fast requests/s beside one of 200 ms a second".to_owned(), blocking),
-            ("Twice the capacity of one worker".to_owned(), overload),
-        ],
+        tables,
         notes: Vec::new(),
-        raw: serde_json::json!({ "blocking": figures, "overload": overloads }),
-        keep: Keep::unless(quick || !options.only.is_empty()),
+        raw: json!(raw),
+        keep: Keep::unless(quick || !options.only.is_empty() || options.part.is_some()),
     }
     .publish()
 }

@@ -36,6 +36,7 @@ pub(super) fn run(
         "p99 refused",
         "worst refused",
         "other failures",
+        "p99 sent late",
     ]);
     let mut raw = Vec::new();
     for round in 1..=rounds {
@@ -86,6 +87,7 @@ pub(super) fn run(
             ms(refusals, |latency| latency.p99),
             ms(refusals, |latency| latency.worst),
             others.to_string(),
+            format!("{:.0} ms", open::lateness(&records)),
         ]);
         raw.push(json!({
             "capacity": capacity, "goodput": goodput, "accepted": accepted, "refused": refusals,
