@@ -89,9 +89,7 @@ impl Unclaimed {
             if front.sent.is_unclaimed() {
                 break;
             }
-            if age <= limit {
-                window.claimed();
-            }
+            window.claimed(age);
             entries.pop_front();
             age = Duration::ZERO;
         }
