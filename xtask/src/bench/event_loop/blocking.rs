@@ -78,7 +78,7 @@ pub(super) fn run(
         table.row(finding.row(contender.name, measured));
         raw.push(json!({
             "name": contender.name, "fast": open::latency(&finding.fast), "heavy": open::latency(&finding.heavy),
-            "rounds": finding.rounds, "heavy_per_second": finding.heavy_ok() as f64 / measured,
+            "slowest": finding.slowest(), "rounds": finding.rounds, "heavy_per_second": finding.heavy_ok() as f64 / measured,
             "failed": open::failures(finding.fast.iter().chain(&finding.heavy)), "ran_twice": finding.twice,
         }));
     }
@@ -129,6 +129,20 @@ fn take_turn(
 impl Finding {
     fn heavy_ok(&self) -> usize {
         self.heavy.iter().filter(|record| record.outcome == Outcome::Ok).count()
+    }
+
+    /// The slowest fast requests: when they were due, how long they took, and how much of that was our own lateness.
+    fn slowest(&self) -> Vec<Value> {
+        let mut all: Vec<&Record> = self.fast.iter().collect();
+        all.sort_by_key(|record| std::cmp::Reverse(record.latency));
+        let ms = |time: std::time::Duration| time.as_secs_f64() * 1000.0;
+        let describe = |record: &&Record| {
+            json!({
+                "due_s": record.id as f64 / (FAST_PER_SECOND + 1.0), "ms": ms(record.latency),
+                "sent_late_ms": ms(record.late), "outcome": format!("{:?}", record.outcome),
+            })
+        };
+        all.iter().take(10).map(describe).collect()
     }
 
     fn row(&self, name: &str, seconds: f64) -> Vec<String> {
