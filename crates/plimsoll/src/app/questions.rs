@@ -113,6 +113,7 @@ impl Questions {
             leaving: snapshot.leaving.iter().map(|worker| self.leaving(worker)).collect(),
             generation: snapshot.generation,
             reload: snapshot.renewed.map(|renewed| status::Reload { renewed, of: snapshot.workers.len() }),
+            incidents: self.front.incidents().status(),
             routes: http::routes(gateway.stats(), &gateway.routes().table()),
             requests: status::Requests {
                 total: sum(|thread| thread.requests_total.get()),

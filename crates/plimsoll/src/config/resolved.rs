@@ -102,6 +102,8 @@ pub struct EventLoop {
     pub rescue_after: Duration,
     /// How long a worker's loop may stand still before that is a stall.
     pub stall_threshold: Duration,
+    /// How long a worker's loop may not turn, or its process be stopped, before it is replaced.
+    pub dead_after: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -182,7 +184,11 @@ impl Default for Gateway {
 
 impl Default for EventLoop {
     fn default() -> Self {
-        Self { rescue_after: Duration::from_millis(5), stall_threshold: Duration::from_millis(100) }
+        Self {
+            rescue_after: Duration::from_millis(5),
+            stall_threshold: Duration::from_millis(100),
+            dead_after: Duration::from_secs(60),
+        }
     }
 }
 

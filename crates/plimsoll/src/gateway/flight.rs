@@ -10,6 +10,7 @@ use plimsoll_wire::names::peer::WAITS;
 
 use super::Target;
 use super::buffer::Buffer;
+use super::claim::pack_body;
 use super::connection::Connection;
 use super::failure::Failure;
 use super::http1::body::Body;
@@ -21,6 +22,8 @@ use crate::ids::RouteId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Flight {
     pub(super) route: RouteId,
+    /// The whole body, as claims keep it.
+    body: u64,
     /// Bytes of the connection's buffer.
     pub(super) length: usize,
     /// How many of them the link has taken.
@@ -52,7 +55,9 @@ impl Flight {
             head -= line.len();
             buffer.splice(line.clone(), b"");
         }
-        Ok(Self { route, length: head + body, sent: 0, rest, signature: head - 2..head })
+        let whole = if let Framing::Length(length) = request.framing { length } else { 0 };
+        let whole = if whole == 0 { 0 } else { pack_body(whole, request.content_type) };
+        Ok(Self { route, body: whole, length: head + body, sent: 0, rest, signature: head - 2..head })
     }
 
     pub(super) fn is_complete(&self) -> bool {
@@ -71,7 +76,7 @@ impl Flight {
         self.signature.end = self.signature.start + text.len();
         self.sent = 0;
         if let Some(claim) = &mut link.claim {
-            claim.send(self.route);
+            claim.send(self.route, self.body);
         }
     }
 }

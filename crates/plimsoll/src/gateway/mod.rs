@@ -44,13 +44,16 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 
 use tokio::runtime;
 use tokio::sync::mpsc;
 
+use crate::concerns::event_loop::incident::ContentType;
 use crate::config;
 use crate::ids::{EndpointId, RouteId, WorkerId};
 use crate::observe::http::ThreadStats;
+use crate::observe::recent::Recent;
 use crate::routes::Routes;
 use crate::sys::page::Page;
 use claim::Claims;
@@ -65,6 +68,8 @@ pub struct Load {
     requests: AtomicU64,
     /// Gateway threads for which it is late.
     late_threads: AtomicU32,
+    /// Requests that were taken back from it.
+    rescued: Recent,
 }
 
 impl Load {
@@ -84,6 +89,12 @@ impl Load {
     #[must_use]
     pub fn is_late(&self) -> bool {
         self.late_threads.load(Ordering::Relaxed) > 0
+    }
+
+    /// Requests that were taken back from it from this time on.
+    #[must_use]
+    pub fn rescued_since(&self, since: Instant) -> u32 {
+        self.rescued.since(since)
     }
 
     #[must_use]
@@ -265,6 +276,20 @@ impl Gateway {
     pub fn route_of(&self, worker: WorkerId, slot: u16, word: u32) -> Option<RouteId> {
         let all = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(&worker).and_then(Weak::upgrade)?.route_of(slot, word)
+    }
+
+    /// The body of that request.
+    #[must_use]
+    pub fn body_of(&self, worker: WorkerId, slot: u16, word: u32) -> Option<(u64, ContentType)> {
+        let all = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&worker).and_then(Weak::upgrade)?.body_of(slot, word)
+    }
+
+    /// Requests that `worker` has been sent and has not begun.
+    #[must_use]
+    pub fn unclaimed(&self, worker: WorkerId) -> u32 {
+        let all = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&worker).and_then(Weak::upgrade).map_or(0, |claims| claims.unclaimed())
     }
 
     #[must_use]

@@ -104,6 +104,7 @@ impl Seek<'_> {
     async fn wait(&mut self) -> Result<Turn, Lost> {
         let thread = Rc::clone(&self.connection.thread);
         thread.stats.requests_queued.add(1);
+        thread.stats.queued_recently.note(Instant::now());
         thread.pulse.wake();
         let waiting = self.connection.endpoint.queue.enter(Instant::now());
         let mut leaving = Time::NEVER;

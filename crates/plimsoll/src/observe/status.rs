@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::logs::WorkerFigures;
+use crate::concerns::event_loop::incident;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -29,6 +30,9 @@ pub struct Status {
     /// The routes that are asked for most.
     #[serde(default)]
     pub routes: Vec<Route>,
+    /// Event loops that stood still.
+    #[serde(default)]
+    pub incidents: Incidents,
     /// Raised by each reload.
     #[serde(default)]
     pub generation: u32,
@@ -160,6 +164,39 @@ pub struct Route {
     /// From the first byte of a request to the last of its answer.
     pub p50_us: u64,
     pub p99_us: u64,
+}
+
+/// What is known of event loops that stood still.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incidents {
+    /// Newest first; those that last are the first.
+    pub recent: Vec<Incident>,
+    /// By route and function, what cost most first.
+    pub groups: Vec<incident::book::Group>,
+    /// Groups that gave way to others.
+    pub groups_forgotten: u64,
+    /// All since the start.
+    pub kinds: Vec<Stalls>,
+    /// Routes that write over 1 MB in one go.
+    pub large_bodies: Vec<incident::large::Large>,
+    /// What could not be looked at.
+    pub dropped: u64,
+}
+
+/// One event loop that stood still.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Since it was over.
+    pub age_s: u64,
+    #[serde(flatten)]
+    pub incident: incident::Incident,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stalls {
+    pub kind: incident::Kind,
+    pub count: u64,
+    pub total_ms: u64,
 }
 
 /// Whether new traffic should be routed here.
@@ -301,6 +338,10 @@ pub(crate) fn fixture() -> Status {
             p50_us: 900,
             p99_us: 12_000,
         }],
+        incidents: Incidents {
+            kinds: vec![Stalls { kind: incident::Kind::JavaScript, count: 2, total_ms: 700 }],
+            ..Incidents::default()
+        },
         generation: 1,
         reload: None,
     }

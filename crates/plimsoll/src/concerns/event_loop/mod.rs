@@ -6,6 +6,8 @@
 //! moved, and [`overload`] when waiting itself has become the problem.
 
 pub mod budget;
+pub mod incident;
+pub mod liveness;
 pub mod overload;
 pub mod patience;
 pub mod profile;
