@@ -42,6 +42,10 @@ pub enum FromAgent {
     ProfileBegan { id: u32, heap_bytes: u64 },
     /// The profile or heap snapshot is over: its file is complete, or why there is none.
     Profiled { id: u32, result: Result<(), String> },
+    /// A request of the app has written so large a body in one go.
+    LargeBody { slot: u16, word: u32, bytes: u64 },
+    /// What the app's framework calls the route of this path. Said once for each.
+    Route { method: String, path: String, route: String },
     /// First message of the watchdog's own connection, in place of `Hello`: the agent's other one cannot speak while
     /// the loop is blocked.
     Watchdog { version: u8, pid: u32 },
@@ -83,6 +87,9 @@ pub enum ToAgent {
     StopProfile { id: u32 },
 }
 
+/// Longest text of a [`FromAgent::Route`], in bytes.
+pub const ROUTE_MAX: usize = 1024;
+
 /// A frame that is well formed but says nothing we know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unknown {
@@ -102,6 +109,8 @@ const LISTEN: u8 = 2;
 const CLOSE: u8 = 3;
 const PROFILE_BEGAN: u8 = 32;
 const PROFILED: u8 = 33;
+const LARGE_BODY: u8 = 34;
+const ROUTE: u8 = 35;
 const WATCHDOG: u8 = 16;
 const STALLED: u8 = 17;
 const RESUMED: u8 = 18;
@@ -144,6 +153,14 @@ impl FromAgent {
             CLOSE => Some(Self::Close { server: field.number(0)? }),
             PROFILE_BEGAN => Some(Self::ProfileBegan { id: field.number(0)?, heap_bytes: field.number(1)? }),
             PROFILED => Some(Self::Profiled { id: field.number(0)?, result: field.result(1)? }),
+            LARGE_BODY => {
+                let (slot, word) = field.running(0)?;
+                Some(Self::LargeBody { slot, word, bytes: field.number(2)? })
+            }
+            ROUTE => {
+                let text = |index| field.text(index).filter(|text| text.len() <= ROUTE_MAX);
+                Some(Self::Route { method: text(0)?, path: text(1)?, route: text(2)? })
+            }
             _ => Self::parse_stall(frame.kind, &field),
         }
     }
@@ -205,6 +222,10 @@ impl FromAgent {
             Self::Profiled { id, result } => {
                 write(PROFILED, &[&id.to_string(), result.as_ref().err().map_or("", String::as_str)])
             }
+            Self::LargeBody { slot, word, bytes } => {
+                write(LARGE_BODY, &[&slot.to_string(), &word.to_string(), &bytes.to_string()])
+            }
+            Self::Route { method, path, route } => write(ROUTE, &[method, path, route]),
             Self::Watchdog { version, pid } => write_numbers(WATCHDOG, &[u32::from(*version), *pid]),
             Self::Stalled { stall, at_ms, running, stack, late } => {
                 let (slot, word) = running
@@ -338,7 +359,10 @@ mod tests {
         let refused = FromAgent::Profiled { id: 7, result: Err("busy".into()) };
         let profiled = FromAgent::Profiled { id: 7, result: Ok(()) };
         let close = FromAgent::Close { server: 3 };
-        for message in [FromAgent::hello(4242, "v22.1.0"), failed, listen, close, began, refused, profiled] {
+        let large = FromAgent::LargeBody { slot: 1023, word: u32::MAX, bytes: 5_000_000_000 };
+        let route = FromAgent::Route { method: "GET".into(), path: "/a/1".into(), route: "/a/:b".into() };
+        let hello = FromAgent::hello(4242, "v22.1.0");
+        for message in [hello, failed, listen, close, began, refused, profiled, large, route] {
             let bytes = message.write();
             let (frame, _) = frame::Frame::read(&bytes).unwrap().unwrap();
             assert_eq!(FromAgent::read(&frame).unwrap(), message);

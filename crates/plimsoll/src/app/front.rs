@@ -6,20 +6,32 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use plimsoll_wire::message::{FromAgent, ServerKind};
 
+use crate::concerns::event_loop::incident::Body;
 use crate::config;
 use crate::gateway::{self, Gateway, Load, Protocol, Upgraded};
 use crate::ids::{EndpointId, WorkerId};
+use crate::observe::incidents::{Event, Incidents};
 use crate::observe::status;
-use crate::workers::{self, Bind, Front, Target};
+use crate::routes::Method;
+use crate::workers::{Bind, Front, Target};
+
+/// The end of a stall is heard so long after it.
+const REPORTED_WITHIN_MS: u64 = 20;
+
+fn ago(time: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_sub(time).unwrap_or(now)
+}
 
 /// The gateway, and the load of each worker in it. Cheap to clone; lives on the main thread only.
 #[derive(Debug, Clone)]
 pub(super) struct GatewayFront {
     gateway: Gateway,
+    incidents: Arc<Incidents>,
     upgraded: Upgraded,
     loads: Rc<RefCell<Loads>>,
 }
@@ -32,12 +44,35 @@ struct Loads {
 }
 
 impl GatewayFront {
-    pub(super) fn new(gateway: Gateway, upgraded: config::Upgraded) -> Self {
+    pub(super) fn new(gateway: Gateway, incidents: Arc<Incidents>, upgraded: config::Upgraded) -> Self {
         let upgraded = match upgraded {
             config::Upgraded::Close => Upgraded::Close,
             config::Upgraded::Wait => Upgraded::Wait,
         };
-        Self { gateway, upgraded, loads: Rc::default() }
+        Self { gateway, incidents, upgraded, loads: Rc::default() }
+    }
+
+    pub(super) fn incidents(&self) -> &Incidents {
+        &self.incidents
+    }
+
+    /// `POST /reports/:id`
+    fn route_of(&self, worker: WorkerId, slot: u16, word: u32) -> Option<String> {
+        let id = self.gateway.route_of(worker, slot, word)?;
+        Some(self.gateway.routes().name(id)?.to_string())
+    }
+
+    fn body_of(&self, worker: WorkerId, slot: u16, word: u32) -> Option<Body> {
+        let (bytes, content_type) = self.gateway.body_of(worker, slot, word)?;
+        Some(Body { bytes, content_type })
+    }
+
+    fn rescued_since(&self, worker: WorkerId, since: Instant) -> u32 {
+        self.loads.borrow().workers.get(&worker).map_or(0, |load| load.rescued_since(since))
+    }
+
+    fn queued_since(&self, since: Instant) -> u32 {
+        self.gateway.stats().iter().map(|thread| thread.queued_recently.since(since)).sum()
     }
 
     pub(super) fn gateway(&self) -> &Gateway {
@@ -100,13 +135,8 @@ impl Front for GatewayFront {
         if let Some(load) = loads.workers.remove(&worker) {
             *loads.past.entry(worker.index).or_default() += load.requests();
         }
-    }
-
-    fn stall(&self, worker: WorkerId, report: &FromAgent) {
-        if let FromAgent::Busy { slot, word, ms } = report {
-            self.gateway.note_cost(worker, (*slot, *word), Duration::from_millis((*ms).into()));
-        }
-        workers::describe_stall(worker, report);
+        drop(loads);
+        self.incidents.hear(Event::Ended { worker });
     }
 
     fn drain(&self) {
@@ -134,5 +164,58 @@ impl Front for GatewayFront {
 
     fn requests_ended(&self) -> u64 {
         self.gateway.stats().iter().map(|thread| thread.requests_ended.get()).sum()
+    }
+
+    fn stall(&self, worker: WorkerId, channel: u32, report: &FromAgent) {
+        if let FromAgent::Busy { slot, word, ms } = report {
+            self.gateway.note_cost(worker, (*slot, *word), Duration::from_millis((*ms).into()));
+        }
+        let process = (worker, channel);
+        self.incidents.hear(match report {
+            FromAgent::Stalled { stall, at_ms, running, stack, late } => Event::Stalled {
+                process,
+                stall: *stall,
+                at_ms: *at_ms,
+                // Now: when the loop turns again, its slot may be another request's.
+                route: running.and_then(|(slot, word)| self.route_of(worker, slot, word)),
+                body: running.and_then(|(slot, word)| self.body_of(worker, slot, word)),
+                stack: stack.clone(),
+                late: *late,
+                unclaimed: self.gateway.unclaimed(worker),
+            },
+            FromAgent::Resumed { stall, total_ms, gc_ms, cpu_ms } => {
+                let since = ago(Duration::from_millis(u64::from(*total_ms) + REPORTED_WITHIN_MS));
+                Event::Resumed {
+                    process,
+                    stall: *stall,
+                    total_ms: *total_ms,
+                    gc_ms: *gc_ms,
+                    cpu_ms: *cpu_ms,
+                    rescued: self.rescued_since(worker, since),
+                    queued: self.queued_since(since),
+                }
+            }
+            FromAgent::Busy { slot, word, ms } => Event::Busy { worker, slot: *slot, word: *word, ms: *ms },
+            _ => return,
+        });
+    }
+
+    fn large_body(&self, worker: WorkerId, slot: u16, word: u32, bytes: u64) {
+        let route = self.route_of(worker, slot, word);
+        self.incidents.hear(Event::Large { worker, slot, word, route, bytes });
+    }
+
+    fn route(&self, method: &str, path: &str, route: &str) {
+        let told = self.gateway.routes().tell(Method::from_token(method), path.as_bytes(), route);
+        tracing::debug!(method, path, route, known = told.is_some(), "the app's framework has told a route");
+    }
+
+    fn stopped(&self, worker: WorkerId, since: Instant) {
+        self.incidents.hear(Event::Stopped { worker, since, unclaimed: self.gateway.unclaimed(worker) });
+    }
+
+    fn runs(&self, worker: WorkerId, stopped_since: Instant) {
+        let rescued = self.rescued_since(worker, stopped_since);
+        self.incidents.hear(Event::Runs { worker, rescued });
     }
 }

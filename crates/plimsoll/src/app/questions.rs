@@ -113,6 +113,7 @@ impl Questions {
             leaving: snapshot.leaving.iter().map(|worker| self.leaving(worker)).collect(),
             generation: snapshot.generation,
             reload: snapshot.renewed.map(|renewed| status::Reload { renewed, of: snapshot.workers.len() }),
+            incidents: self.front.incidents().status(),
             routes: http::routes(gateway.stats(), &gateway.routes().table()),
             heavy_routes: gateway.heavy_routes().into_iter().map(heavy_route).collect(),
             requests: status::Requests {

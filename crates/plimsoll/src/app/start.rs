@@ -3,15 +3,18 @@
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
 use tokio::net::{TcpListener, UnixListener};
 
 use super::GatewayFront;
 use super::questions::Identity;
+use crate::concerns::event_loop::profile::Origin;
 use crate::concerns::shutdown;
 use crate::config::{AgentMode, Config, WorkerCount};
 use crate::exit::Exit;
 use crate::gateway::Gateway;
+use crate::observe::incidents::Incidents;
 use crate::observe::logs::Pipeline;
 use crate::observe::{admin, socket};
 use crate::sys::runtime_dir::RuntimeDir;
@@ -85,10 +88,17 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         listen: config.gateway.listen,
         port,
         stall_threshold: config.event_loop.stall_threshold,
+        dead_after: config.event_loop.dead_after,
         open_files,
         logs: logs.capture().clone(),
     };
-    let front = GatewayFront::new(gateway.clone(), config.shutdown.upgraded);
+    let origin = Origin {
+        directory: std::env::current_dir().unwrap_or_default(),
+        agent: Some(directory.path.clone()),
+    };
+    let incidents =
+        Incidents::start(origin).map_err(system("the thread of incidents could not be started"))?;
+    let front = GatewayFront::new(gateway.clone(), Arc::new(incidents), config.shutdown.upgraded);
     let supervisor = Supervisor::new(settings, front.clone(), directory)
         .map_err(|error| failure(Exit::Failure, "the workers could not be prepared", describe(&error)))?;
     Ok(Parts { identity, gateway, front, admin, control, signals, supervisor, logs })

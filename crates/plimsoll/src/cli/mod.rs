@@ -4,6 +4,7 @@ mod check;
 mod config;
 mod doctor;
 mod heap_snapshot;
+mod incidents;
 mod instance;
 mod logging;
 mod logs;
@@ -35,13 +36,14 @@ struct Verb {
 }
 
 /// In the order of the help.
-const VERBS: [Verb; 13] = [
+const VERBS: [Verb; 14] = [
     Verb { command: run::command, run: run::run },
     Verb { command: ps::command, run: ps::run },
     Verb { command: logs::command, run: logs::run },
     Verb { command: reload::command, run: reload::run },
     Verb { command: scale::command, run: scale::run },
     Verb { command: stop::command, run: stop::run },
+    Verb { command: incidents::command, run: incidents::run },
     Verb { command: profile::command, run: profile::run },
     Verb { command: heap_snapshot::command, run: heap_snapshot::run },
     Verb { command: check::command, run: check::run },

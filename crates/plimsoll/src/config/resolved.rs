@@ -104,6 +104,8 @@ pub struct EventLoop {
     pub rescue_after: Duration,
     /// How long a worker's loop may stand still before that is a stall.
     pub stall_threshold: Duration,
+    /// How long a worker's loop may not turn, or its process be stopped, before it is replaced.
+    pub dead_after: Duration,
     pub lanes: LanesMode,
     /// A route whose requests keep the loop for so long is heavy.
     pub heavy_threshold: Duration,
@@ -200,6 +202,7 @@ impl Default for EventLoop {
         Self {
             rescue_after: Duration::from_millis(5),
             stall_threshold: Duration::from_millis(100),
+            dead_after: Duration::from_secs(60),
             lanes: LanesMode::Auto,
             heavy_threshold: Duration::from_millis(50),
             heavy_workers: None,

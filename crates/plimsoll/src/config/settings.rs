@@ -304,6 +304,16 @@ pub(super) static SETTINGS: &[&dyn Definition] = &[
               a path, at its end all that follow. Their requests run one at a time in each of these workers.",
     },
     &Setting {
+        key: "event_loop.dead_after",
+        form: length(1000, 24 * HOUR),
+        place: |config| &mut config.event_loop.dead_after,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "How long the event loop of a worker that has work may not turn, or its process be stopped, before the \
+              worker is killed and replaced. A busy worker is never replaced sooner. Raise it where one call may \
+              rightly take longer, or while you stand at a breakpoint.",
+    },
+    &Setting {
         key: "shutdown.delay",
         form: length(0, HOUR),
         place: |config| &mut config.shutdown.delay,

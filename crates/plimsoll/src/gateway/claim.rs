@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use plimsoll_wire::page::{self, Revoked, SLOTS, Ticket};
 
 use super::endpoint::Turn;
+use crate::concerns::event_loop::incident::ContentType;
 use crate::ids::RouteId;
 use crate::sys::page::Page;
 
@@ -40,6 +41,8 @@ pub(super) struct Claims {
     /// What each slot's request asks for: the upper half is the ticket's word, the lower one the route. Not in the page:
     /// the worker must not be able to change it.
     asked: Box<[AtomicU64]>,
+    /// The body of each slot's request, as [`pack_body`] writes it; of the same request as long as `asked` is.
+    bodies: Box<[AtomicU64]>,
     /// The last ones that took long.
     past: Mutex<VecDeque<Past>>,
 }
@@ -54,8 +57,8 @@ struct Past {
 impl Claims {
     pub(super) fn new(page: Arc<Page>) -> Self {
         let all = (0..u16::try_from(SLOTS).unwrap_or(u16::MAX)).rev().collect();
-        let asked = (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
-        Self { page, free: Mutex::new(all), asked, past: Mutex::default() }
+        let words = || (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
+        Self { page, free: Mutex::new(all), asked: words(), bodies: words(), past: Mutex::default() }
     }
 
     /// The route of a request that the worker tells of; `None` where it ended before that, and had not taken long.
@@ -77,6 +80,20 @@ impl Claims {
         page::is_same(sent, word).then_some(RouteId(route))
     }
 
+    /// The body of a request that runs: its length, where it was told, and what it is.
+    pub(super) fn body_of(&self, slot: u16, word: u32) -> Option<(u64, ContentType)> {
+        let body = self.bodies.get(usize::from(slot))?.load(Ordering::Relaxed);
+        self.route_of(slot, word)?;
+        (body > 0).then(|| unpack_body(body))
+    }
+
+    /// Requests that were sent and have not begun.
+    pub(super) fn unclaimed(&self) -> u32 {
+        let sent =
+            self.page.slots().filter(|slot| page::state(slot.load(Ordering::Relaxed)) == page::State::Sent);
+        u32::try_from(sent.count()).unwrap_or(u32::MAX)
+    }
+
     /// A slot for a new link; `None` when the worker has more links than slots.
     pub(super) fn take(self: &Arc<Self>) -> Option<Claim> {
         let index = self.free().pop()?;
@@ -89,6 +106,24 @@ impl Claims {
         // A list of numbers is whole after every statement.
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A body in one word; 0: none.
+pub(super) fn pack_body(bytes: u64, content_type: ContentType) -> u64 {
+    bytes.min(u64::MAX >> 8) << 8 | content_type as u64
+}
+
+fn unpack_body(packed: u64) -> (u64, ContentType) {
+    let kinds = [
+        ContentType::Json,
+        ContentType::Form,
+        ContentType::Multipart,
+        ContentType::Xml,
+        ContentType::Text,
+        ContentType::Other,
+    ];
+    let kind = kinds.into_iter().find(|kind| *kind as u64 == packed & 0xff);
+    (packed >> 8, kind.unwrap_or_default())
 }
 
 /// One link's slot, as the link has it.
@@ -146,11 +181,13 @@ impl Claim {
     }
 
     /// A request is about to be sent on the link.
-    pub(super) fn send(&mut self, route: RouteId) {
+    pub(super) fn send(&mut self, route: RouteId, body: u64) {
         let ticket = self.slot.claims.page.slot(self.slot.index.into()).map(page::send);
-        if let (Some(ticket), Some(asked)) =
-            (ticket, self.slot.claims.asked.get(usize::from(self.slot.index)))
+        let (claims, index) = (&self.slot.claims, usize::from(self.slot.index));
+        if let (Some(ticket), Some(asked), Some(kept)) =
+            (ticket, claims.asked.get(index), claims.bodies.get(index))
         {
+            kept.store(body, Ordering::Relaxed);
             asked.store(u64::from(ticket.word()) << 32 | u64::from(route.0), Ordering::Relaxed);
         }
         self.slot.ticket.set(ticket);
@@ -249,7 +286,7 @@ mod tests {
     }
 
     fn send(claim: &mut Claim, slot: &AtomicU32) {
-        claim.send(RouteId(7));
+        claim.send(RouteId(7), pack_body(2_000_000, ContentType::Json));
         assert_eq!(state(slot.load(Ordering::Relaxed)), State::Sent);
     }
 

@@ -115,6 +115,7 @@ async fn serve(
             let offer = link.claim.as_ref().and_then(Claim::take_offer);
             connection.thread.stats.requests_rescued.add(1);
             link.lease = None;
+            link.worker.load.rescued.note(Instant::now());
             settled.finish(link, &connection.thread);
             link = follow(connection, &flight, offer).await?;
             continue;

@@ -10,6 +10,7 @@ use plimsoll_wire::names::peer::WAITS;
 
 use super::Target;
 use super::buffer::Buffer;
+use super::claim::pack_body;
 use super::connection::Connection;
 use super::failure::Failure;
 use super::http1::body::Body;
@@ -24,6 +25,8 @@ pub(super) struct Flight {
     pub(super) route: RouteId,
     /// It is kept to a lane.
     pub(super) kept: Option<Kept>,
+    /// The whole body, as claims keep it.
+    body: u64,
     /// Bytes of the connection's buffer.
     pub(super) length: usize,
     /// How many of them the link has taken.
@@ -55,7 +58,17 @@ impl Flight {
             head -= line.len();
             buffer.splice(line.clone(), b"");
         }
-        Ok(Self { route, kept: None, length: head + body, sent: 0, rest, signature: head - 2..head })
+        let whole = if let Framing::Length(length) = request.framing { length } else { 0 };
+        let whole = if whole == 0 { 0 } else { pack_body(whole, request.content_type) };
+        Ok(Self {
+            route,
+            kept: None,
+            body: whole,
+            length: head + body,
+            sent: 0,
+            rest,
+            signature: head - 2..head,
+        })
     }
 
     pub(super) fn is_complete(&self) -> bool {
@@ -74,7 +87,7 @@ impl Flight {
         self.signature.end = self.signature.start + text.len();
         self.sent = 0;
         if let Some(claim) = &mut link.claim {
-            claim.send(self.route);
+            claim.send(self.route, self.body);
         }
     }
 }

@@ -46,14 +46,16 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime;
 use tokio::sync::mpsc;
 
+use crate::concerns::event_loop::incident::ContentType;
 use crate::config;
 use crate::ids::{EndpointId, RouteId, WorkerId};
 use crate::observe::http::ThreadStats;
+use crate::observe::recent::Recent;
 use crate::routes::Routes;
 use crate::sys::page::Page;
 use claim::Claims;
@@ -73,6 +75,8 @@ pub struct Load {
     /// Until when a heavy request has it to itself: see [`lease`].
     leased_until: AtomicU64,
     is_in_lane: AtomicBool,
+    /// Requests that were taken back from it.
+    rescued: Recent,
 }
 
 impl Load {
@@ -98,6 +102,12 @@ impl Load {
     #[must_use]
     pub fn is_in_lane(&self) -> bool {
         self.is_in_lane.load(Ordering::Relaxed)
+    }
+
+    /// Requests that were taken back from it from this time on.
+    #[must_use]
+    pub fn rescued_since(&self, since: Instant) -> u32 {
+        self.rescued.since(since)
     }
 
     #[must_use]
@@ -284,6 +294,20 @@ impl Gateway {
     pub fn route_of(&self, worker: WorkerId, slot: u16, word: u32) -> Option<RouteId> {
         let all = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(&worker).and_then(Weak::upgrade)?.route_of(slot, word)
+    }
+
+    /// The body of that request.
+    #[must_use]
+    pub fn body_of(&self, worker: WorkerId, slot: u16, word: u32) -> Option<(u64, ContentType)> {
+        let all = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&worker).and_then(Weak::upgrade)?.body_of(slot, word)
+    }
+
+    /// Requests that `worker` has been sent and has not begun.
+    #[must_use]
+    pub fn unclaimed(&self, worker: WorkerId) -> u32 {
+        let all = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&worker).and_then(Weak::upgrade).map_or(0, |claims| claims.unclaimed())
     }
 
     #[must_use]

@@ -113,7 +113,10 @@ impl Seek<'_> {
         let thread = Rc::clone(&self.connection.thread);
         match self.kept {
             Some(_) => thread.stats.requests_queued_in_lane.add(1),
-            None => thread.stats.requests_queued.add(1),
+            None => {
+                thread.stats.requests_queued.add(1);
+                thread.stats.queued_recently.note(Instant::now());
+            }
         }
         thread.pulse.wake();
         let waiting = self.connection.endpoint.queue_of(self.kept).enter(Instant::now());

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::logs::WorkerFigures;
+use crate::concerns::event_loop::incident;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -32,6 +33,9 @@ pub struct Status {
     /// Routes that only the workers of the heavy lane serve, because of what they cost; the costliest first.
     #[serde(default)]
     pub heavy_routes: Vec<HeavyRoute>,
+    /// Event loops that stood still.
+    #[serde(default)]
+    pub incidents: Incidents,
     /// Raised by each reload.
     #[serde(default)]
     pub generation: u32,
@@ -176,6 +180,39 @@ pub struct Route {
     pub p99_us: u64,
 }
 
+/// What is known of event loops that stood still.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incidents {
+    /// Newest first; those that last are the first.
+    pub recent: Vec<Incident>,
+    /// By route and function, what cost most first.
+    pub groups: Vec<incident::book::Group>,
+    /// Groups that gave way to others.
+    pub groups_forgotten: u64,
+    /// All since the start.
+    pub kinds: Vec<Stalls>,
+    /// Routes that write over 1 MB in one go.
+    pub large_bodies: Vec<incident::large::Large>,
+    /// What could not be looked at.
+    pub dropped: u64,
+}
+
+/// One event loop that stood still.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Since it was over.
+    pub age_s: u64,
+    #[serde(flatten)]
+    pub incident: incident::Incident,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stalls {
+    pub kind: incident::Kind,
+    pub count: u64,
+    pub total_ms: u64,
+}
+
 /// Whether new traffic should be routed here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readiness {
@@ -316,6 +353,10 @@ pub(crate) fn fixture() -> Status {
             p50_us: 900,
             p99_us: 12_000,
         }],
+        incidents: Incidents {
+            kinds: vec![Stalls { kind: incident::Kind::JavaScript, count: 2, total_ms: 700 }],
+            ..Incidents::default()
+        },
         generation: 1,
         reload: None,
     }

@@ -2,6 +2,7 @@
 //! who needed more memory.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// How many workers `auto` means: the whole CPUs that we may use, at least one. A fraction is left to the
 /// gateway: of 1.5 CPUs, two busy workers would be stopped by the kernel for a quarter of the time.
@@ -77,6 +78,29 @@ pub fn memory_left() -> Option<u64> {
         })
     });
     v2.into_iter().chain(v1).min()
+}
+
+/// For how long our control group has been kept from its CPUs because its quota was used up; `None`: it has none.
+#[must_use]
+pub fn throttled() -> Option<Duration> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let find = |controller, root: &str| {
+        let group = own_group(&groups, controller)?;
+        let below = group.strip_prefix("/").unwrap_or(&group).to_owned();
+        // Inside a container the path may be the host's: then the group is the root that we see.
+        [Path::new(root).join(below), root.into()]
+            .into_iter()
+            .find_map(|directory| parse_throttled(&std::fs::read_to_string(directory.join("cpu.stat")).ok()?))
+    };
+    find("", "/sys/fs/cgroup").or_else(|| find("cpu", "/sys/fs/cgroup/cpu"))
+}
+
+/// `throttled_usec` of version 2, `throttled_time` (nanoseconds) of version 1.
+fn parse_throttled(text: &str) -> Option<Duration> {
+    let number = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    number("throttled_usec ")
+        .map(Duration::from_micros)
+        .or_else(|| number("throttled_time ").map(Duration::from_nanos))
 }
 
 /// The limit less what is used; files that nobody has touched for long are given back before anyone is killed.
@@ -164,6 +188,18 @@ mod tests {
         ];
         for (text, expected) in table {
             assert_eq!(parse_oom_kills(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn reads_for_how_long_it_was_throttled() {
+        let table = [
+            ("usage_usec 5\nnr_throttled 3\nthrottled_usec 1500\n", Some(Duration::from_micros(1500))),
+            ("nr_periods 5\nthrottled_time 2000\n", Some(Duration::from_nanos(2000))),
+            ("usage_usec 5\n", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(parse_throttled(text), expected, "{text:?}");
         }
     }
 

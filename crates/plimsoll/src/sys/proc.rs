@@ -34,6 +34,18 @@ pub fn tree_usage(root: u32) -> Usage {
     usage
 }
 
+/// Whether a process is stopped: by a signal, or by a debugger.
+#[must_use]
+pub fn is_stopped(pid: u32) -> bool {
+    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    matches!(state(&stat), Some(b'T' | b't'))
+}
+
+fn state(stat: &[u8]) -> Option<u8> {
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    stat.get(end + 2).copied()
+}
+
 /// Children of any thread of the process.
 fn children(pid: u32) -> Vec<u32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
@@ -76,6 +88,12 @@ mod tests {
         for broken in ["", "1 (x", "1 (x) S 1 2"] {
             assert_eq!(parse_stat(broken.as_bytes()), None, "{broken:?}");
         }
+    }
+
+    #[test]
+    fn a_stopped_process_is_known() {
+        assert_eq!([state(b"4 (a) T) T 1"), state(b"4 (a"), state(b"")], [Some(b'T'), None, None]);
+        assert!(!is_stopped(std::process::id()));
     }
 
     #[test]

@@ -49,6 +49,18 @@ pub enum Said {
     Watches {
         pid: u32,
     },
+    /// A request has written so large a body in one go.
+    LargeBody {
+        slot: u16,
+        word: u32,
+        bytes: u64,
+    },
+    /// What a framework calls the route of a path.
+    Route {
+        method: String,
+        path: String,
+        route: String,
+    },
     /// One of the watchdog's messages: `Stalled`, `Resumed` or `Busy`.
     Stall(FromAgent),
     /// The channel is gone: the process ended, or it broke the rules (then: how).
@@ -184,6 +196,12 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
         FromAgent::Profiled { id, result } if matches!(talk, Talk::Agent) => {
             Ok(Said::Profiled { id, result })
         }
+        FromAgent::LargeBody { slot, word, bytes } if matches!(talk, Talk::Agent) => {
+            Ok(Said::LargeBody { slot, word, bytes })
+        }
+        FromAgent::Route { method, path, route } if matches!(talk, Talk::Agent) => {
+            Ok(Said::Route { method, path, route })
+        }
         FromAgent::Listen { server, kind, host, port, ipv6_only, backlog, path }
             if matches!(talk, Talk::Agent) =>
         {
@@ -197,6 +215,8 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
         FromAgent::Close { .. }
         | FromAgent::ProfileBegan { .. }
         | FromAgent::Profiled { .. }
+        | FromAgent::LargeBody { .. }
+        | FromAgent::Route { .. }
         | FromAgent::Listen { .. }
         | FromAgent::Stalled { .. }
         | FromAgent::Resumed { .. }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use plimsoll_wire::message::{FromAgent, ServerKind};
 
@@ -50,15 +51,21 @@ pub trait Front {
     fn in_flight(&self) -> u64;
     /// Requests that are over, since the start.
     fn requests_ended(&self) -> u64;
-    /// What the watchdog of a worker said: one of `Stalled`, `Resumed` and `Busy`. A stall that is not followed by
-    /// its `Resumed` ended with the process.
-    fn stall(&self, worker: WorkerId, report: &FromAgent) {
-        describe_stall(worker, report);
-    }
+    /// What the watchdog that speaks on this channel of a worker said: one of `Stalled`, `Resumed` and `Busy`. A stall
+    /// that is not followed by its `Resumed` ended with the process.
+    fn stall(&self, worker: WorkerId, channel: u32, report: &FromAgent);
+    /// A request of the worker has written so large a body in one go.
+    fn large_body(&self, worker: WorkerId, slot: u16, word: u32, bytes: u64);
+    /// What a framework calls the route of a path.
+    fn route(&self, method: &str, path: &str, route: &str);
+    /// A process of the worker is stopped, and has been since then.
+    fn stopped(&self, worker: WorkerId, since: Instant);
+    /// It runs again.
+    fn runs(&self, worker: WorkerId, stopped_since: Instant);
 }
 
-/// One line for whoever looks for a blocked loop today.
-pub fn describe_stall(worker: WorkerId, report: &FromAgent) {
+/// What a watchdog said, as it was said.
+pub(super) fn describe_stall(worker: WorkerId, report: &FromAgent) {
     match report {
         FromAgent::Stalled { stall, at_ms, running, stack, late } => {
             let place = if *late { "near" } else { "in" };

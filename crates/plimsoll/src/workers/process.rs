@@ -10,6 +10,7 @@ use plimsoll_wire::message::ToAgent;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::supervisor::Watchdog;
 use crate::ids::WorkerId;
 use crate::observe::logs::{Tail, Tap};
 use crate::sys::page::Page;
@@ -36,6 +37,8 @@ pub(super) struct Process {
     pub taps: Vec<Tap>,
     /// The processes that serve.
     pub channels: BTreeMap<u32, Channel>,
+    /// Those of them whose loop is watched.
+    pub watchdogs: BTreeMap<u32, Watchdog>,
     /// Tasks that end with the worker.
     pub _tasks: JoinSet<()>,
     /// How and when the leader ended.
@@ -100,6 +103,7 @@ impl Process {
     /// A channel was lost.
     pub(super) fn lose_channel(&mut self, channel: u32, now: Instant) {
         self.channels.remove(&channel);
+        self.watchdogs.remove(&channel);
         if self.asked == Asked::Servers && self.channels.is_empty() && self.end.is_none() {
             self.asked = Asked::GroupAt(now + PARENT_GRACE);
         }

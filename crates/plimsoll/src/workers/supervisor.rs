@@ -4,6 +4,7 @@ mod actions;
 mod agents;
 mod deaths;
 mod ending;
+mod liveness;
 mod orders;
 mod plain;
 mod profiles;
@@ -21,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use self::deaths::Death;
 pub use self::ending::Ended;
+pub(super) use self::liveness::Watchdog;
 pub use self::snapshot::{Snapshot, Worker};
 use super::channel::Said;
 use super::endpoints::Endpoints;
@@ -53,6 +55,8 @@ pub struct Settings {
     pub port: Option<u16>,
     /// How long a loop may stand still.
     pub stall_threshold: Duration,
+    /// After how long without a turn a worker is replaced.
+    pub dead_after: Duration,
     /// The limit of open files for workers, where ours was raised.
     pub open_files: Option<Rlimit>,
     /// Where what workers print goes.
@@ -122,6 +126,8 @@ pub struct Supervisor<F> {
     echo: Echo,
     orders: orders::Orders,
     profiles: profiles::Profiles,
+    /// When it is looked who is dead; `None`: nobody is there whom a watchdog watches.
+    next_look: Option<Instant>,
 }
 
 impl<F: Front> Supervisor<F> {
@@ -151,6 +157,7 @@ impl<F: Front> Supervisor<F> {
             echo: Echo::default(),
             orders: orders::Orders::default(),
             profiles: profiles::Profiles::default(),
+            next_look: None,
         })
     }
 
@@ -254,6 +261,7 @@ impl<F: Front> Supervisor<F> {
             self.bury(worker);
         }
         self.look_after_profiles(now);
+        self.look_for_dead(now);
         for worker in self.fleet.finishing() {
             if self.front.is_idle(worker) {
                 self.apply(Input::Idle(worker));
@@ -277,6 +285,7 @@ impl<F: Front> Supervisor<F> {
             .chain(self.fleet.next_deadline())
             .chain(quiet)
             .chain(profiles)
+            .chain(self.next_look)
             .min()
             .unwrap_or(now + FAR_AWAY)
     }

@@ -6,7 +6,9 @@
 //! moved, and [`overload`] when waiting itself has become the problem. [`lanes`] keeps apart what blocks for long.
 
 pub mod budget;
+pub mod incident;
 pub mod lanes;
+pub mod liveness;
 pub mod overload;
 pub mod patience;
 pub mod profile;

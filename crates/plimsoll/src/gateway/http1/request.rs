@@ -7,6 +7,7 @@ use plimsoll_wire::names::PEER_HEADER;
 
 use super::framing::{self, Framing};
 use super::head;
+use crate::concerns::event_loop::incident::ContentType;
 use crate::observe::http::Method;
 
 /// More header lines than this are never parsed, whatever the settings say: the table is on the stack.
@@ -68,6 +69,8 @@ pub struct Request {
     pub target: Range<usize>,
     pub version: Version,
     pub framing: Framing,
+    /// Of the body, where there is one.
+    pub content_type: ContentType,
     pub persistence: Persistence,
     /// The client offers to switch protocols.
     pub upgrade: bool,
@@ -144,6 +147,7 @@ struct Fields {
     connection_upgrade: bool,
     upgrade: bool,
     expects_continue: bool,
+    content_type: ContentType,
     forged: Vec<Range<usize>>,
 }
 
@@ -167,6 +171,7 @@ impl Fields {
             7 if is("upgrade") => self.upgrade = true,
             10 if is("connection") => self.connection(header.value),
             10 if is(PEER_HEADER) => self.forged.push(line_of(head, header)),
+            12 if is("content-type") => self.content_type = ContentType::of(header.value),
             14 if is("content-length") => self.framing.content_length(header.value)?,
             17 if is("transfer-encoding") => self.framing.transfer_encoding(raw_value(head, header))?,
             _ => {}
@@ -196,6 +201,7 @@ impl Fields {
             target: 0..0,
             version,
             framing: self.framing.of_request(is_http10)?,
+            content_type: self.content_type,
             persistence: if keeps { Persistence::KeepAlive } else { Persistence::Close },
             upgrade: self.upgrade && self.connection_upgrade && !is_http10,
             expects_continue: self.expects_continue && !is_http10,

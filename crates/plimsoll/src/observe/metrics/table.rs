@@ -4,10 +4,12 @@
 //! `plimsoll_…` for the rest. Labels come from closed sets, except the number of a worker, of which there are
 //! as many as were asked for, and routes, whose table is bounded.
 
+use std::time::Duration;
+
 use super::Scrape;
 use crate::observe::histogram::Snapshot;
 use crate::observe::http::Totals;
-use crate::observe::status::{Lane, Worker, WorkerState};
+use crate::observe::status::{Lane, Stalls, Worker, WorkerState};
 
 pub(super) struct Metric {
     /// As it is queried: with `_total` or `_info`.
@@ -117,6 +119,20 @@ pub(super) const METRICS: &[Metric] = &[
         values: Values::Counter(|scrape| total(scrape, |totals| totals.requests_queued_in_lane)),
     },
     Metric {
+        name: "plimsoll_event_loop_stalls_total",
+        help: "Times that the event loop of a worker stood still for longer than event_loop.stall_threshold, by what made it.",
+        labels: &["kind"],
+        values: Values::Counter(|scrape| stalls(scrape, |stalls| Number::Whole(stalls.count))),
+    },
+    Metric {
+        name: "plimsoll_event_loop_stalled_seconds_total",
+        help: "For how long event loops stood still in those stalls, by what made it.",
+        labels: &["kind"],
+        values: Values::Counter(|scrape| {
+            stalls(scrape, |stalls| Number::Real(Duration::from_millis(stalls.total_ms).as_secs_f64()))
+        }),
+    },
+    Metric {
         name: "plimsoll_gateway_failures_total",
         help: "Requests that the gateway answered with an error or whose transfer it cut, by the code in x-plimsoll-error.",
         labels: &["code"],
@@ -223,6 +239,11 @@ fn durations(scrape: &Scrape) -> Vec<(Labels, Snapshot)> {
 fn failures(scrape: &Scrape) -> Samples {
     let failures = scrape.totals.failures.iter();
     failures.map(|(code, count)| (vec![(*code).to_owned()], Number::Whole(*count))).collect()
+}
+
+fn stalls(scrape: &Scrape, read: fn(&Stalls) -> Number) -> Samples {
+    let kinds = scrape.status.iter().flat_map(|status| &status.incidents.kinds);
+    kinds.map(|stalls| (vec![stalls.kind.as_str().to_owned()], read(stalls))).collect()
 }
 
 fn workers_by_state(scrape: &Scrape) -> Samples {

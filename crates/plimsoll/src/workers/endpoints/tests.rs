@@ -1,4 +1,7 @@
 use std::cell::RefCell;
+use std::time::Instant;
+
+use plimsoll_wire::message::FromAgent;
 
 use super::*;
 
@@ -46,6 +49,11 @@ impl Front for Told {
     fn requests_ended(&self) -> u64 {
         0
     }
+    fn stall(&self, _worker: WorkerId, _channel: u32, _report: &FromAgent) {}
+    fn large_body(&self, _worker: WorkerId, _slot: u16, _word: u32, _bytes: u64) {}
+    fn route(&self, _method: &str, _path: &str, _route: &str) {}
+    fn stopped(&self, _worker: WorkerId, _since: Instant) {}
+    fn runs(&self, _worker: WorkerId, _stopped_since: Instant) {}
 }
 
 impl Told {

@@ -110,6 +110,7 @@ impl<F: Front> Supervisor<F> {
             tail: started.tail,
             taps: started.taps,
             channels: std::collections::BTreeMap::new(),
+            watchdogs: std::collections::BTreeMap::new(),
             _tasks: tasks,
             end: None,
             asked: Asked::No,

@@ -9,7 +9,7 @@ use crate::concerns::shutdown::{Input, State};
 use crate::ids::WorkerId;
 use crate::workers::channel::{Listen, Said};
 use crate::workers::endpoints::ServerKey;
-use crate::workers::front::Front;
+use crate::workers::front::{self, Front};
 use crate::workers::process::Channel;
 
 impl<F: Front> Supervisor<F> {
@@ -30,11 +30,18 @@ impl<F: Front> Supervisor<F> {
             Said::Close { server } => self.on_close(ServerKey { worker, channel, server }),
             Said::ProfileBegan { id, heap_bytes } => self.on_profile_began(worker, channel, id, heap_bytes),
             Said::Profiled { id, result } => self.on_profiled(worker, channel, id, result),
-            Said::Watches { pid } => tracing::debug!(%worker, pid, "watchdog connected"),
-            Said::Stall(report) => {
-                self.profiles.hear_stall(worker, &report);
-                self.front.stall(worker, &report);
+            Said::Watches { pid } => {
+                tracing::debug!(%worker, pid, "watchdog connected");
+                self.on_watchdog(worker, channel, pid);
             }
+            Said::Stall(report) => {
+                front::describe_stall(worker, &report);
+                self.profiles.hear_stall(worker, &report);
+                self.feel_pulse(worker, channel, &report);
+                self.front.stall(worker, channel, &report);
+            }
+            Said::LargeBody { slot, word, bytes } => self.front.large_body(worker, slot, word, bytes),
+            Said::Route { method, path, route } => self.front.route(&method, &path, &route),
             Said::Lost { mistake } => self.on_lost(worker, channel, mistake),
         }
     }

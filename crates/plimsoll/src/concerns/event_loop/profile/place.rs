@@ -83,7 +83,8 @@ impl Origin {
 }
 
 /// The path of a script: CommonJS is told by path, modules by URL.
-fn path(url: &str) -> String {
+#[must_use]
+pub fn path(url: &str) -> String {
     let Some(encoded) = url.strip_prefix("file://") else { return url.to_owned() };
     let mut bytes = Vec::with_capacity(encoded.len());
     let mut rest = encoded.as_bytes();

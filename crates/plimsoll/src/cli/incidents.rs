@@ -1,0 +1,153 @@
+//! `plimsoll incidents`: what has blocked the event loops, by route and function.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use super::instance::{self, Error};
+use super::output;
+use crate::concerns::event_loop::incident::book::Group;
+use crate::concerns::event_loop::incident::large::Large;
+use crate::concerns::event_loop::incident::words::{duration, size};
+use crate::observe::status::Incidents;
+use crate::observe::units;
+
+/// Of each list; `--json` has all of it.
+const GROUPS_SHOWN: usize = 10;
+const RECENT_SHOWN: usize = 5;
+
+pub(super) fn command() -> Command {
+    Command::new("incidents")
+        .about("Shows what has blocked the event loops of a running instance, by route and function")
+        .arg(instance::name_argument())
+        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON for scripts"))
+}
+
+pub(super) fn run(arguments: &ArgMatches) -> ExitCode {
+    match show(instance::name(arguments), arguments.get_flag("json")) {
+        Ok(text) => output::print(&text),
+        Err(error) => instance::fail(&error),
+    }
+}
+
+fn show(name: Option<&str>, json: bool) -> Result<String, Error> {
+    let incidents = instance::pick(name)?.status()?.incidents;
+    Ok(if json { render_json(&incidents) } else { render(&incidents) })
+}
+
+fn render_json(incidents: &Incidents) -> String {
+    // Strings and numbers alone: there is nothing in it that JSON could not say.
+    let json = serde_json::to_string(incidents).unwrap_or_default();
+    format!("{json}\n")
+}
+
+fn render(incidents: &Incidents) -> String {
+    let mut text = headline(incidents);
+    if !incidents.groups.is_empty() {
+        text.push_str("\n  TOTAL   COUNT   WORST  WAITED  ROUTE\n");
+    }
+    incidents.groups.iter().take(GROUPS_SHOWN).for_each(|one| group(&mut text, one));
+    if !incidents.recent.is_empty() {
+        text.push_str("\nlast\n");
+    }
+    for one in incidents.recent.iter().take(RECENT_SHOWN) {
+        let _ = writeln!(text, "  {} ago: {}", units::age(one.age_s), one.incident.text);
+    }
+    if !incidents.large_bodies.is_empty() {
+        text.push_str("\nlarge bodies written in one go: write them as streams\n");
+    }
+    incidents.large_bodies.iter().take(GROUPS_SHOWN).for_each(|one| large(&mut text, one));
+    if incidents.dropped > 0 {
+        let _ =
+            writeln!(text, "\n{} reports of workers came too fast and are missing here", incidents.dropped);
+    }
+    text
+}
+
+fn headline(incidents: &Incidents) -> String {
+    let count: u64 = incidents.kinds.iter().map(|kind| kind.count).sum();
+    let total_ms: u64 = incidents.kinds.iter().map(|kind| kind.total_ms).sum();
+    let total = duration(u32::try_from(total_ms).unwrap_or(u32::MAX));
+    match count {
+        0 => "no event loop has stood still since the start\n".to_owned(),
+        1 => format!("1 incident since the start: an event loop stood still for {total}\n"),
+        _ => format!("{count} incidents since the start: event loops stood still for {total} together\n"),
+    }
+}
+
+/// `  4.2 s      12  480 ms     340  POST /reports/:id` and what it was below.
+fn group(text: &mut String, group: &Group) {
+    let total = duration(u32::try_from(group.total_ms).unwrap_or(u32::MAX));
+    let route = group.route.as_deref().unwrap_or("(no request is known)");
+    let place = group.place.as_deref().unwrap_or("what it did is not known");
+    let (count, waited) = (group.count, group.waited);
+    let worst = duration(group.worst_ms);
+    let _ = writeln!(text, "{total:>7}  {count:>6}  {worst:>6}  {waited:>6}  {route}");
+    let _ = writeln!(text, "{:>31}  {place}", "in");
+    if let Some(hint) = &group.hint {
+        let _ = writeln!(text, "{:>31}  {hint}", "hint");
+    }
+}
+
+fn large(text: &mut String, large: &Large) {
+    let route = large.route.as_deref().unwrap_or("(the route is not known)");
+    let busy = match large.busy_ms_max {
+        0 => String::new(),
+        ms => format!(", and kept the loop busy for up to {}", duration(ms)),
+    };
+    let _ = writeln!(
+        text,
+        "  {route}: up to {} at once, seen {} times{busy}",
+        size(large.bytes_max),
+        large.count
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::concerns::event_loop::incident::Kind;
+    use crate::observe::status::Stalls;
+
+    #[test]
+    fn what_cost_most_stands_first_with_what_would_help() {
+        let group = Group {
+            route: Some("POST /reports/:id".into()),
+            place: Some("formatRows (src/report.js)".into()),
+            kind: Kind::JavaScript,
+            count: 12,
+            total_ms: 4200,
+            worst_ms: 480,
+            waited: 340,
+            rescued: 300,
+            example: String::new(),
+            hint: Some("give the loop a turn".into()),
+        };
+        let incidents = Incidents {
+            groups: vec![group],
+            kinds: vec![Stalls { kind: Kind::JavaScript, count: 12, total_ms: 4200 }],
+            large_bodies: vec![Large {
+                route: Some("GET /export".into()),
+                count: 3,
+                bytes_max: 3 << 20,
+                busy_ms_max: 40,
+            }],
+            ..Incidents::default()
+        };
+        let expected = "\
+12 incidents since the start: event loops stood still for 4.2 s together
+
+  TOTAL   COUNT   WORST  WAITED  ROUTE
+  4.2 s      12  480 ms     340  POST /reports/:id
+                             in  formatRows (src/report.js)
+                           hint  give the loop a turn
+
+large bodies written in one go: write them as streams
+  GET /export: up to 3.0 MB at once, seen 3 times, and kept the loop busy for up to 40 ms
+";
+        assert_eq!(render(&incidents), expected);
+        assert_eq!(serde_json::from_str::<Incidents>(&render_json(&incidents)).unwrap(), incidents);
+        assert_eq!(render(&Incidents::default()), "no event loop has stood still since the start\n");
+    }
+}

@@ -1,0 +1,187 @@
+//! The book of incidents: the last ones, their groups, and what is worth a line of the log now.
+//!
+//! The first incident of a group is told at once. What follows within a minute is told at its end, in one line, so that
+//! a route that blocks ten times a second makes two lines in the first minute and one in each that follows.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Incident, Kind, words};
+
+/// Incidents that are kept whole.
+const RECENT_MAX: usize = 100;
+/// Groups that are kept; of those beyond, the one that has cost least gives way.
+const GROUPS_MAX: usize = 200;
+/// Within this time after a line, others of the group are counted only.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// An incident and when it was over.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub at: Instant,
+    pub incident: Incident,
+}
+
+/// Incidents of one cause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    pub route: Option<String>,
+    /// The call, the function and the file.
+    pub place: Option<String>,
+    pub kind: Kind,
+    pub count: u64,
+    pub total_ms: u64,
+    pub worst_ms: u32,
+    pub waited: u64,
+    pub rescued: u64,
+    /// The worst one.
+    pub example: String,
+    pub hint: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+struct Kept {
+    group: Group,
+    /// Since the last line about it.
+    quiet_from: Instant,
+    untold: u64,
+    untold_ms: u64,
+}
+
+type Key = (Option<String>, Option<String>, Kind);
+
+#[derive(Debug, Clone, Default)]
+pub struct Book {
+    recent: VecDeque<Entry>,
+    groups: BTreeMap<Key, Kept>,
+    kinds: BTreeMap<Kind, (u64, u64)>,
+    /// Groups that gave way.
+    forgotten: u64,
+}
+
+impl Book {
+    /// Writes an incident down that is over. Returns the line that is worth telling now.
+    pub fn note(&mut self, incident: Incident, now: Instant) -> Option<String> {
+        let (count, total_ms) = self.kinds.entry(incident.kind).or_default();
+        *count += 1;
+        *total_ms += u64::from(incident.duration_ms);
+        let line = self.group(&incident, now);
+        if self.recent.len() == RECENT_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Entry { at: now, incident });
+        line
+    }
+
+    fn group(&mut self, incident: &Incident, now: Instant) -> Option<String> {
+        let key = (incident.route.clone(), words::group_place(incident), incident.kind);
+        let is_new = !self.groups.contains_key(&key);
+        if is_new && self.groups.len() >= GROUPS_MAX {
+            self.forget_least();
+        }
+        let kept = self.groups.entry(key.clone()).or_insert_with(|| Kept {
+            group: Group {
+                route: key.0,
+                place: key.1,
+                kind: key.2,
+                count: 0,
+                total_ms: 0,
+                worst_ms: 0,
+                waited: 0,
+                rescued: 0,
+                example: String::new(),
+                hint: None,
+            },
+            quiet_from: now,
+            untold: 0,
+            untold_ms: 0,
+        });
+        kept.add(incident);
+        if is_new || (kept.untold == 0 && now.saturating_duration_since(kept.quiet_from) >= QUIET) {
+            kept.quiet_from = now;
+            return Some(incident.text.clone());
+        }
+        kept.untold += 1;
+        kept.untold_ms += u64::from(incident.duration_ms);
+        None
+    }
+
+    fn forget_least(&mut self) {
+        let least =
+            self.groups.iter().min_by_key(|(_, kept)| kept.group.total_ms).map(|(key, _)| key.clone());
+        if let Some(key) = least {
+            self.groups.remove(&key);
+            self.forgotten += 1;
+        }
+    }
+
+    /// Lines about what was counted only, as far as it is time.
+    pub fn tell(&mut self, now: Instant) -> Vec<String> {
+        let mut lines = Vec::new();
+        for kept in self.groups.values_mut().filter(|kept| kept.untold > 0) {
+            if now.saturating_duration_since(kept.quiet_from) >= QUIET {
+                let (count, total_ms) = (kept.untold, kept.untold_ms);
+                lines.push(words::repeated(&kept.group, count, total_ms, QUIET.as_secs()));
+                kept.untold = 0;
+                kept.untold_ms = 0;
+                kept.quiet_from = now;
+            }
+        }
+        lines
+    }
+
+    /// When there is something to tell.
+    #[must_use]
+    pub fn next_line(&self) -> Option<Instant> {
+        self.groups.values().filter(|kept| kept.untold > 0).map(|kept| kept.quiet_from + QUIET).min()
+    }
+
+    /// Newest first.
+    pub fn recent(&self) -> impl Iterator<Item = &Entry> {
+        self.recent.iter().rev()
+    }
+
+    /// What cost most first.
+    #[must_use]
+    pub fn groups(&self) -> Vec<Group> {
+        let mut groups: Vec<Group> = self.groups.values().map(|kept| kept.group.clone()).collect();
+        groups.sort_by(|one, other| {
+            other.total_ms.cmp(&one.total_ms).then_with(|| one.place.cmp(&other.place))
+        });
+        groups
+    }
+
+    /// How many of each kind there were, and for how long together.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<(Kind, u64, u64)> {
+        Kind::ALL
+            .into_iter()
+            .map(|kind| {
+                let (count, total_ms) = self.kinds.get(&kind).copied().unwrap_or_default();
+                (kind, count, total_ms)
+            })
+            .collect()
+    }
+
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+}
+
+impl Kept {
+    fn add(&mut self, incident: &Incident) {
+        let group = &mut self.group;
+        group.count += 1;
+        group.total_ms += u64::from(incident.duration_ms);
+        group.waited += u64::from(incident.waited);
+        group.rescued += u64::from(incident.rescued);
+        if incident.duration_ms >= group.worst_ms {
+            group.worst_ms = incident.duration_ms;
+            group.example.clone_from(&incident.text);
+            group.hint.clone_from(&incident.hint);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Incidents of the event loops: what the watchdogs say, put together, written down, and told.
+//!
+//! ```text
+//!   supervisor (main thread) ── Event, bounded ──► thread `incidents` ── reads sources and maps, cgroup
+//!                                                    │ concerns::event_loop::incident decides
+//!                                                    ├──► the log, at `warn`
+//!                                                    └──► Book ◄── /status, /metrics, `plimsoll incidents`
+//! ```
+//!
+//! A thread of its own, because it reads files of the app, on disks that may hang. When it does, events are dropped and
+//! counted.
+
+mod source;
+mod track;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use self::track::Track;
+use super::status;
+use crate::concerns::event_loop::incident::book::Book;
+use crate::concerns::event_loop::incident::large::LargeBodies;
+use crate::concerns::event_loop::incident::{Body, Incident};
+use crate::concerns::event_loop::profile::Origin;
+use crate::ids::WorkerId;
+
+/// Events that wait for the thread.
+const EVENTS_MAX: usize = 1024;
+const FAR_AWAY: Duration = Duration::from_secs(3600);
+
+/// One process of a worker: the worker, and the channel of its watchdog.
+pub type ProcessKey = (WorkerId, u32);
+
+/// What is heard of the workers' loops.
+#[derive(Debug)]
+pub enum Event {
+    Stalled {
+        process: ProcessKey,
+        stall: u32,
+        at_ms: u32,
+        route: Option<String>,
+        body: Option<Body>,
+        stack: String,
+        late: bool,
+        /// Requests that the worker has been sent and has not begun.
+        unclaimed: u32,
+    },
+    Resumed {
+        process: ProcessKey,
+        stall: u32,
+        total_ms: u32,
+        gc_ms: u32,
+        cpu_ms: u32,
+        /// Requests that were taken back from the worker meanwhile, and those that waited in the gateway.
+        rescued: u32,
+        queued: u32,
+    },
+    /// The process is stopped, and has been since then.
+    Stopped { worker: WorkerId, since: Instant, unclaimed: u32 },
+    /// It is not stopped any more.
+    Runs { worker: WorkerId, rescued: u32 },
+    /// All processes of the worker have ended.
+    Ended { worker: WorkerId },
+    /// A request wrote so large a body in one go.
+    Large { worker: WorkerId, slot: u16, word: u32, route: Option<String>, bytes: u64 },
+    /// A part of a request has kept the loop busy.
+    Busy { worker: WorkerId, slot: u16, word: u32, ms: u32 },
+}
+
+/// The handle: what is heard goes in, what is known comes out.
+#[derive(Debug)]
+pub struct Incidents {
+    events: SyncSender<Event>,
+    known: Arc<Mutex<Known>>,
+    dropped: AtomicU64,
+}
+
+/// What is known at one moment.
+#[derive(Debug, Default)]
+struct Known {
+    book: Book,
+    /// Stalls that last.
+    lasting: Vec<Incident>,
+    large: LargeBodies,
+}
+
+impl Incidents {
+    /// Starts the thread; it ends with the handle. `origin`: what paths are told relative to.
+    ///
+    /// # Errors
+    /// No thread could be started.
+    pub fn start(origin: Origin) -> io::Result<Self> {
+        let (events, heard) = sync_channel(EVENTS_MAX);
+        let known = Arc::<Mutex<Known>>::default();
+        let shared = Arc::clone(&known);
+        let track = Track::new(origin);
+        thread::Builder::new().name("incidents".to_owned()).spawn(move || run(track, &heard, &shared))?;
+        Ok(Self { events, known, dropped: AtomicU64::new(0) })
+    }
+
+    pub fn hear(&self, event: Event) {
+        if self.events.try_send(event).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[must_use]
+    pub fn status(&self) -> status::Incidents {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let lasting = known.lasting.iter().map(|incident| (0, incident));
+        let past = known.book.recent().map(|entry| (entry.at.elapsed().as_secs(), &entry.incident));
+        status::Incidents {
+            recent: lasting
+                .chain(past)
+                .map(|(age_s, incident)| status::Incident { age_s, incident: incident.clone() })
+                .collect(),
+            groups: known.book.groups(),
+            groups_forgotten: known.book.forgotten(),
+            kinds: known
+                .book
+                .kinds()
+                .into_iter()
+                .map(|(kind, count, total_ms)| status::Stalls { kind, count, total_ms })
+                .collect(),
+            large_bodies: known.large.all(),
+            dropped: self.dropped.load(Ordering::Relaxed),
+        }
+    }
+}
+
+fn run(mut track: Track, heard: &Receiver<Event>, known: &Mutex<Known>) {
+    let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut next_line = None;
+    loop {
+        let rest = next_line.map_or(FAR_AWAY, |at: Instant| at.saturating_duration_since(Instant::now()));
+        let outcome = match heard.recv_timeout(rest) {
+            Ok(Event::Large { worker, slot, word, route, bytes }) => {
+                lock().large.written((worker, slot, word), route, bytes);
+                continue;
+            }
+            Ok(Event::Busy { worker, slot, word, ms }) => {
+                lock().large.busy((worker, slot, word), ms);
+                continue;
+            }
+            // Reads files: before the lock is taken.
+            Ok(event) => track.take(event, Instant::now()),
+            Err(RecvTimeoutError::Timeout) => track::Outcome::default(),
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let now = Instant::now();
+        let mut known = lock();
+        let mut lines = outcome.lines;
+        for incident in outcome.over {
+            let hint = incident.hint.clone();
+            lines.extend(known.book.note(incident, now).map(|line| (line, hint)));
+        }
+        lines.extend(known.book.tell(now).into_iter().map(|line| (line, None)));
+        known.lasting = track.lasting(now);
+        next_line = known.book.next_line();
+        drop(known);
+        lines.iter().for_each(|(line, hint)| say(line, hint.as_deref()));
+    }
+}
+
+fn say(line: &str, hint: Option<&str>) {
+    match hint {
+        Some(hint) => tracing::warn!("{line}; hint: {hint}"),
+        None => tracing::warn!("{line}"),
+    }
+}
