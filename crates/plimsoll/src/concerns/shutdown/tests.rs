@@ -51,7 +51,11 @@ fn the_back_off_starts_at_once_and_doubles_to_thirty_seconds() {
     assert_eq!(waits, [0, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000]);
     assert_eq!(backoff.after_death(lived(40, None), &mut none), Duration::from_secs(30));
     assert_eq!(backoff.after_death(lived(3_000, Some(10_000)), &mut none), Duration::ZERO, "stable again");
-    assert_eq!(Backoff::default().after_death(lived(40, None), &mut none), ms(100), "never ready: not at once");
+    assert_eq!(
+        Backoff::default().after_death(lived(40, None), &mut none),
+        ms(100),
+        "never ready: not at once"
+    );
 }
 
 #[test]
