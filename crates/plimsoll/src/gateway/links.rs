@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 
 use super::claim::Claim;
 use super::endpoint::Worker;
+use super::lease::Lease;
 use super::stream::Stream;
 use super::unclaimed::Grant;
 use super::unix::UnixStream;
@@ -51,6 +52,8 @@ pub(super) struct Link {
     pub(super) claim: Option<Claim>,
     /// Room that was kept for the request, until it is sent.
     pub(super) grant: Option<Grant>,
+    /// The request is heavy, and has the worker to itself until its answer has come.
+    pub(super) lease: Option<Lease>,
     counted: Counted,
 }
 
@@ -117,6 +120,7 @@ impl Link {
             claim,
             age,
             grant: None,
+            lease: None,
             counted: Counted::request(&worker.load),
             worker: Rc::clone(worker),
         }
@@ -139,6 +143,7 @@ impl Link {
         if let Some(claim) = &mut self.claim {
             claim.settle();
         }
+        self.lease = None;
         self.counted = Counted::tunnel(&self.worker.load);
     }
 

@@ -61,7 +61,7 @@ fn beat(thread: &Thread, now: Now) -> bool {
     for endpoint in thread.endpoints() {
         goes_on |= endpoint.pulse(now);
         endpoint.rescue(now, || thread.pulse.budget.borrow_mut().take());
-        endpoint.serve_queue(now);
+        endpoint.serve_waiting(now);
     }
     goes_on
 }

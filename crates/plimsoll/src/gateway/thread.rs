@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use super::buffer::Pool;
 use super::endpoint::{Counters, Endpoint, Joining};
 use super::http1::request::{HEADERS_MAX, Limits};
+use super::lanes::Lanes;
 use super::links;
 use super::listen;
 use super::pulse::{self, Pulse};
@@ -21,6 +22,7 @@ use super::{Protocol, Upgraded};
 use crate::config;
 use crate::ids::{EndpointId, WorkerId};
 use crate::observe::http::ThreadStats;
+use crate::routes::{Reader, Routes};
 use crate::sys::ticker::Ticker;
 
 /// What the supervisor tells every thread.
@@ -45,6 +47,8 @@ pub(super) struct Thread {
     pub(super) watches: Rc<Watches>,
     pub(super) stats: Arc<ThreadStats>,
     pub(super) pulse: Pulse,
+    pub(super) routes: RefCell<Reader>,
+    pub(super) lanes: Arc<Lanes>,
     endpoints: RefCell<HashMap<EndpointId, Open>>,
     ticker: Notify,
     ticks: Cell<bool>,
@@ -61,6 +65,7 @@ impl Thread {
         config: config::Gateway,
         event_loop: config::EventLoop,
         stats: Arc<ThreadStats>,
+        (routes, lanes): (Arc<Routes>, Arc<Lanes>),
     ) -> Self {
         let limits = Limits {
             head_bytes_max: config.head_bytes_max,
@@ -76,6 +81,8 @@ impl Thread {
             watches: Rc::new(Watches::new()),
             stats,
             pulse: Pulse::default(),
+            routes: RefCell::new(Reader::new(routes)),
+            lanes,
             endpoints: RefCell::default(),
             ticker: Notify::new(),
             ticks: Cell::new(false),
@@ -94,7 +101,8 @@ impl Thread {
     fn obey(self: &Rc<Self>, command: Command) {
         match command {
             Command::Listen { id, protocol, listener, counters } => {
-                self.listen(id, Endpoint::new(protocol, counters, self.event_loop.rescue_after), listener);
+                let endpoint = Endpoint::new(protocol, counters, self.event_loop.rescue_after, &self.lanes);
+                self.listen(id, endpoint, listener);
             }
             Command::Close { id } => {
                 if let Some(open) = self.endpoints.borrow_mut().remove(&id) {
