@@ -62,6 +62,14 @@ impl Claims {
         (body > 0).then(|| unpack_body(body))
     }
 
+    /// The one request that runs, if it is one.
+    pub(super) fn only_running(&self) -> Option<(u16, u32)> {
+        let words = (0..).zip(self.page.slots()).map(|(slot, word)| (slot, word.load(Ordering::Relaxed)));
+        let mut running = words.filter(|(_, word)| page::state(*word) == page::State::Started);
+        let first = running.next()?;
+        running.next().is_none().then_some(first)
+    }
+
     /// Requests that were sent and have not begun.
     pub(super) fn unclaimed(&self) -> u32 {
         let sent =
