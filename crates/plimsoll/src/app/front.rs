@@ -15,6 +15,7 @@ use crate::config;
 use crate::gateway::{self, Gateway, Load, Protocol, Upgraded};
 use crate::ids::{EndpointId, WorkerId};
 use crate::observe::incidents::{Event, Incidents};
+use crate::observe::status;
 use crate::routes::Method;
 use crate::workers::{Bind, Front, Target};
 
@@ -86,6 +87,14 @@ impl GatewayFront {
         let of_place = loads.workers.iter().filter(|(id, _)| id.index == worker.index);
         let now: u64 = of_place.map(|(_, load)| load.requests()).sum();
         (loads.workers.get(&worker).map_or(0, |load| load.in_flight()), past + now)
+    }
+
+    /// Which lane the worker is in.
+    pub(super) fn lane(&self, worker: WorkerId) -> status::Lane {
+        match self.loads.borrow().workers.get(&worker) {
+            Some(load) if load.is_in_lane() => status::Lane::Heavy,
+            _ => status::Lane::Main,
+        }
     }
 
     /// Requests that this very process has served.
@@ -187,7 +196,10 @@ impl Front for GatewayFront {
                     queued: self.queued_since(since),
                 }
             }
-            FromAgent::Busy { slot, word, ms } => Event::Busy { worker, slot: *slot, word: *word, ms: *ms },
+            FromAgent::Busy { slot, word, ms } => {
+                self.gateway.note_cost(worker, (*slot, *word), Duration::from_millis((*ms).into()));
+                Event::Busy { worker, slot: *slot, word: *word, ms: *ms }
+            }
             _ => return,
         });
     }

@@ -14,7 +14,9 @@
 //! All problems of a source are collected and reported together, each with its place and a hint: nobody wants
 //! to mend a file one error at a time.
 //!
-//! Tables whose names the user chooses (`[downstream."api.example.com"]`, `[[lane]]`) are not settings of that
+//! An array of tables (`[[event_loop.lane]]`) is one setting, written in one line everywhere but in the file.
+//!
+//! Tables whose names the user chooses (`[downstream."api.example.com"]`) are not settings of that
 //! table: they will be read by their concern. The place for them is `file::walk`, the only code that decides
 //! what a key of the file is.
 
@@ -23,6 +25,7 @@ mod effective;
 mod environment;
 mod file;
 mod form;
+mod lane;
 mod load;
 mod nearest;
 mod problem;
@@ -35,6 +38,7 @@ mod units;
 
 pub use definition::FlagDefinition;
 pub use effective::{Format, render as render_effective};
+pub use lane::{Lane, Pattern};
 pub use load::{Effective, Origin, Sources, load};
 pub use problem::{Place, Problem, Problems};
 pub use reference::render as render_reference;

@@ -5,6 +5,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::lane::Lane;
+
 /// Everything that can be set.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
@@ -104,6 +106,19 @@ pub struct EventLoop {
     pub stall_threshold: Duration,
     /// How long a worker's loop may not turn, or its process be stopped, before it is replaced.
     pub dead_after: Duration,
+    pub lanes: LanesMode,
+    /// A route whose requests keep the loop for so long is heavy.
+    pub heavy_threshold: Duration,
+    /// Workers that serve heavy routes; `None`: a quarter.
+    pub heavy_workers: Option<usize>,
+    pub lanes_by_hand: Vec<Lane>,
+}
+
+/// Whether it is learned which routes need workers of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LanesMode {
+    Auto,
+    Off,
 }
 
 #[derive(Debug, Clone)]
@@ -188,6 +203,10 @@ impl Default for EventLoop {
             rescue_after: Duration::from_millis(5),
             stall_threshold: Duration::from_millis(100),
             dead_after: Duration::from_secs(60),
+            lanes: LanesMode::Auto,
+            heavy_threshold: Duration::from_millis(50),
+            heavy_workers: None,
+            lanes_by_hand: Vec::new(),
         }
     }
 }

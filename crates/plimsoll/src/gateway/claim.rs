@@ -17,6 +17,7 @@
 //! and `REVOKED` what it had not begun.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +29,10 @@ use crate::concerns::event_loop::incident::ContentType;
 use crate::ids::RouteId;
 use crate::sys::page::Page;
 
+/// The watchdog tells of a request some ten milliseconds after its end; meanwhile so many others may end that took long
+/// as well.
+const PAST_MAX: usize = 256;
+
 /// The slots of one worker, shared by all gateway threads. Touched when links open and close, not per request.
 #[derive(Debug)]
 pub(super) struct Claims {
@@ -38,17 +43,37 @@ pub(super) struct Claims {
     asked: Box<[AtomicU64]>,
     /// The body of each slot's request, as [`pack_body`] writes it; of the same request as long as `asked` is.
     bodies: Box<[AtomicU64]>,
+    /// The last ones that took long.
+    past: Mutex<VecDeque<Past>>,
+}
+
+#[derive(Debug)]
+struct Past {
+    slot: u16,
+    word: u32,
+    route: RouteId,
 }
 
 impl Claims {
     pub(super) fn new(page: Arc<Page>) -> Self {
         let all = (0..u16::try_from(SLOTS).unwrap_or(u16::MAX)).rev().collect();
         let words = || (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
-        Self { page, free: Mutex::new(all), asked: words(), bodies: words() }
+        Self { page, free: Mutex::new(all), asked: words(), bodies: words(), past: Mutex::default() }
     }
 
-    /// The route of a request that runs, as the worker knows the request; `None` where it is over by now.
+    /// The route of a request that the worker tells of; `None` where it ended before that, and had not taken long.
     pub(super) fn route_of(&self, slot: u16, word: u32) -> Option<RouteId> {
+        let of_past = || {
+            let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+            past.iter()
+                .rev()
+                .find(|one| one.slot == slot && page::is_same(one.word, word))
+                .map(|one| one.route)
+        };
+        self.route_now(slot, word).or_else(of_past)
+    }
+
+    fn route_now(&self, slot: u16, word: u32) -> Option<RouteId> {
         let asked = self.asked.get(usize::from(slot))?.load(Ordering::Relaxed);
         let sent = u32::try_from(asked >> 32).ok()?;
         let route = u16::try_from(asked & u64::from(u16::MAX)).ok()?;
@@ -58,7 +83,7 @@ impl Claims {
     /// The body of a request that runs: its length, where it was told, and what it is.
     pub(super) fn body_of(&self, slot: u16, word: u32) -> Option<(u64, ContentType)> {
         let body = self.bodies.get(usize::from(slot))?.load(Ordering::Relaxed);
-        self.route_of(slot, word)?;
+        self.route_now(slot, word)?;
         (body > 0).then(|| unpack_body(body))
     }
 
@@ -181,6 +206,18 @@ impl Claim {
     pub(super) fn sent(&self) -> Option<Sent> {
         let ticket = self.slot.ticket.get()?;
         Some(Sent { slot: Rc::clone(&self.slot), ticket })
+    }
+
+    /// The request has taken long, and is over.
+    pub(super) fn remember(&self) {
+        let Some(ticket) = self.slot.ticket.get() else { return };
+        let claims = &self.slot.claims;
+        let Some(route) = claims.route_now(self.slot.index, ticket.word()) else { return };
+        let mut past = claims.past.lock().unwrap_or_else(PoisonError::into_inner);
+        if past.len() >= PAST_MAX {
+            past.pop_front();
+        }
+        past.push_back(Past { slot: self.slot.index, word: ticket.word(), route });
     }
 
     pub(super) fn has_offer(&self) -> bool {

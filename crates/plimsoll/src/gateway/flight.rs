@@ -16,6 +16,7 @@ use super::failure::Failure;
 use super::http1::body::Body;
 use super::http1::framing::Framing;
 use super::http1::request::Request;
+use super::lanes::Kept;
 use super::links::Link;
 use crate::ids::RouteId;
 
@@ -24,6 +25,8 @@ pub(super) struct Flight {
     pub(super) route: RouteId,
     /// The whole body, as claims keep it.
     body: u64,
+    /// It is kept to a lane.
+    pub(super) kept: Option<Kept>,
     /// Bytes of the connection's buffer.
     pub(super) length: usize,
     /// How many of them the link has taken.
@@ -57,7 +60,8 @@ impl Flight {
         }
         let whole = if let Framing::Length(length) = request.framing { length } else { 0 };
         let whole = if whole == 0 { 0 } else { pack_body(whole, request.content_type) };
-        Ok(Self { route, body: whole, length: head + body, sent: 0, rest, signature: head - 2..head })
+        let length = head + body;
+        Ok(Self { route, kept: None, body: whole, length, sent: 0, rest, signature: head - 2..head })
     }
 
     pub(super) fn is_complete(&self) -> bool {

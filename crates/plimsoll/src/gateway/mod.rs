@@ -20,6 +20,8 @@ pub mod failure;
 mod flight;
 pub mod http1;
 mod inquest;
+mod lanes;
+mod lease;
 mod linger;
 mod links;
 mod listen;
@@ -42,9 +44,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime;
 use tokio::sync::mpsc;
@@ -58,6 +60,8 @@ use crate::routes::Routes;
 use crate::sys::page::Page;
 use claim::Claims;
 use endpoint::{Counters, Joining};
+pub use lanes::HeavyRoute;
+use lanes::Lanes;
 use thread::{Command, Thread};
 
 /// What the gateway and the supervisor both know of a worker. Written by the gateway, read by both.
@@ -70,6 +74,9 @@ pub struct Load {
     late_threads: AtomicU32,
     /// Requests that were taken back from it.
     rescued: Recent,
+    /// Until when a heavy request has it to itself: see [`lease`].
+    leased_until: AtomicU64,
+    is_in_lane: AtomicBool,
 }
 
 impl Load {
@@ -95,6 +102,12 @@ impl Load {
     #[must_use]
     pub fn rescued_since(&self, since: Instant) -> u32 {
         self.rescued.since(since)
+    }
+
+    /// It is kept for heavy routes, and serves others only while it has none.
+    #[must_use]
+    pub fn is_in_lane(&self) -> bool {
+        self.is_in_lane.load(Ordering::Relaxed)
     }
 
     #[must_use]
@@ -142,6 +155,7 @@ pub struct Bind {
 #[derive(Debug, Clone)]
 pub struct Gateway {
     routes: Arc<Routes>,
+    lanes: Arc<Lanes>,
     stats: Arc<[Arc<ThreadStats>]>,
     commands: Arc<[mpsc::UnboundedSender<Command>]>,
     endpoints: Arc<Mutex<HashMap<EndpointId, Bound>>>,
@@ -173,6 +187,7 @@ impl Gateway {
     /// A thread or its runtime could not be made.
     pub fn start(config: &config::Gateway, event_loop: &config::EventLoop) -> io::Result<Self> {
         let routes = Arc::<Routes>::default();
+        let lanes = Arc::new(Lanes::new(event_loop.clone(), Arc::clone(&routes)));
         let mut all_stats = Vec::new();
         let mut all_commands = Vec::new();
         for index in 0..config.threads.max(1) {
@@ -180,12 +195,15 @@ impl Gateway {
             let stats = Arc::<ThreadStats>::default();
             all_stats.push(Arc::clone(&stats));
             all_commands.push(sender);
-            let shared = (stats, Arc::clone(&routes));
+            let shared = (stats, (Arc::clone(&routes), Arc::clone(&lanes)));
             start_thread(index, (config.clone(), event_loop.clone()), shared, receiver)?;
         }
+        let stats: Arc<[_]> = all_stats.into();
+        lanes.watch(&stats);
         Ok(Self {
             routes,
-            stats: all_stats.into(),
+            lanes,
+            stats,
             commands: all_commands.into(),
             endpoints: Arc::default(),
             claims: Arc::default(),
@@ -304,6 +322,19 @@ impl Gateway {
         &self.routes
     }
 
+    /// A request of a worker, known by its slot and word, kept the loop for `cost`.
+    pub fn note_cost(&self, worker: WorkerId, (slot, word): (u16, u32), cost: Duration) {
+        if let Some(route) = self.route_of(worker, slot, word) {
+            self.lanes.busy(route, (worker, slot, word), cost);
+        }
+    }
+
+    /// The routes that are kept to workers of their own because of what they cost.
+    #[must_use]
+    pub fn heavy_routes(&self) -> Vec<HeavyRoute> {
+        self.lanes.heavy_routes()
+    }
+
     fn claims_of(&self, worker: WorkerId, page: &Arc<Page>) -> Arc<Claims> {
         let mut all = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, claims| claims.strong_count() > 0);
@@ -330,7 +361,7 @@ impl Gateway {
 fn start_thread(
     index: usize,
     (config, event_loop): (config::Gateway, config::EventLoop),
-    (stats, routes): (Arc<ThreadStats>, Arc<Routes>),
+    (stats, shared): (Arc<ThreadStats>, (Arc<Routes>, Arc<Lanes>)),
     commands: mpsc::UnboundedReceiver<Command>,
 ) -> io::Result<()> {
     let (report, started) = std::sync::mpsc::channel();
@@ -339,7 +370,7 @@ fn start_thread(
         match runtime {
             Ok(runtime) => {
                 let _ = report.send(Ok(()));
-                runtime.block_on(Rc::new(Thread::new(config, event_loop, stats, routes)).run(commands));
+                runtime.block_on(Rc::new(Thread::new(config, event_loop, stats, shared)).run(commands));
             }
             Err(error) => {
                 let _ = report.send(Err(error));

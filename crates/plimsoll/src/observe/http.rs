@@ -52,6 +52,8 @@ pub struct ThreadStats {
     /// Had to wait because every worker was late.
     pub requests_queued: Counter,
     pub queued_recently: Recent,
+    /// Had to wait for a worker of their lane.
+    pub requests_queued_in_lane: Counter,
     /// Requests that the gateway itself had to answer with an error, or whose transfer it had to cut.
     pub requests_failed: Counter,
     pub bytes_from_clients: Counter,
@@ -125,6 +127,7 @@ pub struct Totals {
     pub requests_retried: u64,
     pub requests_rescued: u64,
     pub requests_queued: u64,
+    pub requests_queued_in_lane: u64,
     pub requests_failed: u64,
     pub bytes_from_clients: u64,
     pub bytes_to_clients: u64,
@@ -153,6 +156,7 @@ impl Totals {
         self.requests_retried += stats.requests_retried.get();
         self.requests_rescued += stats.requests_rescued.get();
         self.requests_queued += stats.requests_queued.get();
+        self.requests_queued_in_lane += stats.requests_queued_in_lane.get();
         self.requests_failed += stats.requests_failed.get();
         self.bytes_from_clients += stats.bytes_from_clients.get();
         self.bytes_to_clients += stats.bytes_to_clients.get();
@@ -179,6 +183,7 @@ pub fn requests(threads: &[Arc<ThreadStats>]) -> Requests {
         retried: sum(|stats| &stats.requests_retried),
         rescued: sum(|stats| &stats.requests_rescued),
         queued: sum(|stats| &stats.requests_queued),
+        queued_in_lane: sum(|stats| &stats.requests_queued_in_lane),
     }
 }
 
@@ -198,7 +203,10 @@ mod tests {
         threads[1].record(RouteId::OTHER, Method::Post, 503, Duration::from_secs(60));
         threads[1].record_failure("no_worker");
 
-        assert_eq!(requests(&threads), Requests { total: 6, failed: 4, retried: 0, rescued: 0, queued: 0 });
+        assert_eq!(
+            requests(&threads),
+            Requests { total: 6, failed: 4, retried: 0, rescued: 0, queued: 0, queued_in_lane: 0 }
+        );
         let totals = Totals::read(&threads, &Routes::default().table());
         assert_eq!((totals.requests_total, totals.requests_failed), (6, 4));
         assert_eq!(totals.failures.into_iter().collect::<Vec<_>>(), [("bad_response", 3), ("no_worker", 1)]);

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::logs::WorkerFigures;
 use crate::concerns::event_loop::incident;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     pub name: String,
     pub version: String,
@@ -33,12 +33,23 @@ pub struct Status {
     /// Event loops that stood still.
     #[serde(default)]
     pub incidents: Incidents,
+    /// Routes that only the workers of the heavy lane serve, because of what they cost; the costliest first.
+    #[serde(default)]
+    pub heavy_routes: Vec<HeavyRoute>,
     /// Raised by each reload.
     #[serde(default)]
     pub generation: u32,
     /// Present while a reload is under way.
     #[serde(default)]
     pub reload: Option<Reload>,
+}
+
+/// A route whose requests keep the loop for long.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HeavyRoute {
+    pub route: String,
+    /// In the mean of the latest.
+    pub cost_ms: f64,
 }
 
 /// How far a reload has come.
@@ -151,6 +162,9 @@ pub struct Requests {
     pub rescued: u64,
     /// Waited in the gateway because every worker was late.
     pub queued: u64,
+    /// Waited in the gateway for a worker of their lane.
+    #[serde(default)]
+    pub queued_in_lane: u64,
 }
 
 /// Requests of one route since the start.
@@ -330,7 +344,8 @@ pub(crate) fn fixture() -> Status {
         }],
         workers: vec![worker, waiting],
         leaving: Vec::new(),
-        requests: Requests { total: 1207, failed: 2, retried: 1, rescued: 3, queued: 0 },
+        heavy_routes: Vec::new(),
+        requests: Requests { total: 1207, failed: 2, retried: 1, rescued: 3, queued: 0, queued_in_lane: 0 },
         routes: vec![Route {
             route: "GET /users/:id".into(),
             requests: 1200,

@@ -27,6 +27,7 @@ mod flat_memory;
 mod harness;
 mod incidents;
 mod keep_alive;
+mod lanes;
 mod life;
 mod limits;
 mod logs;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Scrape;
 use crate::observe::histogram::Snapshot;
 use crate::observe::http::Totals;
-use crate::observe::status::{Stalls, Worker, WorkerState};
+use crate::observe::status::{Lane, Stalls, Worker, WorkerState};
 
 pub(super) struct Metric {
     /// As it is queried: with `_total` or `_info`.
@@ -127,6 +127,12 @@ pub(super) const METRICS: &[Metric] = &[
         }),
     },
     Metric {
+        name: "plimsoll_event_loop_lane_requests_queued_total",
+        help: "Requests that waited in the gateway for a worker of their lane.",
+        labels: &[],
+        values: Values::Counter(|scrape| total(scrape, |totals| totals.requests_queued_in_lane)),
+    },
+    Metric {
         name: "plimsoll_gateway_failures_total",
         help: "Requests that the gateway answered with an error or whose transfer it cut, by the code in x-plimsoll-error.",
         labels: &["code"],
@@ -149,6 +155,12 @@ pub(super) const METRICS: &[Metric] = &[
         help: "Workers by state: starting, ready, draining, stopped, failed.",
         labels: &["state"],
         values: Values::Gauge(workers_by_state),
+    },
+    Metric {
+        name: "plimsoll_event_loop_lane_workers",
+        help: "Workers that are kept for heavy routes, and serve others while they have none.",
+        labels: &[],
+        values: Values::Gauge(lane_workers),
     },
     Metric {
         name: "plimsoll_worker_requests_total",
@@ -240,6 +252,12 @@ fn workers_by_state(scrape: &Scrape) -> Samples {
         .into_iter()
         .map(|state| (vec![state.as_str().to_owned()], Number::Whole(status.workers_in(state) as u64)))
         .collect()
+}
+
+fn lane_workers(scrape: &Scrape) -> Samples {
+    let workers = scrape.status.iter().flat_map(|status| &status.workers);
+    let heavy = workers.filter(|worker| worker.lane == Lane::Heavy).count();
+    scrape.status.iter().map(|_| (Labels::new(), Number::Whole(heavy as u64))).collect()
 }
 
 fn workers(scrape: &Scrape, read: fn(&Worker) -> u64) -> Samples {
