@@ -2,7 +2,7 @@
 // The JavaScript half of the crate plimsoll-wire: the same names, kinds and frame. test/wire.test.js reads the
 // Rust source and holds the two equal.
 
-const VERSION = 2
+const VERSION = 3
 
 const ENV_DIRECTORY = 'PLIMSOLL_AGENT_DIR'
 const CHANNEL_SOCKET = 'agent.sock'
@@ -24,6 +24,14 @@ const SENT = 1
 // Words that the watchdog reads: see the crate's `stall`.
 const MARK = { SLOT: 0, WORD: 1, ASLEEP: 2, ARMED: 3, WORDS: 4 }
 
+// What is said of the app's calls: see the crate's `calls`.
+const CALLS = {
+  ORIGINS_MAX: 64,
+  OTHERS: 'others',
+  NAME_MAX: 300,
+  BOUNDS_MS: [5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10_000]
+}
+
 // Raw, as no response of Node's would be without headers of its own.
 const STARTED = 'HTTP/1.1 199 Started\r\n\r\n'
 const MARKER = 'HTTP/1.1 599 Revoked\r\nContent-Length: 0\r\n\r\n'
@@ -44,6 +52,12 @@ const REFUSED = 66
 const PROFILE = 80
 const HEAP_SNAPSHOT = 81
 const STOP_PROFILE = 82
+const ORIGIN = 48
+const ASK = 49
+const CALL_FIGURES = 50
+const WATCH_CALLS = 96
+const LIMIT = 97
+const GRANT = 98
 
 /** One frame: u32 length, u8 kind, then per field u16 length and bytes; little-endian. */
 function frame (kind, fields) {
@@ -103,6 +117,21 @@ function profiled (id, error) {
   return frame(PROFILED, [id, error])
 }
 
+/** The first call to an origin is made. */
+function origin (number, name) {
+  return frame(ORIGIN, [number, name])
+}
+
+/** What is wanted of a budget, and had. */
+function ask (number, budget, serial, wants, held, stamp) {
+  return frame(ASK, [number, budget, serial, wants, held, stamp])
+}
+
+/** What was seen of the calls to an origin. */
+function calls (number, figures) {
+  return frame(CALL_FIGURES, [number, figures.join(' ')])
+}
+
 /** What the watchdog says, from its frame; null for any other. The addon writes them; tests read them here. */
 function notice ({ kind, fields }) {
   const number = (index) => Number(fields[index])
@@ -116,7 +145,7 @@ function notice ({ kind, fields }) {
 
 /** What a frame of the supervisor says; null where it is unknown. */
 function message ({ kind, fields }) {
-  return answer(kind, fields) ?? order(kind, fields)
+  return answer(kind, fields) ?? order(kind, fields) ?? rule(kind, fields)
 }
 
 function answer (kind, fields) {
@@ -141,6 +170,22 @@ function order (kind, fields) {
   return null
 }
 
+/** What is said of the app's calls. */
+function rule (kind, fields) {
+  if (kind === WATCH_CALLS && fields.length >= 1) return { watch: true, hold: fields[0] === '1' }
+  const origin = Number(fields[0])
+  if (kind === LIMIT && fields.length >= 8) {
+    const [enforce, concurrency, rate, burst, queue, queueTimeoutMs, perRequest] = fields.slice(1, 8).map(Number)
+    const limit = { enforce: enforce === 1, concurrency, rate, burst, queue, queueTimeoutMs, perRequest }
+    return { origin, limit }
+  }
+  if (kind === GRANT && fields.length >= 6) {
+    const [serial, amount, stamp, lengthMs] = fields.slice(2, 6).map(Number)
+    return { origin, grant: { budget: fields[1], serial, amount, stamp, lengthMs } }
+  }
+  return null
+}
+
 module.exports = {
   VERSION,
   ENV_DIRECTORY,
@@ -156,12 +201,14 @@ module.exports = {
   STALL_THRESHOLD,
   STALL_THRESHOLD_DEFAULT,
   MARK,
+  CALLS,
   SENT,
   STARTED,
   MARKER,
   LENGTH_MAX,
   kinds: {
-    HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, PROFILE_BEGAN, PROFILED, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE
+    HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, PROFILE_BEGAN, PROFILED, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
+    ORIGIN, ASK, CALLS: CALL_FIGURES, WATCH_CALLS, LIMIT, GRANT
   },
   frame,
   read,
@@ -170,6 +217,9 @@ module.exports = {
   close,
   profileBegan,
   profiled,
+  origin,
+  ask,
+  calls,
   notice,
   message
 }

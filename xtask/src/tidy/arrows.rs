@@ -6,14 +6,15 @@ use super::Finding;
 const SOURCE: &str = "crates/plimsoll/src/";
 
 /// What a module may use of its crate, itself always included. `main`, `app` and `cli` wire: they may use all.
-const MAY_USE: [(&str, &[&str]); 8] = [
+const MAY_USE: [(&str, &[&str]); 9] = [
     ("gateway", &["concerns", "config", "exit", "ids", "observe", "sys"]),
     ("workers", &["concerns", "config", "exit", "ids", "observe", "sys"]),
     ("observe", &["concerns", "config", "exit", "ids", "sys"]),
-    ("concerns", &["config", "ids"]),
+    ("concerns", &["config", "ids", "lease"]),
     ("config", &["ids"]),
     ("sys", &["ids"]),
     ("ids", &[]),
+    ("lease", &[]),
     ("exit", &[]),
 ];
 const WIRES: [&str; 4] = ["main", "lib", "app", "cli"];

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, UnixListener};
 
 use super::GatewayFront;
 use super::questions::Identity;
-use crate::concerns::shutdown;
+use crate::concerns::{downstream, shutdown};
 use crate::config::{AgentMode, Config, WorkerCount};
 use crate::exit::Exit;
 use crate::gateway::Gateway;
@@ -86,6 +86,7 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         port,
         stall_threshold: config.event_loop.stall_threshold,
         open_files,
+        downstream: downstream::Rules::new(&config.downstream),
         logs: logs.capture().clone(),
     };
     let front = GatewayFront::new(gateway.clone(), config.shutdown.upgraded);

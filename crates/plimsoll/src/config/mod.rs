@@ -14,9 +14,8 @@
 //! All problems of a source are collected and reported together, each with its place and a hint: nobody wants
 //! to mend a file one error at a time.
 //!
-//! Tables whose names the user chooses (`[downstream."api.example.com"]`, `[[lane]]`) are not settings of that
-//! table: they will be read by their concern. The place for them is `file::walk`, the only code that decides
-//! what a key of the file is.
+//! Tables whose names the user chooses (`[downstream."api.example.com"]`) hold the settings of one table of the
+//! definitions, and begin with its values: see [`named`].
 
 mod definition;
 mod effective;
@@ -24,6 +23,7 @@ mod environment;
 mod file;
 mod form;
 mod load;
+mod named;
 mod nearest;
 mod problem;
 mod reference;

@@ -8,6 +8,7 @@
 use std::path::PathBuf;
 
 use plimsoll_wire::VERSION;
+use plimsoll_wire::calls;
 use plimsoll_wire::frame::{Frame, LENGTH_MAX};
 use plimsoll_wire::message::{FromAgent, ServerKind, ToAgent};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -51,6 +52,8 @@ pub enum Said {
     },
     /// One of the watchdog's messages: `Stalled`, `Resumed` or `Busy`.
     Stall(FromAgent),
+    /// Of the calls that the app makes.
+    Calls(calls::FromAgent),
     /// The channel is gone: the process ended, or it broke the rules (then: how).
     Lost {
         mistake: Option<String>,
@@ -184,6 +187,7 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
         FromAgent::Profiled { id, result } if matches!(talk, Talk::Agent) => {
             Ok(Said::Profiled { id, result })
         }
+        FromAgent::Calls(said) if matches!(talk, Talk::Agent) => Ok(Said::Calls(said)),
         FromAgent::Listen { server, kind, host, port, ipv6_only, backlog, path }
             if matches!(talk, Talk::Agent) =>
         {
@@ -195,6 +199,7 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
             Ok(Said::Stall(message))
         }
         FromAgent::Close { .. }
+        | FromAgent::Calls(_)
         | FromAgent::ProfileBegan { .. }
         | FromAgent::Profiled { .. }
         | FromAgent::Listen { .. }

@@ -3,6 +3,7 @@
 mod actions;
 mod agents;
 mod deaths;
+mod downstreams;
 mod ending;
 mod orders;
 mod plain;
@@ -27,6 +28,7 @@ use super::endpoints::Endpoints;
 use super::front::Front;
 use super::process::Process;
 use super::watch::{self, Seen};
+use crate::concerns::downstream::{Desk, Rules};
 use crate::concerns::shutdown::{self, Echo, Fleet, Input, Phase};
 use crate::config::AgentMode;
 use crate::ids::WorkerId;
@@ -55,6 +57,8 @@ pub struct Settings {
     pub stall_threshold: Duration,
     /// The limit of open files for workers, where ours was raised.
     pub open_files: Option<Rlimit>,
+    /// What holds for the calls that the app makes.
+    pub downstream: Rules,
     /// Where what workers print goes.
     pub logs: Capture,
 }
@@ -122,6 +126,7 @@ pub struct Supervisor<F> {
     echo: Echo,
     orders: orders::Orders,
     profiles: profiles::Profiles,
+    desk: Desk,
 }
 
 impl<F: Front> Supervisor<F> {
@@ -135,6 +140,7 @@ impl<F: Front> Supervisor<F> {
             }
         };
         let (events, heard) = mpsc::channel(EVENTS_MAX);
+        let desk = Desk::new(settings.downstream.clone());
         Ok(Self {
             fleet: Fleet::new(settings.fleet),
             endpoints: Endpoints::new(settings.listen),
@@ -151,6 +157,7 @@ impl<F: Front> Supervisor<F> {
             echo: Echo::default(),
             orders: orders::Orders::default(),
             profiles: profiles::Profiles::default(),
+            desk,
         })
     }
 
@@ -254,6 +261,7 @@ impl<F: Front> Supervisor<F> {
             self.bury(worker);
         }
         self.look_after_profiles(now);
+        self.look_after_calls(now);
         for worker in self.fleet.finishing() {
             if self.front.is_idle(worker) {
                 self.apply(Input::Idle(worker));
@@ -277,6 +285,7 @@ impl<F: Front> Supervisor<F> {
             .chain(self.fleet.next_deadline())
             .chain(quiet)
             .chain(profiles)
+            .chain(self.desk.deadline())
             .min()
             .unwrap_or(now + FAR_AWAY)
     }
