@@ -84,7 +84,7 @@ class Origin {
     this.#count(now - call.began, status, isTimeout)
     if (call.group !== null) this.#leaveGroup(call)
     if (!this.limit.enforce) {
-      if (call.shadow !== 0) this.shadow.end(call, this.lease.amount(now), this.limit, now)
+      if (call.shadow !== 0) this.shadow.end(call, this.#shadowRoom(now), this.limit, now)
       return
     }
     if (this.lease.isOver(this.inFlight)) this.#ask(now)
@@ -109,6 +109,7 @@ class Origin {
       this.rate ??= this.#leaseOf('rate')
       this.bucket ??= new Bucket()
     }
+    this.#sortOut()
     for (const call of this.queue) this.#watch(call)
     this.#ask(now)
     this.drain(now)
@@ -183,7 +184,7 @@ class Origin {
     const { limit } = this
     if (call.group !== null) this.#enterGroup(call)
     if (!limit.enforce && !this.hold) {
-      if (limit.concurrency > 0) this.shadow.begin(call, this.lease.amount(now), limit, now)
+      if (limit.concurrency > 0) this.shadow.begin(call, this.#shadowRoom(now), limit, now)
       return this.#run(call, now)
     }
     if (!this.hold && this.queue.size === 0 && this.#hasRoom(now)) return this.#run(call, now)
@@ -218,6 +219,28 @@ class Origin {
     call.wait()
     // In a tick of its own: by then it is known how long the app itself wants to wait.
     process.nextTick(() => this.#watch(call))
+  }
+
+  /** What came before the limit was known: of each request only so many stand in the line of all. */
+  #sortOut () {
+    if (this.limit.perRequest === 0) return
+    const grouped = [...this.queue].filter(({ group }) => group !== null)
+    for (const call of grouped) {
+      call.inGroup = false
+      call.group.inFlight -= 1
+    }
+    for (const call of grouped) {
+      if (call.group.hasRoom(this.limit)) {
+        this.#enterGroup(call)
+        continue
+      }
+      this.queue.delete(call)
+      call.group.waiting ??= new Set()
+      call.group.waiting.add(call)
+      call.line = call.group.waiting
+      this.grouped += 1
+      this.#watch(call)
+    }
   }
 
   #watch (call) {
@@ -278,6 +301,11 @@ class Origin {
     if (rate === 0 || this.bucket.take(now)) return true
     this.#lookAgainIn(this.bucket.waitMs())
     return false
+  }
+
+  /** Where nothing is held back, nothing waits for a grant either. */
+  #shadowRoom (now) {
+    return this.lease.amount(now) || this.limit.concurrency
   }
 
   #lookAgainIn (ms) {

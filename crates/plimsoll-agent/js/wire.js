@@ -2,7 +2,7 @@
 // The JavaScript half of the crate plimsoll-wire: the same names, kinds and frame. test/wire.test.js reads the
 // Rust source and holds the two equal.
 
-const VERSION = 3
+const VERSION = 2
 
 const ENV_DIRECTORY = 'PLIMSOLL_AGENT_DIR'
 const CHANNEL_SOCKET = 'agent.sock'
