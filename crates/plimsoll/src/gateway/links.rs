@@ -8,14 +8,13 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Waker};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 
 use super::claim::Claim;
 use super::endpoint::Worker;
-use super::stream::{Socket, Stream};
+use super::stream::Stream;
 use super::unclaimed::Grant;
 use super::unix::UnixStream;
 use super::watch::Time;
@@ -71,7 +70,7 @@ impl Link {
         loop {
             let Idle { stream, claim, .. } = worker.idle.borrow_mut().pop()?;
             // Readable while idle: closed, or an answer nobody asked for (Node's 408). Either way of no use.
-            if stream.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending() {
+            if !stream.is_readable() {
                 return Some(Self::new(stream, worker, claim, Age::Reused));
             }
         }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
-use tokio::time::MissedTickBehavior;
 
 use super::buffer::Pool;
 use super::endpoint::{Counters, Endpoint, Joining};
@@ -22,6 +21,7 @@ use super::{Protocol, Upgraded};
 use crate::config;
 use crate::ids::{EndpointId, WorkerId};
 use crate::observe::http::ThreadStats;
+use crate::sys::ticker::Ticker;
 
 /// What the supervisor tells every thread.
 #[derive(Debug)]
@@ -153,19 +153,20 @@ impl Thread {
 
     /// Runs only while there are connections: an idle gateway makes no wake-ups.
     async fn tick(self: Rc<Self>) {
+        let ticker = Ticker::new(TICK);
         loop {
             while self.watches.is_idle() {
                 self.ticks.set(false);
                 self.ticker.notified().await;
             }
             self.ticks.set(true);
-            let mut interval = tokio::time::interval(TICK);
-            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticker.start();
             while !self.watches.is_idle() {
-                interval.tick().await;
+                ticker.beat().await;
                 self.watches.tick();
                 self.trim_links();
             }
+            ticker.stop();
         }
     }
 
