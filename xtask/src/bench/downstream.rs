@@ -28,7 +28,8 @@ pub(super) struct Options {
 
 const START_WITHIN: Duration = Duration::from_secs(20);
 /// What the settings of a worker say of its calls.
-const MODES: [(&str, &str); 4] = [("off", "off"), ("off, again", "off"), ("observe", "observe"), ("enforce", "enforce")];
+const MODES: [(&str, &str); 4] =
+    [("off", "off"), ("off, again", "off"), ("observe", "observe"), ("enforce", "enforce")];
 const WAYS: [(&str, f64); 2] = [("http", 3.0), ("fetch", 5.0)];
 const WARM_UP: usize = 4_000;
 const SLICE: usize = 1_600;
@@ -48,7 +49,8 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
         eprintln!("round {}: {}", round + 1, costs.line());
     }
     let used = utilisation(&workshop, &program, if options.common.quick { 200 } else { 1000 })?;
-    let back: Vec<f64> = (0..rounds).map(|_| share_back(&workshop, &program)).collect::<anyhow::Result<_>>()?;
+    let back: Vec<f64> =
+        (0..rounds).map(|_| share_back(&workshop, &program)).collect::<anyhow::Result<_>>()?;
     let mut reached = costs.targets();
     reached.push(Target {
         what: "of a limit of 10 not used, all demand on one of four workers".to_owned(),
@@ -56,7 +58,12 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
         found: Some(100.0 - used.0 * 100.0 / LIMIT),
         unit: " %",
     });
-    reached.push(Target { what: "peak seen by the service".to_owned(), limit: LIMIT, found: Some(used.1), unit: "" });
+    reached.push(Target {
+        what: "peak seen by the service".to_owned(),
+        limit: LIMIT,
+        found: Some(used.1),
+        unit: "",
+    });
     reached.push(Target {
         what: "from kill -9 of a worker that holds all until another has all".to_owned(),
         limit: 200.0,
@@ -191,10 +198,7 @@ fn share_back(workshop: &Workshop, program: &Path) -> anyhow::Result<f64> {
     let begun = Instant::now();
     let pid = shop.busy_worker().context("no worker is busy")?;
     kill_process(pid, Signal::KILL)?;
-    while total(&stock) != Some(20) {
-        anyhow::ensure!(begun.elapsed() < START_WITHIN, "the share did not come back");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait::until(START_WITHIN, "the share of the dead", || (total(&stock)? == 20).then_some(()))?;
     Ok(begun.elapsed().as_secs_f64() * 1000.0)
 }
 
@@ -209,13 +213,16 @@ fn example(workshop: &Workshop, program: &Path, workers: u16) -> anyhow::Result<
     std::fs::write(&settings, format!("[downstream.\"127.0.0.1:{}\"]\n{limit}", stock.port))?;
     let shop = Running::start(workshop, program, "shop", |command, port, admin| {
         let workers = workers.to_string();
-        command.args(["run", "--name", "bench", "--workers", &workers, "--admin", admin, "--config"]).arg(&settings);
+        command
+            .args(["run", "--name", "bench", "--workers", &workers, "--admin", admin, "--config"])
+            .arg(&settings);
         command.arg("--").arg(&workshop.node).arg(folder.join("server.js")).current_dir(&folder);
         command.env("PORT", port.to_string()).env("STOCK_URL", format!("http://127.0.0.1:{}", stock.port));
     })?;
     let ready = || {
         let status = shop.status()?;
-        let workers_ready = status.get("workers")?.as_array()?.iter().filter(|worker| worker["state"] == "ready").count();
+        let workers_ready =
+            status.get("workers")?.as_array()?.iter().filter(|worker| worker["state"] == "ready").count();
         (workers_ready == usize::from(workers)).then_some(())
     };
     wait::until(START_WITHIN, "all workers", ready)?;
@@ -251,7 +258,13 @@ impl Running {
         })
     }
 
-    fn caller(workshop: &Workshop, program: &Path, name: &str, mode: &str, url: &str) -> anyhow::Result<Self> {
+    fn caller(
+        workshop: &Workshop,
+        program: &Path,
+        name: &str,
+        mode: &str,
+        url: &str,
+    ) -> anyhow::Result<Self> {
         Self::start(workshop, program, "caller", |command, port, admin| {
             let instance = format!("bench-{}", name.replace(", ", "-"));
             command.args(["run", "--name", &instance, "--admin", admin, "--"]).arg(&workshop.node);
