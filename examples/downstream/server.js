@@ -25,13 +25,12 @@ const call = {
 };
 
 async function orders(response, { ids = '5', by = 'fetch', path = '/stock' }) {
-  response.writeHead(200, { 'x-pid': process.pid });
-  response.flushHeaders();
   const all = Array.from({ length: Number(ids) }, (_, id) => call[by](`${STOCK}${path}/${id}`));
   const results = await Promise.allSettled(all);
   const failed = results.filter(({ status }) => status === 'rejected').map(({ reason }) => reason);
   const codes = failed.map((error) => error.code ?? error.cause?.code);
-  response.end(JSON.stringify({ orders: results.length, failed: failed.length, code: codes[0] }));
+  const text = JSON.stringify({ orders: results.length, failed: failed.length, code: codes[0] });
+  response.writeHead(200, { 'content-length': text.length }).end(text);
 }
 
 http.createServer((request, response) => {

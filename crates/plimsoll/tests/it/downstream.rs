@@ -67,7 +67,9 @@ fn all_workers_together_stay_within_the_limit_whatever_makes_the_calls() {
             let answer = client.response("GET").json();
             assert_eq!((&answer["orders"], &answer["failed"]), (&25.into(), &0.into()), "{by}: {answer}");
         }
-        assert_eq!((shop.figure("peak"), shop.figure("total")), (10, 200), "{by}");
+        // How much of the limit is used meanwhile depends on how busy the machine is; the tests below hold it full.
+        let (peak, total) = (shop.figure("peak"), shop.figure("total"));
+        assert!(peak <= 10 && total == 200, "{by}: {peak} at once, {total} in all");
     }
     let told = shop.told("all calls are counted", |one| one["calls"] == 1200 && one["in_flight"] == 0);
     assert!(told["queued"].as_u64() > Some(100) && told["errors"] == 0, "{told}");
@@ -102,13 +104,14 @@ fn one_worker_may_use_all_while_the_others_want_nothing_and_shares_when_they_do(
 #[test]
 fn what_a_killed_worker_had_comes_back_and_never_more() {
     let shop = Shop::open(2, "mode = 'enforce'\nconcurrency = 10\nqueue_timeout = '1m'");
-    let mut doomed = shop.orders("ids=10&by=http&path=/hold");
+    let _doomed = shop.orders("ids=10&by=http&path=/hold");
     until("one worker has all", || (shop.figure("now") == 10).then_some(()));
-    let head = String::from_utf8(doomed.take_past("\r\n\r\n")).unwrap();
-    let pid: u32 = head.lines().find_map(|line| line.strip_prefix("x-pid: ")?.parse().ok()).unwrap();
     let mut heir = shop.orders("ids=10&by=fetch&path=/hold");
     shop.told("the other one waits", |one| one["waiting"].as_u64() >= Some(1));
-    signal(pid, Signal::KILL);
+    // The one whose ten calls are open connections.
+    let connections = |pid: &u32| fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    let holds = shop.server.workers(2).into_iter().max_by_key(connections).unwrap();
+    signal(holds, Signal::KILL);
     until("the other one has all", || (shop.figure("total") == 20).then_some(()));
     until("nothing is left of the dead one's", || (shop.figure("now") == 10).then_some(()));
     assert_eq!(shop.figure("peak"), 10);
