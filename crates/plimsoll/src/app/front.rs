@@ -167,6 +167,9 @@ impl Front for GatewayFront {
     }
 
     fn stall(&self, worker: WorkerId, channel: u32, report: &FromAgent) {
+        if let FromAgent::Busy { slot, word, ms } = report {
+            self.gateway.note_cost(worker, (*slot, *word), Duration::from_millis((*ms).into()));
+        }
         let process = (worker, channel);
         self.incidents.hear(match report {
             FromAgent::Stalled { stall, at_ms, running, stack, late } => {
@@ -196,10 +199,7 @@ impl Front for GatewayFront {
                     queued: self.queued_since(since),
                 }
             }
-            FromAgent::Busy { slot, word, ms } => {
-                self.gateway.note_cost(worker, (*slot, *word), Duration::from_millis((*ms).into()));
-                Event::Busy { worker, slot: *slot, word: *word, ms: *ms }
-            }
+            FromAgent::Busy { slot, word, ms } => Event::Busy { worker, slot: *slot, word: *word, ms: *ms },
             _ => return,
         });
     }

@@ -266,16 +266,6 @@ pub(super) static SETTINGS: &[&dyn Definition] = &[
               millisecond. No request is treated in another way for it.",
     },
     &Setting {
-        key: "event_loop.dead_after",
-        form: length(1000, 24 * HOUR),
-        place: |config| &mut config.event_loop.dead_after,
-        flag: FlagDefinition::None,
-        default: Default::Value,
-        doc: "How long the event loop of a worker that has work may not turn, or its process be stopped, before the \
-              worker is killed and replaced. A busy worker is never replaced sooner. Raise it where one call may \
-              rightly take longer, or while you stand at a breakpoint.",
-    },
-    &Setting {
         key: "event_loop.lanes",
         form: Choice(&[("auto", LanesMode::Auto), ("off", LanesMode::Off)]),
         place: |config| &mut config.event_loop.lanes,
@@ -312,6 +302,16 @@ pub(super) static SETTINGS: &[&dyn Definition] = &[
         doc: "Routes that are given workers of their own whatever they cost: `[[event_loop.lane]]` with `routes` \
               (`[\"POST /reports/*\"]`) and `workers` (1 if it is left out). `*` is any method or any one segment of \
               a path, at its end all that follow. Their requests run one at a time in each of these workers.",
+    },
+    &Setting {
+        key: "event_loop.dead_after",
+        form: length(1000, 24 * HOUR),
+        place: |config| &mut config.event_loop.dead_after,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "How long the event loop of a worker that has work may not turn, or its process be stopped, before the \
+              worker is killed and replaced. A busy worker is never replaced sooner. Raise it where one call may \
+              rightly take longer, or while you stand at a breakpoint.",
     },
     &Setting {
         key: "shutdown.delay",

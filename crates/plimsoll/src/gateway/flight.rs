@@ -23,10 +23,10 @@ use crate::ids::RouteId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Flight {
     pub(super) route: RouteId,
-    /// The whole body, as claims keep it.
-    body: u64,
     /// It is kept to a lane.
     pub(super) kept: Option<Kept>,
+    /// The whole body, as claims keep it.
+    body: u64,
     /// Bytes of the connection's buffer.
     pub(super) length: usize,
     /// How many of them the link has taken.
@@ -60,8 +60,15 @@ impl Flight {
         }
         let whole = if let Framing::Length(length) = request.framing { length } else { 0 };
         let whole = if whole == 0 { 0 } else { pack_body(whole, request.content_type) };
-        let length = head + body;
-        Ok(Self { route, kept: None, body: whole, length, sent: 0, rest, signature: head - 2..head })
+        Ok(Self {
+            route,
+            kept: None,
+            body: whole,
+            length: head + body,
+            sent: 0,
+            rest,
+            signature: head - 2..head,
+        })
     }
 
     pub(super) fn is_complete(&self) -> bool {

@@ -72,11 +72,11 @@ pub struct Load {
     requests: AtomicU64,
     /// Gateway threads for which it is late.
     late_threads: AtomicU32,
-    /// Requests that were taken back from it.
-    rescued: Recent,
     /// Until when a heavy request has it to itself: see [`lease`].
     leased_until: AtomicU64,
     is_in_lane: AtomicBool,
+    /// Requests that were taken back from it.
+    rescued: Recent,
 }
 
 impl Load {
@@ -98,16 +98,16 @@ impl Load {
         self.late_threads.load(Ordering::Relaxed) > 0
     }
 
-    /// Requests that were taken back from it from this time on.
-    #[must_use]
-    pub fn rescued_since(&self, since: Instant) -> u32 {
-        self.rescued.since(since)
-    }
-
     /// It is kept for heavy routes, and serves others only while it has none.
     #[must_use]
     pub fn is_in_lane(&self) -> bool {
         self.is_in_lane.load(Ordering::Relaxed)
+    }
+
+    /// Requests that were taken back from it from this time on.
+    #[must_use]
+    pub fn rescued_since(&self, since: Instant) -> u32 {
+        self.rescued.since(since)
     }
 
     #[must_use]

@@ -30,12 +30,12 @@ pub struct Status {
     /// The routes that are asked for most.
     #[serde(default)]
     pub routes: Vec<Route>,
-    /// Event loops that stood still.
-    #[serde(default)]
-    pub incidents: Incidents,
     /// Routes that only the workers of the heavy lane serve, because of what they cost; the costliest first.
     #[serde(default)]
     pub heavy_routes: Vec<HeavyRoute>,
+    /// Event loops that stood still.
+    #[serde(default)]
+    pub incidents: Incidents,
     /// Raised by each reload.
     #[serde(default)]
     pub generation: u32,

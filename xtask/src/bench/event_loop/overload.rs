@@ -45,17 +45,7 @@ pub(super) fn run(
         let serving = Serving::start(Peer::Plimsoll, workshop, programs, &setup)?;
         capacity(serving.port, Duration::from_secs(2))?;
         let capacity = capacity(serving.port, Duration::from_secs(5))?;
-        let load = Load {
-            port: serving.port,
-            seconds: ONSET_SECONDS + f64::from(seconds),
-            streams: vec![Stream {
-                name: "work",
-                per_second: capacity * 2.0,
-                method: "GET",
-                target: TARGET.to_owned(),
-                fresh_percent: 0,
-            }],
-        };
+        let load = twice(capacity, serving.port, seconds);
         let (records, ()) = load.run(|_| Ok(()))?;
         let onset = capacity * 2.0 * ONSET_SECONDS;
         let records: Vec<Record> = records.into_iter().filter(|record| record.id as f64 >= onset).collect();
@@ -95,6 +85,18 @@ pub(super) fn run(
         }));
     }
     Ok((table, json!(raw)))
+}
+
+/// Twice the capacity, at a fixed rate.
+fn twice(capacity: f64, port: u16, seconds: u32) -> Load {
+    let work = Stream {
+        name: "work",
+        per_second: capacity * 2.0,
+        method: "GET",
+        target: TARGET.to_owned(),
+        fresh_percent: 0,
+    };
+    Load { port, seconds: ONSET_SECONDS + f64::from(seconds), streams: vec![work] }
 }
 
 /// Answers per second to clients that each wait for theirs.

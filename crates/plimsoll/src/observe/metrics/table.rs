@@ -113,6 +113,12 @@ pub(super) const METRICS: &[Metric] = &[
         values: Values::Counter(|scrape| total(scrape, |totals| totals.requests_queued)),
     },
     Metric {
+        name: "plimsoll_event_loop_lane_requests_queued_total",
+        help: "Requests that waited in the gateway for a worker of their lane.",
+        labels: &[],
+        values: Values::Counter(|scrape| total(scrape, |totals| totals.requests_queued_in_lane)),
+    },
+    Metric {
         name: "plimsoll_event_loop_stalls_total",
         help: "Times that the event loop of a worker stood still for longer than event_loop.stall_threshold, by what made it.",
         labels: &["kind"],
@@ -125,12 +131,6 @@ pub(super) const METRICS: &[Metric] = &[
         values: Values::Counter(|scrape| {
             stalls(scrape, |stalls| Number::Real(Duration::from_millis(stalls.total_ms).as_secs_f64()))
         }),
-    },
-    Metric {
-        name: "plimsoll_event_loop_lane_requests_queued_total",
-        help: "Requests that waited in the gateway for a worker of their lane.",
-        labels: &[],
-        values: Values::Counter(|scrape| total(scrape, |totals| totals.requests_queued_in_lane)),
     },
     Metric {
         name: "plimsoll_gateway_failures_total",
