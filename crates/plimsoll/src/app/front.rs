@@ -199,10 +199,7 @@ impl Front for GatewayFront {
                     queued: self.queued_since(since),
                 }
             }
-            FromAgent::Busy { slot, word, ms } => {
-                self.gateway.note_cost(worker, (*slot, *word), Duration::from_millis((*ms).into()));
-                Event::Busy { worker, slot: *slot, word: *word, ms: *ms }
-            }
+            FromAgent::Busy { slot, word, ms } => Event::Busy { worker, slot: *slot, word: *word, ms: *ms },
             _ => return,
         });
     }
