@@ -29,6 +29,9 @@ use crate::routes::Asked;
 
 /// Workers that may die under one request before it is given up: by then it is likely that it kills them.
 const MOVES_MAX: u32 = 5;
+/// How often a request may be taken back for another worker. The other one may stand still as well, and nobody can know
+/// before it is late with something; the second time is the way back.
+const RESCUES_MAX: u32 = 2;
 /// The watchdog never tells that a shorter request kept the loop.
 const TOLD_FROM: Duration = Duration::from_millis(BUSY_MS as u64);
 
@@ -98,12 +101,12 @@ async fn serve(
     flight.kept = kept;
     let (mut link, mut at) = seek(connection, &flight, Purpose::Request).link(started).await?;
     let mut moves = 0;
-    let mut rescued = false;
+    let mut rescues = 0;
     loop {
         if let Some(buffer) = &mut connection.buffer {
             flight.sign(buffer, &connection.private, &mut link);
         }
-        expect_claim(connection, &mut link, at, Terms { may_move: !rescued, kept });
+        expect_claim(connection, &mut link, at, Terms { may_move: rescues < RESCUES_MAX, kept });
         let mut relay = Relay::new(connection, request, &mut flight, &mut link);
         let end = std::future::poll_fn(|cx| relay.poll(cx)).await;
         let settled = relay.settle(end);
@@ -122,7 +125,7 @@ async fn serve(
             }
         };
         if settled.is_moved() {
-            rescued = true;
+            rescues += 1;
             let offer = link.claim.as_ref().and_then(Claim::take_offer);
             connection.thread.stats.requests_rescued.add(1);
             link.lease = None;

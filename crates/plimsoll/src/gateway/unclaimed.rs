@@ -23,7 +23,7 @@ struct Entry {
     at: Instant,
     /// Wakes the exchange.
     alarm: Alarm,
-    /// It was not rescued before.
+    /// It was not rescued too often.
     may_move: bool,
     kept: Option<Kept>,
 }
