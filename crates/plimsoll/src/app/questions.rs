@@ -113,6 +113,7 @@ impl Questions {
             leaving: snapshot.leaving.iter().map(|worker| self.leaving(worker)).collect(),
             generation: snapshot.generation,
             reload: snapshot.renewed.map(|renewed| status::Reload { renewed, of: snapshot.workers.len() }),
+            log_sinks: self.logs.sinks().iter().map(|sink| sink.figures()).collect(),
             requests: status::Requests {
                 total: sum(|thread| thread.requests_total.get()),
                 failed: sum(|thread| thread.requests_failed.get()),

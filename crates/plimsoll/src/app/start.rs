@@ -61,8 +61,7 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
     let gateway = Gateway::start(&config.gateway, &config.event_loop)
         .map_err(system("the gateway could not be started"))?;
 
-    let logs =
-        Pipeline::start(&config.logs, Vec::new()).map_err(system("the log pipeline could not be started"))?;
+    let logs = Pipeline::start(&config.logs).map_err(system("the log pipeline could not be started"))?;
 
     let workers = count_workers(config);
     let identity = Identity {

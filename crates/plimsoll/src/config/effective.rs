@@ -1,6 +1,7 @@
 //! The settings in force, for people (TOML that reads back) and for scripts (JSON).
 
 use super::load::Effective;
+use super::sinks;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -29,11 +30,11 @@ fn toml(effective: &Effective) -> String {
         let assignment = format!("{name} = {}", literal(&value));
         text.push_str(&format!("{assignment:<36}# {origin}\n"));
     }
-    text
+    text + &sinks::toml(&effective.sinks)
 }
 
 /// Numbers bare, all else as text. No value of any form holds a quote or a backslash.
-fn literal(value: &str) -> String {
+pub(super) fn literal(value: &str) -> String {
     if value.parse::<u64>().is_ok() { value.to_owned() } else { format!("\"{value}\"") }
 }
 
@@ -45,7 +46,8 @@ fn json(effective: &Effective) -> String {
             serde_json::json!({ "key": setting.key(), "value": value, "origin": origin.to_string() })
         })
         .collect();
-    let mut text = format!("{:#}", serde_json::json!({ "settings": settings }));
+    let mut text =
+        format!("{:#}", serde_json::json!({ "settings": settings, "sinks": sinks::json(&effective.sinks) }));
     text.push('\n');
     text
 }

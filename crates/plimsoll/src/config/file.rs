@@ -11,9 +11,12 @@ use super::load::Found;
 use super::nearest::nearest;
 use super::problem::{Place, Problem};
 use super::settings::{find, is_table, names};
+use super::sinks::{self, Sinks};
 
 /// A settings file of more is not one: a wrong path must not fill the memory.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// The one list of tables.
+const SINKS: &str = "logs.sink";
 
 /// Whether a file that is not there is a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,26 +43,34 @@ pub(super) fn read(path: &Path, presence: Presence) -> Result<Option<String>, Pr
 
 /// Reads the settings in `text`. What could be read is returned beside the problems, so that problems of other
 /// sources and of values can be reported in the same run.
-pub(super) fn parse(path: &Path, text: &str) -> (Vec<Found>, Vec<Problem>) {
+pub(super) fn parse(path: &Path, text: &str) -> Parsed {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut reading = Reading { path, text, found: Vec::new(), problems: Vec::new() };
+    let mut reading = Reading { path, text, parsed: Parsed::default() };
     for error in &errors {
         reading.syntax(error);
     }
     if errors.is_empty() {
         reading.walk("", table.get_ref());
     }
-    reading.problems.sort_by(|a, b| a.place.cmp(&b.place));
+    let mut parsed = reading.parsed;
+    parsed.problems.sort_by(|a, b| a.place.cmp(&b.place));
     // The parser goes on after an error, and may meet the same one again.
-    reading.problems.dedup();
-    (reading.found, reading.problems)
+    parsed.problems.dedup();
+    parsed
+}
+
+/// What a file says.
+#[derive(Default)]
+pub(super) struct Parsed {
+    pub(super) found: Vec<Found>,
+    pub(super) sinks: Sinks,
+    pub(super) problems: Vec<Problem>,
 }
 
 struct Reading<'a> {
     path: &'a Path,
     text: &'a str,
-    found: Vec<Found>,
-    problems: Vec<Problem>,
+    parsed: Parsed,
 }
 
 impl Reading<'_> {
@@ -74,16 +85,32 @@ impl Reading<'_> {
             match (find(&key), value.get_ref()) {
                 (Some(setting), value_read) => match scalar(value_read, setting) {
                     Some(text) => {
-                        self.found.push(Found { setting, text, place: self.place(value.span().start) });
+                        self.parsed.found.push(Found {
+                            setting,
+                            text,
+                            place: self.place(value.span().start),
+                        });
                     }
                     None => self.wrong_type(&key, value, &format!("write {}", setting.describe())),
                 },
+                (None, _) if key == SINKS => self.sinks(value),
                 (None, DeValue::Table(table)) if is_table(&key) => self.walk(&key, table),
                 (None, _) if is_table(&key) => {
                     self.wrong_type(&key, value, &format!("write its settings under `[{key}]`"));
                 }
                 (None, _) => self.unknown(&key, name),
             }
+        }
+    }
+
+    fn sinks(&mut self, value: &Spanned<DeValue<'_>>) {
+        for mistake in sinks::read(value, &mut self.parsed.sinks) {
+            self.problem(mistake.at, mistake.what, mistake.hint);
+        }
+        let (path, text) = (self.path, self.text);
+        for shown in &mut self.parsed.sinks.shown {
+            let line = text.get(..shown.at()).unwrap_or_default().matches('\n').count() + 1;
+            shown.origin = format!("{}:{line}", path.display());
         }
     }
 
@@ -108,7 +135,7 @@ impl Reading<'_> {
     }
 
     fn unknown(&mut self, key: &str, name: &Spanned<std::borrow::Cow<'_, str>>) {
-        let hint = match nearest(key, '.', names().into_iter()) {
+        let hint = match nearest(key, '.', names().into_iter().chain([SINKS])) {
             Some(known) => format!("the nearest known key is `{known}`"),
             None => "`plimsoll config` prints all keys".to_owned(),
         };
@@ -116,7 +143,7 @@ impl Reading<'_> {
     }
 
     fn problem(&mut self, offset: usize, what: String, hint: String) {
-        self.problems.push(Problem { what, place: self.place(offset), hint });
+        self.parsed.problems.push(Problem { what, place: self.place(offset), hint });
     }
 
     fn place(&self, offset: usize) -> Place {

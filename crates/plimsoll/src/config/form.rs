@@ -4,7 +4,7 @@ mod quantity;
 mod word;
 
 pub(super) use quantity::{Count, Length, Share, Size, Workers};
-pub(super) use word::{Address, Choice, Name};
+pub(super) use word::{Address, Choice, Name, PathName};
 
 /// Why a text is not a value, and what to write instead. The setting and the place are added by the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,9 +14,9 @@
 //! All problems of a source are collected and reported together, each with its place and a hint: nobody wants
 //! to mend a file one error at a time.
 //!
-//! Tables whose names the user chooses (`[downstream."api.example.com"]`, `[[lane]]`) are not settings of that
-//! table: they will be read by their concern. The place for them is `file::walk`, the only code that decides
-//! what a key of the file is.
+//! Tables of which there may be many (`[[logs.sink]]`, and those whose names the user chooses) are not rows of that
+//! table: they have one of their own, as in [`sinks`]. The place where they part is `file::walk`, the only code that
+//! decides what a key of the file is.
 
 mod definition;
 mod effective;
@@ -29,6 +29,7 @@ mod problem;
 mod reference;
 mod resolved;
 mod settings;
+mod sinks;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -40,3 +41,4 @@ pub use problem::{Place, Problem, Problems};
 pub use reference::render as render_reference;
 pub use resolved::*;
 pub use settings::flags;
+pub use sinks::{Compress, FileSink, LogFormat, LogSink, SinkTarget, Standard};

@@ -5,6 +5,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::sinks::{LogSink, Standard};
+
 /// Everything that can be set.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
@@ -146,6 +148,10 @@ pub struct Logs {
     /// What may wait between the workers' pipes and being understood.
     pub buffer_bytes: usize,
     pub line_bytes_max: usize,
+    /// What becomes of our own stdout and stderr.
+    pub standard: Standard,
+    /// Where lines go beside them.
+    pub sinks: Vec<LogSink>,
 }
 
 impl Default for Workers {
@@ -217,6 +223,8 @@ impl Default for Logs {
             sample: None,
             buffer_bytes: 16 * 1024 * 1024,
             line_bytes_max: 256 * 1024,
+            standard: Standard::default(),
+            sinks: Vec::new(),
         }
     }
 }

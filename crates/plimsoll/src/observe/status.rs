@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::logs::WorkerFigures;
+use super::logs::{SinkFigures, WorkerFigures};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -32,6 +32,9 @@ pub struct Status {
     /// Present while a reload is under way.
     #[serde(default)]
     pub reload: Option<Reload>,
+    /// Where the log goes: our own streams, and each `[[logs.sink]]`.
+    #[serde(default)]
+    pub log_sinks: Vec<SinkFigures>,
 }
 
 /// How far a reload has come.
@@ -280,5 +283,6 @@ pub(crate) fn fixture() -> Status {
         requests: Requests { total: 1207, failed: 2, retried: 1, rescued: 3, queued: 0 },
         generation: 1,
         reload: None,
+        log_sinks: Vec::new(),
     }
 }

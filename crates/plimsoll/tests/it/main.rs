@@ -28,6 +28,7 @@ mod harness;
 mod keep_alive;
 mod life;
 mod limits;
+mod log_sinks;
 mod logs;
 mod ports;
 mod profile;

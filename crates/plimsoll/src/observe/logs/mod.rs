@@ -13,11 +13,12 @@
 mod drain;
 mod filter;
 mod follow;
+pub mod look;
 mod processor;
 mod recent;
 mod ring;
+mod sinks;
 mod source;
-mod standard;
 mod stats;
 mod tail;
 #[cfg(test)]
@@ -37,9 +38,10 @@ pub(super) use self::follow::answer;
 use self::processor::Processor;
 pub use self::recent::Recent;
 use self::ring::{Item, Ring};
+use self::sinks::Standard;
+pub use self::sinks::{SinkFigures, SinkStats};
 pub use self::source::{Tap, pipe};
-use self::standard::Standard;
-pub use self::stats::{Drops, Stats, WorkerFigures};
+pub use self::stats::{Stats, WorkerFigures};
 pub use self::tail::Tail;
 use crate::concerns::logs::record::{Level, Sink, Stream};
 use crate::concerns::logs::{Mode, Outcome, Rules};
@@ -48,7 +50,8 @@ use crate::ids::WorkerId;
 
 /// How requests went, told by the gateway and not read yet.
 const OUTCOMES_MAX: usize = 4096;
-const STACK_BYTES: usize = 256 * 1024;
+/// Packing takes a few hundred kilobytes of it; what is not touched costs nothing.
+const STACK_BYTES: usize = 2 * 1024 * 1024;
 
 /// The running pipeline; whoever holds it ends it.
 #[derive(Debug)]
@@ -77,26 +80,28 @@ pub struct Outcomes(mpsc::SyncSender<Outcome>);
 pub struct Mirror(Arc<OnceLock<Arc<Ring>>>);
 
 impl Pipeline {
-    /// Starts the threads. What is kept goes to our own stdout and stderr, and to `sinks`.
+    /// Starts the threads. What is kept goes to our own stdout and stderr, and to the sinks of the settings.
     ///
     /// # Errors
     /// A thread could not be made, or the system is out of file descriptors.
-    pub fn start(settings: &config::Logs, sinks: Vec<Box<dyn Sink>>) -> io::Result<Self> {
+    pub fn start(settings: &config::Logs) -> io::Result<Self> {
         let stats = Arc::<Stats>::default();
-        let standard = Standard::start(&stats)?;
+        let standard = Standard::start(&settings.standard, &stats)?;
         let mut all: Vec<Box<dyn Sink>> = vec![Box::new(standard.clone())];
-        all.extend(sinks);
+        all.extend(sinks::start(&settings.sinks, &stats)?);
         Self::start_with(settings, all, standard, stats)
     }
 
-    /// As [`Pipeline::start`], without our own streams: for measuring.
+    /// As [`Pipeline::start`], without our own streams and with `more` sinks: for measuring.
     ///
     /// # Errors
     /// As [`Pipeline::start`].
-    pub fn start_alone(settings: &config::Logs, sinks: Vec<Box<dyn Sink>>) -> io::Result<Self> {
+    pub fn start_alone(settings: &config::Logs, more: Vec<Box<dyn Sink>>) -> io::Result<Self> {
         let stats = Arc::<Stats>::default();
-        let standard = Standard::start(&stats)?;
-        Self::start_with(settings, sinks, standard, stats)
+        let standard = Standard::start(&settings.standard, &stats)?;
+        let mut all = sinks::start(&settings.sinks, &stats)?;
+        all.extend(more);
+        Self::start_with(settings, all, standard, stats)
     }
 
     fn start_with(
@@ -155,6 +160,12 @@ impl Pipeline {
     pub fn reflect(&self, mirror: &Mirror) {
         // A second pipeline of one process would be in a test: the first one has it.
         let _first = mirror.0.set(Arc::clone(self.capture.drain.ring()));
+    }
+
+    /// What Plimsoll says last, after the pipeline has ended, is to be in the log as well.
+    pub fn last_word(&self, level: Level, message: &str) {
+        let line = Bytes::from(format!("plimsoll: {message}"));
+        let _full = self.capture.drain.ring().push(Item::Own { level, at: drain::now(), line });
     }
 
     /// The end: what is in the pipes is read, and everything delivered until `deadline`. Blocks until then at most.

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use super::drain;
 use super::recent::Recent;
 use super::ring::{Item, Ring, Taken};
+use super::sinks::Standard;
 use super::source::Source;
-use super::standard::Standard;
 use super::stats::Stats;
 use crate::concerns::logs::record::{Level, Record, Shape, Sink, Stream};
 use crate::concerns::logs::{
@@ -42,6 +42,8 @@ pub(super) struct Processor {
     /// Of the current batch.
     kept: Vec<Arc<Record>>,
     rates: Rates,
+    /// Lines that found the ring full and were told of.
+    lost_told: u64,
 }
 
 /// What is known of a pipe between two chunks.
@@ -67,6 +69,7 @@ impl Processor {
             readers: HashMap::new(),
             kept: Vec::new(),
             rates: Rates::new(now),
+            lost_told: 0,
         }
     }
 
@@ -84,12 +87,30 @@ impl Processor {
             self.tick(now);
             self.hand_over();
             self.parts.ring.release(&mut taken);
-            self.parts.stats.buffer_bytes.store(self.parts.ring.bytes() as u64, Ordering::Relaxed);
+            let waiting = self.parts.ring.bytes();
+            self.parts.stats.buffer_bytes.store(waiting as u64, Ordering::Relaxed);
+            self.say_lost(waiting);
             if state == Taken::Closed {
                 break;
             }
         }
         self.end(told);
+    }
+
+    /// When there is room again, what found none is told.
+    fn say_lost(&mut self, waiting: usize) {
+        if waiting > self.parts.ring.bytes_max() / 4 {
+            return;
+        }
+        let lost = self.parts.stats.lost_lines();
+        if lost > self.lost_told {
+            let missing = lost - self.lost_told;
+            self.lost_told = lost;
+            tracing::warn!(
+                "the app logged faster than its lines could be read: {missing} lines of the app are missing (their \
+                 level is not known); hint: log less, or raise logs.buffer"
+            );
+        }
     }
 
     /// How long nothing need be done if nothing comes.
@@ -175,11 +196,15 @@ impl Processor {
             self.keeper.last_words(Some(origin.worker), origin.stream, now, &mut self.kept);
         }
         self.keeper.end();
+        self.say_lost(0);
         self.parts.stats.add(&self.keeper.take_tally());
         self.hand_over();
         let deadline = told.try_recv().unwrap_or(now + USUAL_DEADLINE);
         for sink in &self.parts.sinks {
             sink.close(deadline);
+        }
+        for sink in &self.parts.sinks {
+            sink.wait(deadline);
         }
         self.parts.recent.close();
     }

@@ -1,0 +1,77 @@
+//! `[[logs.sink]]`: where the log goes beside our own stdout and stderr, and in which form.
+//!
+//! Sinks are a list, so they are no rows of the table of settings; [`keys`] is the table of theirs, from which the
+//! reader, `plimsoll config` and the reference page are made in the same way.
+
+mod draft;
+mod keys;
+mod read;
+mod show;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::resolved::LogLevel;
+pub(super) use read::{Sinks, read};
+pub(super) use show::{Shown, json, reference, toml};
+
+/// What becomes of our own stdout and stderr.
+#[derive(Debug, Clone)]
+pub struct Standard {
+    /// Lines below it are not written; `None`: none is.
+    pub level: Option<LogLevel>,
+    pub format: LogFormat,
+    /// What may wait, for each of the two.
+    pub queue_bytes: usize,
+}
+
+/// Another place that lines go to.
+#[derive(Debug, Clone)]
+pub struct LogSink {
+    pub name: String,
+    pub level: Option<LogLevel>,
+    pub queue_bytes: usize,
+    pub target: SinkTarget,
+}
+
+#[derive(Debug, Clone)]
+pub enum SinkTarget {
+    File(FileSink),
+}
+
+#[derive(Debug, Clone)]
+pub struct FileSink {
+    pub path: PathBuf,
+    pub format: LogFormat,
+    /// A file that would become larger is set aside first.
+    pub rotate_bytes: u64,
+    pub rotate_every: Option<Duration>,
+    /// Files that were set aside and stay.
+    pub keep: usize,
+    pub compress: Compress,
+}
+
+/// How a record is written where it is a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// As the worker wrote it.
+    Raw,
+    Json,
+    Human,
+    /// For people on a terminal, JSON elsewhere.
+    Auto,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compress {
+    Gzip,
+    Off,
+}
+
+const QUEUE_BYTES: usize = 8 * 1024 * 1024;
+
+impl Default for Standard {
+    fn default() -> Self {
+        Self { level: Some(LogLevel::Trace), format: LogFormat::Raw, queue_bytes: QUEUE_BYTES }
+    }
+}
