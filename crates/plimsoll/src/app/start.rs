@@ -12,11 +12,11 @@ use crate::concerns::shutdown;
 use crate::config::{AgentMode, Config, WorkerCount};
 use crate::exit::Exit;
 use crate::gateway::Gateway;
-use crate::observe::logs::Pipeline;
+use crate::observe::logs::{self, Pipeline};
 use crate::observe::{admin, socket};
 use crate::sys::runtime_dir::RuntimeDir;
 use crate::sys::signals::Signals;
-use crate::sys::{cgroup, limits, process};
+use crate::sys::{cgroup, limits, proc, process};
 use crate::workers::{Settings, Supervisor};
 
 /// The parts, ready to run.
@@ -61,7 +61,9 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
     let gateway = Gateway::start(&config.gateway, &config.event_loop)
         .map_err(system("the gateway could not be started"))?;
 
-    let logs = Pipeline::start(&config.logs).map_err(system("the log pipeline could not be started"))?;
+    let who = logs::Identity { service: directory.name.clone(), host: proc::host_name() };
+    let logs =
+        Pipeline::start(&config.logs, &who).map_err(system("the log pipeline could not be started"))?;
 
     let workers = count_workers(config);
     let identity = Identity {

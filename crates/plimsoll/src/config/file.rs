@@ -1,5 +1,6 @@
 //! The settings file: TOML text to (setting, text, place), every problem with its line and column.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
@@ -43,9 +44,10 @@ pub(super) fn read(path: &Path, presence: Presence) -> Result<Option<String>, Pr
 
 /// Reads the settings in `text`. What could be read is returned beside the problems, so that problems of other
 /// sources and of values can be reported in the same run.
-pub(super) fn parse(path: &Path, text: &str) -> Parsed {
+/// `variables` are those of the environment, which a secret may be taken from.
+pub(super) fn parse(path: &Path, text: &str, variables: &[(OsString, OsString)]) -> Parsed {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut reading = Reading { path, text, parsed: Parsed::default() };
+    let mut reading = Reading { path, text, variables, parsed: Parsed::default() };
     for error in &errors {
         reading.syntax(error);
     }
@@ -70,6 +72,7 @@ pub(super) struct Parsed {
 struct Reading<'a> {
     path: &'a Path,
     text: &'a str,
+    variables: &'a [(OsString, OsString)],
     parsed: Parsed,
 }
 
@@ -104,7 +107,7 @@ impl Reading<'_> {
     }
 
     fn sinks(&mut self, value: &Spanned<DeValue<'_>>) {
-        for mistake in sinks::read(value, &mut self.parsed.sinks) {
+        for mistake in sinks::read(value, self.variables, &mut self.parsed.sinks) {
             self.problem(mistake.at, mistake.what, mistake.hint);
         }
         let (path, text) = (self.path, self.text);

@@ -1,9 +1,12 @@
 //! Forms: how a setting is written, which values it takes, and how it is printed so that it reads back.
 
 mod quantity;
+mod url;
 mod word;
 
 pub(super) use quantity::{Count, Length, Share, Size, Workers};
+pub(super) use url::HttpUrl;
+pub use url::Url;
 pub(super) use word::{Address, Choice, Name, PathName};
 
 /// Why a text is not a value, and what to write instead. The setting and the place are added by the caller.

@@ -116,7 +116,7 @@ fn read_file(sources: &Sources, problems: &mut Vec<Problem>) -> (Option<PathBuf>
     let path = named.unwrap_or_else(|| Path::new(FILE_DEFAULT).to_owned());
     match file::read(&path, presence) {
         Ok(Some(text)) => {
-            let parsed = file::parse(&path, &text);
+            let parsed = file::parse(&path, &text, &sources.variables);
             problems.extend(parsed.problems);
             (Some(path), parsed.found, parsed.sinks)
         }

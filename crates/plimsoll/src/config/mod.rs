@@ -36,9 +36,12 @@ mod units;
 
 pub use definition::FlagDefinition;
 pub use effective::{Format, render as render_effective};
+pub use form::Url;
 pub use load::{Effective, Origin, Sources, load};
 pub use problem::{Place, Problem, Problems};
 pub use reference::render as render_reference;
 pub use resolved::*;
 pub use settings::flags;
-pub use sinks::{Compress, FileSink, LogFormat, LogSink, SinkTarget, Standard};
+pub use sinks::{
+    Compress, FileSink, Header, HttpSink, LogFormat, LogSink, Protocol as SinkProtocol, SinkTarget, Standard,
+};

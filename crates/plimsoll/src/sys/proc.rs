@@ -2,6 +2,12 @@
 
 use std::fs;
 
+/// What this host, or container, calls itself.
+#[must_use]
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 /// What a worker uses: its process and the processes below it (npm, a shell, the app's own children).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {

@@ -1,7 +1,12 @@
 //! Sinks: each with a real target, also one that is full, away or refuses.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -79,7 +84,6 @@ fn a_file_has_what_workers_and_we_ourselves_said_to_the_end() {
 }
 
 fn gunzip(bytes: &[u8]) -> Vec<u8> {
-    use std::io::Read as _;
     let mut text = Vec::new();
     flate2::read::GzDecoder::new(bytes).read_to_end(&mut text).unwrap();
     text
@@ -106,6 +110,93 @@ fn a_file_that_cannot_be_written_is_said_once_and_written_when_it_can_be() {
     server.wait_for_stderr("logs to bad are delivered again");
     assert!(fs::read_to_string(&path).unwrap().contains("line 0"), "nothing is lost that need not be");
     assert_eq!(figures(&server, "bad")["dropped_lines"], 0);
+}
+
+/// A collector that answers with `status` and keeps what it gets.
+struct Collector {
+    port: u16,
+    status: Arc<AtomicU16>,
+    bodies: Arc<Mutex<String>>,
+}
+
+impl Collector {
+    fn start(status: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let collector = Self { port, status: Arc::new(AtomicU16::new(status)), bodies: Arc::default() };
+        let (status, bodies) = (Arc::clone(&collector.status), Arc::clone(&collector.bodies));
+        drop(thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (status, bodies) = (Arc::clone(&status), Arc::clone(&bodies));
+                drop(thread::spawn(move || answer(&stream, &status, &bodies)));
+            }
+        }));
+        collector
+    }
+
+    fn has(&self, text: &str) -> bool {
+        self.bodies.lock().unwrap().contains(text)
+    }
+}
+
+fn answer(stream: &TcpStream, status: &AtomicU16, bodies: &Mutex<String>) -> Option<()> {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut length = 0;
+        let mut line = String::new();
+        while reader.read_line(&mut line).ok()? > 0 && line != "\r\n" {
+            let header = line.to_ascii_lowercase();
+            length =
+                header.strip_prefix("content-length: ").map_or(length, |text| text.trim().parse().unwrap());
+            line.clear();
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok().filter(|()| length > 0)?;
+        let status = status.load(Ordering::SeqCst);
+        if status == 200 {
+            bodies.lock().unwrap().push_str(&String::from_utf8_lossy(&body));
+        }
+        let answer = format!("HTTP/1.1 {status} So\r\ncontent-length: 0\r\n\r\n");
+        (&*stream).write_all(answer.as_bytes()).ok()?;
+    }
+}
+
+#[test]
+fn a_collector_that_is_away_for_a_while_gets_all_of_it_later() {
+    let (loki, otlp, http) = (Collector::start(200), Collector::start(200), Collector::start(503));
+    let server = start(&format!(
+        "[[logs.sink]]\ntype = 'loki'\nurl = 'http://127.0.0.1:{}'\nbatch_wait = '0s'\n\
+         [[logs.sink]]\ntype = 'otlp'\nurl = 'http://127.0.0.1:{}'\nbatch_wait = '0s'\n\
+         [[logs.sink]]\ntype = 'http'\nurl = 'http://localhost:{}/in'\nbatch_wait = '0s'",
+        loki.port, otlp.port, http.port
+    ));
+    assert_eq!(server.get("/log?lines=3").status, 200);
+    for collector in [&loki, &otlp] {
+        until("it has come", || collector.has("line 2").then_some(()));
+    }
+    server.wait_for_stderr("logs to http: ");
+    assert!(server.stderr().contains("answered 503"), "{}", server.stderr());
+    http.status.store(200, Ordering::SeqCst);
+    server.wait_for_stderr("logs to http are delivered again");
+    until("all has come", || (http.has("line 0") && http.has("line 2")).then_some(()));
+    assert_eq!(figures(&server, "http")["dropped_lines"], 0);
+}
+
+#[test]
+fn a_collector_that_never_answers_holds_up_nobody_not_even_the_end() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut server = start(&format!(
+        "[[logs.sink]]\ntype = 'http'\nurl = 'http://{}'\nqueue = '64KB'\nbatch_wait = '0s'\nlevel = 'info'",
+        silent.local_addr().unwrap()
+    ));
+    assert_eq!(server.get("/log?lines=3000").status, 200);
+    until("the rest is dropped", || {
+        (figures(&server, "http")["dropped_lines"].as_u64() > Some(0)).then_some(())
+    });
+    until("stdout has all", || (server.stdout().matches("\"msg\":\"line ").count() == 3000).then_some(()));
+    server.signal(Signal::TERM);
+    assert_eq!(server.exit_code(), 0);
+    assert!(server.stderr().contains("could not be delivered before the end"), "{}", server.stderr());
 }
 
 #[test]

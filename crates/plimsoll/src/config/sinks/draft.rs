@@ -3,22 +3,33 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Compress, FileSink, LogFormat, LogSink, QUEUE_BYTES, SinkTarget, Standard};
+use super::{
+    Compress, FileSink, Header, HttpSink, LogFormat, LogSink, Protocol, QUEUE_BYTES, SinkTarget, Standard,
+};
+use crate::config::form::Url;
 use crate::config::resolved::LogLevel;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Stdout,
     File,
+    Otlp,
+    Loki,
+    Http,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 2] = [Self::Stdout, Self::File];
+    pub(super) const ALL: [Self; 5] = [Self::Stdout, Self::File, Self::Otlp, Self::Loki, Self::Http];
+    /// Those that send over HTTP.
+    pub(super) const SENDING: [Self; 3] = [Self::Otlp, Self::Loki, Self::Http];
 
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Stdout => "stdout",
             Self::File => "file",
+            Self::Otlp => "otlp",
+            Self::Loki => "loki",
+            Self::Http => "http",
         }
     }
 }
@@ -35,6 +46,12 @@ pub(super) struct Draft {
     pub(super) rotate_every: Option<Duration>,
     pub(super) keep: usize,
     pub(super) compress: Compress,
+    pub(super) url: Option<Url>,
+    pub(super) headers: Vec<Header>,
+    pub(super) labels: Vec<(String, String)>,
+    pub(super) batch_bytes: usize,
+    pub(super) batch_wait: Duration,
+    pub(super) timeout: Duration,
 }
 
 /// What a draft is for.
@@ -56,14 +73,24 @@ impl Draft {
             rotate_bytes: 100 * 1024 * 1024,
             rotate_every: None,
             keep: 7,
-            compress: Compress::Gzip,
+            compress: if kind == Kind::File { Compress::Gzip } else { Compress::Off },
+            url: None,
+            headers: Vec::new(),
+            labels: Vec::new(),
+            batch_bytes: 1024 * 1024,
+            batch_wait: Duration::from_secs(1),
+            timeout: Duration::from_secs(10),
         }
     }
 
-    pub(super) fn finish(self) -> Finished {
-        let Self { name, level, queue_bytes, format, .. } = self;
+    /// `None`: something that it must have is missing.
+    pub(super) fn finish(self) -> Option<Finished> {
+        let Self { name, level, queue_bytes, format, .. } = self.clone();
         let target = match self.kind {
-            Kind::Stdout => return Finished::Standard(Standard { level, format, queue_bytes }),
+            Kind::Stdout => return Some(Finished::Standard(Standard { level, format, queue_bytes })),
+            Kind::Otlp => self.http(Protocol::Otlp, "/v1/logs")?,
+            Kind::Loki => self.http(Protocol::Loki, "/loki/api/v1/push")?,
+            Kind::Http => self.http(Protocol::Ndjson, "/")?,
             Kind::File => SinkTarget::File(FileSink {
                 path: self.path,
                 format,
@@ -73,6 +100,24 @@ impl Draft {
                 compress: self.compress,
             }),
         };
-        Finished::Sink(LogSink { name, level, queue_bytes, target })
+        Some(Finished::Sink(LogSink { name, level, queue_bytes, target }))
+    }
+
+    /// `path`: where that protocol has its place, if the URL does not say.
+    fn http(self, protocol: Protocol, path: &str) -> Option<SinkTarget> {
+        let mut url = self.url?;
+        if url.path == "/" {
+            path.clone_into(&mut url.path);
+        }
+        Some(SinkTarget::Http(HttpSink {
+            protocol,
+            url,
+            headers: self.headers,
+            labels: self.labels,
+            compress: self.compress,
+            batch_bytes: self.batch_bytes,
+            batch_wait: self.batch_wait,
+            timeout: self.timeout,
+        }))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::draft::{Draft, Kind};
 use super::{Compress, LogFormat};
-use crate::config::form::{Choice, Count, Form, Name, Optional, PathName, Reason};
+use crate::config::form::{Choice, Count, Form, HttpUrl, Name, Optional, PathName, Reason};
 use crate::config::resolved::LogLevel;
 use crate::config::settings::{DAY, KB, SECOND, length, size};
 
@@ -156,10 +156,43 @@ pub(super) static KEYS: &[&dyn Key] = &[
     },
     &Row {
         name: "compress",
-        kinds: &[Kind::File],
+        kinds: &[Kind::File, Kind::Otlp, Kind::Loki, Kind::Http],
         form: Choice(&[("gzip", Compress::Gzip), ("off", Compress::Off)]),
         place: |draft| &mut draft.compress,
         need: Need::May,
-        doc: "Whether files that were set aside are packed.",
+        doc: "Whether files that were set aside, or what is sent, are packed.",
+    },
+    &Row {
+        name: "url",
+        kinds: &Kind::SENDING,
+        form: HttpUrl,
+        place: |draft| &mut draft.url,
+        need: Need::Must,
+        doc: "Where it is sent to. Without a path it is that of the protocol: `/v1/logs` (otlp), `/loki/api/v1/push` \
+              (loki). TLS is not spoken: where it is needed, send to a collector nearby that does.",
+    },
+    &Row {
+        name: "batch_size",
+        kinds: &Kind::SENDING,
+        form: size(KB, 16 * KB * KB),
+        place: |draft| &mut draft.batch_bytes,
+        need: Need::May,
+        doc: "Most bytes of log that are sent at once.",
+    },
+    &Row {
+        name: "batch_wait",
+        kinds: &Kind::SENDING,
+        form: length(0, 60 * SECOND),
+        place: |draft| &mut draft.batch_wait,
+        need: Need::May,
+        doc: "How long to wait for more before less is sent.",
+    },
+    &Row {
+        name: "timeout",
+        kinds: &Kind::SENDING,
+        form: length(100, 300 * SECOND),
+        place: |draft| &mut draft.timeout,
+        need: Need::May,
+        doc: "How long one attempt may take, from connecting to the end of the answer.",
     },
 ];

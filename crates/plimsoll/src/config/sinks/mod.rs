@@ -5,12 +5,14 @@
 
 mod draft;
 mod keys;
+mod pairs;
 mod read;
 mod show;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::form::Url;
 use super::resolved::LogLevel;
 pub(super) use read::{Sinks, read};
 pub(super) use show::{Shown, json, reference, toml};
@@ -37,6 +39,7 @@ pub struct LogSink {
 #[derive(Debug, Clone)]
 pub enum SinkTarget {
     File(FileSink),
+    Http(HttpSink),
 }
 
 #[derive(Debug, Clone)]
@@ -49,6 +52,46 @@ pub struct FileSink {
     /// Files that were set aside and stay.
     pub keep: usize,
     pub compress: Compress,
+}
+
+#[derive(Debug, Clone)]
+pub struct HttpSink {
+    pub protocol: Protocol,
+    pub url: Url,
+    pub headers: Vec<Header>,
+    pub labels: Vec<(String, String)>,
+    pub compress: Compress,
+    /// As much as is sent at once.
+    pub batch_bytes: usize,
+    /// How long more is waited for before less is sent.
+    pub batch_wait: Duration,
+    /// For one attempt.
+    pub timeout: Duration,
+}
+
+/// What is spoken over HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// An object per line.
+    Ndjson,
+    Loki,
+    /// OpenTelemetry, in protobuf.
+    Otlp,
+}
+
+/// A header, whose value may be a secret.
+#[derive(Clone)]
+pub struct Header {
+    pub name: String,
+    pub value: String,
+    /// What may be shown of the value.
+    shown: String,
+}
+
+impl std::fmt::Debug for Header {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.name, self.shown)
+    }
 }
 
 /// How a record is written where it is a line.

@@ -1,6 +1,7 @@
 //! From the tables of the file to sinks, every problem with its place.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -8,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::draft::{Draft, Finished, Kind};
 use super::keys::{self, Key, Need};
+use super::pairs;
 use super::show::{Shown, of};
 use super::{LogSink, Standard};
 use crate::config::nearest::nearest;
@@ -30,8 +32,12 @@ pub(in crate::config) struct Sinks {
 }
 
 /// Reads `[[logs.sink]]` into `sinks`.
-pub(in crate::config) fn read(value: &Spanned<DeValue<'_>>, sinks: &mut Sinks) -> Vec<Mistake> {
-    let mut reading = Reading { mistakes: Vec::new() };
+pub(in crate::config) fn read(
+    value: &Spanned<DeValue<'_>>,
+    variables: &[(OsString, OsString)],
+    sinks: &mut Sinks,
+) -> Vec<Mistake> {
+    let mut reading = Reading { mistakes: Vec::new(), variables };
     let DeValue::Array(tables) = value.get_ref() else {
         reading.wrong(
             value.span().start,
@@ -55,18 +61,20 @@ pub(in crate::config) fn read(value: &Spanned<DeValue<'_>>, sinks: &mut Sinks) -
         names.push(draft.name.clone());
         sinks.shown.push(Shown::of(&draft, at.start));
         match draft.finish() {
-            Finished::Standard(standard) => sinks.standard = standard,
-            Finished::Sink(sink) => sinks.sinks.push(sink),
+            None => {}
+            Some(Finished::Standard(standard)) => sinks.standard = standard,
+            Some(Finished::Sink(sink)) => sinks.sinks.push(sink),
         }
     }
     reading.mistakes
 }
 
-struct Reading {
+pub(super) struct Reading<'a> {
     mistakes: Vec<Mistake>,
+    pub(super) variables: &'a [(OsString, OsString)],
 }
 
-impl Reading {
+impl Reading<'_> {
     fn sink(&mut self, at: Range<usize>, table: &DeTable<'_>) -> Option<Draft> {
         let mut draft = Draft::new(self.kind(at.clone(), table)?);
         let mut given = Vec::new();
@@ -76,8 +84,12 @@ impl Reading {
                     given.push(key.name());
                     self.set(key, value, &mut draft);
                 }
-                Some(key) => self.unfit(key, name, draft.kind),
-                None => self.unknown(name, draft.kind),
+                Some(key) => self.unfit(key.name(), key.kinds(), name, draft.kind),
+                None => match pairs::find(name.get_ref()) {
+                    Some(pairs) if pairs.kinds.contains(&draft.kind) => pairs.read(self, value, &mut draft),
+                    Some(pairs) => self.unfit(pairs.name, pairs.kinds, name, draft.kind),
+                    None => self.unknown(name, draft.kind),
+                },
             }
         }
         for key in of(draft.kind).filter(|key| key.need() == Need::Must && !given.contains(&key.name())) {
@@ -125,28 +137,29 @@ impl Reading {
         }
     }
 
-    fn unfit(&mut self, key: &dyn Key, name: &Spanned<Cow<'_, str>>, kind: Kind) {
-        let what = format!("a sink of type `{}` has no `{}`", kind.word(), key.name());
-        let kinds: Vec<_> = key.kinds().iter().map(|kind| format!("`{}`", kind.word())).collect();
+    fn unfit(&mut self, key: &str, kinds: &[Kind], name: &Spanned<Cow<'_, str>>, kind: Kind) {
+        let what = format!("a sink of type `{}` has no `{key}`", kind.word());
+        let kinds: Vec<_> = kinds.iter().map(|kind| format!("`{}`", kind.word())).collect();
         self.wrong(name.span().start, what, format!("it is for {}", kinds.join(", ")));
     }
 
     fn unknown(&mut self, name: &Spanned<Cow<'_, str>>, kind: Kind) {
-        let hint = match nearest(name.get_ref(), ' ', of(kind).map(Key::name)) {
+        let names = of(kind).map(Key::name).chain(pairs::of(kind).map(|pairs| pairs.name)).chain([TYPE]);
+        let hint = match nearest(name.get_ref(), ' ', names.clone()) {
             Some(known) => format!("the nearest known key is `{known}`"),
-            None => format!("it knows {}", of(kind).map(Key::name).collect::<Vec<_>>().join(", ")),
+            None => format!("it knows {}", names.collect::<Vec<_>>().join(", ")),
         };
         let what = format!("unknown key `{}` of a sink of type `{}`", name.get_ref(), kind.word());
         self.wrong(name.span().start, what, hint);
     }
 
-    fn wrong(&mut self, at: usize, what: String, hint: impl Into<String>) {
+    pub(super) fn wrong(&mut self, at: usize, what: String, hint: impl Into<String>) {
         self.mistakes.push(Mistake { at, what, hint: hint.into() });
     }
 }
 
 /// Text, or a number as it would be typed.
-fn text(value: &DeValue<'_>) -> Option<String> {
+pub(super) fn text(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
         DeValue::Integer(number) => Some(number.as_str().to_owned()),

@@ -2,12 +2,14 @@
 
 use super::draft::{Draft, Kind};
 use super::keys::{KEYS, Key, Need};
+use super::pairs;
 
 /// A sink in force: its type, and each key with its value.
 #[derive(Debug, Clone)]
 pub(in crate::config) struct Shown {
     kind: &'static str,
     values: Vec<(&'static str, String)>,
+    pairs: Vec<(&'static str, Vec<(String, String)>)>,
     at: usize,
     /// Where it stands.
     pub(in crate::config) origin: String,
@@ -16,7 +18,9 @@ pub(in crate::config) struct Shown {
 impl Shown {
     pub(super) fn of(draft: &Draft, at: usize) -> Self {
         let values = of(draft.kind).map(|key| (key.name(), key.get(draft))).collect();
-        Self { kind: draft.kind.word(), values, at, origin: String::new() }
+        let pairs = pairs::of(draft.kind).map(|pairs| (pairs.name, (pairs.shown)(draft)));
+        let pairs = pairs.filter(|(_, pairs)| !pairs.is_empty()).collect();
+        Self { kind: draft.kind.word(), values, pairs, at, origin: String::new() }
     }
 
     /// Where in the text of the file.
@@ -36,6 +40,10 @@ pub(in crate::config) fn toml(sinks: &[Shown]) -> String {
         for (name, value) in &sink.values {
             text.push_str(&format!("{name} = {}\n", crate::config::effective::literal(value)));
         }
+        for (name, pairs) in &sink.pairs {
+            let quoted = pairs.iter().map(|(name, value)| format!("{name:?} = {value:?}"));
+            text.push_str(&format!("{name} = {{ {} }}\n", quoted.collect::<Vec<_>>().join(", ")));
+        }
     }
     text
 }
@@ -45,7 +53,11 @@ pub(in crate::config) fn json(sinks: &[Shown]) -> Vec<serde_json::Value> {
         let values = sink.values.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into()));
         let fixed = [("type", sink.kind.to_owned()), ("origin", sink.origin.clone())];
         let fixed = fixed.into_iter().map(|(name, value)| (name.to_owned(), value.into()));
-        serde_json::Value::Object(fixed.chain(values).collect())
+        let pairs = sink.pairs.iter().map(|(name, pairs)| {
+            let object = pairs.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+            ((*name).to_owned(), serde_json::Value::Object(object))
+        });
+        serde_json::Value::Object(fixed.chain(values).chain(pairs).collect())
     };
     sinks.iter().map(object).collect()
 }
@@ -73,10 +85,10 @@ pub(in crate::config) fn reference() -> String {
     };
     page.push_str(&format!("### `type`\n\nWhat it is: {}. Has no default.\n", words_of_all()));
     for key in KEYS {
-        let default = match (key.need(), key.kinds().first()) {
-            (Need::May, Some(kind)) if key.name() != "name" => format!("`{}`", key.get(&Draft::new(*kind))),
-            (Need::May, _) => "the type".to_owned(),
-            (Need::Must, _) => "none, it must be given".to_owned(),
+        let default = match key.need() {
+            Need::May if key.name() == "name" => "the type".to_owned(),
+            Need::May => default(*key),
+            Need::Must => "none, it must be given".to_owned(),
         };
         page.push_str(&format!(
             "\n### `{}`\n\n{}\n\n- Value: {}\n- Default: {default}\n- For: {}\n",
@@ -86,7 +98,24 @@ pub(in crate::config) fn reference() -> String {
             words(key.kinds()),
         ));
     }
+    for pairs in &pairs::PAIRS {
+        page.push_str(&format!(
+            "\n### `{}`\n\n{}\n\n- Value: a table of text\n- Default: none\n- For: {}\n",
+            pairs.name,
+            pairs.doc,
+            words(pairs.kinds),
+        ));
+    }
     page
+}
+
+/// The value that most sinks have, and those of others.
+fn default(key: &dyn Key) -> String {
+    let values: Vec<_> = key.kinds().iter().map(|kind| (key.get(&Draft::new(*kind)), kind.word())).collect();
+    let (first, _) = values.last().cloned().unwrap_or_default();
+    let others: Vec<_> = values.iter().filter(|(value, _)| *value != first).collect();
+    let others = others.iter().map(|(value, kind)| format!("; `{value}` for `{kind}`")).collect::<String>();
+    format!("`{first}`{others}")
 }
 
 fn words_of_all() -> String {

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{check_refused, load_file};
-use crate::config::{Compress, LogFormat, LogLevel, SinkTarget, Sources};
+use super::{check_refused, load_file, variables};
+use crate::config::{Compress, Format, LogFormat, LogLevel, SinkTarget, Sources, render_effective};
 
 #[test]
 fn sinks_are_a_list_and_stdout_is_our_own() {
@@ -27,7 +27,7 @@ fn sinks_are_a_list_and_stdout_is_our_own() {
     assert_eq!((config.logs.rate, config.logs.standard.level), (Some(500), None));
     let [sink] = &config.logs.sinks[..] else { panic!("{:?}", config.logs.sinks) };
     assert_eq!((sink.name.as_str(), sink.level), ("errors", Some(LogLevel::Error)));
-    let SinkTarget::File(file) = &sink.target;
+    let SinkTarget::File(file) = &sink.target else { panic!("{sink:?}") };
     assert_eq!(
         (file.path.as_path(), file.keep, file.compress),
         (Path::new("log/errors.log"), 30, Compress::Off)
@@ -56,6 +56,30 @@ fn what_is_wrong_with_a_sink_is_said_with_its_place() {
             "a sink of type `stdout` has no `path`",
             "3:1",
             "it is for `file`",
+        ),
+        (
+            "[[logs.sink]]\ntype = 'loki'\nurl = 'https://loki'",
+            "logs.sink.url: this build does not speak TLS",
+            "3:7",
+            "send to a collector on this host or in this network over `http://`, which speaks TLS to the outside",
+        ),
+        (
+            "[[logs.sink]]\ntype = 'otlp'\nurl = 'http://a'\nheader = {}",
+            "unknown key `header` of a sink of type `otlp`",
+            "4:1",
+            "the nearest known key is `headers`",
+        ),
+        (
+            "[[logs.sink]]\ntype = 'http'\nurl = 'http://a'\n[logs.sink.headers]\nA = '${NONE}'",
+            "logs.sink.headers: the environment has no `NONE`",
+            "5:5",
+            "set it where plimsoll is started",
+        ),
+        (
+            "[[logs.sink]]\ntype = 'http'\nurl = 'http://a'\nheaders = { 'a:' = 'x' }",
+            "logs.sink.headers: `a:` is no header",
+            "4:20",
+            "letters, digits and `-`; no line breaks",
         ),
         (
             "[[logs.sink]]\ntype = 'stdout'\nlevel = 'loud'",
@@ -88,5 +112,34 @@ fn what_is_wrong_with_a_sink_is_said_with_its_place() {
         check_refused(&problems, &[(what, &format!("plimsoll.toml:{place}"), hint)]);
     }
     let untyped = load_file("[[logs.sink]]\npath = 'a'", Sources::default()).unwrap_err();
-    assert!(untyped.contains("a sink needs a `type`") && untyped.contains("`stdout`, `file`"), "{untyped}");
+    assert!(
+        untyped.contains("a sink needs a `type`") && untyped.contains("`stdout`, `file`, `otlp`"),
+        "{untyped}"
+    );
+}
+
+#[test]
+fn headers_take_secrets_from_the_environment_and_show_none() {
+    let text = "
+        [[logs.sink]]
+        type = 'otlp'
+        url = 'http://collector:4318'
+        [logs.sink.headers]
+        Authorization = 'Bearer ${TOKEN}'
+        X-Key = 'abc'
+        [logs.sink.labels]
+        'deployment.environment' = 'test'
+    ";
+    let effective = load_file(text, variables(&[("TOKEN", "s3cret")])).unwrap();
+    let SinkTarget::Http(http) = &effective.config.logs.sinks[0].target else { panic!() };
+    let values: Vec<_> = http.headers.iter().map(|header| header.value.as_str()).collect();
+    assert_eq!(values, ["Bearer s3cret", "abc"]);
+    assert_eq!(http.url.to_string(), "http://collector:4318/v1/logs");
+    let shown = render_effective(&effective, Format::Toml) + &render_effective(&effective, Format::Json);
+    assert!(!shown.contains("s3cret") && !shown.contains("abc"), "{shown}");
+    assert!(
+        shown.contains(r#"headers = { "Authorization" = "Bearer ${TOKEN}", "X-Key" = "***" }"#),
+        "{shown}"
+    );
+    assert!(!format!("{:?}", effective.config).contains("s3cret"));
 }

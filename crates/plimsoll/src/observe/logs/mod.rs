@@ -39,7 +39,7 @@ use self::processor::Processor;
 pub use self::recent::Recent;
 use self::ring::{Item, Ring};
 use self::sinks::Standard;
-pub use self::sinks::{SinkFigures, SinkStats};
+pub use self::sinks::{Identity, SinkFigures, SinkStats};
 pub use self::source::{Tap, pipe};
 pub use self::stats::{Stats, WorkerFigures};
 pub use self::tail::Tail;
@@ -84,11 +84,11 @@ impl Pipeline {
     ///
     /// # Errors
     /// A thread could not be made, or the system is out of file descriptors.
-    pub fn start(settings: &config::Logs) -> io::Result<Self> {
+    pub fn start(settings: &config::Logs, identity: &Identity) -> io::Result<Self> {
         let stats = Arc::<Stats>::default();
         let standard = Standard::start(&settings.standard, &stats)?;
         let mut all: Vec<Box<dyn Sink>> = vec![Box::new(standard.clone())];
-        all.extend(sinks::start(&settings.sinks, &stats)?);
+        all.extend(sinks::start(&settings.sinks, identity, &stats)?);
         Self::start_with(settings, all, standard, stats)
     }
 
@@ -99,7 +99,8 @@ impl Pipeline {
     pub fn start_alone(settings: &config::Logs, more: Vec<Box<dyn Sink>>) -> io::Result<Self> {
         let stats = Arc::<Stats>::default();
         let standard = Standard::start(&settings.standard, &stats)?;
-        let mut all = sinks::start(&settings.sinks, &stats)?;
+        let identity = Identity { service: String::new(), host: String::new() };
+        let mut all = sinks::start(&settings.sinks, &identity, &stats)?;
         all.extend(more);
         Self::start_with(settings, all, standard, stats)
     }

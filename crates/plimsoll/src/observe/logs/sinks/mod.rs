@@ -7,6 +7,7 @@
 
 mod file;
 mod format;
+mod http;
 mod queue;
 mod ship;
 mod standard;
@@ -33,14 +34,26 @@ struct Configured {
     queue: Arc<Queue>,
 }
 
+/// Who logs, where a protocol asks for it.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    pub service: String,
+    pub host: String,
+}
+
 /// Starts the sinks of the settings.
 ///
 /// # Errors
 /// A thread could not be made.
-pub(super) fn start(settings: &[config::LogSink], stats: &Stats) -> io::Result<Vec<Box<dyn Sink>>> {
+pub(super) fn start(
+    settings: &[config::LogSink],
+    identity: &Identity,
+    stats: &Stats,
+) -> io::Result<Vec<Box<dyn Sink>>> {
     let start = |sink: &config::LogSink| -> io::Result<Box<dyn Sink>> {
         let outlet: Box<dyn Outlet> = match &sink.target {
             SinkTarget::File(file) => Box::new(file::ToFile::start(file)?),
+            SinkTarget::Http(http) => Box::new(http::ToHttp::start(http, identity)?),
         };
         let queue = Arc::new(Queue::new(level_of(sink.level), sink.queue_bytes, stats.sink(&sink.name)));
         let shipper = Shipper::new(Arc::clone(&queue), outlet);

@@ -28,8 +28,9 @@ pub(super) enum Trouble {
     /// It may work later; `after`: not before that.
     Later { why: String, hint: &'static str, after: Option<Duration> },
     /// These lines will never be taken.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a file takes everything; a collector will not"))]
     Never { why: String },
+    /// Some of them, as many as told, will never be taken; the others were.
+    Partly { why: String, lines: u64 },
     /// Nothing will ever be taken again, and nobody is there to miss it.
     Gone,
 }
@@ -96,6 +97,11 @@ impl Shipper {
                     self.say_refused(&why);
                     self.queue.given_up(batch, Reason::Refused);
                     return Outcome::GoOn;
+                }
+                Trouble::Partly { why, lines } => {
+                    self.say_refused(&why);
+                    self.queue.stats().drop_unknown(lines);
+                    return Outcome::Delivered;
                 }
                 Trouble::Later { why, hint, after } => {
                     self.say_failing(&why, hint);

@@ -42,6 +42,8 @@ pub struct SinkStats {
     lines: AtomicU64,
     bytes: AtomicU64,
     dropped: [[AtomicU64; Level::ALL.len()]; Reason::ALL.len()],
+    /// Refused by the other side, which told a number and not which ones.
+    unknown: AtomicU64,
     failures: AtomicU64,
     queue_bytes: AtomicU64,
     /// When the oldest line that waits was read, in nanoseconds since the epoch; 0: none waits.
@@ -70,6 +72,7 @@ impl SinkStats {
             lines: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             dropped: Default::default(),
+            unknown: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             queue_bytes: AtomicU64::new(0),
             oldest: AtomicU64::new(0),
@@ -81,6 +84,10 @@ impl SinkStats {
         if let Some(count) = row.and_then(|row| row.get(level.index())) {
             count.fetch_add(1, Relaxed);
         }
+    }
+
+    pub(super) fn drop_unknown(&self, lines: u64) {
+        self.unknown.fetch_add(lines, Relaxed);
     }
 
     pub(super) fn deliver(&self, batch: &[Arc<Record>]) {
@@ -106,11 +113,12 @@ impl SinkStats {
     /// Level, reason and lines, where there are any.
     pub fn dropped(&self) -> impl Iterator<Item = (&'static str, Reason, u64)> {
         let rows = Reason::ALL.into_iter().zip(&self.dropped);
-        rows.flat_map(|(reason, row)| {
+        let known = rows.flat_map(|(reason, row)| {
             let cells = Level::ALL.into_iter().zip(row);
             cells.map(move |(level, count)| (level.word(), reason, count.load(Relaxed)))
-        })
-        .filter(|(.., lines)| *lines > 0)
+        });
+        let unknown = ("unknown", Reason::Refused, self.unknown.load(Relaxed));
+        known.chain([unknown]).filter(|(.., lines)| *lines > 0)
     }
 
     #[must_use]
