@@ -1,10 +1,13 @@
 //! Forms: how a setting is written, which values it takes, and how it is printed so that it reads back.
 
 mod quantity;
+mod syslog;
 mod url;
 mod word;
 
 pub(super) use quantity::{Count, Length, Share, Size, Workers};
+pub(super) use syslog::Syslog;
+pub use syslog::SyslogAddress;
 pub(super) use url::HttpUrl;
 pub use url::Url;
 pub(super) use word::{Address, Choice, Name, PathName};

@@ -36,7 +36,7 @@ mod units;
 
 pub use definition::FlagDefinition;
 pub use effective::{Format, render as render_effective};
-pub use form::Url;
+pub use form::{SyslogAddress, Url};
 pub use load::{Effective, Origin, Sources, load};
 pub use problem::{Place, Problem, Problems};
 pub use reference::render as render_reference;
@@ -44,4 +44,5 @@ pub use resolved::*;
 pub use settings::flags;
 pub use sinks::{
     Compress, FileSink, Header, HttpSink, LogFormat, LogSink, Protocol as SinkProtocol, SinkTarget, Standard,
+    SyslogSink,
 };

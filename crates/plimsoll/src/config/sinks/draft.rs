@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::{
     Compress, FileSink, Header, HttpSink, LogFormat, LogSink, Protocol, QUEUE_BYTES, SinkTarget, Standard,
+    SyslogSink,
 };
-use crate::config::form::Url;
+use crate::config::form::{SyslogAddress, Url};
 use crate::config::resolved::LogLevel;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,10 +17,12 @@ pub(super) enum Kind {
     Otlp,
     Loki,
     Http,
+    Syslog,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 5] = [Self::Stdout, Self::File, Self::Otlp, Self::Loki, Self::Http];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Stdout, Self::File, Self::Otlp, Self::Loki, Self::Http, Self::Syslog];
     /// Those that send over HTTP.
     pub(super) const SENDING: [Self; 3] = [Self::Otlp, Self::Loki, Self::Http];
 
@@ -30,6 +33,7 @@ impl Kind {
             Self::Otlp => "otlp",
             Self::Loki => "loki",
             Self::Http => "http",
+            Self::Syslog => "syslog",
         }
     }
 }
@@ -52,6 +56,8 @@ pub(super) struct Draft {
     pub(super) batch_bytes: usize,
     pub(super) batch_wait: Duration,
     pub(super) timeout: Duration,
+    pub(super) address: SyslogAddress,
+    pub(super) facility: u8,
 }
 
 /// What a draft is for.
@@ -80,6 +86,8 @@ impl Draft {
             batch_bytes: 1024 * 1024,
             batch_wait: Duration::from_secs(1),
             timeout: Duration::from_secs(10),
+            address: SyslogAddress::Unix(PathBuf::from("/dev/log")),
+            facility: 16,
         }
     }
 
@@ -88,6 +96,7 @@ impl Draft {
         let Self { name, level, queue_bytes, format, .. } = self.clone();
         let target = match self.kind {
             Kind::Stdout => return Some(Finished::Standard(Standard { level, format, queue_bytes })),
+            Kind::Syslog => SinkTarget::Syslog(SyslogSink { address: self.address, facility: self.facility }),
             Kind::Otlp => self.http(Protocol::Otlp, "/v1/logs")?,
             Kind::Loki => self.http(Protocol::Loki, "/loki/api/v1/push")?,
             Kind::Http => self.http(Protocol::Ndjson, "/")?,

@@ -2,7 +2,7 @@
 
 use super::draft::{Draft, Kind};
 use super::{Compress, LogFormat};
-use crate::config::form::{Choice, Count, Form, HttpUrl, Name, Optional, PathName, Reason};
+use crate::config::form::{Choice, Count, Form, HttpUrl, Name, Optional, PathName, Reason, Syslog};
 use crate::config::resolved::LogLevel;
 use crate::config::settings::{DAY, KB, SECOND, length, size};
 
@@ -194,5 +194,33 @@ pub(super) static KEYS: &[&dyn Key] = &[
         place: |draft| &mut draft.timeout,
         need: Need::May,
         doc: "How long one attempt may take, from connecting to the end of the answer.",
+    },
+    &Row {
+        name: "address",
+        kinds: &[Kind::Syslog],
+        form: Syslog,
+        place: |draft| &mut draft.address,
+        need: Need::May,
+        doc: "Where syslog listens. Over UDP and the Unix socket a line is a datagram, of which 8 KB arrive; over TCP lines \
+              have any length.",
+    },
+    &Row {
+        name: "facility",
+        kinds: &[Kind::Syslog],
+        form: Choice(&[
+            ("user", 1),
+            ("daemon", 3),
+            ("local0", 16),
+            ("local1", 17),
+            ("local2", 18),
+            ("local3", 19),
+            ("local4", 20),
+            ("local5", 21),
+            ("local6", 22),
+            ("local7", 23),
+        ]),
+        place: |draft| &mut draft.facility,
+        need: Need::May,
+        doc: "By which syslog sorts.",
     },
 ];

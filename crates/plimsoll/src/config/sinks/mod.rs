@@ -12,7 +12,7 @@ mod show;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::form::Url;
+use super::form::{SyslogAddress, Url};
 use super::resolved::LogLevel;
 pub(super) use read::{Sinks, read};
 pub(super) use show::{Shown, json, reference, toml};
@@ -40,6 +40,7 @@ pub struct LogSink {
 pub enum SinkTarget {
     File(FileSink),
     Http(HttpSink),
+    Syslog(SyslogSink),
 }
 
 #[derive(Debug, Clone)]
@@ -67,6 +68,13 @@ pub struct HttpSink {
     pub batch_wait: Duration,
     /// For one attempt.
     pub timeout: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct SyslogSink {
+    pub address: SyslogAddress,
+    /// 0 to 23, as RFC 5424 numbers them.
+    pub facility: u8,
 }
 
 /// What is spoken over HTTP.

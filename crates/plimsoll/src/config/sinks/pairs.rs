@@ -7,13 +7,15 @@ use super::Header;
 use super::draft::{Draft, Kind};
 use super::read::{Reading, text};
 
+/// What is wrong, and what to do.
+type Wrong = (String, &'static str);
+
 /// One of these keys.
 pub(super) struct Pairs {
     pub(super) name: &'static str,
     pub(super) kinds: &'static [Kind],
     pub(super) doc: &'static str,
-    /// What is wrong, and what to do.
-    add: fn(&mut Draft, &str, String, String) -> Result<(), (String, &'static str)>,
+    add: fn(&mut Draft, &str, String, String) -> Result<(), Wrong>,
     /// Names, and what may be shown of their values.
     pub(super) shown: fn(&Draft) -> Vec<(String, String)>,
 }
@@ -81,12 +83,7 @@ impl Pairs {
     }
 }
 
-fn add_header(
-    draft: &mut Draft,
-    name: &str,
-    raw: String,
-    value: String,
-) -> Result<(), (String, &'static str)> {
+fn add_header(draft: &mut Draft, name: &str, raw: String, value: String) -> Result<(), Wrong> {
     let is_name =
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     let is_value = value.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f));

@@ -58,30 +58,6 @@ fn what_is_wrong_with_a_sink_is_said_with_its_place() {
             "it is for `file`",
         ),
         (
-            "[[logs.sink]]\ntype = 'loki'\nurl = 'https://loki'",
-            "logs.sink.url: this build does not speak TLS",
-            "3:7",
-            "send to a collector on this host or in this network over `http://`, which speaks TLS to the outside",
-        ),
-        (
-            "[[logs.sink]]\ntype = 'otlp'\nurl = 'http://a'\nheader = {}",
-            "unknown key `header` of a sink of type `otlp`",
-            "4:1",
-            "the nearest known key is `headers`",
-        ),
-        (
-            "[[logs.sink]]\ntype = 'http'\nurl = 'http://a'\n[logs.sink.headers]\nA = '${NONE}'",
-            "logs.sink.headers: the environment has no `NONE`",
-            "5:5",
-            "set it where plimsoll is started",
-        ),
-        (
-            "[[logs.sink]]\ntype = 'http'\nurl = 'http://a'\nheaders = { 'a:' = 'x' }",
-            "logs.sink.headers: `a:` is no header",
-            "4:20",
-            "letters, digits and `-`; no line breaks",
-        ),
-        (
             "[[logs.sink]]\ntype = 'stdout'\nlevel = 'loud'",
             "logs.sink.level: `loud` is not known",
             "3:9",
@@ -107,15 +83,56 @@ fn what_is_wrong_with_a_sink_is_said_with_its_place() {
             "the nearest known key is `logs.sink`",
         ),
     ];
-    for (text, what, place, hint) in table {
-        let problems = load_file(text, Sources::default()).unwrap_err();
-        check_refused(&problems, &[(what, &format!("plimsoll.toml:{place}"), hint)]);
-    }
+    check(&table);
     let untyped = load_file("[[logs.sink]]\npath = 'a'", Sources::default()).unwrap_err();
     assert!(
         untyped.contains("a sink needs a `type`") && untyped.contains("`stdout`, `file`, `otlp`"),
         "{untyped}"
     );
+}
+
+/// For each file the one problem: `(file, what, line:column, hint)`.
+fn check(table: &[(&str, &str, &str, &str)]) {
+    for (text, what, place, hint) in table {
+        let problems = load_file(text, Sources::default()).unwrap_err();
+        check_refused(&problems, &[(what, &format!("plimsoll.toml:{place}"), hint)]);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_sink_that_sends_is_said_with_its_place() {
+    check(&[
+        (
+            "[[logs.sink]]\ntype = 'loki'\nurl = 'https://loki'",
+            "logs.sink.url: this build does not speak TLS",
+            "3:7",
+            "send to a collector on this host or in this network over `http://`, which speaks TLS to the outside",
+        ),
+        (
+            "[[logs.sink]]\ntype = 'otlp'\nurl = 'http://a'\nheader = {}",
+            "unknown key `header` of a sink of type `otlp`",
+            "4:1",
+            "the nearest known key is `headers`",
+        ),
+        (
+            "[[logs.sink]]\ntype = 'http'\nurl = 'http://a'\n[logs.sink.headers]\nA = '${NONE}'",
+            "logs.sink.headers: the environment has no `NONE`",
+            "5:5",
+            "set it where plimsoll is started",
+        ),
+        (
+            "[[logs.sink]]\ntype = 'http'\nurl = 'http://a'\nheaders = { 'a:' = 'x' }",
+            "logs.sink.headers: `a:` is no header",
+            "4:20",
+            "letters, digits and `-`; no line breaks",
+        ),
+        (
+            "[[logs.sink]]\ntype = 'syslog'\naddress = 'localhost'",
+            "logs.sink.address: `localhost` is no address of syslog",
+            "3:11",
+            "write an address like `unix:///dev/log`, `udp://host:514` or `tcp://host:601`",
+        ),
+    ]);
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod queue;
 mod ship;
 mod standard;
 mod stats;
+mod syslog;
 #[cfg(test)]
 mod tests;
 
@@ -53,6 +54,7 @@ pub(super) fn start(
     let start = |sink: &config::LogSink| -> io::Result<Box<dyn Sink>> {
         let outlet: Box<dyn Outlet> = match &sink.target {
             SinkTarget::File(file) => Box::new(file::ToFile::start(file)?),
+            SinkTarget::Syslog(syslog) => Box::new(syslog::ToSyslog::new(syslog, identity)),
             SinkTarget::Http(http) => Box::new(http::ToHttp::start(http, identity)?),
         };
         let queue = Arc::new(Queue::new(level_of(sink.level), sink.queue_bytes, stats.sink(&sink.name)));
