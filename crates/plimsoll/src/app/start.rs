@@ -58,12 +58,13 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
     let admin = admin::bind(&config.admin)
         .await
         .map_err(|error| failure(Exit::Usage, "the admin address cannot be used", describe(&error)))?;
-    let gateway = Gateway::start(&config.gateway, &config.event_loop)
+    let (outcomes, heard) = logs::Outcomes::channel();
+    let gateway = Gateway::start(&config.gateway, &config.event_loop, &outcomes)
         .map_err(system("the gateway could not be started"))?;
 
     let who = logs::Identity { service: directory.name.clone(), host: proc::host_name() };
-    let logs =
-        Pipeline::start(&config.logs, &who).map_err(system("the log pipeline could not be started"))?;
+    let logs = Pipeline::start(&config.logs, &who, heard.with_threads(gateway.stats()))
+        .map_err(system("the log pipeline could not be started"))?;
 
     let workers = count_workers(config);
     let identity = Identity {

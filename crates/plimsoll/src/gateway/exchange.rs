@@ -5,7 +5,7 @@
 //! been idle may have died of old age, which is mended once for requests that can run twice without harm.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use plimsoll_wire::page::Revoked;
 
@@ -19,6 +19,9 @@ use super::inquest;
 use super::links::{Age, Link};
 use super::relay::{CLIENT_GONE, Relay};
 use super::seek::{self, Lost, Purpose, Seek};
+use super::tag::Tag;
+use super::thread::Thread;
+use crate::concerns::logs::Outcome;
 use crate::config::RetryStarted;
 
 /// Workers that may die under one request before it is given up: by then it is likely that it kills them.
@@ -32,6 +35,7 @@ pub(super) async fn run(connection: &mut Connection, request: &Request) -> After
     thread.stats.requests_total.add(1);
     connection.endpoint.count_request();
     thread.pulse.request();
+    let asked = thread.outcomes.is_wanted().then(|| asked_as(connection, request));
     let (after, status) = match serve(connection, request).await {
         Ok(ended) => ended,
         Err(Lost::ClientGone) => (After::Close, CLIENT_GONE),
@@ -42,8 +46,36 @@ pub(super) async fn run(connection: &mut Connection, request: &Request) -> After
         connection.endpoint.serve_queue(seek::now(connection));
     }
     thread.stats.requests_active.sub(1);
-    thread.stats.record(request.method, status, started.elapsed());
+    let took = started.elapsed();
+    thread.stats.record(request.method, status, took);
+    if let Some(asked) = asked {
+        tell(&thread, [Some(asked), connection.answered_as.take().map(|tag| *tag)], status, took);
+    }
     after
+}
+
+/// The ids that the client gave it.
+fn asked_as(connection: &mut Connection, request: &Request) -> Tag {
+    connection.answered_as = None;
+    let head = connection.buffer.as_ref().and_then(|buffer| buffer.filled().get(..request.head_len));
+    Tag::read(head.unwrap_or_default())
+}
+
+/// The log keeps what was written about a request that failed or was slow.
+fn tell(thread: &Thread, tags: [Option<Tag>; 2], status: u16, took: Duration) {
+    let is_slow = thread.outcomes.is_slow(took);
+    if status < 500 && !is_slow {
+        return;
+    }
+    // A line may have the one id or the other.
+    for tag in tags.into_iter().flatten() {
+        if tag.trace.is_some() {
+            thread.outcomes.tell(Outcome { request: None, trace: tag.trace, status, is_slow });
+        }
+        if tag.request.is_some() {
+            thread.outcomes.tell(Outcome { request: tag.request, trace: None, status, is_slow });
+        }
+    }
 }
 
 async fn serve(connection: &mut Connection, request: &Request) -> Result<(After, u16), Lost> {

@@ -31,6 +31,7 @@ mod reclaim;
 mod relay;
 mod seek;
 mod stream;
+mod tag;
 mod thread;
 mod tunnel;
 mod unclaimed;
@@ -51,6 +52,7 @@ use tokio::sync::mpsc;
 use crate::config;
 use crate::ids::{EndpointId, WorkerId};
 use crate::observe::http::ThreadStats;
+use crate::observe::logs::Outcomes;
 use crate::sys::page::Page;
 use claim::Claims;
 use endpoint::{Counters, Joining};
@@ -158,7 +160,11 @@ impl Gateway {
     ///
     /// # Errors
     /// A thread or its runtime could not be made.
-    pub fn start(config: &config::Gateway, event_loop: &config::EventLoop) -> io::Result<Self> {
+    pub fn start(
+        config: &config::Gateway,
+        event_loop: &config::EventLoop,
+        outcomes: &Outcomes,
+    ) -> io::Result<Self> {
         let mut all_stats = Vec::new();
         let mut all_commands = Vec::new();
         for index in 0..config.threads.max(1) {
@@ -166,7 +172,8 @@ impl Gateway {
             let stats = Arc::<ThreadStats>::default();
             all_stats.push(Arc::clone(&stats));
             all_commands.push(sender);
-            start_thread(index, (config.clone(), event_loop.clone()), stats, receiver)?;
+            let thread = (config.clone(), event_loop.clone(), stats, outcomes.clone());
+            start_thread(index, thread, receiver)?;
         }
         Ok(Self {
             stats: all_stats.into(),
@@ -280,8 +287,7 @@ impl Gateway {
 
 fn start_thread(
     index: usize,
-    (config, event_loop): (config::Gateway, config::EventLoop),
-    stats: Arc<ThreadStats>,
+    (config, event_loop, stats, outcomes): (config::Gateway, config::EventLoop, Arc<ThreadStats>, Outcomes),
     commands: mpsc::UnboundedReceiver<Command>,
 ) -> io::Result<()> {
     let (report, started) = std::sync::mpsc::channel();
@@ -290,7 +296,7 @@ fn start_thread(
         match runtime {
             Ok(runtime) => {
                 let _ = report.send(Ok(()));
-                runtime.block_on(Rc::new(Thread::new(config, event_loop, stats)).run(commands));
+                runtime.block_on(Rc::new(Thread::new(config, event_loop, stats, outcomes)).run(commands));
             }
             Err(error) => {
                 let _ = report.send(Err(error));

@@ -22,6 +22,7 @@ use super::{Protocol, Upgraded};
 use crate::config;
 use crate::ids::{EndpointId, WorkerId};
 use crate::observe::http::ThreadStats;
+use crate::observe::logs::Outcomes;
 
 /// What the supervisor tells every thread.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub(super) struct Thread {
     pub(super) pool: Rc<Pool>,
     pub(super) watches: Rc<Watches>,
     pub(super) stats: Arc<ThreadStats>,
+    /// Where it is told how requests went, while anybody wants to know.
+    pub(super) outcomes: Outcomes,
     pub(super) pulse: Pulse,
     endpoints: RefCell<HashMap<EndpointId, Open>>,
     ticker: Notify,
@@ -61,6 +64,7 @@ impl Thread {
         config: config::Gateway,
         event_loop: config::EventLoop,
         stats: Arc<ThreadStats>,
+        outcomes: Outcomes,
     ) -> Self {
         let limits = Limits {
             head_bytes_max: config.head_bytes_max,
@@ -75,6 +79,7 @@ impl Thread {
             pool: Rc::default(),
             watches: Rc::new(Watches::new()),
             stats,
+            outcomes,
             pulse: Pulse::default(),
             endpoints: RefCell::default(),
             ticker: Notify::new(),

@@ -14,6 +14,7 @@ mod drain;
 mod filter;
 mod follow;
 pub mod look;
+mod outcomes;
 mod processor;
 mod recent;
 mod ring;
@@ -35,6 +36,7 @@ use bytes::Bytes;
 use self::drain::Drain;
 pub use self::filter::{PATH, Shown};
 pub(super) use self::follow::answer;
+pub use self::outcomes::{Heard, Outcomes};
 use self::processor::Processor;
 pub use self::recent::Recent;
 use self::ring::{Item, Ring};
@@ -44,12 +46,10 @@ pub use self::source::{Tap, pipe};
 pub use self::stats::{Stats, WorkerFigures};
 pub use self::tail::Tail;
 use crate::concerns::logs::record::{Level, Sink, Stream};
-use crate::concerns::logs::{Mode, Outcome, Rules};
+use crate::concerns::logs::{Mode, Rules};
 use crate::config;
 use crate::ids::WorkerId;
 
-/// How requests went, told by the gateway and not read yet.
-const OUTCOMES_MAX: usize = 4096;
 /// Packing takes a few hundred kilobytes of it; what is not touched costs nothing.
 const STACK_BYTES: usize = 2 * 1024 * 1024;
 
@@ -58,7 +58,6 @@ const STACK_BYTES: usize = 2 * 1024 * 1024;
 pub struct Pipeline {
     capture: Capture,
     recent: Arc<Recent>,
-    outcomes: Outcomes,
     closed: mpsc::Receiver<()>,
     deadline: mpsc::Sender<Instant>,
 }
@@ -71,10 +70,6 @@ pub struct Capture {
     stats: Arc<Stats>,
 }
 
-/// Takes in how requests went. Cheap to clone; never waits.
-#[derive(Debug, Clone)]
-pub struct Outcomes(mpsc::SyncSender<Outcome>);
-
 /// Takes in what Plimsoll itself says, once there is a pipeline. Cheap to clone; never waits.
 #[derive(Debug, Clone, Default)]
 pub struct Mirror(Arc<OnceLock<Arc<Ring>>>);
@@ -84,12 +79,12 @@ impl Pipeline {
     ///
     /// # Errors
     /// A thread could not be made, or the system is out of file descriptors.
-    pub fn start(settings: &config::Logs, identity: &Identity) -> io::Result<Self> {
+    pub fn start(settings: &config::Logs, identity: &Identity, heard: Heard) -> io::Result<Self> {
         let stats = Arc::<Stats>::default();
         let standard = Standard::start(&settings.standard, &stats)?;
         let mut all: Vec<Box<dyn Sink>> = vec![Box::new(standard.clone())];
         all.extend(sinks::start(&settings.sinks, identity, &stats)?);
-        Self::start_with(settings, all, standard, stats)
+        Self::start_with(settings, all, standard, stats, heard)
     }
 
     /// As [`Pipeline::start`], without our own streams and with `more` sinks: for measuring.
@@ -102,7 +97,7 @@ impl Pipeline {
         let identity = Identity { service: String::new(), host: String::new() };
         let mut all = sinks::start(&settings.sinks, &identity, &stats)?;
         all.extend(more);
-        Self::start_with(settings, all, standard, stats)
+        Self::start_with(settings, all, standard, stats, Outcomes::channel().1)
     }
 
     fn start_with(
@@ -110,10 +105,10 @@ impl Pipeline {
         sinks: Vec<Box<dyn Sink>>,
         standard: Standard,
         stats: Arc<Stats>,
+        heard: Heard,
     ) -> io::Result<Self> {
         let ring = Arc::new(Ring::new(settings.buffer_bytes));
         let recent = Arc::<Recent>::default();
-        let (outcomes, heard) = mpsc::sync_channel(OUTCOMES_MAX);
         let (deadline, told) = mpsc::channel();
         let (done, closed) = mpsc::channel();
         let drain = Arc::new(Drain::new(Arc::clone(&ring))?);
@@ -125,7 +120,7 @@ impl Pipeline {
             standard: standard.clone(),
             recent: Arc::clone(&recent),
             stats: Arc::clone(&stats),
-            outcomes: heard,
+            heard,
         });
         let own = Arc::clone(&drain);
         spawn("logs-drain", move || own.run())?;
@@ -134,7 +129,7 @@ impl Pipeline {
             let _nobody_waits = done.send(());
         })?;
         let capture = Capture { drain, standard, stats };
-        Ok(Self { capture, recent, outcomes: Outcomes(outcomes), closed, deadline })
+        Ok(Self { capture, recent, closed, deadline })
     }
 
     #[must_use]
@@ -150,11 +145,6 @@ impl Pipeline {
     #[must_use]
     pub fn stats(&self) -> &Arc<Stats> {
         &self.capture.stats
-    }
-
-    #[must_use]
-    pub fn outcomes(&self) -> Outcomes {
-        self.outcomes.clone()
     }
 
     /// From now on what Plimsoll itself says is in the log as well.
@@ -199,13 +189,6 @@ impl Capture {
             self.stats.worker(worker),
         )?;
         Ok(Tap::new(source, self.standard.clone()))
-    }
-}
-
-impl Outcomes {
-    /// Tells how a request went; forgotten where nobody keeps up.
-    pub fn tell(&self, outcome: Outcome) {
-        let _full_or_over = self.0.try_send(outcome);
     }
 }
 

@@ -8,15 +8,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::drain;
+use super::outcomes::Heard;
 use super::recent::Recent;
 use super::ring::{Item, Ring, Taken};
 use super::sinks::Standard;
 use super::source::Source;
 use super::stats::Stats;
 use crate::concerns::logs::record::{Level, Record, Shape, Sink, Stream};
-use crate::concerns::logs::{
-    Candidate, Change, Joined, Joiner, Keeper, Outcome, Rules, Splitter, understand,
-};
+use crate::concerns::logs::{Candidate, Change, Joined, Joiner, Keeper, Rules, Splitter, understand};
 
 /// A stack trace is written in one piece, or almost: what has not come by then is no part of it.
 const JOIN_WITHIN: Duration = Duration::from_millis(5);
@@ -32,7 +31,7 @@ pub(super) struct Parts {
     pub(super) standard: Standard,
     pub(super) recent: Arc<Recent>,
     pub(super) stats: Arc<Stats>,
-    pub(super) outcomes: mpsc::Receiver<Outcome>,
+    pub(super) heard: Heard,
 }
 
 pub(super) struct Processor {
@@ -121,7 +120,8 @@ impl Processor {
     }
 
     fn hear(&mut self, now: Instant) {
-        while let Ok(outcome) = self.parts.outcomes.try_recv() {
+        self.parts.heard.want(self.keeper.is_choosing(), now);
+        while let Ok(outcome) = self.parts.heard.outcomes.try_recv() {
             self.keeper.hear(&outcome, now, &mut self.kept);
         }
     }
