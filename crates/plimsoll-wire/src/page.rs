@@ -84,6 +84,12 @@ pub enum State {
 pub struct Ticket(u32);
 
 impl Ticket {
+    /// The word that the slot had.
+    #[must_use]
+    pub const fn word(self) -> u32 {
+        self.0
+    }
+
     /// The word that the slot has when the same request has come so far.
     const fn with(self, state: State) -> u32 {
         self.0 & !STATE_MASK | state as u32
@@ -147,6 +153,12 @@ pub fn was_claimed(slot: &AtomicU32, ticket: Ticket) -> bool {
 /// would take the one for the other.
 pub fn free(slot: &AtomicU32, ticket: Ticket) {
     slot.store(ticket.with(State::Free), Ordering::Release);
+}
+
+/// Whether two words of a slot, read at different times, are of the same request.
+#[must_use]
+pub const fn is_same(one: u32, other: u32) -> bool {
+    (one ^ other) & !STATE_MASK == 0
 }
 
 #[must_use]

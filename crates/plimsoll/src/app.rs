@@ -65,9 +65,9 @@ async fn serve(parts: Parts) -> (Exit, String) {
     let (stop, stopped) = watch::channel(());
     let mut servers = JoinSet::new();
     if let Some(listener) = parts.admin {
-        let threads = parts.gateway.stats().to_vec();
+        let figures = (parts.gateway.stats().to_vec(), Arc::clone(parts.gateway.routes()));
         let logs = Arc::clone(parts.logs.stats());
-        servers.spawn(admin::serve(listener, inquiry.clone(), threads, logs, closed(stopped.clone())));
+        servers.spawn(admin::serve(listener, inquiry.clone(), figures, logs, closed(stopped.clone())));
     }
     servers.spawn(socket::serve(parts.control, inquiry, Arc::clone(parts.logs.recent()), closed(stopped)));
 

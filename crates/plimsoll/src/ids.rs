@@ -19,3 +19,12 @@ impl fmt::Display for WorkerId {
 /// One public address of the app, served by any number of workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EndpointId(pub u32);
+
+/// One route of the app, as the table of [`routes`](crate::routes) numbers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouteId(pub u16);
+
+impl RouteId {
+    /// Whatever has no row of its own.
+    pub const OTHER: Self = Self(0);
+}

@@ -1,5 +1,5 @@
 //! Plimsoll: everything outside Node. `main → app → {gateway, workers, observe} → concerns → {config, wire}`;
-//! `sys` and `ids` are leaves; `gateway` and `workers` never import each other. See ARCHITECTURE.md.
+//! `sys`, `routes` and `ids` are leaves; `gateway` and `workers` never import each other. See ARCHITECTURE.md.
 
 pub mod app;
 pub mod cli;
@@ -9,5 +9,6 @@ pub mod exit;
 pub mod gateway;
 pub mod ids;
 pub mod observe;
+pub mod routes;
 pub mod sys;
 pub mod workers;

@@ -11,13 +11,16 @@ mod child;
 mod claim;
 mod client;
 mod contender;
+mod event_loop;
 mod field;
 mod gateway;
 mod idle;
 mod large;
+mod ledger;
 mod load;
 mod machine;
 mod open;
+mod peer;
 mod procfs;
 mod report;
 mod sample;
@@ -51,6 +54,8 @@ enum Verb {
     Claim(claim::Options),
     /// Memory while a large body goes through slowly, and throughput of large downloads.
     Large(large::Options),
+    /// Latency beside a route that blocks the loop, and overload, beside node:cluster, PM2 and Watt.
+    EventLoop(event_loop::Options),
     /// What is lost on reload, stop, crash and freeze, beside node:cluster, PM2, Watt and nginx.
     Shutdown(shutdown::Options),
 }
@@ -94,6 +99,7 @@ pub(crate) fn run(args: Vec<String>) -> anyhow::Result<()> {
         }
         Verb::Claim(options) => claim::run(&options, command),
         Verb::Large(options) => large::run(&options, command),
+        Verb::EventLoop(options) => event_loop::run(&options, command),
         Verb::Shutdown(options) => shutdown::run(&options, command),
     }
 }

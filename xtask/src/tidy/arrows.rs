@@ -6,12 +6,13 @@ use super::Finding;
 const SOURCE: &str = "crates/plimsoll/src/";
 
 /// What a module may use of its crate, itself always included. `main`, `app` and `cli` wire: they may use all.
-const MAY_USE: [(&str, &[&str]); 8] = [
-    ("gateway", &["concerns", "config", "exit", "ids", "observe", "sys"]),
-    ("workers", &["concerns", "config", "exit", "ids", "observe", "sys"]),
-    ("observe", &["concerns", "config", "exit", "ids", "sys"]),
-    ("concerns", &["config", "ids"]),
+const MAY_USE: [(&str, &[&str]); 9] = [
+    ("gateway", &["concerns", "config", "exit", "ids", "observe", "routes", "sys"]),
+    ("workers", &["concerns", "config", "exit", "ids", "observe", "routes", "sys"]),
+    ("observe", &["concerns", "config", "exit", "ids", "routes", "sys"]),
+    ("concerns", &["config", "ids", "routes"]),
     ("config", &["ids"]),
+    ("routes", &["ids"]),
     ("sys", &["ids"]),
     ("ids", &[]),
     ("exit", &[]),

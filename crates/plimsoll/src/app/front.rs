@@ -6,13 +6,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use plimsoll_wire::message::ServerKind;
+use plimsoll_wire::message::{FromAgent, ServerKind};
 
 use crate::config;
 use crate::gateway::{self, Gateway, Load, Protocol, Upgraded};
 use crate::ids::{EndpointId, WorkerId};
-use crate::workers::{Bind, Front, Target};
+use crate::observe::status;
+use crate::workers::{self, Bind, Front, Target};
 
 /// The gateway, and the load of each worker in it. Cheap to clone; lives on the main thread only.
 #[derive(Debug, Clone)]
@@ -50,6 +52,14 @@ impl GatewayFront {
         let of_place = loads.workers.iter().filter(|(id, _)| id.index == worker.index);
         let now: u64 = of_place.map(|(_, load)| load.requests()).sum();
         (loads.workers.get(&worker).map_or(0, |load| load.in_flight()), past + now)
+    }
+
+    /// Which lane the worker is in.
+    pub(super) fn lane(&self, worker: WorkerId) -> status::Lane {
+        match self.loads.borrow().workers.get(&worker) {
+            Some(load) if load.is_in_lane() => status::Lane::Heavy,
+            _ => status::Lane::Main,
+        }
     }
 
     /// Requests that this very process has served.
@@ -90,6 +100,13 @@ impl Front for GatewayFront {
         if let Some(load) = loads.workers.remove(&worker) {
             *loads.past.entry(worker.index).or_default() += load.requests();
         }
+    }
+
+    fn stall(&self, worker: WorkerId, report: &FromAgent) {
+        if let FromAgent::Busy { slot, word, ms } = report {
+            self.gateway.note_cost(worker, (*slot, *word), Duration::from_millis((*ms).into()));
+        }
+        workers::describe_stall(worker, report);
     }
 
     fn drain(&self) {

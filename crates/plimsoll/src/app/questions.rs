@@ -8,10 +8,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::GatewayFront;
 use crate::concerns::shutdown::{Phase, State};
-use crate::gateway::{EndpointStatus, Protocol};
+use crate::gateway::{EndpointStatus, HeavyRoute, Protocol};
 use crate::observe::control::{Ended, Haste, Request};
-use crate::observe::logs;
 use crate::observe::status::{self, Status};
+use crate::observe::{http, logs};
 use crate::sys::proc;
 use crate::workers::{self, Snapshot};
 
@@ -114,12 +114,15 @@ impl Questions {
             generation: snapshot.generation,
             reload: snapshot.renewed.map(|renewed| status::Reload { renewed, of: snapshot.workers.len() }),
             log_sinks: self.logs.sinks().iter().map(|sink| sink.figures()).collect(),
+            routes: http::routes(gateway.stats(), &gateway.routes().table()),
+            heavy_routes: gateway.heavy_routes().into_iter().map(heavy_route).collect(),
             requests: status::Requests {
                 total: sum(|thread| thread.requests_total.get()),
                 failed: sum(|thread| thread.requests_failed.get()),
                 retried: sum(|thread| thread.requests_retried.get()),
                 rescued: sum(|thread| thread.requests_rescued.get()),
                 queued: sum(|thread| thread.requests_queued.get()),
+                queued_in_lane: sum(|thread| thread.requests_queued_in_lane.get()),
             },
         }
     }
@@ -130,7 +133,7 @@ impl Questions {
             id: worker.id.index,
             pid: worker.pid,
             state: worker_state(worker),
-            lane: status::Lane::Main,
+            lane: self.front.lane(worker.id),
             in_flight,
             requests,
             restarts: worker.id.incarnation.saturating_sub(1),
@@ -155,6 +158,10 @@ fn state(snapshot: &Snapshot) -> status::State {
             status::State::Draining
         }
     }
+}
+
+fn heavy_route(route: HeavyRoute) -> status::HeavyRoute {
+    status::HeavyRoute { route: route.name, cost_ms: route.cost.as_secs_f64() * 1000.0 }
 }
 
 fn worker_state(worker: &workers::Worker) -> status::WorkerState {

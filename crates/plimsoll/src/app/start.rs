@@ -63,7 +63,7 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         .map_err(system("the gateway could not be started"))?;
 
     let who = logs::Identity { service: directory.name.clone(), host: proc::host_name() };
-    let logs = Pipeline::start(&config.logs, &who, heard.with_threads(gateway.stats()))
+    let logs = Pipeline::start(&config.logs, &who, heard.with_figures(gateway.stats(), gateway.routes()))
         .map_err(system("the log pipeline could not be started"))?;
 
     let workers = count_workers(config);

@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::instance::{self, Error};
 use super::output;
-use crate::observe::status::{Status, Worker};
+use crate::observe::status::{HeavyRoute, Status, Worker};
 use crate::observe::units;
 
 pub(super) fn command() -> Command {
@@ -43,12 +43,17 @@ fn render(status: &Status) -> String {
     let mut rows = vec![TITLES.map(str::to_owned)];
     rows.extend(status.processes().map(row));
     let deaths: String = status.workers.iter().filter_map(death).collect();
-    format!("{}\n{}{deaths}", headline(status), align(&rows))
+    let heavy: String = status.heavy_routes.iter().map(heavy).collect();
+    format!("{}\n{}{deaths}{heavy}", headline(status), align(&rows))
 }
 
 fn death(worker: &Worker) -> Option<String> {
     let death = worker.last_death.as_ref()?;
     Some(format!("worker {}: the last one {} ({} ago)\n", worker.id, death.reason, units::age(death.age_s)))
+}
+
+fn heavy(route: &HeavyRoute) -> String {
+    format!("{} keeps the loop for {:.0} ms: it is in the heavy lane\n", route.route, route.cost_ms)
 }
 
 fn headline(status: &Status) -> String {
@@ -107,6 +112,15 @@ WORKER  PID   STATE    LANE  IN FLIGHT  REQUESTS  RESTARTS  UPTIME  MEMORY
 worker 1: the last one was killed by SIGKILL after 3.2s; it was running 2 requests (1m 15s ago)
 ";
         assert_eq!(render(&fixture()), expected);
+    }
+
+    #[test]
+    fn heavy_routes_stand_below_the_table() {
+        let mut status = fixture();
+        status.heavy_routes.push(HeavyRoute { route: "GET /report".into(), cost_ms: 181.6 });
+        assert!(
+            render(&status).ends_with("GET /report keeps the loop for 182 ms: it is in the heavy lane\n")
+        );
     }
 
     #[test]

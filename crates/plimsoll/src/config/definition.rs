@@ -44,6 +44,7 @@ pub(super) trait Definition: Sync {
     fn doc(&self) -> &'static str;
     fn describe(&self) -> String;
     fn describe_default(&self) -> String;
+    fn is_tables(&self) -> bool;
     fn set(&self, config: &mut Config, text: &str) -> Result<(), Reason>;
     fn get(&self, config: &Config) -> String;
 
@@ -75,6 +76,10 @@ impl<F: Form + Sync> Definition for Setting<F> {
             Default::Value => format!("`{}`", self.get(&Config::default())),
             Default::Depends(text) => text.to_owned(),
         }
+    }
+
+    fn is_tables(&self) -> bool {
+        self.form.is_tables()
     }
 
     fn set(&self, config: &mut Config, text: &str) -> Result<(), Reason> {

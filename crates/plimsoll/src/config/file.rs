@@ -6,8 +6,9 @@ use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
+use super::lane::Lanes;
 use super::load::Found;
 use super::nearest::nearest;
 use super::problem::{Place, Problem};
@@ -86,6 +87,15 @@ impl Reading<'_> {
                 prefix => format!("{prefix}.{}", name.get_ref()),
             };
             match (find(&key), value.get_ref()) {
+                (Some(setting), DeValue::Array(tables)) if setting.is_tables() => {
+                    if let Some(text) = self.lanes(&key, tables) {
+                        self.parsed.found.push(Found {
+                            setting,
+                            text,
+                            place: self.place(value.span().start),
+                        });
+                    }
+                }
                 (Some(setting), value_read) => match scalar(value_read, setting) {
                     Some(text) => {
                         self.parsed.found.push(Found {
@@ -115,6 +125,44 @@ impl Reading<'_> {
             let line = text.get(..shown.at()).unwrap_or_default().matches('\n').count() + 1;
             shown.origin = format!("{}:{line}", path.display());
         }
+    }
+
+    /// The lanes in one line; what is wrong with them is reported.
+    fn lanes(&mut self, key: &str, tables: &DeArray<'_>) -> Option<String> {
+        let before = self.parsed.problems.len();
+        let mut lines = Vec::new();
+        for table in tables {
+            let DeValue::Table(fields) = table.get_ref() else {
+                self.wrong_type(
+                    key,
+                    table,
+                    &format!("write `[[{key}]]`, with `routes` and `workers` under it"),
+                );
+                continue;
+            };
+            let (mut routes, mut workers) = (Vec::new(), "1".to_owned());
+            for (name, value) in fields {
+                match (name.get_ref().as_ref(), value.get_ref()) {
+                    ("routes", DeValue::Array(texts)) if texts.iter().all(|text| text.get_ref().is_str()) => {
+                        routes = texts.iter().filter_map(|text| text.get_ref().as_str()).collect();
+                    }
+                    ("workers", DeValue::Integer(number)) => workers = number.as_str().to_owned(),
+                    ("routes", _) => self.wrong_type(
+                        &format!("{key}.routes"),
+                        value,
+                        "write an array of routes, like `[\"POST /reports/*\"]`",
+                    ),
+                    ("workers", _) => self.wrong_type(&format!("{key}.workers"), value, "write a number"),
+                    (unknown, _) => self.problem(
+                        name.span().start,
+                        format!("unknown key `{key}.{unknown}`"),
+                        "a lane has `routes` and `workers`".to_owned(),
+                    ),
+                }
+            }
+            lines.push(Lanes::line(&routes, &workers));
+        }
+        (self.parsed.problems.len() == before).then(|| lines.join("; "))
     }
 
     fn syntax(&mut self, error: &toml::de::Error) {

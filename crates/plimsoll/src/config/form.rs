@@ -32,6 +32,10 @@ pub(super) trait Form {
     fn write(&self, value: &Self::Value) -> String;
     /// For the reference page: `a duration from 1s to 1h`.
     fn describe(&self) -> String;
+    /// In the file it is an array of tables.
+    fn is_tables(&self) -> bool {
+        false
+    }
 }
 
 /// A form, or the word that stands for "none".

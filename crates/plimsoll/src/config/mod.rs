@@ -14,6 +14,8 @@
 //! All problems of a source are collected and reported together, each with its place and a hint: nobody wants
 //! to mend a file one error at a time.
 //!
+//! An array of tables (`[[event_loop.lane]]`) is one setting, written in one line everywhere but in the file.
+//!
 //! Tables of which there may be many (`[[logs.sink]]`, and those whose names the user chooses) are not rows of that
 //! table: they have one of their own, as in [`sinks`]. The place where they part is `file::walk`, the only code that
 //! decides what a key of the file is.
@@ -23,6 +25,7 @@ mod effective;
 mod environment;
 mod file;
 mod form;
+mod lane;
 mod load;
 mod nearest;
 mod problem;
@@ -37,6 +40,7 @@ mod units;
 pub use definition::FlagDefinition;
 pub use effective::{Format, render as render_effective};
 pub use form::{SyslogAddress, Url};
+pub use lane::{Lane, Pattern};
 pub use load::{Effective, Origin, Sources, load};
 pub use problem::{Place, Problem, Problems};
 pub use reference::render as render_reference;

@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::lane::Lane;
 use super::sinks::{LogSink, Standard};
 
 /// Everything that can be set.
@@ -104,6 +105,19 @@ pub struct EventLoop {
     pub rescue_after: Duration,
     /// How long a worker's loop may stand still before that is a stall.
     pub stall_threshold: Duration,
+    pub lanes: LanesMode,
+    /// A route whose requests keep the loop for so long is heavy.
+    pub heavy_threshold: Duration,
+    /// Workers that serve heavy routes; `None`: a quarter.
+    pub heavy_workers: Option<usize>,
+    pub lanes_by_hand: Vec<Lane>,
+}
+
+/// Whether it is learned which routes need workers of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LanesMode {
+    Auto,
+    Off,
 }
 
 #[derive(Debug, Clone)]
@@ -188,7 +202,14 @@ impl Default for Gateway {
 
 impl Default for EventLoop {
     fn default() -> Self {
-        Self { rescue_after: Duration::from_millis(5), stall_threshold: Duration::from_millis(100) }
+        Self {
+            rescue_after: Duration::from_millis(5),
+            stall_threshold: Duration::from_millis(100),
+            lanes: LanesMode::Auto,
+            heavy_threshold: Duration::from_millis(50),
+            heavy_workers: None,
+            lanes_by_hand: Vec::new(),
+        }
     }
 }
 

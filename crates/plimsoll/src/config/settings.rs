@@ -7,7 +7,8 @@ use std::marker::PhantomData;
 
 use super::definition::{Default, Definition, FlagDefinition, Setting};
 use super::form::{Address, Choice, Count, Length, Name, Optional, Share, Size, Workers};
-use super::resolved::{AgentMode, LogLevel, LogsMode, RetryStarted, Upgraded};
+use super::lane::Lanes;
+use super::resolved::{AgentMode, LanesMode, LogLevel, LogsMode, RetryStarted, Upgraded};
 
 /// All flags: key, flag and manual, in the order of the table.
 pub fn flags() -> impl Iterator<Item = (&'static str, FlagDefinition, String)> {
@@ -263,6 +264,44 @@ pub(super) static SETTINGS: &[&dyn Definition] = &[
         doc: "How long the event loop of a worker may stand still before that counts as a stall, of which the stack \
               is taken. Lower it to hear of shorter ones; each look at a blocked loop costs it about a quarter of a \
               millisecond. No request is treated in another way for it.",
+    },
+    &Setting {
+        key: "event_loop.lanes",
+        form: Choice(&[("auto", LanesMode::Auto), ("off", LanesMode::Off)]),
+        place: |config| &mut config.event_loop.lanes,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "Whether routes that keep the event loop for long are given workers of their own. `auto` learns which, \
+              from the time their requests take on the loop. `off` lets every worker serve every route, except those \
+              of `event_loop.lane`.",
+    },
+    &Setting {
+        key: "event_loop.heavy_threshold",
+        form: length(20, HOUR),
+        place: |config| &mut config.event_loop.heavy_threshold,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "A route is heavy when its requests usually keep the event loop for longer than this; it is no longer \
+              below half of it. Lower it where shorter ones already disturb the others.",
+    },
+    &Setting {
+        key: "event_loop.heavy_workers",
+        form: Optional { word: "auto", form: Count { least: 1, most: 1024 } },
+        place: |config| &mut config.event_loop.heavy_workers,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "How many workers serve the heavy routes that were learned. `auto` is a quarter, at least one; one worker \
+              always stays with the others. Raise it when heavy requests wait for one another and CPUs are idle.",
+    },
+    &Setting {
+        key: "event_loop.lane",
+        form: Lanes,
+        place: |config| &mut config.event_loop.lanes_by_hand,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "Routes that are given workers of their own whatever they cost: `[[event_loop.lane]]` with `routes` \
+              (`[\"POST /reports/*\"]`) and `workers` (1 if it is left out). `*` is any method or any one segment of \
+              a path, at its end all that follow. Their requests run one at a time in each of these workers.",
     },
     &Setting {
         key: "shutdown.delay",

@@ -17,26 +17,64 @@
 //! and `REVOKED` what it had not begun.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use plimsoll_wire::page::{self, Revoked, SLOTS, Ticket};
 
 use super::endpoint::Turn;
+use crate::ids::RouteId;
 use crate::sys::page::Page;
+
+/// The watchdog tells of a request some ten milliseconds after its end; meanwhile so many others may end that took long
+/// as well.
+const PAST_MAX: usize = 256;
 
 /// The slots of one worker, shared by all gateway threads. Touched when links open and close, not per request.
 #[derive(Debug)]
 pub(super) struct Claims {
     page: Arc<Page>,
     free: Mutex<Vec<u16>>,
+    /// What each slot's request asks for: the upper half is the ticket's word, the lower one the route. Not in the page:
+    /// the worker must not be able to change it.
+    asked: Box<[AtomicU64]>,
+    /// The last ones that took long.
+    past: Mutex<VecDeque<Past>>,
+}
+
+#[derive(Debug)]
+struct Past {
+    slot: u16,
+    word: u32,
+    route: RouteId,
 }
 
 impl Claims {
     pub(super) fn new(page: Arc<Page>) -> Self {
         let all = (0..u16::try_from(SLOTS).unwrap_or(u16::MAX)).rev().collect();
-        Self { page, free: Mutex::new(all) }
+        let asked = (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
+        Self { page, free: Mutex::new(all), asked, past: Mutex::default() }
+    }
+
+    /// The route of a request that the worker tells of; `None` where it ended before that, and had not taken long.
+    pub(super) fn route_of(&self, slot: u16, word: u32) -> Option<RouteId> {
+        let of_past = || {
+            let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+            past.iter()
+                .rev()
+                .find(|one| one.slot == slot && page::is_same(one.word, word))
+                .map(|one| one.route)
+        };
+        self.route_now(slot, word).or_else(of_past)
+    }
+
+    fn route_now(&self, slot: u16, word: u32) -> Option<RouteId> {
+        let asked = self.asked.get(usize::from(slot))?.load(Ordering::Relaxed);
+        let sent = u32::try_from(asked >> 32).ok()?;
+        let route = u16::try_from(asked & u64::from(u16::MAX)).ok()?;
+        page::is_same(sent, word).then_some(RouteId(route))
     }
 
     /// A slot for a new link; `None` when the worker has more links than slots.
@@ -108,8 +146,14 @@ impl Claim {
     }
 
     /// A request is about to be sent on the link.
-    pub(super) fn send(&mut self) {
-        self.slot.ticket.set(self.slot.claims.page.slot(self.slot.index.into()).map(page::send));
+    pub(super) fn send(&mut self, route: RouteId) {
+        let ticket = self.slot.claims.page.slot(self.slot.index.into()).map(page::send);
+        if let (Some(ticket), Some(asked)) =
+            (ticket, self.slot.claims.asked.get(usize::from(self.slot.index)))
+        {
+            asked.store(u64::from(ticket.word()) << 32 | u64::from(route.0), Ordering::Relaxed);
+        }
+        self.slot.ticket.set(ticket);
         self.announced = true;
     }
 
@@ -117,6 +161,18 @@ impl Claim {
     pub(super) fn sent(&self) -> Option<Sent> {
         let ticket = self.slot.ticket.get()?;
         Some(Sent { slot: Rc::clone(&self.slot), ticket })
+    }
+
+    /// The request has taken long, and is over.
+    pub(super) fn remember(&self) {
+        let Some(ticket) = self.slot.ticket.get() else { return };
+        let claims = &self.slot.claims;
+        let Some(route) = claims.route_now(self.slot.index, ticket.word()) else { return };
+        let mut past = claims.past.lock().unwrap_or_else(PoisonError::into_inner);
+        if past.len() >= PAST_MAX {
+            past.pop_front();
+        }
+        past.push_back(Past { slot: self.slot.index, word: ticket.word(), route });
     }
 
     pub(super) fn has_offer(&self) -> bool {
@@ -179,8 +235,6 @@ impl Drop for Claim {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
-
     use plimsoll_wire::page::{SLOT_FIRST, State, WORDS, start, state};
 
     use super::*;
@@ -195,7 +249,7 @@ mod tests {
     }
 
     fn send(claim: &mut Claim, slot: &AtomicU32) {
-        claim.send();
+        claim.send(RouteId(7));
         assert_eq!(state(slot.load(Ordering::Relaxed)), State::Sent);
     }
 

@@ -1,5 +1,7 @@
 //! One public address as one gateway thread sees it: the workers that serve it, and the choice among them.
 
+mod lane;
+
 use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::rc::Rc;
@@ -9,12 +11,17 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use self::lane::Lane;
 use super::claim::{Claim, Claims};
+use super::lanes::{Kept, Lanes};
+use super::lease::Lease;
 use super::links::Idle;
 use super::queue::Queue;
 use super::unclaimed::{Grant, Unclaimed};
 use super::watch::Time;
 use super::{Load, Protocol, Target, Upgraded};
+use crate::concerns::event_loop::lanes::allot::{Allotment, MAIN};
+use crate::concerns::event_loop::overload;
 use crate::ids::WorkerId;
 
 /// Connections to a worker that fail in a row before it is set aside.
@@ -44,10 +51,21 @@ pub(super) struct Endpoint {
     /// Requests for which every worker is late.
     pub(super) queue: Queue,
     rescue_after: Duration,
+    /// Requests that are kept to few workers, by lane.
+    lanes: Box<[Lane]>,
+    allotment: RefCell<Allotment>,
+    lanes_seen: Cell<u32>,
+    shared: Arc<Lanes>,
 }
 
 /// A worker that takes a request, and the room for it.
-pub(super) type Turn = (Rc<Worker>, Grant);
+#[derive(Debug)]
+pub(super) struct Turn {
+    pub(super) worker: Rc<Worker>,
+    pub(super) grant: Grant,
+    /// It is heavy, and has the worker to itself.
+    pub(super) lease: Option<Lease>,
+}
 
 /// Who is there for a request.
 #[derive(Debug)]
@@ -70,7 +88,9 @@ pub(super) struct Now {
 struct Rank {
     is_aside: bool,
     is_busy: bool,
+    is_leased: bool,
     in_flight: u32,
+    is_in_lane: bool,
     tunnels: u32,
 }
 
@@ -92,6 +112,8 @@ pub(super) struct Worker {
     claims: Option<Arc<Claims>>,
     claims_ignored: Cell<bool>,
     pub(super) unclaimed: Rc<Unclaimed>,
+    /// Whose it is.
+    group: Cell<usize>,
     pub(super) idle: RefCell<Vec<Idle>>,
     pub(super) retired: Cell<bool>,
     /// It is on its way out, and its WebSockets are asked to end.
@@ -101,7 +123,12 @@ pub(super) struct Worker {
 }
 
 impl Endpoint {
-    pub(super) fn new(protocol: Protocol, counters: Arc<Counters>, rescue_after: Duration) -> Self {
+    pub(super) fn new(
+        protocol: Protocol,
+        counters: Arc<Counters>,
+        rescue_after: Duration,
+        shared: &Arc<Lanes>,
+    ) -> Self {
         Self {
             protocol,
             counters,
@@ -109,8 +136,12 @@ impl Endpoint {
             closed: Cell::new(false),
             arrival: Notify::new(),
             random: Cell::new(0x9E37_79B9),
-            queue: Queue::default(),
+            queue: Queue::new(overload::LIMITS),
             rescue_after,
+            lanes: (0..shared.count()).map(|_| Lane::default()).collect(),
+            allotment: RefCell::default(),
+            lanes_seen: Cell::new(shared.version()),
+            shared: Arc::clone(shared),
         }
     }
 
@@ -130,6 +161,7 @@ impl Endpoint {
             id,
             target,
             unclaimed: Rc::new(Unclaimed::new(&load, self.rescue_after)),
+            group: Cell::new(MAIN),
             load,
             claims,
             claims_ignored: Cell::new(false),
@@ -140,6 +172,7 @@ impl Endpoint {
             aside_until: Cell::new(now),
         };
         self.workers.borrow_mut().push(Rc::new(worker));
+        self.allot();
         self.arrival.notify_waiters();
     }
 
@@ -153,6 +186,7 @@ impl Endpoint {
             }
             stays
         });
+        self.allot();
     }
 
     /// The app closed its server everywhere.
@@ -174,18 +208,23 @@ impl Endpoint {
     }
 
     /// Who takes a request that comes now, behind those that wait already?
-    pub(super) fn choose(&self, now: Now) -> Choice {
-        if self.queue.is_empty() { self.best(now) } else { Choice::Busy }
+    pub(super) fn choose(&self, now: Now, kept: Option<Kept>) -> Choice {
+        self.refresh_lanes();
+        match kept {
+            Some(kept) => self.choose_in(now, kept),
+            None if self.queue.is_empty() => self.best(now),
+            None => Choice::Busy,
+        }
     }
 
     /// Least in flight, then fewest upgraded connections, then by chance, of those that are not late. A worker that
-    /// was set aside is taken only when there is no other.
+    /// was set aside is taken only when there is no other; one of a lane only while it has nothing heavy.
     fn best(&self, now: Now) -> Choice {
         let workers = self.workers.borrow();
         let mut best: Option<(Rank, &Rc<Worker>)> = None;
         let mut ties = 1;
         for worker in workers.iter() {
-            let rank = worker.rank(now);
+            let rank = worker.rank_for_light(now);
             match best.map(|(best, _)| rank.cmp(&best)) {
                 Some(Ordering::Greater) => {}
                 Some(Ordering::Equal) => {
@@ -203,12 +242,33 @@ impl Endpoint {
         match best {
             None => Choice::Nobody,
             Some((Rank { is_busy: true, .. }, _)) => Choice::Busy,
-            Some((_, worker)) => Choice::Turn((Rc::clone(worker), worker.unclaimed.grant())),
+            Some((_, worker)) => {
+                Choice::Turn(Turn { worker: Rc::clone(worker), grant: worker.unclaimed.grant(), lease: None })
+            }
         }
     }
 
-    /// Those who wait get what there is.
-    pub(super) fn serve_queue(&self, now: Now) {
+    /// Somebody waits for a worker.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.queue.is_empty() || self.lanes_wait()
+    }
+
+    /// Those who wait get what there is, light requests first.
+    pub(super) fn serve_waiting(&self, now: Now) {
+        self.serve_queue(now);
+        self.serve_lanes(now);
+    }
+
+    /// A worker has answered. Where several threads have heavy requests that wait, the one that had the worker does not
+    /// have it again before the others have looked.
+    pub(super) fn serve_after_answer(&self, now: Now, kept: Option<Kept>) {
+        self.serve_queue(now);
+        if kept.is_none() || self.shared.has_one_thread() {
+            self.serve_lanes(now);
+        }
+    }
+
+    fn serve_queue(&self, now: Now) {
         if !self.queue.is_empty() {
             self.queue.serve(now.exact, || match self.best(now) {
                 Choice::Turn(turn) => Some(turn),
@@ -222,24 +282,32 @@ impl Endpoint {
         let mut goes_on = false;
         if self.workers.borrow().is_empty() {
             self.queue.dissolve();
+            self.lanes.iter().for_each(|lane| lane.queue.dissolve());
         }
         for worker in self.workers.borrow().iter() {
             goes_on |= worker.unclaimed.pulse(now.exact);
         }
-        goes_on || !self.queue.is_empty()
+        goes_on || self.has_waiting()
     }
 
     /// Offers other workers the requests that wait for too long for theirs. `allow` is asked before each.
     pub(super) fn rescue(&self, now: Now, mut allow: impl FnMut() -> bool) {
         let workers = self.workers.borrow();
-        for (sent, alarm) in workers.iter().flat_map(|worker| worker.unclaimed.overdue(now.exact)) {
+        for overdue in workers.iter().flat_map(|worker| worker.unclaimed.overdue(now.exact)) {
             // Who came earlier goes first, so that nobody in the queue is asked.
-            let Choice::Turn(turn) = self.best(now) else { return };
+            let rescuer = match overdue.kept {
+                Some(kept) => self.rescuer_in(now, kept.lane),
+                None => match self.best(now) {
+                    Choice::Turn(turn) => Some(turn),
+                    Choice::Busy | Choice::Nobody => None,
+                },
+            };
+            let Some(turn) = rescuer else { continue };
             if !allow() {
                 return;
             }
-            sent.offer(turn);
-            alarm.ring();
+            overdue.sent.offer(turn);
+            overdue.alarm.ring();
         }
     }
 
@@ -264,9 +332,17 @@ impl Worker {
         Rank {
             is_aside: self.aside_until.get() > now.coarse,
             is_busy: !self.unclaimed.has_room(now.exact),
+            is_leased: Lease::is_taken(&self.load, now.exact),
             in_flight: self.load.in_flight(),
+            is_in_lane: self.group.get() != MAIN,
             tunnels: self.load.tunnels(),
         }
+    }
+
+    /// A worker of a lane takes what is light only while it has nothing heavy.
+    fn rank_for_light(&self, now: Now) -> Rank {
+        let rank = self.rank(now);
+        Rank { is_busy: rank.is_busy || (rank.is_leased && rank.is_in_lane), ..rank }
     }
 
     /// A connection could not be made, or died under a request.

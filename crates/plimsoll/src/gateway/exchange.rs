@@ -8,7 +8,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use plimsoll_wire::page::Revoked;
+use plimsoll_wire::stall::BUSY_MS;
 
+use super::buffer::Buffer;
 use super::claim::Claim;
 use super::connection::{After, Connection};
 use super::endpoint::Turn;
@@ -16,46 +18,76 @@ use super::failure::Failure;
 use super::flight::Flight;
 use super::http1::request::Request;
 use super::inquest;
+use super::lanes::Kept;
 use super::links::{Age, Link};
 use super::relay::{CLIENT_GONE, Relay};
 use super::seek::{self, Lost, Purpose, Seek};
 use super::tag::Tag;
 use super::thread::Thread;
+use super::unclaimed::Terms;
 use crate::concerns::logs::Outcome;
 use crate::config::RetryStarted;
+use crate::ids::RouteId;
+use crate::routes::Asked;
 
 /// Workers that may die under one request before it is given up: by then it is likely that it kills them.
 const MOVES_MAX: u32 = 5;
+/// The watchdog never tells that a shorter request kept the loop.
+const TOLD_FROM: Duration = Duration::from_millis(BUSY_MS as u64);
 
 /// Serves one request whose head stands at the front of the connection's buffer.
 pub(super) async fn run(connection: &mut Connection, request: &Request) -> After {
     let started = Instant::now();
     let thread = Rc::clone(&connection.thread);
+    let asked = route_of(connection, request);
     thread.stats.requests_active.add(1);
     thread.stats.requests_total.add(1);
     connection.endpoint.count_request();
     thread.pulse.request();
-    let asked = thread.outcomes.is_wanted().then(|| asked_as(connection, request));
-    let (after, status) = match serve(connection, request).await {
+    let ids = thread.outcomes.is_wanted().then(|| ids_of(connection, request));
+    let kept = kept(connection, request, asked.id);
+    let served = serve(connection, request, (asked.id, kept), started).await;
+    let is_over = matches!(served, Ok((_, status)) if status != CLIENT_GONE);
+    let (after, status) = match served {
         Ok(ended) => ended,
         Err(Lost::ClientGone) => (After::Close, CLIENT_GONE),
         Err(Lost::Failed(failure)) => (After::Fail(failure, request.method), failure.status()),
     };
     // The answer may have made room in the worker.
-    if !connection.endpoint.queue.is_empty() {
-        connection.endpoint.serve_queue(seek::now(connection));
+    if connection.endpoint.has_waiting() {
+        connection.endpoint.serve_after_answer(seek::now(connection), kept);
     }
     thread.stats.requests_active.sub(1);
+    let hits = |route| thread.stats.hits(route);
+    let route = thread.routes.borrow_mut().settle(&asked, request.method, status, &hits);
+    if is_over {
+        thread.lanes.ended(route);
+    }
     let took = started.elapsed();
-    thread.stats.record(request.method, status, took);
-    if let Some(asked) = asked {
-        tell(&thread, [Some(asked), connection.answered_as.take().map(|tag| *tag)], status, took);
+    thread.stats.record(route, request.method, status, took);
+    if let Some(ids) = ids {
+        tell(&thread, [Some(ids), connection.answered_as.take().map(|tag| *tag)], status, took);
     }
     after
 }
 
+fn route_of(connection: &Connection, request: &Request) -> Asked {
+    let head = connection.buffer.as_ref().map(Buffer::filled).unwrap_or_default();
+    let target = head.get(request.target.clone()).unwrap_or_default();
+    connection.thread.routes.borrow_mut().find(request.method, target)
+}
+
+/// Whether the request is kept to a lane. If so, that is known there from now on.
+fn kept(connection: &Connection, request: &Request, route: RouteId) -> Option<Kept> {
+    let head = connection.buffer.as_ref().map(Buffer::filled).unwrap_or_default();
+    let lanes = &connection.thread.lanes;
+    let kept = lanes.of(head, &request.target, route)?;
+    lanes.arrived(kept, route, connection.endpoint.capacity(kept));
+    Some(kept)
+}
+
 /// The ids that the client gave it.
-fn asked_as(connection: &mut Connection, request: &Request) -> Tag {
+fn ids_of(connection: &mut Connection, request: &Request) -> Tag {
     connection.answered_as = None;
     let head = connection.buffer.as_ref().and_then(|buffer| buffer.filled().get(..request.head_len));
     Tag::read(head.unwrap_or_default())
@@ -78,8 +110,14 @@ fn tell(thread: &Thread, tags: [Option<Tag>; 2], status: u16, took: Duration) {
     }
 }
 
-async fn serve(connection: &mut Connection, request: &Request) -> Result<(After, u16), Lost> {
-    let mut flight = Flight::new(connection, request).map_err(Lost::Failed)?;
+async fn serve(
+    connection: &mut Connection,
+    request: &Request,
+    (route, kept): (RouteId, Option<Kept>),
+    started: Instant,
+) -> Result<(After, u16), Lost> {
+    let mut flight = Flight::new(connection, request, route).map_err(Lost::Failed)?;
+    flight.kept = kept;
     let mut link = seek(connection, &flight, Purpose::Request).link().await?;
     let mut moves = 0;
     let mut rescued = false;
@@ -87,10 +125,15 @@ async fn serve(connection: &mut Connection, request: &Request) -> Result<(After,
         if let Some(buffer) = &mut connection.buffer {
             flight.sign(buffer, &connection.private, &mut link);
         }
-        expect_claim(connection, &mut link, !rescued);
+        expect_claim(connection, &mut link, Terms { may_move: !rescued, kept });
         let mut relay = Relay::new(connection, request, &mut flight, &mut link);
         let end = std::future::poll_fn(|cx| relay.poll(cx)).await;
-        let settled = match relay.settle(end) {
+        let settled = relay.settle(end);
+        if started.elapsed() >= TOLD_FROM {
+            // The watchdog may tell of it only when the link carries another.
+            link.claim.as_ref().inspect(|claim| claim.remember());
+        }
+        let settled = match settled {
             Ok(settled) => settled,
             Err(failure) => {
                 if matches!(failure, Failure::WorkerDied | Failure::WorkerClosed) {
@@ -103,6 +146,7 @@ async fn serve(connection: &mut Connection, request: &Request) -> Result<(After,
             rescued = true;
             let offer = link.claim.as_ref().and_then(Claim::take_offer);
             connection.thread.stats.requests_rescued.add(1);
+            link.lease = None;
             settled.finish(link, &connection.thread);
             link = follow(connection, &flight, offer).await?;
             continue;
@@ -126,7 +170,7 @@ async fn serve(connection: &mut Connection, request: &Request) -> Result<(After,
 }
 
 fn seek<'a>(connection: &'a mut Connection, flight: &Flight, purpose: Purpose) -> Seek<'a> {
-    Seek { connection, purpose, is_complete: flight.is_complete() }
+    Seek { connection, purpose, is_complete: flight.is_complete(), kept: flight.kept }
 }
 
 /// A link to the worker that offered to take the request; to another one if that has gone meanwhile.
@@ -141,9 +185,9 @@ async fn follow(connection: &mut Connection, flight: &Flight, offer: Option<Turn
 }
 
 /// From now on the worker has the request, and its claim is waited for.
-fn expect_claim(connection: &Connection, link: &mut Link, may_move: bool) {
+fn expect_claim(connection: &Connection, link: &mut Link, terms: Terms) {
     if let Some(sent) = link.claim.as_ref().and_then(Claim::sent) {
-        link.worker.unclaimed.push(sent, Instant::now(), connection.watch.alarm(), may_move);
+        link.worker.unclaimed.push(sent, Instant::now(), connection.watch.alarm(), terms);
         connection.thread.pulse.wake();
     }
     link.grant = None;

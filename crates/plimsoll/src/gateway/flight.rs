@@ -15,10 +15,15 @@ use super::failure::Failure;
 use super::http1::body::Body;
 use super::http1::framing::Framing;
 use super::http1::request::Request;
+use super::lanes::Kept;
 use super::links::Link;
+use crate::ids::RouteId;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Flight {
+    pub(super) route: RouteId,
+    /// It is kept to a lane.
+    pub(super) kept: Option<Kept>,
     /// Bytes of the connection's buffer.
     pub(super) length: usize,
     /// How many of them the link has taken.
@@ -32,7 +37,11 @@ pub(super) struct Flight {
 impl Flight {
     /// # Errors
     /// The body is broken, or larger than the settings allow.
-    pub(super) fn new(connection: &mut Connection, request: &Request) -> Result<Self, Failure> {
+    pub(super) fn new(
+        connection: &mut Connection,
+        request: &Request,
+        route: RouteId,
+    ) -> Result<Self, Failure> {
         let Some(buffer) = &mut connection.buffer else { return Err(Failure::BadRequest) };
         let mut rest = Body::from(request.framing);
         let body = rest
@@ -46,7 +55,7 @@ impl Flight {
             head -= line.len();
             buffer.splice(line.clone(), b"");
         }
-        Ok(Self { length: head + body, sent: 0, rest, signature: head - 2..head })
+        Ok(Self { route, kept: None, length: head + body, sent: 0, rest, signature: head - 2..head })
     }
 
     pub(super) fn is_complete(&self) -> bool {
@@ -65,7 +74,7 @@ impl Flight {
         self.signature.end = self.signature.start + text.len();
         self.sent = 0;
         if let Some(claim) = &mut link.claim {
-            claim.send();
+            claim.send(self.route);
         }
     }
 }

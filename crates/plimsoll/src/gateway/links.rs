@@ -8,14 +8,14 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Waker};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 
 use super::claim::Claim;
 use super::endpoint::Worker;
-use super::stream::{Socket, Stream};
+use super::lease::Lease;
+use super::stream::Stream;
 use super::unclaimed::Grant;
 use super::unix::UnixStream;
 use super::watch::Time;
@@ -52,6 +52,8 @@ pub(super) struct Link {
     pub(super) claim: Option<Claim>,
     /// Room that was kept for the request, until it is sent.
     pub(super) grant: Option<Grant>,
+    /// The request is heavy, and has the worker to itself until its answer has come.
+    pub(super) lease: Option<Lease>,
     counted: Counted,
 }
 
@@ -71,7 +73,7 @@ impl Link {
         loop {
             let Idle { stream, claim, .. } = worker.idle.borrow_mut().pop()?;
             // Readable while idle: closed, or an answer nobody asked for (Node's 408). Either way of no use.
-            if stream.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending() {
+            if !stream.is_readable() {
                 return Some(Self::new(stream, worker, claim, Age::Reused));
             }
         }
@@ -118,6 +120,7 @@ impl Link {
             claim,
             age,
             grant: None,
+            lease: None,
             counted: Counted::request(&worker.load),
             worker: Rc::clone(worker),
         }
@@ -140,6 +143,7 @@ impl Link {
         if let Some(claim) = &mut self.claim {
             claim.settle();
         }
+        self.lease = None;
         self.counted = Counted::tunnel(&self.worker.load);
     }
 

@@ -20,6 +20,8 @@ pub mod failure;
 mod flight;
 pub mod http1;
 mod inquest;
+mod lanes;
+mod lease;
 mod linger;
 mod links;
 mod listen;
@@ -43,19 +45,23 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::runtime;
 use tokio::sync::mpsc;
 
 use crate::config;
-use crate::ids::{EndpointId, WorkerId};
+use crate::ids::{EndpointId, RouteId, WorkerId};
 use crate::observe::http::ThreadStats;
 use crate::observe::logs::Outcomes;
+use crate::routes::Routes;
 use crate::sys::page::Page;
 use claim::Claims;
 use endpoint::{Counters, Joining};
+pub use lanes::HeavyRoute;
+use lanes::Lanes;
 use thread::{Command, Thread};
 
 /// What the gateway and the supervisor both know of a worker. Written by the gateway, read by both.
@@ -66,6 +72,9 @@ pub struct Load {
     requests: AtomicU64,
     /// Gateway threads for which it is late.
     late_threads: AtomicU32,
+    /// Until when a heavy request has it to itself: see [`lease`].
+    leased_until: AtomicU64,
+    is_in_lane: AtomicBool,
 }
 
 impl Load {
@@ -85,6 +94,12 @@ impl Load {
     #[must_use]
     pub fn is_late(&self) -> bool {
         self.late_threads.load(Ordering::Relaxed) > 0
+    }
+
+    /// It is kept for heavy routes, and serves others only while it has none.
+    #[must_use]
+    pub fn is_in_lane(&self) -> bool {
+        self.is_in_lane.load(Ordering::Relaxed)
     }
 
     #[must_use]
@@ -131,6 +146,8 @@ pub struct Bind {
 /// The running gateway; cheap to clone, all calls return at once.
 #[derive(Debug, Clone)]
 pub struct Gateway {
+    routes: Arc<Routes>,
+    lanes: Arc<Lanes>,
     stats: Arc<[Arc<ThreadStats>]>,
     commands: Arc<[mpsc::UnboundedSender<Command>]>,
     endpoints: Arc<Mutex<HashMap<EndpointId, Bound>>>,
@@ -165,6 +182,8 @@ impl Gateway {
         event_loop: &config::EventLoop,
         outcomes: &Outcomes,
     ) -> io::Result<Self> {
+        let routes = Arc::<Routes>::default();
+        let lanes = Arc::new(Lanes::new(event_loop.clone(), Arc::clone(&routes)));
         let mut all_stats = Vec::new();
         let mut all_commands = Vec::new();
         for index in 0..config.threads.max(1) {
@@ -172,11 +191,15 @@ impl Gateway {
             let stats = Arc::<ThreadStats>::default();
             all_stats.push(Arc::clone(&stats));
             all_commands.push(sender);
-            let thread = (config.clone(), event_loop.clone(), stats, outcomes.clone());
-            start_thread(index, thread, receiver)?;
+            let shared = (stats, outcomes.clone(), (Arc::clone(&routes), Arc::clone(&lanes)));
+            start_thread(index, (config.clone(), event_loop.clone()), shared, receiver)?;
         }
+        let stats: Arc<[_]> = all_stats.into();
+        lanes.watch(&stats);
         Ok(Self {
-            stats: all_stats.into(),
+            routes,
+            lanes,
+            stats,
             commands: all_commands.into(),
             endpoints: Arc::default(),
             claims: Arc::default(),
@@ -262,6 +285,31 @@ impl Gateway {
         &self.stats
     }
 
+    /// The route of a request that runs in `worker`, as the worker's watchdog knows the request.
+    #[must_use]
+    pub fn route_of(&self, worker: WorkerId, slot: u16, word: u32) -> Option<RouteId> {
+        let all = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&worker).and_then(Weak::upgrade)?.route_of(slot, word)
+    }
+
+    #[must_use]
+    pub fn routes(&self) -> &Arc<Routes> {
+        &self.routes
+    }
+
+    /// A request of a worker, known by its slot and word, kept the loop for `cost`.
+    pub fn note_cost(&self, worker: WorkerId, (slot, word): (u16, u32), cost: Duration) {
+        if let Some(route) = self.route_of(worker, slot, word) {
+            self.lanes.busy(route, (worker, slot, word), cost);
+        }
+    }
+
+    /// The routes that are kept to workers of their own because of what they cost.
+    #[must_use]
+    pub fn heavy_routes(&self) -> Vec<HeavyRoute> {
+        self.lanes.heavy_routes()
+    }
+
     fn claims_of(&self, worker: WorkerId, page: &Arc<Page>) -> Arc<Claims> {
         let mut all = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, claims| claims.strong_count() > 0);
@@ -287,7 +335,8 @@ impl Gateway {
 
 fn start_thread(
     index: usize,
-    (config, event_loop, stats, outcomes): (config::Gateway, config::EventLoop, Arc<ThreadStats>, Outcomes),
+    (config, event_loop): (config::Gateway, config::EventLoop),
+    (stats, outcomes, shared): (Arc<ThreadStats>, Outcomes, (Arc<Routes>, Arc<Lanes>)),
     commands: mpsc::UnboundedReceiver<Command>,
 ) -> io::Result<()> {
     let (report, started) = std::sync::mpsc::channel();
@@ -296,7 +345,9 @@ fn start_thread(
         match runtime {
             Ok(runtime) => {
                 let _ = report.send(Ok(()));
-                runtime.block_on(Rc::new(Thread::new(config, event_loop, stats, outcomes)).run(commands));
+                runtime.block_on(
+                    Rc::new(Thread::new(config, event_loop, (stats, outcomes), shared)).run(commands),
+                );
             }
             Err(error) => {
                 let _ = report.send(Err(error));

@@ -7,11 +7,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
-use tokio::time::MissedTickBehavior;
 
 use super::endpoint::Now;
 use super::thread::Thread;
 use crate::concerns::event_loop::budget::Budget;
+use crate::sys::ticker::Ticker;
 
 /// Half of the shortest time after which a request is rescued by default.
 const BEAT: Duration = Duration::from_micros(2500);
@@ -39,20 +39,19 @@ impl Pulse {
 /// Runs as long as its thread.
 pub(super) async fn run(thread: Rc<Thread>) {
     let pulse = &thread.pulse;
+    let ticker = Ticker::new(BEAT);
     loop {
         pulse.start.notified().await;
-        let mut interval = tokio::time::interval(BEAT);
-        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // The first tick is at once.
-        interval.tick().await;
+        ticker.start();
         let mut last = Instant::now();
         while pulse.beats.get() {
-            interval.tick().await;
+            ticker.beat().await;
             let exact = Instant::now();
             pulse.budget.borrow_mut().elapsed(exact - last);
             last = exact;
             pulse.beats.set(beat(&thread, Now { coarse: thread.watches.now(), exact }));
         }
+        ticker.stop();
     }
 }
 
@@ -62,7 +61,7 @@ fn beat(thread: &Thread, now: Now) -> bool {
     for endpoint in thread.endpoints() {
         goes_on |= endpoint.pulse(now);
         endpoint.rescue(now, || thread.pulse.budget.borrow_mut().take());
-        endpoint.serve_queue(now);
+        endpoint.serve_waiting(now);
     }
     goes_on
 }

@@ -1,7 +1,7 @@
-//! Requests that wait for a worker that is not late: one queue per endpoint and gateway thread.
+//! Requests that wait for a worker: for one that is not late, or for the lane that they are kept to. One queue of each
+//! kind per endpoint and gateway thread.
 //!
-//! It is empty as long as any worker takes what it is sent. First come, first served, until waiting itself is the
-//! problem (`concerns/event_loop/overload.rs`).
+//! First come, first served, until waiting itself is the problem (`concerns/event_loop/overload.rs`).
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -11,12 +11,9 @@ use std::time::{Duration, Instant};
 
 use super::endpoint::Turn;
 use super::failure::Failure;
-use crate::concerns::event_loop::overload::{LONGEST, Overload};
+use crate::concerns::event_loop::overload::{Limits, Overload};
 
-/// Longer queues are cut at the end that is served last.
-const LENGTH_MAX: usize = 10_000;
-
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Queue {
     waiting: RefCell<VecDeque<Rc<Place>>>,
     overload: Cell<Overload>,
@@ -39,6 +36,10 @@ impl Place {
 }
 
 impl Queue {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { waiting: RefCell::default(), overload: Cell::new(Overload::new(limits)) }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.borrow().is_empty()
     }
@@ -56,7 +57,7 @@ impl Queue {
         });
         let mut waiting = self.waiting.borrow_mut();
         waiting.push_back(Rc::clone(&place));
-        if waiting.len() > LENGTH_MAX {
+        if waiting.len() > self.overload.get().length_max() {
             let last = if self.is_overloaded() { waiting.pop_front() } else { waiting.pop_back() };
             if let Some(last) = last {
                 last.give(Err(Failure::Overloaded));
@@ -77,7 +78,9 @@ impl Queue {
             self.overload.set(overload);
             place.give(Ok(turn));
         }
-        self.overload.set(Overload::No);
+        let mut overload = self.overload.get();
+        overload.emptied();
+        self.overload.set(overload);
     }
 
     /// There is no worker any more to wait for.
@@ -98,7 +101,7 @@ impl Queue {
         }
     }
 
-    fn longest_wait(&self, now: Instant) -> Duration {
+    pub(super) fn longest_wait(&self, now: Instant) -> Duration {
         let waiting = self.waiting.borrow();
         waiting.front().map_or(Duration::ZERO, |place| now.saturating_duration_since(place.since))
     }
@@ -106,7 +109,7 @@ impl Queue {
     fn turn_away(&self, now: Instant) {
         let mut waiting = self.waiting.borrow_mut();
         while let Some(front) = waiting.front() {
-            let is_too_old = self.is_overloaded() && now.saturating_duration_since(front.since) > LONGEST;
+            let is_too_old = self.overload.get().is_too_long(now.saturating_duration_since(front.since));
             if is_too_old && !front.left.get() {
                 front.give(Err(Failure::Overloaded));
             } else if !front.left.get() {

@@ -12,6 +12,7 @@ use super::buffer::Buffer;
 use super::connection::Connection;
 use super::endpoint::{Choice, Now, Turn};
 use super::failure::Failure;
+use super::lanes::Kept;
 use super::links::Link;
 use super::queue::Waiting;
 use super::relay::LEAVING;
@@ -46,6 +47,8 @@ pub(super) struct Seek<'a> {
     pub(super) purpose: Purpose,
     /// All of the request is here: what the client does next is its end, or its next request.
     pub(super) is_complete: bool,
+    /// It is kept to a lane.
+    pub(super) kept: Option<Kept>,
 }
 
 impl Seek<'_> {
@@ -57,7 +60,7 @@ impl Seek<'_> {
         loop {
             let endpoint = Rc::clone(&self.connection.endpoint);
             let arrival = endpoint.arrival.notified();
-            let turn = match endpoint.choose(now(self.connection)) {
+            let turn = match endpoint.choose(now(self.connection), self.kept) {
                 Choice::Turn(turn) => turn,
                 Choice::Busy => match self.wait().await {
                     Err(Lost::Failed(Failure::NoWorker)) => continue,
@@ -71,7 +74,7 @@ impl Seek<'_> {
                     continue;
                 }
             };
-            let worker = Rc::clone(&turn.0);
+            let worker = Rc::clone(&turn.worker);
             match self.open(turn).await {
                 Ok(link) => return Ok(link),
                 Err(error) => {
@@ -88,7 +91,11 @@ impl Seek<'_> {
 
     /// # Errors
     /// The worker cannot be connected to.
-    pub(super) async fn open(&self, (worker, grant): Turn) -> io::Result<Link> {
+    pub(super) async fn open(&self, turn: Turn) -> io::Result<Link> {
+        let Turn { worker, grant, lease } = turn;
+        if let (Some(lease), Some(kept)) = (&lease, self.kept) {
+            lease.renew(Instant::now(), kept.lease);
+        }
         let now = self.connection.watch.now();
         let mut link = match self.purpose {
             Purpose::Request => Link::take(&worker, now).await,
@@ -96,16 +103,20 @@ impl Seek<'_> {
             Purpose::Passthrough => Link::open_named(&worker, self.connection.peer(), now),
         }?;
         // What is passed through is never claimed.
+        link.lease = lease;
         link.grant = Some(grant).filter(|_| self.purpose != Purpose::Passthrough);
         Ok(link)
     }
 
-    /// Waits for its turn among those for whom every worker is late.
+    /// Waits for its turn among those for whom every worker is late, or among those of its lane.
     async fn wait(&mut self) -> Result<Turn, Lost> {
         let thread = Rc::clone(&self.connection.thread);
-        thread.stats.requests_queued.add(1);
+        match self.kept {
+            Some(_) => thread.stats.requests_queued_in_lane.add(1),
+            None => thread.stats.requests_queued.add(1),
+        }
         thread.pulse.wake();
-        let waiting = self.connection.endpoint.queue.enter(Instant::now());
+        let waiting = self.connection.endpoint.queue_of(self.kept).enter(Instant::now());
         let mut leaving = Time::NEVER;
         self.connection.watch.set_deadline(Time::NEVER);
         poll_fn(|cx| self.poll_wait(cx, &waiting, &mut leaving)).await

@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::unix::UnixStream;
@@ -25,6 +25,16 @@ impl Socket for TcpStream {
 pub(super) enum Stream {
     Unix(UnixStream),
     Tcp(TcpStream),
+}
+
+impl Stream {
+    /// Something is known to be there to read: bytes, an end, or an error. Nobody is woken for it.
+    pub(super) fn is_readable(&self) -> bool {
+        match self {
+            Self::Unix(stream) => stream.is_readable(),
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, || Ok(())).is_ok(),
+        }
+    }
 }
 
 impl Socket for Stream {

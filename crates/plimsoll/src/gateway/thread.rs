@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
-use tokio::time::MissedTickBehavior;
 
 use super::buffer::Pool;
 use super::endpoint::{Counters, Endpoint, Joining};
 use super::http1::request::{HEADERS_MAX, Limits};
+use super::lanes::Lanes;
 use super::links;
 use super::listen;
 use super::pulse::{self, Pulse};
@@ -23,6 +23,8 @@ use crate::config;
 use crate::ids::{EndpointId, WorkerId};
 use crate::observe::http::ThreadStats;
 use crate::observe::logs::Outcomes;
+use crate::routes::{Reader, Routes};
+use crate::sys::ticker::Ticker;
 
 /// What the supervisor tells every thread.
 #[derive(Debug)]
@@ -48,6 +50,8 @@ pub(super) struct Thread {
     /// Where it is told how requests went, while anybody wants to know.
     pub(super) outcomes: Outcomes,
     pub(super) pulse: Pulse,
+    pub(super) routes: RefCell<Reader>,
+    pub(super) lanes: Arc<Lanes>,
     endpoints: RefCell<HashMap<EndpointId, Open>>,
     ticker: Notify,
     ticks: Cell<bool>,
@@ -63,8 +67,8 @@ impl Thread {
     pub(super) fn new(
         config: config::Gateway,
         event_loop: config::EventLoop,
-        stats: Arc<ThreadStats>,
-        outcomes: Outcomes,
+        (stats, outcomes): (Arc<ThreadStats>, Outcomes),
+        (routes, lanes): (Arc<Routes>, Arc<Lanes>),
     ) -> Self {
         let limits = Limits {
             head_bytes_max: config.head_bytes_max,
@@ -81,6 +85,8 @@ impl Thread {
             stats,
             outcomes,
             pulse: Pulse::default(),
+            routes: RefCell::new(Reader::new(routes)),
+            lanes,
             endpoints: RefCell::default(),
             ticker: Notify::new(),
             ticks: Cell::new(false),
@@ -99,7 +105,8 @@ impl Thread {
     fn obey(self: &Rc<Self>, command: Command) {
         match command {
             Command::Listen { id, protocol, listener, counters } => {
-                self.listen(id, Endpoint::new(protocol, counters, self.event_loop.rescue_after), listener);
+                let endpoint = Endpoint::new(protocol, counters, self.event_loop.rescue_after, &self.lanes);
+                self.listen(id, endpoint, listener);
             }
             Command::Close { id } => {
                 if let Some(open) = self.endpoints.borrow_mut().remove(&id) {
@@ -158,19 +165,20 @@ impl Thread {
 
     /// Runs only while there are connections: an idle gateway makes no wake-ups.
     async fn tick(self: Rc<Self>) {
+        let ticker = Ticker::new(TICK);
         loop {
             while self.watches.is_idle() {
                 self.ticks.set(false);
                 self.ticker.notified().await;
             }
             self.ticks.set(true);
-            let mut interval = tokio::time::interval(TICK);
-            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticker.start();
             while !self.watches.is_idle() {
-                interval.tick().await;
+                ticker.beat().await;
                 self.watches.tick();
                 self.trim_links();
             }
+            ticker.stop();
         }
     }
 

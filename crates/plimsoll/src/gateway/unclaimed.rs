@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::Load;
 use super::claim::Sent;
+use super::lanes::Kept;
 use super::watch::Alarm;
 use crate::concerns::event_loop::patience::Patience;
 use crate::concerns::event_loop::window::Window;
@@ -24,6 +25,22 @@ struct Entry {
     alarm: Alarm,
     /// It was not rescued before.
     may_move: bool,
+    kept: Option<Kept>,
+}
+
+/// A request that waits for too long.
+#[derive(Debug)]
+pub(super) struct Overdue {
+    pub(super) sent: Sent,
+    pub(super) alarm: Alarm,
+    pub(super) kept: Option<Kept>,
+}
+
+/// What may become of it while it waits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) may_move: bool,
+    pub(super) kept: Option<Kept>,
 }
 
 #[derive(Debug)]
@@ -49,8 +66,9 @@ impl Unclaimed {
         }
     }
 
-    pub(super) fn push(&self, sent: Sent, at: Instant, alarm: Alarm, may_move: bool) {
-        self.entries.borrow_mut().push_back(Entry { sent, at, alarm, may_move });
+    pub(super) fn push(&self, sent: Sent, at: Instant, alarm: Alarm, terms: Terms) {
+        let Terms { may_move, kept } = terms;
+        self.entries.borrow_mut().push_back(Entry { sent, at, alarm, may_move, kept });
     }
 
     /// May the worker be sent one more? No thread finds it late, and it has room for what this one would send.
@@ -71,9 +89,7 @@ impl Unclaimed {
             if front.sent.is_unclaimed() {
                 break;
             }
-            if age <= limit {
-                window.claimed();
-            }
+            window.claimed(age);
             entries.pop_front();
             age = Duration::ZERO;
         }
@@ -100,13 +116,18 @@ impl Unclaimed {
     }
 
     /// Those that wait for too long and may be rescued, oldest first.
-    pub(super) fn overdue(&self, now: Instant) -> Vec<(Sent, Alarm)> {
+    pub(super) fn overdue(&self, now: Instant) -> Vec<Overdue> {
         let limit = self.patience.get().limit();
         let entries = self.entries.borrow();
         let is_overdue = |entry: &&Entry| now.saturating_duration_since(entry.at) > limit;
         let overdue =
             entries.iter().take_while(is_overdue).filter(|entry| entry.may_move && entry.sent.is_unclaimed());
-        overdue.map(|entry| (entry.sent.clone(), entry.alarm.clone())).collect()
+        let overdue = overdue.map(|entry| Overdue {
+            sent: entry.sent.clone(),
+            alarm: entry.alarm.clone(),
+            kept: entry.kept,
+        });
+        overdue.collect()
     }
 
     pub(super) fn grant(self: &Rc<Self>) -> Grant {

@@ -30,6 +30,11 @@ impl UnixStream {
         Ok(Self { stream: readiness::register(stream, Interest::READABLE)?, room: None })
     }
 
+    /// As far as the event queue has told: asks neither the kernel nor to be woken.
+    pub(super) fn is_readable(&self) -> bool {
+        self.stream.try_io(Interest::READABLE, |_| Ok(())).is_ok()
+    }
+
     pub(super) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.stream.poll_read_ready(cx).map_ok(drop)
     }

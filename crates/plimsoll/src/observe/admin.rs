@@ -24,6 +24,7 @@ use super::metrics::{Format, Scrape};
 use super::page;
 use super::server::{self, Body, Handler, Limits, Listener, WhenFull};
 use super::status::{Readiness, Status, WorkerState};
+use crate::routes::Routes;
 
 /// A scrape of many series over a slow line takes a second; 15 are the default timeout of nobody.
 const LIMITS: Limits =
@@ -33,11 +34,11 @@ const LIMITS: Limits =
 pub async fn serve(
     listener: TcpListener,
     inquiry: Inquiry,
-    threads: Vec<Arc<ThreadStats>>,
+    (threads, routes): (Vec<Arc<ThreadStats>>, Arc<Routes>),
     logs: Arc<logs::Stats>,
     stop: impl Future<Output = ()>,
 ) {
-    server::serve(listener, LIMITS, Admin { inquiry, threads, logs }, stop).await;
+    server::serve(listener, LIMITS, Admin { inquiry, threads, routes, logs }, stop).await;
 }
 
 impl Listener for TcpListener {
@@ -52,6 +53,7 @@ impl Listener for TcpListener {
 struct Admin {
     inquiry: Inquiry,
     threads: Vec<Arc<ThreadStats>>,
+    routes: Arc<Routes>,
     logs: Arc<logs::Stats>,
 }
 
@@ -131,7 +133,7 @@ impl Admin {
     async fn metrics(&self, accept: Option<&HeaderValue>) -> Response<Body> {
         let format = Format::accepted(accept.and_then(|types| types.to_str().ok()));
         let status = self.inquiry.status().await.ok();
-        match Scrape::read(&self.threads, status).with_logs(&self.logs).encode(format) {
+        match Scrape::read(&self.threads, &self.routes.table(), status).with_logs(&self.logs).encode(format) {
             Ok(exposition) => server::response(StatusCode::OK, format.content_type(), exposition),
             Err(error) => server::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         }

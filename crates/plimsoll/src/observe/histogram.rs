@@ -36,13 +36,13 @@ const BOUNDS_NS: [u64; BOUNDS.len()] = [
 const BUCKETS: usize = BOUNDS.len() + 1;
 
 #[derive(Debug, Default)]
-struct Histogram {
+pub(super) struct Histogram {
     buckets: [Counter; BUCKETS],
     sum_ns: Counter,
 }
 
 impl Histogram {
-    fn record(&self, duration: Duration) {
+    pub(super) fn record(&self, duration: Duration) {
         // 584 years fit.
         let ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let index = BOUNDS_NS.partition_point(|bound| *bound < ns);
@@ -52,7 +52,7 @@ impl Histogram {
         self.sum_ns.add(ns);
     }
 
-    fn snapshot(&self) -> Snapshot {
+    pub(super) fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot { sum_ns: self.sum_ns.get(), ..Snapshot::default() };
         for (sum, bucket) in iter::zip(&mut snapshot.buckets, &self.buckets) {
             *sum = bucket.get();

@@ -6,74 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::by_route::ByRoute;
+pub use super::by_route::routes;
 use super::histogram::{Durations, Snapshot};
 use super::status::Requests;
-
-/// Methods that get a label of their own; every other token is `_OTHER`, as OpenTelemetry's HTTP conventions
-/// ask, so that clients cannot make labels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Method {
-    Get,
-    Head,
-    Post,
-    Put,
-    Delete,
-    Connect,
-    Options,
-    Trace,
-    Patch,
-    Other,
-}
-
-impl Method {
-    pub const ALL: [Self; 10] = [
-        Self::Get,
-        Self::Head,
-        Self::Post,
-        Self::Put,
-        Self::Delete,
-        Self::Connect,
-        Self::Options,
-        Self::Trace,
-        Self::Patch,
-        Self::Other,
-    ];
-
-    /// Method tokens are case-sensitive (RFC 9110 §9.1): `get` is another method.
-    #[must_use]
-    pub fn from_token(token: &str) -> Self {
-        match token {
-            "GET" => Self::Get,
-            "HEAD" => Self::Head,
-            "POST" => Self::Post,
-            "PUT" => Self::Put,
-            "DELETE" => Self::Delete,
-            "CONNECT" => Self::Connect,
-            "OPTIONS" => Self::Options,
-            "TRACE" => Self::Trace,
-            "PATCH" => Self::Patch,
-            _ => Self::Other,
-        }
-    }
-
-    /// As a label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Delete => "DELETE",
-            Self::Connect => "CONNECT",
-            Self::Options => "OPTIONS",
-            Self::Trace => "TRACE",
-            Self::Patch => "PATCH",
-            Self::Other => "_OTHER",
-        }
-    }
-}
+use crate::ids::RouteId;
+pub use crate::routes::Method;
+use crate::routes::{OTHER, Table};
 
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -111,19 +50,31 @@ pub struct ThreadStats {
     pub requests_rescued: Counter,
     /// Had to wait because every worker was late.
     pub requests_queued: Counter,
+    /// Had to wait for a worker of their lane.
+    pub requests_queued_in_lane: Counter,
     /// Requests that the gateway itself had to answer with an error, or whose transfer it had to cut.
     pub requests_failed: Counter,
     pub bytes_from_clients: Counter,
     pub bytes_to_clients: Counter,
+    /// Of requests whose route has none.
     durations: Durations,
+    pub(super) by_route: ByRoute,
     failures: Failures,
 }
 
 impl ThreadStats {
     /// A request was answered: `duration` from its first byte to the last byte of the answer.
-    pub fn record(&self, method: Method, status: u16, duration: Duration) {
+    pub fn record(&self, route: RouteId, method: Method, status: u16, duration: Duration) {
         self.requests_ended.add(1);
-        self.durations.record(method, status, duration);
+        if !self.by_route.record(route, status, duration) {
+            self.durations.record(method, status, duration);
+        }
+    }
+
+    /// How often a route was asked for.
+    #[must_use]
+    pub fn hits(&self, route: RouteId) -> u64 {
+        self.by_route.hits(route)
     }
 
     /// The gateway answered by itself; `code` is what `x-plimsoll-error` says.
@@ -174,26 +125,27 @@ pub struct Totals {
     pub requests_retried: u64,
     pub requests_rescued: u64,
     pub requests_queued: u64,
+    pub requests_queued_in_lane: u64,
     pub requests_failed: u64,
     pub bytes_from_clients: u64,
     pub bytes_to_clients: u64,
-    /// By method and status; the status is `None` where it has no label of its own.
-    pub durations: BTreeMap<(Method, Option<u16>), Snapshot>,
+    /// By method, status and route; the status is `None` where it has no label of its own.
+    pub durations: BTreeMap<(Method, Option<u16>, Arc<str>), Snapshot>,
     /// By `x-plimsoll-error` code.
     pub failures: BTreeMap<&'static str, u64>,
 }
 
 impl Totals {
     #[must_use]
-    pub fn read(threads: &[Arc<ThreadStats>]) -> Self {
+    pub fn read(threads: &[Arc<ThreadStats>], table: &Table) -> Self {
         let mut totals = Self::default();
         for stats in threads {
-            totals.add(stats);
+            totals.add(stats, table);
         }
         totals
     }
 
-    fn add(&mut self, stats: &ThreadStats) {
+    fn add(&mut self, stats: &ThreadStats, table: &Table) {
         self.connections_open += stats.connections_open.get();
         self.connections_total += stats.connections_total.get();
         self.connections_refused += stats.connections_refused.get();
@@ -202,11 +154,16 @@ impl Totals {
         self.requests_retried += stats.requests_retried.get();
         self.requests_rescued += stats.requests_rescued.get();
         self.requests_queued += stats.requests_queued.get();
+        self.requests_queued_in_lane += stats.requests_queued_in_lane.get();
         self.requests_failed += stats.requests_failed.get();
         self.bytes_from_clients += stats.bytes_from_clients.get();
         self.bytes_to_clients += stats.bytes_to_clients.get();
-        for (pair, snapshot) in stats.durations.snapshots() {
-            self.durations.entry(pair).or_default().merge(&snapshot);
+        for ((method, status), snapshot) in stats.durations.snapshots() {
+            self.durations.entry((method, status, OTHER.into())).or_default().merge(&snapshot);
+        }
+        for ((route, status), snapshot) in stats.by_route.snapshots(table) {
+            let key = (route.method, Some(status), route.template);
+            self.durations.entry(key).or_default().merge(&snapshot);
         }
         for (code, count) in stats.failures.counts() {
             *self.failures.entry(code).or_default() += count;
@@ -224,30 +181,60 @@ pub fn requests(threads: &[Arc<ThreadStats>]) -> Requests {
         retried: sum(|stats| &stats.requests_retried),
         rescued: sum(|stats| &stats.requests_rescued),
         queued: sum(|stats| &stats.requests_queued),
+        queued_in_lane: sum(|stats| &stats.requests_queued_in_lane),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routes::Routes;
 
     #[test]
     fn totals_are_the_sum_over_the_threads() {
         let threads: Vec<Arc<ThreadStats>> = (0..3).map(|_| Arc::default()).collect();
         for stats in &threads {
             stats.requests_total.add(2);
-            stats.record(Method::Get, 200, Duration::from_millis(1));
+            stats.record(RouteId::OTHER, Method::Get, 200, Duration::from_millis(1));
             stats.record_failure("bad_response");
         }
-        threads[1].record(Method::Post, 503, Duration::from_secs(60));
+        threads[1].record(RouteId::OTHER, Method::Post, 503, Duration::from_secs(60));
         threads[1].record_failure("no_worker");
 
-        assert_eq!(requests(&threads), Requests { total: 6, failed: 4, retried: 0, rescued: 0, queued: 0 });
-        let totals = Totals::read(&threads);
+        assert_eq!(
+            requests(&threads),
+            Requests { total: 6, failed: 4, retried: 0, rescued: 0, queued: 0, queued_in_lane: 0 }
+        );
+        let totals = Totals::read(&threads, &Routes::default().table());
         assert_eq!((totals.requests_total, totals.requests_failed), (6, 4));
         assert_eq!(totals.failures.into_iter().collect::<Vec<_>>(), [("bad_response", 3), ("no_worker", 1)]);
-        let counts: Vec<_> = totals.durations.iter().map(|(pair, shot)| (*pair, shot.count())).collect();
-        assert_eq!(counts, [((Method::Get, Some(200)), 3), ((Method::Post, Some(503)), 1)]);
+        let counts: Vec<_> = totals
+            .durations
+            .iter()
+            .map(|((method, status, route), shot)| (*method, *status, &**route, shot.count()))
+            .collect();
+        assert_eq!(counts, [(Method::Get, Some(200), OTHER, 3), (Method::Post, Some(503), OTHER, 1)]);
+    }
+
+    #[test]
+    fn figures_by_route_are_those_of_all_threads() {
+        let routes = Routes::default();
+        let slow = routes.tell(Method::Get, b"/slow", "/slow").unwrap();
+        let word = routes.tell(Method::Get, b"/posts/first", "/posts/:id").unwrap();
+        let threads: Vec<Arc<ThreadStats>> = (0..2).map(|_| Arc::default()).collect();
+        for stats in &threads {
+            stats.record(slow, Method::Get, 200, Duration::from_millis(100));
+            stats.record(word, Method::Get, 500, Duration::from_millis(1));
+        }
+        threads[0].record(RouteId::OTHER, Method::Get, 404, Duration::from_millis(1));
+        let listed = super::routes(&threads, &routes.table());
+        let listed: Vec<_> =
+            listed.iter().map(|route| (route.route.as_str(), route.requests, route.failed)).collect();
+        assert_eq!(listed, [("GET /posts/:id", 2, 2), ("GET /slow", 2, 0), (OTHER, 1, 0)]);
+        let totals = Totals::read(&threads, &routes.table());
+        let key = (Method::Get, Some(200), Arc::from("/slow"));
+        assert_eq!(totals.durations[&key].count(), 2);
+        assert_eq!(totals.durations.values().map(Snapshot::count).sum::<u64>(), 5);
     }
 
     #[test]
@@ -260,15 +247,5 @@ mod tests {
         let counts: Vec<_> = failures.counts().collect();
         assert_eq!(counts.len(), CODES_MAX + 1);
         assert_eq!((counts[0], counts[CODES_MAX]), (("code_0", 2), (OTHER_CODE, 3)));
-    }
-
-    #[test]
-    fn only_known_methods_make_labels() {
-        for method in Method::ALL {
-            assert_eq!(Method::from_token(method.as_str()), method);
-        }
-        for token in ["get", "M-SEARCH", "", "_OTHER"] {
-            assert_eq!(Method::from_token(token), Method::Other, "{token}");
-        }
     }
 }

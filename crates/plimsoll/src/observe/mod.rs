@@ -11,6 +11,7 @@
 //! are. Nothing here keeps a copy of either.
 
 pub mod admin;
+mod by_route;
 pub mod control;
 pub mod histogram;
 pub mod http;
@@ -24,4 +25,5 @@ pub mod socket;
 pub mod status;
 #[cfg(test)]
 pub(crate) mod testing;
+mod times;
 pub mod units;

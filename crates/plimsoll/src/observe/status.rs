@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::logs::{SinkFigures, WorkerFigures};
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     pub name: String,
     pub version: String,
@@ -26,6 +26,12 @@ pub struct Status {
     #[serde(default)]
     pub leaving: Vec<Worker>,
     pub requests: Requests,
+    /// The routes that are asked for most.
+    #[serde(default)]
+    pub routes: Vec<Route>,
+    /// Routes that only the workers of the heavy lane serve, because of what they cost; the costliest first.
+    #[serde(default)]
+    pub heavy_routes: Vec<HeavyRoute>,
     /// Raised by each reload.
     #[serde(default)]
     pub generation: u32,
@@ -35,6 +41,14 @@ pub struct Status {
     /// Where the log goes: our own streams, and each `[[logs.sink]]`.
     #[serde(default)]
     pub log_sinks: Vec<SinkFigures>,
+}
+
+/// A route whose requests keep the loop for long.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HeavyRoute {
+    pub route: String,
+    /// In the mean of the latest.
+    pub cost_ms: f64,
 }
 
 /// How far a reload has come.
@@ -147,6 +161,22 @@ pub struct Requests {
     pub rescued: u64,
     /// Waited in the gateway because every worker was late.
     pub queued: u64,
+    /// Waited in the gateway for a worker of their lane.
+    #[serde(default)]
+    pub queued_in_lane: u64,
+}
+
+/// Requests of one route since the start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// `GET /users/:id`, or `other` for all without a row of their own.
+    pub route: String,
+    pub requests: u64,
+    /// Answered with a status from 500.
+    pub failed: u64,
+    /// From the first byte of a request to the last of its answer.
+    pub p50_us: u64,
+    pub p99_us: u64,
 }
 
 /// Whether new traffic should be routed here.
@@ -280,7 +310,15 @@ pub(crate) fn fixture() -> Status {
         }],
         workers: vec![worker, waiting],
         leaving: Vec::new(),
-        requests: Requests { total: 1207, failed: 2, retried: 1, rescued: 3, queued: 0 },
+        heavy_routes: Vec::new(),
+        requests: Requests { total: 1207, failed: 2, retried: 1, rescued: 3, queued: 0, queued_in_lane: 0 },
+        routes: vec![Route {
+            route: "GET /users/:id".into(),
+            requests: 1200,
+            failed: 2,
+            p50_us: 900,
+            p99_us: 12_000,
+        }],
         generation: 1,
         reload: None,
         log_sinks: Vec::new(),

@@ -15,3 +15,4 @@ pub mod readiness;
 pub mod room;
 pub mod runtime_dir;
 pub mod signals;
+pub mod ticker;

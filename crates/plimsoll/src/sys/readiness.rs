@@ -1,18 +1,25 @@
-//! Registering a socket for just the readiness that is wanted.
+//! Registering a descriptor for just the readiness that is wanted.
 
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Watches `stream` for `interest` only; tokio's own `UnixStream` always watches for both.
+/// What owns its descriptor, gives out no other owner, and keeps the same one for as long as it lives.
+pub trait Owner: AsRawFd {}
+
+impl Owner for UnixStream {}
+impl Owner for OwnedFd {}
+
+/// Watches `owner` for `interest` only; tokio's own `UnixStream` always watches for both.
 ///
 /// # Errors
 /// The event queue takes no more descriptors.
-#[expect(unsafe_code, reason = "tokio cannot know that a standard stream keeps its descriptor")]
-pub fn register(stream: UnixStream, interest: Interest) -> io::Result<AsyncFd<UnixStream>> {
-    // SAFETY: the stream owns its descriptor, gives out no other owner, and `AsyncFd` keeps the stream until it
-    // has deregistered; so the descriptor stays open, and the same, for as long as it is registered.
-    unsafe { AsyncFd::register_with_interest(stream, interest) }.map_err(Into::into)
+#[expect(unsafe_code, reason = "tokio cannot know which types keep their descriptor")]
+pub fn register<T: Owner>(owner: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+    // SAFETY: an `Owner` owns its descriptor, and `AsyncFd` keeps it until it has deregistered; so the descriptor stays
+    // open, and the same, for as long as it is registered.
+    unsafe { AsyncFd::register_with_interest(owner, interest) }.map_err(Into::into)
 }

@@ -58,7 +58,7 @@ pub trait Front {
 }
 
 /// One line for whoever looks for a blocked loop today.
-fn describe_stall(worker: WorkerId, report: &FromAgent) {
+pub fn describe_stall(worker: WorkerId, report: &FromAgent) {
     match report {
         FromAgent::Stalled { stall, at_ms, running, stack, late } => {
             let place = if *late { "near" } else { "in" };

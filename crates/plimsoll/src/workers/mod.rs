@@ -26,6 +26,6 @@ mod supervisor;
 mod watch;
 
 pub use channel::{Listen, Said};
-pub use front::{Bind, Front, Target};
+pub use front::{Bind, Front, Target, describe_stall};
 pub use page::{LeftBehind, Running};
 pub use supervisor::{Death, Ended, Error, Event, Request, Settings, Snapshot, Supervisor, Worker};

@@ -26,6 +26,7 @@ mod examples;
 mod flat_memory;
 mod harness;
 mod keep_alive;
+mod lanes;
 mod life;
 mod limits;
 mod log_sinks;

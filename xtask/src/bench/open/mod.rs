@@ -70,6 +70,8 @@ pub(super) struct Record {
     pub(super) id: u64,
     /// From the time when it was due.
     pub(super) latency: Duration,
+    /// So much later than due it was begun, by us.
+    pub(super) late: Duration,
     pub(super) outcome: Outcome,
 }
 
@@ -106,9 +108,10 @@ impl Load {
             let fresh = id % 100 < what.fresh_percent;
             let clients = clients.clone();
             tasks.push(tokio::task::spawn_local(async move {
+                let late = due.elapsed();
                 let answer = tokio::time::timeout(PATIENCE, clients.ask(&request, fresh)).await;
                 let outcome = answer.unwrap_or(Outcome::TimedOut);
-                Record { stream, id, latency: due.elapsed(), outcome }
+                Record { stream, id, latency: due.elapsed(), late, outcome }
             }));
         }
         let mut records = Vec::with_capacity(tasks.len());
@@ -158,6 +161,14 @@ pub(super) fn latency<'a>(records: impl IntoIterator<Item = &'a Record>) -> Opti
     Some(Latency { p50: quantile(0.5)?, p99: quantile(0.99)?, p999: quantile(0.999)?, worst: quantile(1.0)? })
 }
 
+/// How late the requests were sent, in milliseconds: 99 of 100 were less late. Beyond that the figures tell of the load
+/// generator.
+pub(super) fn lateness<'a>(records: impl IntoIterator<Item = &'a Record>) -> f64 {
+    let mut all: Vec<f64> = records.into_iter().map(|record| record.late.as_secs_f64() * 1000.0).collect();
+    all.sort_by(f64::total_cmp);
+    all.get(all.len() * 99 / 100).copied().unwrap_or(0.0)
+}
+
 /// How many ended in which way, the good ones left out.
 pub(super) fn failures<'a>(records: impl IntoIterator<Item = &'a Record>) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
@@ -189,8 +200,13 @@ mod tests {
 
     #[test]
     fn quantiles_leave_failures_out() {
-        let record =
-            |latency, outcome| Record { stream: 0, id: 0, latency: Duration::from_millis(latency), outcome };
+        let record = |latency, outcome| Record {
+            stream: 0,
+            id: 0,
+            latency: Duration::from_millis(latency),
+            late: Duration::ZERO,
+            outcome,
+        };
         let mut records: Vec<_> = (1..=1000).map(|latency| record(latency, Outcome::Ok)).collect();
         records.push(record(90_000, Outcome::Reset));
         let found = latency(&records).unwrap();

@@ -3,19 +3,16 @@
 //! All serve the same app under the same load at a fixed rate, one after the other in one run. What counts is what
 //! clients see, and what the app's ledger says of it afterwards: what ran twice, what was acknowledged and never ran.
 
-mod peer;
 mod replace;
 mod scenario;
 
 use serde_json::json;
 
-use self::peer::{Peer, Programs};
 use self::scenario::{Finding, Scenario};
-use super::field::plimsoll;
+use super::peer::{Peer, Programs};
 use super::report::{Keep, Report, Table, placement_sentence};
 use super::workshop::Workshop;
 use super::{Common, machine};
-use crate::process::{command, root, run as run_to_the_end};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
@@ -34,7 +31,7 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let workshop = Workshop::open(&options.common.node)?;
-    let programs = programs(&options.common)?;
+    let programs = Programs::gather(&options.common)?;
     let quick = options.common.quick;
     let wants = |name: &str| {
         let name = name.to_ascii_lowercase();
@@ -67,13 +64,7 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
         verb: "shutdown",
         title: "What is lost on reload, stop and crash",
         command,
-        machine: machine::facts(&[
-            ("node", workshop.version_of_node()),
-            ("plimsoll", machine::version(&programs.plimsoll, "version")),
-            ("nginx", machine::version(&programs.nginx, "-v")),
-            ("pm2", package_version("pm2")),
-            ("watt", package_version("wattpm")),
-        ]),
+        machine: machine::facts(&programs.versions(&workshop)),
         method: scenario::method(&placement_sentence(&workshop)),
         tables,
         notes: Vec::new(),
@@ -81,25 +72,6 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
         keep: Keep::unless(!whole),
     }
     .publish()
-}
-
-fn programs(common: &Common) -> anyhow::Result<Programs> {
-    let peers = root().join("bench/peers");
-    let mut npm = command("npm", &["install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]);
-    npm.current_dir(&peers);
-    run_to_the_end(npm)?;
-    Ok(Programs {
-        plimsoll: plimsoll(common)?,
-        nginx: machine::find_or_install("nginx", "nginx-light")?,
-        packages: peers.join("node_modules/.bin"),
-    })
-}
-
-fn package_version(name: &str) -> String {
-    let file = root().join("bench/peers/node_modules").join(name).join("package.json");
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let package: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    package.get("version").and_then(serde_json::Value::as_str).unwrap_or("unknown").to_owned()
 }
 
 impl Finding {

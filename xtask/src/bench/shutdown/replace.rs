@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::peer::{Peer, Programs, Serving, Setup, signal};
 use crate::bench::child::Child;
 use crate::bench::client::{self, Address};
+use crate::bench::peer::{Peer, Programs, Serving, Setup, signal};
 use crate::bench::report::{Table, figure};
 use crate::bench::stats::{max, median, min};
 use crate::bench::wait;

@@ -1,6 +1,6 @@
 //! What happens to the app under load.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde::Serialize;
 
-use super::peer::{Peer, Programs, Serving, Setup, signal};
 use crate::bench::open::{self, Latency, Load, Outcome, Record, Stream};
-use crate::bench::wait;
+use crate::bench::peer::{Peer, Programs, Serving, Setup, signal};
 use crate::bench::workshop::Workshop;
+use crate::bench::{ledger, wait};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Scenario {
@@ -111,7 +111,7 @@ impl Scenario {
         let setup = Setup {
             workers: if self == Self::Freeze { 4 } else { 2 },
             ledger: Some(ledger.clone()),
-            delay: (self == Self::Stop).then_some("6s"),
+            settings: if self == Self::Stop { vec![("PLIMSOLL_SHUTDOWN_DELAY", "6s")] } else { Vec::new() },
         };
         let serving = Serving::start(peer, workshop, programs, &setup)?;
         let mut finding = match self {
@@ -263,12 +263,7 @@ impl Finding {
         if scenario != Scenario::Kill {
             return Ok(());
         }
-        let mut runs: HashMap<u64, usize> = HashMap::new();
-        for line in fs::read_to_string(ledger)?.lines() {
-            if let Ok(id) = line.parse() {
-                *runs.entry(id).or_default() += 1;
-            }
-        }
+        let runs = ledger::read(ledger)?;
         self.twice = Some(runs.values().filter(|count| **count > 1).count());
         self.missing = Some(self.acknowledged.iter().filter(|id| !runs.contains_key(id)).count());
         Ok(())

@@ -9,18 +9,37 @@
 
 use std::time::{Duration, Instant};
 
-/// A wait that is not worth a word.
-pub const TARGET: Duration = Duration::from_millis(20);
-/// Waits above the target for this long are an overload. CoDel takes 100 ms; but a reload on a small machine starts
-/// Node, which keeps a CPU for longer than that, and nothing may be refused because of a reload.
-pub const ONSET: Duration = Duration::from_millis(500);
-/// Who waits longer than this in an overload is turned away.
-pub const LONGEST: Duration = Duration::from_millis(100);
+/// What is long in a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// A wait that is not worth a word.
+    pub target: Duration,
+    /// Waits above the target for this long are an overload.
+    pub onset: Duration,
+    /// Who waits longer than this in an overload is turned away.
+    pub longest: Duration,
+    /// Longer queues are cut at the end that is served last.
+    pub length_max: usize,
+}
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Overload {
+/// For requests of every kind. CoDel takes an onset of 100 ms; but a reload on a small machine starts Node, which keeps a
+/// CPU for longer than that, and nothing may be refused because of a reload.
+pub const LIMITS: Limits = Limits {
+    target: Duration::from_millis(20),
+    onset: Duration::from_millis(500),
+    longest: Duration::from_millis(100),
+    length_max: 10_000,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overload {
+    limits: Limits,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
     /// The last one that left had not waited for long.
-    #[default]
     No,
     /// All that left since then had.
     Since(Instant),
@@ -29,25 +48,42 @@ pub enum Overload {
 
 impl Overload {
     #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, state: State::No }
+    }
+
+    #[must_use]
     pub fn is_on(self) -> bool {
-        self == Self::Yes
+        self.state == State::Yes
+    }
+
+    /// Is this one turned away?
+    #[must_use]
+    pub fn is_too_long(self, waited: Duration) -> bool {
+        self.is_on() && waited > self.limits.longest
+    }
+
+    #[must_use]
+    pub fn length_max(self) -> usize {
+        self.limits.length_max
     }
 
     /// One has left the queue for a worker, after `waited`; `oldest` is the longest wait of those that stay.
     pub fn left(&mut self, now: Instant, waited: Duration, oldest: Duration) {
-        *self = match *self {
+        let Limits { target, onset, .. } = self.limits;
+        self.state = match self.state {
             // The newest go first and tell nothing; those who stay do.
-            Self::Yes if oldest > TARGET => Self::Yes,
-            _ if waited <= TARGET => Self::No,
-            Self::Since(start) if now.duration_since(start) >= ONSET => Self::Yes,
-            Self::Since(start) => Self::Since(start),
-            Self::No | Self::Yes => Self::Since(now),
+            State::Yes if oldest > target => State::Yes,
+            _ if waited <= target => State::No,
+            State::Since(start) if now.duration_since(start) >= onset => State::Yes,
+            State::Since(start) => State::Since(start),
+            State::No | State::Yes => State::Since(now),
         };
     }
 
     /// Nobody waits any more.
     pub fn emptied(&mut self) {
-        *self = Self::No;
+        self.state = State::No;
     }
 }
 
@@ -70,7 +106,7 @@ mod tests {
             ("slow again after a quick one", vec![(0, 30), (60, 5), (70, 30), (150, 30)], false),
         ];
         for (case, events, expected) in table {
-            let mut overload = Overload::default();
+            let mut overload = Overload::new(LIMITS);
             for (at, waited) in events {
                 overload.left(start + ms(at), ms(waited), ms(waited));
             }
@@ -82,7 +118,7 @@ mod tests {
     /// server's time spent on requests, the longest wait of a served request and that of one turned away.
     fn simulate(per_ms: f64) -> (f64, Duration, Duration) {
         let start = Instant::now();
-        let (mut overload, mut queue) = (Overload::default(), VecDeque::new());
+        let (mut overload, mut queue) = (Overload::new(LIMITS), VecDeque::new());
         let (mut due, mut served) = (0.0, 0u32);
         let (mut longest, mut refused) = (Duration::ZERO, Duration::ZERO);
         for millisecond in 0..2000 {
@@ -92,11 +128,9 @@ mod tests {
                 queue.push_back(now);
                 due -= 1.0;
             }
-            if overload.is_on() {
-                while let Some(&since) = queue.front().filter(|since| now - **since > LONGEST) {
-                    refused = refused.max(now - since);
-                    queue.pop_front();
-                }
+            while let Some(&since) = queue.front().filter(|since| overload.is_too_long(now - **since)) {
+                refused = refused.max(now - since);
+                queue.pop_front();
             }
             let next = if overload.is_on() { queue.pop_back() } else { queue.pop_front() };
             if let Some(since) = next {
@@ -123,6 +157,9 @@ mod tests {
     #[test]
     fn below_the_capacity_nobody_is_turned_away() {
         let (busy, longest, refused) = simulate(0.9);
-        assert!(busy > 0.89 && longest <= TARGET && refused.is_zero(), "{busy} {longest:?} {refused:?}");
+        assert!(
+            busy > 0.89 && longest <= LIMITS.target && refused.is_zero(),
+            "{busy} {longest:?} {refused:?}"
+        );
     }
 }

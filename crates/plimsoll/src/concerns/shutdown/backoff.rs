@@ -7,6 +7,26 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 /// A worker that was ready this long counts as healthy: what happened before it is forgotten.
 const STABLE: Duration = Duration::from_secs(10);
+/// So does one that was ready for many times as long as it took to start: replacing such workers at once, for ever, costs a
+/// tenth of a CPU at most, and a place that is empty costs requests. What a start of a few milliseconds proves is little.
+const STABLE_STARTS: u32 = 10;
+const STABLE_LEAST: Duration = Duration::from_millis(500);
+
+/// How a worker lived until it died.
+#[derive(Debug, Clone, Copy)]
+pub struct Life {
+    /// From its start until it listened, or until it died.
+    pub start: Duration,
+    /// Since it listened, `None` if it never did.
+    pub ready: Option<Duration>,
+}
+
+impl Life {
+    fn was_healthy(self) -> bool {
+        let enough = self.start.saturating_mul(STABLE_STARTS).clamp(STABLE_LEAST, STABLE);
+        self.ready.is_some_and(|ready| ready >= enough)
+    }
+}
 
 /// The waiting times of one place.
 #[derive(Debug, Clone, Default)]
@@ -15,12 +35,12 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The wait after a death. `ready_for` is how long the worker had been ready, `None` if it never was.
-    pub fn after_death(&mut self, ready_for: Option<Duration>, jitter: &mut Jitter) -> Duration {
-        if ready_for.is_some_and(|time| time >= STABLE) {
+    /// The wait after a death.
+    pub fn after_death(&mut self, life: Life, jitter: &mut Jitter) -> Duration {
+        if life.was_healthy() {
             self.deaths = 0;
         }
-        if self.deaths == 0 && ready_for.is_some() {
+        if self.deaths == 0 && life.ready.is_some() {
             self.deaths = 1;
             return Duration::ZERO;
         }

@@ -28,7 +28,7 @@ mod place;
 #[cfg(test)]
 mod tests;
 
-pub use backoff::{Backoff, Jitter};
+pub use backoff::{Backoff, Jitter, Life};
 pub use echo::Echo;
 pub use fleet::{Action, Config, Fleet, Input, Outcome, Phase, Verdict};
 pub use place::{Candidate, Leaving, Place, State, Step};

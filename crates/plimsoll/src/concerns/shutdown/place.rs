@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::backoff::{Backoff, Jitter};
+use super::backoff::{Backoff, Jitter, Life};
 use crate::ids::WorkerId;
 
 /// This many deaths before listening within [`LOOP_WINDOW`] are a crash loop.
@@ -71,6 +71,8 @@ pub struct Place {
     pub candidate: Option<Candidate>,
     /// It died again and again before it listened. It is still tried, ever more rarely.
     pub is_failing: bool,
+    /// When this process was started.
+    began: Option<Instant>,
     /// When this process listened first. It may have fallen silent since: npm ends a moment after the server
     /// that it started, and that is the death of a worker that had been ready.
     listened: Option<Instant>,
@@ -86,6 +88,7 @@ impl Place {
             generation: 0,
             candidate: None,
             is_failing: false,
+            began: None,
             listened: None,
             backoff: Backoff::default(),
             early_deaths: VecDeque::new(),
@@ -112,14 +115,15 @@ impl Place {
     pub(super) fn start(&mut self, id: WorkerId, generation: u32, now: Instant) {
         (self.id, self.generation) = (id, generation);
         self.state = State::Starting { since: now, warned: false };
-        self.listened = None;
+        (self.began, self.listened) = (Some(now), None);
     }
 
     /// The candidate takes the place. Returns the process that stood there, if one still did.
     pub(super) fn take_over(&mut self, candidate: Candidate, generation: u32) -> Option<WorkerId> {
         let old = self.is_alive().then_some(self.id);
         self.candidate = None;
-        (self.id, self.generation, self.listened) = (candidate.id, generation, candidate.listened);
+        (self.id, self.generation) = (candidate.id, generation);
+        (self.began, self.listened) = (Some(candidate.since), candidate.listened);
         self.state = match candidate.listened {
             Some(since) => {
                 self.forgive();
@@ -154,13 +158,23 @@ impl Place {
 
     /// The process died and is to be replaced: returns after how long.
     pub(super) fn dies(&mut self, now: Instant, jitter: &mut Jitter) -> Duration {
-        let ready_for = self.listened.take().map(|since| now.saturating_duration_since(since));
-        if ready_for.is_none() {
+        let life = self.life(now);
+        self.listened = None;
+        if life.ready.is_none() {
             self.count_early_death(now);
         }
-        let delay = self.backoff.after_death(ready_for, jitter);
+        let delay = self.backoff.after_death(life, jitter);
         self.state = State::Waiting { until: now + delay };
         delay
+    }
+
+    /// How the process that stands here has lived until now.
+    fn life(&self, now: Instant) -> Life {
+        let began = self.began.unwrap_or(now);
+        Life {
+            start: self.listened.unwrap_or(now).saturating_duration_since(began),
+            ready: self.listened.map(|since| now.saturating_duration_since(since)),
+        }
     }
 
     fn count_early_death(&mut self, now: Instant) {

@@ -38,22 +38,73 @@ fn check_with(config: Config, script: &[(u64, Input, &[Action])]) {
     }
 }
 
+fn lived(start: u64, ready: Option<u64>) -> Life {
+    Life { start: ms(start), ready: ready.map(ms) }
+}
+
 #[test]
 fn the_back_off_starts_at_once_and_doubles_to_thirty_seconds() {
     let mut backoff = Backoff::default();
     let mut none = Jitter::new(0);
-    let waits: Vec<_> = (0..11).map(|_| backoff.after_death(Some(ms(5)), &mut none).as_millis()).collect();
+    let waits: Vec<_> =
+        (0..11).map(|_| backoff.after_death(lived(40, Some(5)), &mut none).as_millis()).collect();
     assert_eq!(waits, [0, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000]);
-    assert_eq!(backoff.after_death(None, &mut none), Duration::from_secs(30));
-    assert_eq!(backoff.after_death(Some(Duration::from_secs(10)), &mut none), Duration::ZERO, "stable again");
-    assert_eq!(Backoff::default().after_death(None, &mut none), ms(100), "never ready: not at once");
+    assert_eq!(backoff.after_death(lived(40, None), &mut none), Duration::from_secs(30));
+    assert_eq!(backoff.after_death(lived(3_000, Some(10_000)), &mut none), Duration::ZERO, "stable again");
+    assert_eq!(
+        Backoff::default().after_death(lived(40, None), &mut none),
+        ms(100),
+        "never ready: not at once"
+    );
+}
+
+#[test]
+fn a_worker_that_served_for_long_measured_by_its_start_is_replaced_at_once_every_time() {
+    // (start, ready for, the waits of three deaths in a row)
+    let table = [
+        (40, Some(500), [0, 0, 0]),
+        (40, Some(499), [0, 100, 200]),
+        (200, Some(2_000), [0, 0, 0]),
+        (200, Some(1_999), [0, 100, 200]),
+        (60_000, Some(10_000), [0, 0, 0]),
+        (60_000, Some(9_999), [0, 100, 200]),
+        (0, Some(0), [0, 100, 200]),
+        (u64::MAX, None, [100, 200, 400]),
+    ];
+    for (start, ready, expected) in table {
+        let mut backoff = Backoff::default();
+        let mut after = || backoff.after_death(lived(start, ready), &mut Jitter::new(0));
+        assert_eq!([after(), after(), after()], expected.map(ms), "{start} ms, ready for {ready:?}");
+    }
+}
+
+#[test]
+fn a_kill_every_second_never_leaves_a_place_empty() {
+    let mut fleet = Fleet::new(CONFIG);
+    let mut now = Instant::now();
+    let _ = fleet.handle(Input::Begin, now);
+    let _ = fleet.handle(Input::Release, now);
+    let ready_after = ms(50);
+    let mut workers = [id(0, 1), id(1, 1)];
+    for worker in workers {
+        let _ = fleet.handle(Input::Listens(worker), now + ready_after);
+    }
+    for second in 0..60 {
+        now += Duration::from_secs(1);
+        let victim = &mut workers[second % 2];
+        let decided = fleet.handle(Input::Exited(*victim), now);
+        assert_eq!(decided, [Action::Replace { dead: *victim, delay: ms(0) }], "second {second}");
+        let [Action::Start(next)] = fleet.handle(Input::Tick, now)[..] else { panic!("second {second}") };
+        *victim = next;
+        let _ = fleet.handle(Input::Listens(next), now + ready_after);
+    }
 }
 
 #[test]
 fn waits_are_spread_by_a_fifth_and_the_same_seed_gives_the_same() {
     let waits = |seed| {
         let (mut backoff, mut jitter) = (Backoff::default(), Jitter::new(seed));
-        (0..200).map(|_| backoff.after_death(None, &mut jitter)).skip(20).collect::<Vec<_>>()
+        (0..200).map(|_| backoff.after_death(lived(40, None), &mut jitter)).skip(20).collect::<Vec<_>>()
     };
     let (least, most) = (waits(7).into_iter().min().unwrap(), waits(7).into_iter().max().unwrap());
     assert!(least >= Duration::from_secs(24) && most <= Duration::from_secs(36), "{least:?} {most:?}");

@@ -30,6 +30,34 @@ fn every_shape_of_toml_is_the_same_setting() {
 }
 
 #[test]
+fn lanes_are_tables_or_one_line() {
+    let tables = "[[event_loop.lane]]\nroutes = ['POST /reports/*', 'GET /export']\nworkers = 2\n\n\
+                  [[event_loop.lane]]\nroutes = ['GET /search']\n";
+    for text in [tables, "event_loop.lane = 'POST /reports/*, GET /export = 2; GET /search'"] {
+        let lanes = load_file(text, Sources::default()).unwrap().config.event_loop.lanes_by_hand;
+        let found: Vec<_> = lanes.iter().map(|lane| (lane.routes.len(), lane.workers)).collect();
+        assert_eq!(found, [(2, 2), (1, 1)], "{text}");
+    }
+    let route = "write a method and a path, like `POST /reports/*`";
+    check_file(&[
+        ("[[event_loop.lane]]\nroutes = ['/a']", "event_loop.lane: `/a` is not a route", "1:1", route),
+        ("[[event_loop.lane]]\nworkers = 1", "event_loop.lane: `` is not a route", "1:1", route),
+        (
+            "[[event_loop.lane]]\nroutes = 'GET /a'",
+            "event_loop.lane.routes cannot be a string",
+            "2:10",
+            "write an array of routes, like `[\"POST /reports/*\"]`",
+        ),
+        (
+            "[[event_loop.lane]]\nroute = ['GET /a']",
+            "unknown key `event_loop.lane.route`",
+            "2:1",
+            "a lane has `routes` and `workers`",
+        ),
+    ]);
+}
+
+#[test]
 fn an_unknown_key_is_answered_with_the_nearest_known_one() {
     check_file(&[
         ("wrokers.count = 4", "unknown key `wrokers`", "1:1", "the nearest known key is `workers`"),

@@ -64,6 +64,8 @@ pub struct Request {
     /// Length of the head with the empty line that ends it.
     pub head_len: usize,
     pub method: Method,
+    /// What is asked for, as it was sent.
+    pub target: Range<usize>,
     pub version: Version,
     pub framing: Framing,
     pub persistence: Persistence,
@@ -110,7 +112,11 @@ impl Request {
         }
         let version = if parsed.version == Some(0) { Version::Http10 } else { Version::Http11 };
         let fields = Fields::collect(head, parsed.headers)?;
-        fields.into_request(head_len, method, version).map(Some)
+        let target = parsed.path.unwrap_or_default().as_bytes();
+        let start = offset(head, target);
+        let mut request = fields.into_request(head_len, method, version)?;
+        request.target = start..start + target.len();
+        Ok(Some(request))
     }
 }
 
@@ -187,6 +193,7 @@ impl Fields {
         Ok(Request {
             head_len,
             method: Method::from_token(method),
+            target: 0..0,
             version,
             framing: self.framing.of_request(is_http10)?,
             persistence: if keeps { Persistence::KeepAlive } else { Persistence::Close },

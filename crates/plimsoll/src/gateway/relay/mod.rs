@@ -98,16 +98,28 @@ impl<'a> Relay<'a> {
         if self.takes_offer() {
             return Poll::Ready(End::Moved);
         }
+        // Once all is sent, the answer is what is waited for; with it there is no more to ask of the client.
+        let is_answer_first = self.up == Up::Sent;
+        if is_answer_first && let Poll::Ready(end) = self.poll_answer(cx) {
+            return Poll::Ready(end);
+        }
         if let Poll::Ready(end) = self.poll_up(cx) {
             return Poll::Ready(end);
         }
+        if !is_answer_first && let Poll::Ready(end) = self.poll_answer(cx) {
+            return Poll::Ready(end);
+        }
+        self.check_time()
+    }
+
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         if let Poll::Ready(end) = self.poll_down(cx) {
             return Poll::Ready(end);
         }
         if self.down == Down::Done && !self.must_finish_body() {
             return Poll::Ready(End::Complete);
         }
-        self.check_time()
+        Poll::Pending
     }
 
     /// Another worker would take the request: does this one still not run it?

@@ -120,7 +120,7 @@ mod tests {
         tokio::spawn(super::super::serve(
             listener,
             inquiry,
-            Vec::new(),
+            Default::default(),
             std::sync::Arc::default(),
             std::future::pending(),
         ));

@@ -13,6 +13,7 @@
 mod drain;
 mod filter;
 mod follow;
+mod fullness;
 pub mod look;
 mod outcomes;
 mod processor;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::concerns::logs::Outcome;
 use crate::observe::histogram::Snapshot;
 use crate::observe::http::{ThreadStats, Totals};
+use crate::routes::Routes;
 
 /// Told and not read yet.
 const OUTCOMES_MAX: usize = 4096;
@@ -36,6 +37,7 @@ pub struct Heard {
     pub(super) outcomes: Receiver<Outcome>,
     interest: Arc<Interest>,
     threads: Vec<Arc<ThreadStats>>,
+    routes: Arc<Routes>,
     before: Snapshot,
     looked: Option<Instant>,
 }
@@ -50,6 +52,7 @@ impl Outcomes {
             outcomes,
             interest: Arc::clone(&interest),
             threads: Vec::new(),
+            routes: Arc::default(),
             before: Snapshot::default(),
             looked: None,
         };
@@ -77,8 +80,8 @@ impl Outcomes {
 impl Heard {
     /// With the figures by which it is told what is slow.
     #[must_use]
-    pub fn with_threads(self, threads: &[Arc<ThreadStats>]) -> Self {
-        Self { threads: threads.to_vec(), ..self }
+    pub fn with_figures(self, threads: &[Arc<ThreadStats>], routes: &Arc<Routes>) -> Self {
+        Self { threads: threads.to_vec(), routes: Arc::clone(routes), ..self }
     }
 
     pub(super) fn want(&mut self, is_wanted: bool, now: Instant) {
@@ -92,7 +95,10 @@ impl Heard {
 
     fn look(&mut self) {
         let mut total = Snapshot::default();
-        Totals::read(&self.threads).durations.values().for_each(|snapshot| total.merge(snapshot));
+        Totals::read(&self.threads, &self.routes.table())
+            .durations
+            .values()
+            .for_each(|snapshot| total.merge(snapshot));
         if let Some(bound) = slowest_hundredth(&self.before, &total) {
             self.before = total;
             self.interest.slow_us.store(bound, Relaxed);
@@ -123,10 +129,17 @@ mod tests {
     fn slow_is_what_one_in_a_hundred_is_among_the_last() {
         let stats = Arc::<ThreadStats>::default();
         let (outcomes, heard) = Outcomes::channel();
-        let mut heard = heard.with_threads(&[Arc::clone(&stats)]);
+        let mut heard = heard.with_figures(&[Arc::clone(&stats)], &Arc::default());
         let now = Instant::now();
         let serve = |count: usize, milliseconds| {
-            (0..count).for_each(|_| stats.record(Method::Get, 200, Duration::from_millis(milliseconds)));
+            (0..count).for_each(|_| {
+                stats.record(
+                    crate::ids::RouteId::OTHER,
+                    Method::Get,
+                    200,
+                    Duration::from_millis(milliseconds),
+                )
+            });
         };
         heard.want(true, now);
         assert!(outcomes.is_wanted() && !outcomes.is_slow(Duration::from_secs(1000)), "too few to say");

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::drain;
+use super::fullness::Fullness;
 use super::outcomes::Heard;
 use super::recent::Recent;
 use super::ring::{Item, Ring, Taken};
@@ -16,6 +17,7 @@ use super::source::Source;
 use super::stats::Stats;
 use crate::concerns::logs::record::{Level, Record, Shape, Sink, Stream};
 use crate::concerns::logs::{Candidate, Change, Joined, Joiner, Keeper, Rules, Splitter, understand};
+use crate::sys::proc;
 
 /// A stack trace is written in one piece, or almost: what has not come by then is no part of it.
 const JOIN_WITHIN: Duration = Duration::from_millis(5);
@@ -41,6 +43,7 @@ pub(super) struct Processor {
     /// Of the current batch.
     kept: Vec<Arc<Record>>,
     rates: Rates,
+    fullness: Fullness,
     /// Lines that found the ring full and were told of.
     lost_told: u64,
 }
@@ -68,6 +71,7 @@ impl Processor {
             readers: HashMap::new(),
             kept: Vec::new(),
             rates: Rates::new(now),
+            fullness: Fullness::default(),
             lost_told: 0,
         }
     }
@@ -168,6 +172,24 @@ impl Processor {
         }
         self.parts.stats.add(&self.keeper.take_tally());
         self.rates.tick(&self.parts.stats, now);
+        self.say_full(now);
+    }
+
+    /// A worker whose pipe was full has a logger that holds it up.
+    fn say_full(&mut self, now: Instant) {
+        for reader in self.readers.values() {
+            let (origin, stats) = (reader.source.origin, &self.parts.stats);
+            let full = reader.source.stats.pipe_full.load(Ordering::Relaxed);
+            let Some(figures) = (full > 0).then(|| stats.worker_figures(origin.worker.index)).flatten()
+            else {
+                continue;
+            };
+            let descriptor = if origin.stream == Stream::Stderr { 2 } else { 1 };
+            let is_waiting = || proc::is_blocking(origin.pid, descriptor);
+            if let Some(said) = self.fullness.judge(origin.worker.index, &figures, is_waiting, now) {
+                tracing::warn!("{said}");
+            }
+        }
     }
 
     /// To the sinks, and then to those who wait until it has been handed over.

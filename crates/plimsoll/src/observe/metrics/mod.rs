@@ -33,6 +33,7 @@ use self::table::{Labels, METRICS, Metric, Number, Values};
 use super::http::{ThreadStats, Totals};
 use super::logs::Stats;
 use super::status::Status;
+use crate::routes::Table;
 
 /// What is known at one moment.
 #[derive(Debug, Clone)]
@@ -45,8 +46,13 @@ pub struct Scrape {
 
 impl Scrape {
     #[must_use]
-    pub fn read(threads: &[Arc<ThreadStats>], status: Option<Status>) -> Self {
-        Self { totals: Totals::read(threads), status, process: Process::read(), logs: LogFigures::default() }
+    pub fn read(threads: &[Arc<ThreadStats>], table: &Table, status: Option<Status>) -> Self {
+        Self {
+            totals: Totals::read(threads, table),
+            status,
+            process: Process::read(),
+            logs: LogFigures::default(),
+        }
     }
 
     /// With the figures of the log pipeline.

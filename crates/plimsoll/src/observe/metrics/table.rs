@@ -2,12 +2,12 @@
 //!
 //! Names follow OpenTelemetry for what it names, the Prometheus client libraries for `process_*`, and are
 //! `plimsoll_…` for the rest. Labels come from closed sets, except the number of a worker, of which there are
-//! as many as were asked for.
+//! as many as were asked for, and routes, whose table is bounded.
 
 use super::Scrape;
 use crate::observe::histogram::Snapshot;
 use crate::observe::http::Totals;
-use crate::observe::status::{Worker, WorkerState};
+use crate::observe::status::{Lane, Worker, WorkerState};
 
 pub(super) struct Metric {
     /// As it is queried: with `_total` or `_info`.
@@ -59,7 +59,7 @@ pub(super) const METRICS: &[Metric] = &[
     Metric {
         name: "http_server_request_duration_seconds",
         help: "Time from the first byte of a request to the last byte of its response.",
-        labels: &["http_request_method", "http_response_status_code"],
+        labels: &["http_request_method", "http_response_status_code", "http_route"],
         values: Values::Histogram(durations),
     },
     Metric {
@@ -111,6 +111,12 @@ pub(super) const METRICS: &[Metric] = &[
         values: Values::Counter(|scrape| total(scrape, |totals| totals.requests_queued)),
     },
     Metric {
+        name: "plimsoll_event_loop_lane_requests_queued_total",
+        help: "Requests that waited in the gateway for a worker of their lane.",
+        labels: &[],
+        values: Values::Counter(|scrape| total(scrape, |totals| totals.requests_queued_in_lane)),
+    },
+    Metric {
         name: "plimsoll_gateway_failures_total",
         help: "Requests that the gateway answered with an error or whose transfer it cut, by the code in x-plimsoll-error.",
         labels: &["code"],
@@ -133,6 +139,12 @@ pub(super) const METRICS: &[Metric] = &[
         help: "Workers by state: starting, ready, draining, stopped, failed.",
         labels: &["state"],
         values: Values::Gauge(workers_by_state),
+    },
+    Metric {
+        name: "plimsoll_event_loop_lane_workers",
+        help: "Workers that are kept for heavy routes, and serve others while they have none.",
+        labels: &[],
+        values: Values::Gauge(lane_workers),
     },
     Metric {
         name: "plimsoll_worker_requests_total",
@@ -202,7 +214,9 @@ fn durations(scrape: &Scrape) -> Vec<(Labels, Snapshot)> {
     let label = |status: Option<u16>| status.map_or("_OTHER".to_owned(), |status| status.to_string());
     let durations = scrape.totals.durations.iter();
     durations
-        .map(|((method, status), shot)| (vec![method.as_str().to_owned(), label(*status)], shot.clone()))
+        .map(|((method, status, route), shot)| {
+            (vec![method.as_str().to_owned(), label(*status), route.to_string()], shot.clone())
+        })
         .collect()
 }
 
@@ -217,6 +231,12 @@ fn workers_by_state(scrape: &Scrape) -> Samples {
         .into_iter()
         .map(|state| (vec![state.as_str().to_owned()], Number::Whole(status.workers_in(state) as u64)))
         .collect()
+}
+
+fn lane_workers(scrape: &Scrape) -> Samples {
+    let workers = scrape.status.iter().flat_map(|status| &status.workers);
+    let heavy = workers.filter(|worker| worker.lane == Lane::Heavy).count();
+    scrape.status.iter().map(|_| (Labels::new(), Number::Whole(heavy as u64))).collect()
 }
 
 fn workers(scrape: &Scrape, read: fn(&Worker) -> u64) -> Samples {

@@ -4,19 +4,23 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::ids::RouteId;
 use crate::observe::http::Method;
 use crate::observe::status::fixture;
+use crate::routes::Routes;
 
 fn scrape() -> Scrape {
     let threads: Vec<Arc<ThreadStats>> = (0..2).map(|_| Arc::default()).collect();
+    let routes = Routes::default();
+    let route = routes.tell(Method::Get, b"/users/1", "/users/:id").unwrap();
     for stats in &threads {
         stats.connections_total.add(2);
-        stats.record(Method::Get, 200, Duration::from_millis(30));
-        stats.record(Method::Get, 200, Duration::from_secs(20));
-        stats.record(Method::Other, 999, Duration::from_micros(1));
+        stats.record(route, Method::Get, 200, Duration::from_millis(30));
+        stats.record(route, Method::Get, 200, Duration::from_secs(20));
+        stats.record(RouteId::OTHER, Method::Other, 999, Duration::from_micros(1));
         stats.record_failure("bad_response");
     }
-    Scrape { logs: LogFigures::sample(), ..Scrape::read(&threads, Some(fixture())) }
+    Scrape { logs: LogFigures::sample(), ..Scrape::read(&threads, &routes.table(), Some(fixture())) }
 }
 
 /// Checks what the classic parser demands, and returns the names of the families with their types.
@@ -62,11 +66,11 @@ fn the_classic_text_is_strictly_well_formed_and_complete() {
 #[test]
 fn samples_say_what_was_counted() {
     let text = scrape().encode(Format::Classic).unwrap();
-    let pair = r#"http_request_method="GET",http_response_status_code="200""#;
+    let pair = r#"http_request_method="GET",http_response_status_code="200",http_route="/users/:id""#;
     for line in [
         &format!("http_server_request_duration_seconds_count{{{pair}}} 4"),
         &format!("http_server_request_duration_seconds_sum{{{pair}}} 40.06"),
-        r#"http_request_method="_OTHER",http_response_status_code="_OTHER""#,
+        r#"http_request_method="_OTHER",http_response_status_code="_OTHER",http_route="other""#,
         "plimsoll_gateway_connections_total 4",
         r#"plimsoll_gateway_failures_total{code="bad_response"} 2"#,
         r#"plimsoll_logs_lines_total{level="info",outcome="sampled"} 7"#,
@@ -93,7 +97,7 @@ fn samples_say_what_was_counted() {
 
 #[test]
 fn without_an_answer_of_the_app_loop_the_gateway_is_still_there() {
-    let text = Scrape::read(&[], None).encode(Format::Classic).unwrap();
+    let text = Scrape::read(&[], &Routes::default().table(), None).encode(Format::Classic).unwrap();
     parse_strictly(&text);
     assert!(text.contains("http_server_active_requests 0"));
     assert!(!text.contains("plimsoll_worker"));

@@ -10,16 +10,19 @@ use rustix::process::{Pid as RawPid, Signal, kill_process};
 
 use crate::bench::child::Child;
 use crate::bench::client::{self, Address};
+use crate::bench::field::plimsoll;
 use crate::bench::procfs::{self, Pid};
-use crate::bench::wait;
 use crate::bench::workshop::{Workshop, app, free_port};
-use crate::process::{output, root};
+use crate::bench::{Common, machine, wait};
+use crate::nodes;
+use crate::process::{command, output, root, run};
 
+const NODE_OF_WATT: u32 = 24;
 const START_WITHIN: Duration = Duration::from_secs(20);
 /// As in `bench/peers/cluster.js`.
 const GRACE: Duration = Duration::from_secs(5);
 const ROLL_WITHIN: Duration = Duration::from_secs(60);
-const NGINX_CONFIG: &str = include_str!("../../../../bench/peers/nginx-two.conf");
+const NGINX_CONFIG: &str = include_str!("../../../bench/peers/nginx-two.conf");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Peer {
@@ -56,6 +59,43 @@ pub(super) struct Programs {
     pub(super) nginx: PathBuf,
     /// `bench/peers/node_modules/.bin`.
     pub(super) packages: PathBuf,
+    /// Watt needs a newer Node than others.
+    pub(super) node_of_watt: PathBuf,
+}
+
+impl Programs {
+    /// All of them; absent ones are installed.
+    pub(super) fn gather(common: &Common) -> anyhow::Result<Self> {
+        let peers = root().join("bench/peers");
+        let mut npm =
+            command("npm", &["install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]);
+        npm.current_dir(&peers);
+        run(npm)?;
+        Ok(Self {
+            plimsoll: plimsoll(common)?,
+            nginx: machine::find_or_install("nginx", "nginx-light")?,
+            packages: peers.join("node_modules/.bin"),
+            node_of_watt: nodes::install(NODE_OF_WATT)?.binary,
+        })
+    }
+
+    pub(super) fn versions(&self, workshop: &Workshop) -> Vec<(&'static str, String)> {
+        vec![
+            ("node", workshop.version_of_node()),
+            ("plimsoll", machine::version(&self.plimsoll, "version")),
+            ("nginx", machine::version(&self.nginx, "-v")),
+            ("pm2", package_version("pm2")),
+            ("watt", package_version("wattpm")),
+            ("node of watt", machine::version(&self.node_of_watt, "--version")),
+        ]
+    }
+}
+
+fn package_version(name: &str) -> String {
+    let file = root().join("bench/peers/node_modules").join(name).join("package.json");
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let package: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    package.get("version").and_then(serde_json::Value::as_str).unwrap_or("unknown").to_owned()
 }
 
 /// What a run needs beside the peer.
@@ -63,8 +103,8 @@ pub(super) struct Programs {
 pub(super) struct Setup {
     pub(super) workers: usize,
     pub(super) ledger: Option<PathBuf>,
-    /// `shutdown.delay` of Plimsoll.
-    pub(super) delay: Option<&'static str>,
+    /// Settings of Plimsoll, as variables.
+    pub(super) settings: Vec<(&'static str, &'static str)>,
 }
 
 /// A peer that serves. Ends with it.
@@ -138,11 +178,11 @@ impl<'a> Serving<'a> {
                 let workers = self.setup.workers.to_string();
                 let name = format!("bench-{}", self.port);
                 let admin = format!("127.0.0.1:{}", free_port()?);
-                let delay = self.setup.delay;
+                let settings = self.setup.settings.clone();
                 self.spawn(&self.programs.plimsoll, |command| {
                     command.args(["run", "--workers", &workers, "--name", &name, "--admin", &admin, "--"]);
                     command.arg(node).arg(app("shop.js"));
-                    command.envs(delay.map(|delay| ("PLIMSOLL_SHUTDOWN_DELAY", delay)));
+                    command.envs(settings);
                 })?;
             }
         }
@@ -177,7 +217,11 @@ impl<'a> Serving<'a> {
 
     /// The measured Node first: PM2 and Watt start the `node` that they find.
     fn path(&self) -> std::ffi::OsString {
-        let first = self.workshop.node.parent().map(Path::to_path_buf);
+        let node = match self.peer {
+            Peer::Watt => &self.programs.node_of_watt,
+            _ => &self.workshop.node,
+        };
+        let first = node.parent().map(Path::to_path_buf);
         let rest = std::env::var_os("PATH").unwrap_or_default();
         std::env::join_paths(first.into_iter().chain(std::env::split_paths(&rest))).unwrap_or(rest)
     }
