@@ -7,14 +7,15 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a measurement that cannot be made has failed")]
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use plimsoll::concerns::logs::record::{Record, Sink, Stream};
-use plimsoll::config::Logs;
+use plimsoll::concerns::logs::record::Stream;
+use plimsoll::config::{Compress, FileSink, LogFormat, LogLevel, LogSink, Logs, SinkTarget};
 use plimsoll::ids::WorkerId;
 use plimsoll::observe::logs::{Pipeline, Tail, pipe};
 
@@ -31,8 +32,9 @@ fn main() {
     let budget = Logs { buffer_bytes: BUFFER_BYTES as usize, ..Logs::default() };
     let share = Logs { sample: Some(0.01), ..unlimited.clone() };
     for (name, settings) in [("all kept", &unlimited), ("budget 1000/s", &budget), ("share 0.01", &share)] {
-        measure(&format!("{name}, no sink"), settings, Vec::new);
-        measure(&format!("{name}, file"), settings, || vec![Box::new(ToFile::new())]);
+        measure(&format!("{name}, no sink"), settings);
+        let directory = tempfile::tempdir().unwrap();
+        measure(&format!("{name}, file"), &with_file(settings, directory.path()));
     }
     println!("\napp, {APP_LINES} lines, CPU of the process in ms (user + system), least of {ROUNDS}");
     println!("{:<32}{:>14}{:>16}", "", "plain pipe", "pipeline");
@@ -42,12 +44,27 @@ fn main() {
     }
 }
 
-fn measure(name: &str, settings: &Logs, sinks: impl Fn() -> Vec<Box<dyn Sink>>) {
+/// With the file sink as it is by default, so that setting aside and packing are in the figure.
+fn with_file(settings: &Logs, directory: &Path) -> Logs {
+    let target = SinkTarget::File(FileSink {
+        path: directory.join("app.log"),
+        format: LogFormat::Raw,
+        rotate_bytes: 100 << 20,
+        rotate_every: None,
+        keep: 2,
+        compress: Compress::Gzip,
+    });
+    let sink =
+        LogSink { name: "file".to_owned(), level: Some(LogLevel::Trace), queue_bytes: 64 << 20, target };
+    Logs { sinks: vec![sink], ..settings.clone() }
+}
+
+fn measure(name: &str, settings: &Logs) {
     // The threads of the one before would be counted with the new ones.
     while cpu() > 0.0 {
         thread::yield_now();
     }
-    let pipeline = Pipeline::start_alone(settings, sinks()).unwrap();
+    let pipeline = Pipeline::start_alone(settings, Vec::new()).unwrap();
     let (ours, theirs) = pipe().unwrap();
     let tap = pipeline.capture().adopt(WORKER, 1, Stream::Stdout, ours, Tail::default()).unwrap();
     let stats = Arc::clone(pipeline.stats());
@@ -98,12 +115,12 @@ fn line(number: usize, block: &mut Vec<u8>) {
     block.extend_from_slice(b"\"}\n");
 }
 
-/// Seconds that the pipeline's two threads have used.
+/// Seconds that the pipeline's threads have used, those of sinks among them.
 fn cpu() -> f64 {
     let tasks = fs::read_dir("/proc/self/task").expect("/proc is mounted").flatten();
     let ticks: u64 = tasks
         .filter_map(|task| fs::read_to_string(task.path().join("stat")).ok())
-        .filter(|stat| stat.contains("(logs)") || stat.contains("(logs-drain)"))
+        .filter(|stat| stat.contains("(logs"))
         .map(|stat| {
             let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
             let field =
@@ -112,36 +129,6 @@ fn cpu() -> f64 {
         })
         .sum();
     ticks as f64 / rustix::param::clock_ticks_per_second() as f64
-}
-
-/// The least a file sink can do, on the pipeline's own thread: so its cost is in the figure.
-struct ToFile(Mutex<BufWriter<File>>);
-
-impl ToFile {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("plimsoll-bench-logs-{}", std::process::id()));
-        let file = File::create(&path).unwrap();
-        fs::remove_file(path).unwrap();
-        Self(Mutex::new(BufWriter::with_capacity(256 * 1024, file)))
-    }
-}
-
-impl Sink for ToFile {
-    fn name(&self) -> &str {
-        "file"
-    }
-
-    fn offer(&self, records: &[Arc<Record>]) {
-        let mut file = self.0.lock().unwrap();
-        for record in records {
-            file.write_all(&record.line).unwrap();
-            file.write_all(b"\n").unwrap();
-        }
-    }
-
-    fn close(&self, _deadline: Instant) {
-        self.0.lock().unwrap().flush().unwrap();
-    }
 }
 
 const CONSOLE: &str = "for (let i = 0; i < N; i++) console.log(LINE + i);";

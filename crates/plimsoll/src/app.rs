@@ -24,6 +24,7 @@ use tokio::time::timeout;
 use self::front::GatewayFront;
 use self::questions::Questions;
 use self::start::Parts;
+use crate::concerns::logs::record::Level;
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::observe::control::Ended;
@@ -76,9 +77,10 @@ async fn serve(parts: Parts) -> (Exit, String) {
         how = parts.supervisor.run(parts.signals, received) => how,
         never = questions.answer(asked) => match never {},
     };
+    let (exit, message) = conclude(how);
+    parts.logs.last_word(level_of(exit), &message);
     // Everything that workers wrote comes before the last line of our own.
     parts.logs.close(Instant::now() + LAST_LINES);
-    let (exit, message) = conclude(how);
     questions.tell(&Ended::new(exit, message.clone()));
     drop(stop);
     let _some_still_wrote =
@@ -109,10 +111,18 @@ fn conclude(how: workers::Ended) -> (Exit, String) {
 
 /// The last line of the log.
 fn say_end(exit: Exit, message: &str) -> Exit {
-    match exit {
-        Exit::Drained => tracing::info!("{message}"),
-        Exit::Cut => tracing::warn!("{message}"),
+    match level_of(exit) {
+        Level::Info => tracing::info!("{message}"),
+        Level::Warn => tracing::warn!("{message}"),
         _ => tracing::error!("{message}"),
     }
     exit
+}
+
+fn level_of(exit: Exit) -> Level {
+    match exit {
+        Exit::Drained => Level::Info,
+        Exit::Cut => Level::Warn,
+        _ => Level::Error,
+    }
 }

@@ -15,11 +15,11 @@ use crate::config::{AgentMode, Config, WorkerCount};
 use crate::exit::Exit;
 use crate::gateway::Gateway;
 use crate::observe::incidents::Incidents;
-use crate::observe::logs::Pipeline;
+use crate::observe::logs::{self, Pipeline};
 use crate::observe::{admin, socket};
 use crate::sys::runtime_dir::RuntimeDir;
 use crate::sys::signals::Signals;
-use crate::sys::{cgroup, limits, process};
+use crate::sys::{cgroup, limits, proc, process};
 use crate::workers::{Settings, Supervisor};
 
 /// The parts, ready to run.
@@ -61,11 +61,13 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
     let admin = admin::bind(&config.admin)
         .await
         .map_err(|error| failure(Exit::Usage, "the admin address cannot be used", describe(&error)))?;
-    let gateway = Gateway::start(&config.gateway, &config.event_loop)
+    let (outcomes, heard) = logs::Outcomes::channel();
+    let gateway = Gateway::start(&config.gateway, &config.event_loop, &outcomes)
         .map_err(system("the gateway could not be started"))?;
 
-    let logs =
-        Pipeline::start(&config.logs, Vec::new()).map_err(system("the log pipeline could not be started"))?;
+    let who = logs::Identity { service: directory.name.clone(), host: proc::host_name() };
+    let logs = Pipeline::start(&config.logs, &who, heard.with_figures(gateway.stats(), gateway.routes()))
+        .map_err(system("the log pipeline could not be started"))?;
 
     let workers = count_workers(config);
     let identity = Identity {

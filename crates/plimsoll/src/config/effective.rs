@@ -2,6 +2,7 @@
 
 use super::load::Effective;
 use super::named;
+use super::sinks;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -37,11 +38,11 @@ fn toml(effective: &Effective) -> String {
         }
         text.push_str(&format!("{key} = {}\n", literal(&value)));
     }
-    text
+    text + &sinks::toml(&effective.sinks)
 }
 
 /// Numbers bare, all else as text. No value of any form holds a quote or a backslash.
-fn literal(value: &str) -> String {
+pub(super) fn literal(value: &str) -> String {
     if value.parse::<u64>().is_ok() { value.to_owned() } else { format!("\"{value}\"") }
 }
 
@@ -57,7 +58,8 @@ fn json(effective: &Effective) -> String {
         })
         .chain(named)
         .collect();
-    let mut text = format!("{:#}", serde_json::json!({ "settings": settings }));
+    let mut text =
+        format!("{:#}", serde_json::json!({ "settings": settings, "sinks": sinks::json(&effective.sinks) }));
     text.push('\n');
     text
 }

@@ -1,5 +1,6 @@
 //! The settings file: TOML text to (setting, text, place), every problem with its line and column.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
@@ -13,9 +14,12 @@ use super::named;
 use super::nearest::nearest;
 use super::problem::{Place, Problem};
 use super::settings::{find, is_table, names};
+use super::sinks::{self, Sinks};
 
 /// A settings file of more is not one: a wrong path must not fill the memory.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// The one list of tables.
+const SINKS: &str = "logs.sink";
 
 /// Whether a file that is not there is a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,26 +46,36 @@ pub(super) fn read(path: &Path, presence: Presence) -> Result<Option<String>, Pr
 
 /// Reads the settings in `text`. What could be read is returned beside the problems, so that problems of other
 /// sources and of values can be reported in the same run.
-pub(super) fn parse(path: &Path, text: &str) -> (Vec<Found>, Vec<Problem>) {
+/// `variables` are those of the environment, which a secret may be taken from.
+pub(super) fn parse(path: &Path, text: &str, variables: &[(OsString, OsString)]) -> Parsed {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut reading = Reading { path, text, found: Vec::new(), problems: Vec::new() };
+    let mut reading = Reading { path, text, variables, parsed: Parsed::default() };
     for error in &errors {
         reading.syntax(error);
     }
     if errors.is_empty() {
         reading.walk("", table.get_ref());
     }
-    reading.problems.sort_by(|a, b| a.place.cmp(&b.place));
+    let mut parsed = reading.parsed;
+    parsed.problems.sort_by(|a, b| a.place.cmp(&b.place));
     // The parser goes on after an error, and may meet the same one again.
-    reading.problems.dedup();
-    (reading.found, reading.problems)
+    parsed.problems.dedup();
+    parsed
+}
+
+/// What a file says.
+#[derive(Default)]
+pub(super) struct Parsed {
+    pub(super) found: Vec<Found>,
+    pub(super) sinks: Sinks,
+    pub(super) problems: Vec<Problem>,
 }
 
 struct Reading<'a> {
     path: &'a Path,
     text: &'a str,
-    found: Vec<Found>,
-    problems: Vec<Problem>,
+    variables: &'a [(OsString, OsString)],
+    parsed: Parsed,
 }
 
 impl Reading<'_> {
@@ -77,16 +91,17 @@ impl Reading<'_> {
                 (Some(setting), DeValue::Array(tables)) if setting.is_tables() => {
                     if let Some(text) = self.lanes(&key, tables) {
                         let place = self.place(value.span().start);
-                        self.found.push(Found { under: None, setting, text, place });
+                        self.parsed.found.push(Found { under: None, setting, text, place });
                     }
                 }
                 (Some(setting), value_read) => match scalar(value_read, setting) {
                     Some(text) => {
                         let place = self.place(value.span().start);
-                        self.found.push(Found { under: None, setting, text, place });
+                        self.parsed.found.push(Found { under: None, setting, text, place });
                     }
                     None => self.wrong_type(&key, value, &format!("write {}", setting.describe())),
                 },
+                (None, _) if key == SINKS => self.sinks(value),
                 (None, DeValue::Table(table)) if is_table(&key) => self.walk(&key, table),
                 (None, DeValue::Table(table)) if named::may_stand_in(prefix) => {
                     self.walk_named(name.get_ref(), name, table);
@@ -99,9 +114,20 @@ impl Reading<'_> {
         }
     }
 
+    fn sinks(&mut self, value: &Spanned<DeValue<'_>>) {
+        for mistake in sinks::read(value, self.variables, &mut self.parsed.sinks) {
+            self.problem(mistake.at, mistake.what, mistake.hint);
+        }
+        let (path, text) = (self.path, self.text);
+        for shown in &mut self.parsed.sinks.shown {
+            let line = text.get(..shown.at()).unwrap_or_default().matches('\n').count() + 1;
+            shown.origin = format!("{}:{line}", path.display());
+        }
+    }
+
     /// The lanes in one line; what is wrong with them is reported.
     fn lanes(&mut self, key: &str, tables: &DeArray<'_>) -> Option<String> {
-        let before = self.problems.len();
+        let before = self.parsed.problems.len();
         let mut lines = Vec::new();
         for table in tables {
             let DeValue::Table(fields) = table.get_ref() else {
@@ -134,7 +160,7 @@ impl Reading<'_> {
             }
             lines.push(Lanes::line(&routes, &workers));
         }
-        (self.problems.len() == before).then(|| lines.join("; "))
+        (self.parsed.problems.len() == before).then(|| lines.join("; "))
     }
 
     /// A table under a name of the user's choice: `[downstream."api.example.com"]`.
@@ -151,7 +177,7 @@ impl Reading<'_> {
             match scalar(value.get_ref(), setting) {
                 Some(text) => {
                     let place = self.place(value.span().start);
-                    self.found.push(Found { under: Some(under.to_owned()), setting, text, place });
+                    self.parsed.found.push(Found { under: Some(under.to_owned()), setting, text, place });
                 }
                 None => {
                     let hint = format!("write {}", setting.describe());
@@ -182,7 +208,7 @@ impl Reading<'_> {
     }
 
     fn unknown(&mut self, key: &str, name: &Spanned<std::borrow::Cow<'_, str>>) {
-        let hint = match nearest(key, '.', names().into_iter()) {
+        let hint = match nearest(key, '.', names().into_iter().chain([SINKS])) {
             Some(known) => format!("the nearest known key is `{known}`"),
             None => "`plimsoll config` prints all keys".to_owned(),
         };
@@ -190,7 +216,7 @@ impl Reading<'_> {
     }
 
     fn problem(&mut self, offset: usize, what: String, hint: String) {
-        self.problems.push(Problem { what, place: self.place(offset), hint });
+        self.parsed.problems.push(Problem { what, place: self.place(offset), hint });
     }
 
     fn place(&self, offset: usize) -> Place {

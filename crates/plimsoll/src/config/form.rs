@@ -1,10 +1,16 @@
 //! Forms: how a setting is written, which values it takes, and how it is printed so that it reads back.
 
 mod quantity;
+mod syslog;
+mod url;
 mod word;
 
 pub(super) use quantity::{Count, Length, PerSecond, Share, Size, Workers};
-pub(super) use word::{Address, Choice, Name};
+pub(super) use syslog::Syslog;
+pub use syslog::SyslogAddress;
+pub(super) use url::HttpUrl;
+pub use url::Url;
+pub(super) use word::{Address, Choice, Name, PathName};
 
 /// Why a text is not a value, and what to write instead. The setting and the place are added by the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]

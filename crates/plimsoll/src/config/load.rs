@@ -11,6 +11,7 @@ use super::named;
 use super::problem::{Place, Problem, Problems};
 use super::resolved::Config;
 use super::settings::{SETTINGS, find};
+use super::sinks::{Shown, Sinks};
 
 /// Read when no other file is named and it exists.
 const FILE_DEFAULT: &str = "plimsoll.toml";
@@ -47,6 +48,7 @@ pub struct Effective {
     pub(super) origins: Vec<Origin>,
     /// The file that was read.
     pub file: Option<PathBuf>,
+    pub(super) sinks: Vec<Shown>,
 }
 
 /// A value as some source gives it, not yet judged.
@@ -88,11 +90,14 @@ impl std::fmt::Display for Origin {
 /// Every problem of every source.
 pub fn load(sources: &Sources) -> Result<Effective, Problems> {
     let mut problems = Vec::new();
-    let (file, from_file) = read_file(sources, &mut problems);
+    let (file, from_file, sinks) = read_file(sources, &mut problems);
     let (from_environment, unknown) = environment::parse(&sources.variables);
     problems.extend(unknown);
 
-    let mut effective = Effective { config: Config::default(), origins: defaults(), file };
+    let mut effective =
+        Effective { config: Config::default(), origins: defaults(), file, sinks: sinks.shown };
+    effective.config.logs.standard = sinks.standard;
+    effective.config.logs.sinks = sinks.sinks;
     if sources.cpus >= CPUS_FOR_TWO_THREADS {
         effective.config.gateway.threads = 2;
     }
@@ -112,20 +117,20 @@ pub fn load(sources: &Sources) -> Result<Effective, Problems> {
     if problems.is_empty() { Ok(effective) } else { Err(Problems(problems)) }
 }
 
-fn read_file(sources: &Sources, problems: &mut Vec<Problem>) -> (Option<PathBuf>, Vec<Found>) {
+fn read_file(sources: &Sources, problems: &mut Vec<Problem>) -> (Option<PathBuf>, Vec<Found>, Sinks) {
     let named = sources.file.clone().or_else(|| environment::file(&sources.variables).map(PathBuf::from));
     let presence = if named.is_some() { Presence::Required } else { Presence::Optional };
     let path = named.unwrap_or_else(|| Path::new(FILE_DEFAULT).to_owned());
     match file::read(&path, presence) {
         Ok(Some(text)) => {
-            let (found, unknown) = file::parse(&path, &text);
-            problems.extend(unknown);
-            (Some(path), found)
+            let parsed = file::parse(&path, &text, &sources.variables);
+            problems.extend(parsed.problems);
+            (Some(path), parsed.found, parsed.sinks)
         }
-        Ok(None) => (None, Vec::new()),
+        Ok(None) => (None, Vec::new(), Sinks::default()),
         Err(problem) => {
             problems.push(problem);
-            (None, Vec::new())
+            (None, Vec::new(), Sinks::default())
         }
     }
 }

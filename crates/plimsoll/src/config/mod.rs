@@ -18,6 +18,10 @@
 //!
 //! Tables whose names the user chooses (`[downstream."api.example.com"]`) hold the settings of one table of the
 //! definitions, and begin with its values: see [`named`].
+//!
+//! Tables of which there may be many (`[[logs.sink]]`) are not rows of that
+//! table: they have one of their own, as in [`sinks`]. The place where they part is `file::walk`, the only code that
+//! decides what a key of the file is.
 
 mod definition;
 mod effective;
@@ -32,15 +36,21 @@ mod problem;
 mod reference;
 mod resolved;
 mod settings;
+mod sinks;
 #[cfg(test)]
 mod tests;
 mod units;
 
 pub use definition::FlagDefinition;
 pub use effective::{Format, render as render_effective};
+pub use form::{SyslogAddress, Url};
 pub use lane::{Lane, Pattern};
 pub use load::{Effective, Origin, Sources, load};
 pub use problem::{Place, Problem, Problems};
 pub use reference::render as render_reference;
 pub use resolved::*;
 pub use settings::flags;
+pub use sinks::{
+    Compress, FileSink, Header, HttpSink, LogFormat, LogSink, Protocol as SinkProtocol, SinkTarget, Standard,
+    SyslogSink,
+};

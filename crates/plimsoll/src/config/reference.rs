@@ -2,6 +2,7 @@
 
 use super::definition::{Definition, FlagDefinition};
 use super::settings::SETTINGS;
+use super::sinks;
 
 const INTRODUCTION: &str = "\
 # Settings
@@ -37,7 +38,7 @@ pub fn render() -> String {
         }
         page.push_str(&section(*setting));
     }
-    page
+    page + &sinks::reference()
 }
 
 fn section(setting: &dyn Definition) -> String {

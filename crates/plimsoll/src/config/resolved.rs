@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::lane::Lane;
+use super::sinks::{LogSink, Standard};
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Default)]
@@ -210,6 +211,10 @@ pub struct Logs {
     /// What may wait between the workers' pipes and being understood.
     pub buffer_bytes: usize,
     pub line_bytes_max: usize,
+    /// What becomes of our own stdout and stderr.
+    pub standard: Standard,
+    /// Where lines go beside them.
+    pub sinks: Vec<LogSink>,
 }
 
 impl Default for Workers {
@@ -303,6 +308,8 @@ impl Default for Logs {
             sample: None,
             buffer_bytes: 16 * 1024 * 1024,
             line_bytes_max: 256 * 1024,
+            standard: Standard::default(),
+            sinks: Vec::new(),
         }
     }
 }

@@ -41,16 +41,16 @@ pub(super) fn is_table(path: &str) -> bool {
     SETTINGS.iter().any(|setting| setting.key().strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }
 
-const SECOND: u64 = 1000;
+pub(super) const SECOND: u64 = 1000;
 const HOUR: u64 = 3600 * SECOND;
-const DAY: u64 = 24 * HOUR;
-const KB: u64 = 1024;
+pub(super) const DAY: u64 = 24 * HOUR;
+pub(super) const KB: u64 = 1024;
 
-const fn length(least_ms: u64, most_ms: u64) -> Length {
+pub(super) const fn length(least_ms: u64, most_ms: u64) -> Length {
     Length { least_ms, most_ms }
 }
 
-const fn size<N>(least: u64, most: u64) -> Size<N> {
+pub(super) const fn size<N>(least: u64, most: u64) -> Size<N> {
     Size { least, most, number: PhantomData }
 }
 

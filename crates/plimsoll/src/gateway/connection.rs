@@ -25,6 +25,7 @@ use super::failure::Failure;
 use super::http1::head::{Scan, leading_empty_lines};
 use super::http1::request::Request;
 use super::linger::linger;
+use super::tag::Tag;
 use super::thread::Thread;
 use super::tunnel;
 use super::watch::{Phase, Watch};
@@ -39,6 +40,8 @@ pub(super) struct Connection {
     pub(super) endpoint: Rc<Endpoint>,
     /// The private header as far as it is the same for all requests: who the client is.
     pub(super) private: String,
+    /// While the log wants to know: the ids in the head of the app's answer.
+    pub(super) answered_as: Option<Box<Tag>>,
 }
 
 /// What the client's connection is good for after a request.
@@ -71,6 +74,7 @@ impl Connection {
             thread: Rc::clone(thread),
             endpoint: Rc::clone(endpoint),
             private: format!("{PEER_HEADER}: {peer}"),
+            answered_as: None,
         }
     }
 

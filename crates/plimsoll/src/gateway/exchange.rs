@@ -22,7 +22,10 @@ use super::lanes::Kept;
 use super::links::{Age, Link};
 use super::relay::{CLIENT_GONE, Relay};
 use super::seek::{self, Lost, Purpose, Seek};
+use super::tag::Tag;
+use super::thread::Thread;
 use super::unclaimed::Terms;
+use crate::concerns::logs::Outcome;
 use crate::config::RetryStarted;
 use crate::ids::RouteId;
 use crate::routes::Asked;
@@ -44,6 +47,7 @@ pub(super) async fn run(connection: &mut Connection, request: &Request) -> After
     thread.stats.requests_total.add(1);
     connection.endpoint.count_request();
     thread.pulse.request();
+    let ids = thread.outcomes.is_wanted().then(|| ids_of(connection, request));
     let kept = kept(connection, request, asked.id);
     let mut ended = started;
     let served = serve(connection, request, (asked.id, kept), &mut ended).await;
@@ -69,7 +73,11 @@ pub(super) async fn run(connection: &mut Connection, request: &Request) -> After
     if is_over && route == asked.id {
         thread.lanes.ended(route);
     }
-    thread.stats.record(route, request.method, status, ended.saturating_duration_since(started));
+    let took = ended.saturating_duration_since(started);
+    thread.stats.record(route, request.method, status, took);
+    if let Some(ids) = ids {
+        tell(&thread, [Some(ids), connection.answered_as.take().map(|tag| *tag)], status, took);
+    }
     after
 }
 
@@ -86,6 +94,30 @@ fn kept(connection: &Connection, request: &Request, route: RouteId) -> Option<Ke
     let kept = lanes.of(head, &request.target, route)?;
     lanes.arrived(kept, route, connection.endpoint.capacity(kept));
     Some(kept)
+}
+
+/// The ids that the client gave it.
+fn ids_of(connection: &mut Connection, request: &Request) -> Tag {
+    connection.answered_as = None;
+    let head = connection.buffer.as_ref().and_then(|buffer| buffer.filled().get(..request.head_len));
+    Tag::read(head.unwrap_or_default())
+}
+
+/// The log keeps what was written about a request that failed or was slow.
+fn tell(thread: &Thread, tags: [Option<Tag>; 2], status: u16, took: Duration) {
+    let is_slow = thread.outcomes.is_slow(took);
+    if status < 500 && !is_slow {
+        return;
+    }
+    // A line may have the one id or the other.
+    for tag in tags.into_iter().flatten() {
+        if tag.trace.is_some() {
+            thread.outcomes.tell(Outcome { request: None, trace: tag.trace, status, is_slow });
+        }
+        if tag.request.is_some() {
+            thread.outcomes.tell(Outcome { request: tag.request, trace: None, status, is_slow });
+        }
+    }
 }
 
 async fn serve(

@@ -33,6 +33,7 @@ mod reclaim;
 mod relay;
 mod seek;
 mod stream;
+mod tag;
 mod thread;
 mod tunnel;
 mod unclaimed;
@@ -55,6 +56,7 @@ use crate::concerns::event_loop::incident::ContentType;
 use crate::config;
 use crate::ids::{EndpointId, RouteId, WorkerId};
 use crate::observe::http::ThreadStats;
+use crate::observe::logs::Outcomes;
 use crate::observe::recent::Recent;
 use crate::routes::Routes;
 use crate::sys::page::Page;
@@ -185,7 +187,11 @@ impl Gateway {
     ///
     /// # Errors
     /// A thread or its runtime could not be made.
-    pub fn start(config: &config::Gateway, event_loop: &config::EventLoop) -> io::Result<Self> {
+    pub fn start(
+        config: &config::Gateway,
+        event_loop: &config::EventLoop,
+        outcomes: &Outcomes,
+    ) -> io::Result<Self> {
         let routes = Arc::<Routes>::default();
         let lanes = Arc::new(Lanes::new(event_loop.clone(), Arc::clone(&routes)));
         let mut all_stats = Vec::new();
@@ -195,7 +201,7 @@ impl Gateway {
             let stats = Arc::<ThreadStats>::default();
             all_stats.push(Arc::clone(&stats));
             all_commands.push(sender);
-            let shared = (stats, (Arc::clone(&routes), Arc::clone(&lanes)));
+            let shared = (stats, outcomes.clone(), (Arc::clone(&routes), Arc::clone(&lanes)));
             start_thread(index, (config.clone(), event_loop.clone()), shared, receiver)?;
         }
         let stats: Arc<[_]> = all_stats.into();
@@ -361,7 +367,7 @@ impl Gateway {
 fn start_thread(
     index: usize,
     (config, event_loop): (config::Gateway, config::EventLoop),
-    (stats, shared): (Arc<ThreadStats>, (Arc<Routes>, Arc<Lanes>)),
+    (stats, outcomes, shared): (Arc<ThreadStats>, Outcomes, (Arc<Routes>, Arc<Lanes>)),
     commands: mpsc::UnboundedReceiver<Command>,
 ) -> io::Result<()> {
     let (report, started) = std::sync::mpsc::channel();
@@ -370,7 +376,9 @@ fn start_thread(
         match runtime {
             Ok(runtime) => {
                 let _ = report.send(Ok(()));
-                runtime.block_on(Rc::new(Thread::new(config, event_loop, stats, shared)).run(commands));
+                runtime.block_on(
+                    Rc::new(Thread::new(config, event_loop, (stats, outcomes), shared)).run(commands),
+                );
             }
             Err(error) => {
                 let _ = report.send(Err(error));

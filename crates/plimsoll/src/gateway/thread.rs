@@ -22,6 +22,7 @@ use super::{Protocol, Upgraded};
 use crate::config;
 use crate::ids::{EndpointId, WorkerId};
 use crate::observe::http::ThreadStats;
+use crate::observe::logs::Outcomes;
 use crate::routes::{Reader, Routes};
 use crate::sys::ticker::Ticker;
 
@@ -46,6 +47,8 @@ pub(super) struct Thread {
     pub(super) pool: Rc<Pool>,
     pub(super) watches: Rc<Watches>,
     pub(super) stats: Arc<ThreadStats>,
+    /// Where it is told how requests went, while anybody wants to know.
+    pub(super) outcomes: Outcomes,
     pub(super) pulse: Pulse,
     pub(super) routes: RefCell<Reader>,
     pub(super) lanes: Arc<Lanes>,
@@ -64,7 +67,7 @@ impl Thread {
     pub(super) fn new(
         config: config::Gateway,
         event_loop: config::EventLoop,
-        stats: Arc<ThreadStats>,
+        (stats, outcomes): (Arc<ThreadStats>, Outcomes),
         (routes, lanes): (Arc<Routes>, Arc<Lanes>),
     ) -> Self {
         let limits = Limits {
@@ -80,6 +83,7 @@ impl Thread {
             pool: Rc::default(),
             watches: Rc::new(Watches::new()),
             stats,
+            outcomes,
             pulse: Pulse::default(),
             routes: RefCell::new(Reader::new(routes)),
             lanes,

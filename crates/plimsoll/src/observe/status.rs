@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::logs::WorkerFigures;
+use super::logs::{SinkFigures, WorkerFigures};
 use crate::concerns::event_loop::incident;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,6 +42,9 @@ pub struct Status {
     /// Present while a reload is under way.
     #[serde(default)]
     pub reload: Option<Reload>,
+    /// Where the log goes: our own streams, and each `[[logs.sink]]`.
+    #[serde(default)]
+    pub log_sinks: Vec<SinkFigures>,
     /// What the app calls over HTTP, by name.
     #[serde(default)]
     pub downstreams: Vec<Downstream>,
@@ -411,6 +414,7 @@ pub(crate) fn fixture() -> Status {
         },
         generation: 1,
         reload: None,
+        log_sinks: Vec::new(),
         downstreams: vec![origin_fixture()],
     }
 }

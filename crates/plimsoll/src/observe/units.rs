@@ -26,6 +26,63 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// A moment in UTC, as calendars and clocks write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Utc {
+    year: u64,
+    month: u64,
+    day: u64,
+    /// Since the day began.
+    milliseconds: u64,
+}
+
+impl Utc {
+    /// From nanoseconds since the epoch.
+    #[must_use]
+    pub fn of(nanoseconds: u64) -> Self {
+        let milliseconds = nanoseconds / 1_000_000;
+        // Years that begin in March have their leap day last; 400 of them are 146,097 days. The epoch is 719,468 days
+        // after the first of March of the year 0.
+        let days = milliseconds / 86_400_000 + 719_468;
+        let (era, day_of_era) = (days / 146_097, days % 146_097);
+        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        Self {
+            year: era * 400 + year_of_era + u64::from(month <= 2),
+            month,
+            day: day_of_year - (153 * month_from_march + 2) / 5 + 1,
+            milliseconds: milliseconds % 86_400_000,
+        }
+    }
+
+    fn clock(self) -> (u64, u64, u64, u64) {
+        let seconds = self.milliseconds / 1000;
+        (seconds / 3600, seconds / 60 % 60, seconds % 60, self.milliseconds % 1000)
+    }
+
+    /// `18:22:33.123`
+    #[must_use]
+    pub fn time_of_day(self) -> String {
+        let (hours, minutes, seconds, milliseconds) = self.clock();
+        format!("{hours:02}:{minutes:02}:{seconds:02}.{milliseconds:03}")
+    }
+
+    /// `2026-11-27T18:22:33.123Z` (RFC 3339)
+    #[must_use]
+    pub fn timestamp(self) -> String {
+        let Self { year, month, day, .. } = self;
+        format!("{year:04}-{month:02}-{day:02}T{}Z", self.time_of_day())
+    }
+
+    /// `20261127T182233.123Z`: for the names of files, which sort by it.
+    #[must_use]
+    pub fn compact(self) -> String {
+        self.timestamp().replace(['-', ':'], "")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,5 +105,21 @@ mod tests {
         {
             assert_eq!(size(bytes), text);
         }
+    }
+
+    #[test]
+    fn moments_are_written_as_calendars_do() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399, "2000-02-28T23:59:59.000Z"),
+            (951_782_400, "2000-02-29T00:00:00.000Z"),
+            (951_868_800, "2000-03-01T00:00:00.000Z"),
+            (1_709_164_800, "2024-02-29T00:00:00.000Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000Z"),
+            (1_795_803_753, "2026-11-27T18:22:33.000Z"),
+        ] {
+            assert_eq!(Utc::of(seconds * 1_000_000_000).timestamp(), text);
+        }
+        assert_eq!(Utc::of(1_795_803_753_123_000_000).compact(), "20261127T182233.123Z");
     }
 }

@@ -2,6 +2,21 @@
 
 use std::fs;
 
+/// Whether writing to this descriptor of a process waits for room; `None`: it is not known.
+#[must_use]
+pub fn is_blocking(pid: u32, descriptor: u32) -> Option<bool> {
+    let text = fs::read_to_string(format!("/proc/{pid}/fdinfo/{descriptor}")).ok()?;
+    let flags = text.lines().find_map(|line| line.strip_prefix("flags:"))?;
+    let flags = i32::from_str_radix(flags.trim(), 8).ok()?;
+    Some(flags & libc::O_NONBLOCK == 0)
+}
+
+/// What this host, or container, calls itself.
+#[must_use]
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 /// What a worker uses: its process and the processes below it (npm, a shell, the app's own children).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {

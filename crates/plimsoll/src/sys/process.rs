@@ -23,6 +23,12 @@ pub fn adopt_orphans() -> io::Result<()> {
     Ok(rustix::process::set_child_subreaper(Some(getpid()))?)
 }
 
+/// From now on this thread runs when nothing else wants to.
+pub fn yield_to_others() {
+    // Of a kernel that refuses, it runs as any other.
+    let _as_before = rustix::process::nice(19);
+}
+
 /// Reaps the next child or adopted orphan that has ended, if there is one.
 #[must_use]
 pub fn reap_any() -> Option<Reaped> {

@@ -105,7 +105,7 @@ mod tests {
 
     /// Runs a shell script as a worker to its end and returns what it printed.
     fn run(script: &str, variables: &[(OsString, OsString)]) -> Vec<String> {
-        let pipeline = Pipeline::start(&config::Logs::default(), Vec::new()).unwrap();
+        let pipeline = Pipeline::start_alone(&config::Logs::default(), Vec::new()).unwrap();
         let started =
             spawn(WORKER, &command(&["sh", "-c", script]), variables, None, pipeline.capture()).unwrap();
         while process::reap_child(started.pid).is_none() {
@@ -126,7 +126,7 @@ mod tests {
             (&["/etc/passwd"], "is not executable"),
             (&[], "hint: put the command after `--`"),
         ];
-        let pipeline = Pipeline::start(&config::Logs::default(), Vec::new()).unwrap();
+        let pipeline = Pipeline::start_alone(&config::Logs::default(), Vec::new()).unwrap();
         for (words, expected) in table {
             let error =
                 spawn(WORKER, &command(words), &[], None, pipeline.capture()).unwrap_err().to_string();

@@ -155,6 +155,41 @@ fn above_the_budget_errors_stay_requests_are_whole_and_counts_are_true() {
 }
 
 #[test]
+fn of_requests_that_fail_every_line_stays_whoever_gave_the_id() {
+    let app = "
+        const { createServer } = require('node:http');
+        createServer((request, response) => {
+            const [, kind, own] = request.url.split('/');
+            const reqId = own || request.headers['x-request-id'];
+            console.log(JSON.stringify({ level: 30, reqId, msg: 'begins' }));
+            if (own) response.setHeader('X-Request-Id', own);
+            response.statusCode = kind === 'fail' ? 503 : 200;
+            response.end('ok', () => console.log(JSON.stringify({ level: 30, reqId, msg: 'ends' })));
+        }).listen(process.env.PORT);
+    ";
+    let server = Launch::plimsoll(App::source(app)).env("PLIMSOLL_LOGS_SAMPLE", "0.0001").start();
+    let send = |target: &str, id: &str| {
+        let mut client = server.connect();
+        client.send(format!(
+            "GET {target} HTTP/1.1\r\nHost: a\r\nX-Request-Id: {id}\r\nConnection: close\r\n\r\n"
+        ));
+        client.response("GET").status
+    };
+    // From the first line on the log is sampled.
+    assert_eq!(send("/", "first"), 200);
+    until("the gateway is asked", || {
+        assert_eq!(send("/fail", "asks"), 503);
+        server.stdout().contains("asks").then_some(())
+    });
+    assert_eq!(send("/fine", "good"), 200);
+    assert_eq!(send("/fail", "bad"), 503);
+    assert_eq!(send("/fail/ours", "theirs"), 503);
+    let has = |id: &str| server.stdout().matches(&format!("\"reqId\":\"{id}\"")).count();
+    until("both lines of both come", || (has("bad") == 2 && has("ours") == 2).then_some(()));
+    assert_eq!(has("good"), 0);
+}
+
+#[test]
 fn a_stuck_reader_of_stdout_holds_up_nobody_and_is_told_what_it_missed() {
     let directory = tempfile::tempdir().unwrap();
     let port = free_port();

@@ -31,6 +31,7 @@ mod keep_alive;
 mod lanes;
 mod life;
 mod limits;
+mod log_sinks;
 mod logs;
 mod ports;
 mod profile;

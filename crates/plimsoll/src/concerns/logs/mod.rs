@@ -16,4 +16,4 @@ mod understand;
 pub use join::{Joined, Joiner};
 pub use keep::{Candidate, Change, Keeper, Mode, Outcome, Rules, Tally, Verdict};
 pub use split::Splitter;
-pub use understand::{Understood, understand};
+pub use understand::{Understood, trace_of_parent, understand};

@@ -91,6 +91,15 @@ pub struct Record {
     pub weight: u32,
 }
 
+impl Record {
+    /// With bytes of its own, so that it does not keep the piece alive that it was read in.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        let request = self.request.as_deref().map(Bytes::copy_from_slice);
+        Self { line: Bytes::copy_from_slice(&self.line), request, ..self.clone() }
+    }
+}
+
 /// Where kept lines go. Each sink has a queue of its own, and none can hold up another, or the pipeline.
 pub trait Sink: Send {
     fn name(&self) -> &str;
@@ -99,6 +108,9 @@ pub trait Sink: Send {
     /// counts what it dropped by level and reason.
     fn offer(&self, records: &[Arc<Record>]);
 
-    /// The end: what is queued is delivered until `deadline`, the rest dropped and counted.
+    /// The end: what is queued is delivered until `deadline`, the rest dropped and counted. Never blocks.
     fn close(&self, deadline: Instant);
+
+    /// Waits until it has ended, or `deadline`.
+    fn wait(&self, deadline: Instant);
 }

@@ -1,6 +1,7 @@
 //! Forms that are words: addresses, names, choices.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
 use super::{Form, Reason};
 
@@ -9,6 +10,9 @@ pub(in crate::config) struct Address;
 
 /// A short word that is safe in a file name, a label and a table.
 pub(in crate::config) struct Name;
+
+/// The path of a file.
+pub(in crate::config) struct PathName;
 
 /// One of a few words.
 pub(in crate::config) struct Choice<V: 'static>(pub(in crate::config) &'static [(&'static str, V)]);
@@ -61,6 +65,25 @@ impl Form for Name {
 
     fn describe(&self) -> String {
         "at most 64 letters, digits, `-`, `_` and `.`, not starting with `.`".to_owned()
+    }
+}
+
+impl Form for PathName {
+    type Value = PathBuf;
+
+    fn read(&self, text: &str) -> Result<PathBuf, Reason> {
+        if text.is_empty() || text.ends_with('/') || text.contains(['\0', '"', '\\', '\n']) {
+            return Err(Reason::new(format!("`{text}` is not a file"), format!("write {}", self.describe())));
+        }
+        Ok(PathBuf::from(text))
+    }
+
+    fn write(&self, value: &PathBuf) -> String {
+        value.display().to_string()
+    }
+
+    fn describe(&self) -> String {
+        "the path of a file".to_owned()
     }
 }
 

@@ -4,6 +4,7 @@ mod environment;
 mod file;
 mod forms;
 mod rendering;
+mod sinks;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;

@@ -7,7 +7,8 @@ use crate::config::{Config, Format, Sources, load, render_effective, render_refe
 #[test]
 fn the_effective_settings_read_back_as_themselves() {
     let file = "name = '5'\nadmin = 'off'\nworkers.count = 'auto'\nworkers.agent = 'off'\n\
-                gateway = { listen = ':80', request_timeout = '1m30s', body_max = '1GB' }";
+                gateway = { listen = ':80', request_timeout = '1m30s', body_max = '1GB' }\n\
+                [[logs.sink]]\ntype = 'file'\npath = 'a b'\nkeep = 3";
     let first = render_effective(&load_file(file, Sources::default()).unwrap(), Format::Toml);
     let second = render_effective(&load_file(&first, Sources::default()).unwrap(), Format::Toml);
     let values =

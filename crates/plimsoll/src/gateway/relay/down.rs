@@ -18,6 +18,7 @@ use crate::gateway::http1::request::{Persistence, Version};
 use crate::gateway::http1::response::{HEAD_BYTES_MAX, Response};
 use crate::gateway::pump::{Error, Finish};
 use crate::gateway::stream::Socket as _;
+use crate::gateway::tag::Tag;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Down {
@@ -160,6 +161,10 @@ impl Relay<'_> {
             Ok(count) => response.head_len + count,
             Err(_) => return Some(self.fail(Failure::BadResponse)),
         };
+        if self.connection.thread.outcomes.is_wanted() {
+            let head = buffer.filled().get(..response.head_len).unwrap_or_default();
+            self.connection.answered_as = Some(Box::new(Tag::read(head)));
+        }
         self.down_pump.body = body;
         self.down_pump.ready = ready;
         self.response = Some(response);

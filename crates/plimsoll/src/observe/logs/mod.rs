@@ -13,11 +13,14 @@
 mod drain;
 mod filter;
 mod follow;
+mod fullness;
+pub mod look;
+mod outcomes;
 mod processor;
 mod recent;
 mod ring;
+mod sinks;
 mod source;
-mod standard;
 mod stats;
 mod tail;
 #[cfg(test)]
@@ -34,28 +37,28 @@ use bytes::Bytes;
 use self::drain::Drain;
 pub use self::filter::{PATH, Shown};
 pub(super) use self::follow::answer;
+pub use self::outcomes::{Heard, Outcomes};
 use self::processor::Processor;
 pub use self::recent::Recent;
 use self::ring::{Item, Ring};
+use self::sinks::Standard;
+pub use self::sinks::{Identity, SinkFigures, SinkStats};
 pub use self::source::{Tap, pipe};
-use self::standard::Standard;
-pub use self::stats::{Drops, Stats, WorkerFigures};
+pub use self::stats::{Stats, WorkerFigures};
 pub use self::tail::Tail;
 use crate::concerns::logs::record::{Level, Sink, Stream};
-use crate::concerns::logs::{Mode, Outcome, Rules};
+use crate::concerns::logs::{Mode, Rules};
 use crate::config;
 use crate::ids::WorkerId;
 
-/// How requests went, told by the gateway and not read yet.
-const OUTCOMES_MAX: usize = 4096;
-const STACK_BYTES: usize = 256 * 1024;
+/// Packing takes a few hundred kilobytes of it; what is not touched costs nothing.
+const STACK_BYTES: usize = 2 * 1024 * 1024;
 
 /// The running pipeline; whoever holds it ends it.
 #[derive(Debug)]
 pub struct Pipeline {
     capture: Capture,
     recent: Arc<Recent>,
-    outcomes: Outcomes,
     closed: mpsc::Receiver<()>,
     deadline: mpsc::Sender<Instant>,
 }
@@ -68,35 +71,34 @@ pub struct Capture {
     stats: Arc<Stats>,
 }
 
-/// Takes in how requests went. Cheap to clone; never waits.
-#[derive(Debug, Clone)]
-pub struct Outcomes(mpsc::SyncSender<Outcome>);
-
 /// Takes in what Plimsoll itself says, once there is a pipeline. Cheap to clone; never waits.
 #[derive(Debug, Clone, Default)]
 pub struct Mirror(Arc<OnceLock<Arc<Ring>>>);
 
 impl Pipeline {
-    /// Starts the threads. What is kept goes to our own stdout and stderr, and to `sinks`.
+    /// Starts the threads. What is kept goes to our own stdout and stderr, and to the sinks of the settings.
     ///
     /// # Errors
     /// A thread could not be made, or the system is out of file descriptors.
-    pub fn start(settings: &config::Logs, sinks: Vec<Box<dyn Sink>>) -> io::Result<Self> {
+    pub fn start(settings: &config::Logs, identity: &Identity, heard: Heard) -> io::Result<Self> {
         let stats = Arc::<Stats>::default();
-        let standard = Standard::start(&stats)?;
+        let standard = Standard::start(&settings.standard, &stats)?;
         let mut all: Vec<Box<dyn Sink>> = vec![Box::new(standard.clone())];
-        all.extend(sinks);
-        Self::start_with(settings, all, standard, stats)
+        all.extend(sinks::start(&settings.sinks, identity, &stats)?);
+        Self::start_with(settings, all, standard, stats, heard)
     }
 
-    /// As [`Pipeline::start`], without our own streams: for measuring.
+    /// As [`Pipeline::start`], without our own streams and with `more` sinks: for measuring.
     ///
     /// # Errors
     /// As [`Pipeline::start`].
-    pub fn start_alone(settings: &config::Logs, sinks: Vec<Box<dyn Sink>>) -> io::Result<Self> {
+    pub fn start_alone(settings: &config::Logs, more: Vec<Box<dyn Sink>>) -> io::Result<Self> {
         let stats = Arc::<Stats>::default();
-        let standard = Standard::start(&stats)?;
-        Self::start_with(settings, sinks, standard, stats)
+        let standard = Standard::start(&settings.standard, &stats)?;
+        let identity = Identity { service: String::new(), host: String::new() };
+        let mut all = sinks::start(&settings.sinks, &identity, &stats)?;
+        all.extend(more);
+        Self::start_with(settings, all, standard, stats, Outcomes::channel().1)
     }
 
     fn start_with(
@@ -104,10 +106,10 @@ impl Pipeline {
         sinks: Vec<Box<dyn Sink>>,
         standard: Standard,
         stats: Arc<Stats>,
+        heard: Heard,
     ) -> io::Result<Self> {
         let ring = Arc::new(Ring::new(settings.buffer_bytes));
         let recent = Arc::<Recent>::default();
-        let (outcomes, heard) = mpsc::sync_channel(OUTCOMES_MAX);
         let (deadline, told) = mpsc::channel();
         let (done, closed) = mpsc::channel();
         let drain = Arc::new(Drain::new(Arc::clone(&ring))?);
@@ -119,7 +121,7 @@ impl Pipeline {
             standard: standard.clone(),
             recent: Arc::clone(&recent),
             stats: Arc::clone(&stats),
-            outcomes: heard,
+            heard,
         });
         let own = Arc::clone(&drain);
         spawn("logs-drain", move || own.run())?;
@@ -128,7 +130,7 @@ impl Pipeline {
             let _nobody_waits = done.send(());
         })?;
         let capture = Capture { drain, standard, stats };
-        Ok(Self { capture, recent, outcomes: Outcomes(outcomes), closed, deadline })
+        Ok(Self { capture, recent, closed, deadline })
     }
 
     #[must_use]
@@ -146,15 +148,16 @@ impl Pipeline {
         &self.capture.stats
     }
 
-    #[must_use]
-    pub fn outcomes(&self) -> Outcomes {
-        self.outcomes.clone()
-    }
-
     /// From now on what Plimsoll itself says is in the log as well.
     pub fn reflect(&self, mirror: &Mirror) {
         // A second pipeline of one process would be in a test: the first one has it.
         let _first = mirror.0.set(Arc::clone(self.capture.drain.ring()));
+    }
+
+    /// What Plimsoll says last, after the pipeline has ended, is to be in the log as well.
+    pub fn last_word(&self, level: Level, message: &str) {
+        let line = Bytes::from(format!("plimsoll: {message}"));
+        let _full = self.capture.drain.ring().push(Item::Own { level, at: drain::now(), line });
     }
 
     /// The end: what is in the pipes is read, and everything delivered until `deadline`. Blocks until then at most.
@@ -187,13 +190,6 @@ impl Capture {
             self.stats.worker(worker),
         )?;
         Ok(Tap::new(source, self.standard.clone()))
-    }
-}
-
-impl Outcomes {
-    /// Tells how a request went; forgotten where nobody keeps up.
-    pub fn tell(&self, outcome: Outcome) {
-        let _full_or_over = self.0.try_send(outcome);
     }
 }
 

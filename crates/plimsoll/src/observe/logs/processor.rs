@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::drain;
+use super::fullness::Fullness;
+use super::outcomes::Heard;
 use super::recent::Recent;
 use super::ring::{Item, Ring, Taken};
+use super::sinks::Standard;
 use super::source::Source;
-use super::standard::Standard;
 use super::stats::Stats;
 use crate::concerns::logs::record::{Level, Record, Shape, Sink, Stream};
-use crate::concerns::logs::{
-    Candidate, Change, Joined, Joiner, Keeper, Outcome, Rules, Splitter, understand,
-};
+use crate::concerns::logs::{Candidate, Change, Joined, Joiner, Keeper, Rules, Splitter, understand};
+use crate::sys::proc;
 
 /// A stack trace is written in one piece, or almost: what has not come by then is no part of it.
 const JOIN_WITHIN: Duration = Duration::from_millis(5);
@@ -32,7 +33,7 @@ pub(super) struct Parts {
     pub(super) standard: Standard,
     pub(super) recent: Arc<Recent>,
     pub(super) stats: Arc<Stats>,
-    pub(super) outcomes: mpsc::Receiver<Outcome>,
+    pub(super) heard: Heard,
 }
 
 pub(super) struct Processor {
@@ -42,6 +43,9 @@ pub(super) struct Processor {
     /// Of the current batch.
     kept: Vec<Arc<Record>>,
     rates: Rates,
+    fullness: Fullness,
+    /// Lines that found the ring full and were told of.
+    lost_told: u64,
 }
 
 /// What is known of a pipe between two chunks.
@@ -67,6 +71,8 @@ impl Processor {
             readers: HashMap::new(),
             kept: Vec::new(),
             rates: Rates::new(now),
+            fullness: Fullness::default(),
+            lost_told: 0,
         }
     }
 
@@ -84,12 +90,30 @@ impl Processor {
             self.tick(now);
             self.hand_over();
             self.parts.ring.release(&mut taken);
-            self.parts.stats.buffer_bytes.store(self.parts.ring.bytes() as u64, Ordering::Relaxed);
+            let waiting = self.parts.ring.bytes();
+            self.parts.stats.buffer_bytes.store(waiting as u64, Ordering::Relaxed);
+            self.say_lost(waiting);
             if state == Taken::Closed {
                 break;
             }
         }
         self.end(told);
+    }
+
+    /// When there is room again, what found none is told.
+    fn say_lost(&mut self, waiting: usize) {
+        if waiting > self.parts.ring.bytes_max() / 4 {
+            return;
+        }
+        let lost = self.parts.stats.lost_lines();
+        if lost > self.lost_told {
+            let missing = lost - self.lost_told;
+            self.lost_told = lost;
+            tracing::warn!(
+                "the app logged faster than its lines could be read: {missing} lines of the app are missing (their \
+                 level is not known); hint: log less, or raise logs.buffer"
+            );
+        }
     }
 
     /// How long nothing need be done if nothing comes.
@@ -100,7 +124,8 @@ impl Processor {
     }
 
     fn hear(&mut self, now: Instant) {
-        while let Ok(outcome) = self.parts.outcomes.try_recv() {
+        self.parts.heard.want(self.keeper.is_choosing(), now);
+        while let Ok(outcome) = self.parts.heard.outcomes.try_recv() {
             self.keeper.hear(&outcome, now, &mut self.kept);
         }
     }
@@ -147,6 +172,24 @@ impl Processor {
         }
         self.parts.stats.add(&self.keeper.take_tally());
         self.rates.tick(&self.parts.stats, now);
+        self.say_full(now);
+    }
+
+    /// A worker whose pipe was full has a logger that holds it up.
+    fn say_full(&mut self, now: Instant) {
+        for reader in self.readers.values() {
+            let (origin, stats) = (reader.source.origin, &self.parts.stats);
+            let full = reader.source.stats.pipe_full.load(Ordering::Relaxed);
+            let Some(figures) = (full > 0).then(|| stats.worker_figures(origin.worker.index)).flatten()
+            else {
+                continue;
+            };
+            let descriptor = if origin.stream == Stream::Stderr { 2 } else { 1 };
+            let is_waiting = || proc::is_blocking(origin.pid, descriptor);
+            if let Some(said) = self.fullness.judge(origin.worker.index, &figures, is_waiting, now) {
+                tracing::warn!("{said}");
+            }
+        }
     }
 
     /// To the sinks, and then to those who wait until it has been handed over.
@@ -175,11 +218,15 @@ impl Processor {
             self.keeper.last_words(Some(origin.worker), origin.stream, now, &mut self.kept);
         }
         self.keeper.end();
+        self.say_lost(0);
         self.parts.stats.add(&self.keeper.take_tally());
         self.hand_over();
         let deadline = told.try_recv().unwrap_or(now + USUAL_DEADLINE);
         for sink in &self.parts.sinks {
             sink.close(deadline);
+        }
+        for sink in &self.parts.sinks {
+            sink.wait(deadline);
         }
         self.parts.recent.close();
     }

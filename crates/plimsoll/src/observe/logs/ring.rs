@@ -121,6 +121,10 @@ impl Ring {
         state.bytes = state.bytes.saturating_sub(size);
     }
 
+    pub(super) fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.state().bytes
     }

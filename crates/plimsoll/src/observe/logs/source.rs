@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use rustix::io::ioctl_fionread;
 use rustix::pipe::{PipeFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with};
 
-use super::standard::Standard;
+use super::sinks::Standard;
 use super::stats::WorkerStats;
 use super::tail::Tail;
 use crate::concerns::logs::record::Stream;

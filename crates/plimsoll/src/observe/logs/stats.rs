@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::sinks::SinkStats;
 use crate::concerns::logs::record::Level;
 use crate::concerns::logs::{Tally, Verdict};
 use crate::ids::WorkerId;
@@ -16,9 +17,7 @@ pub struct Stats {
     decided: [[Count; Level::ALL.len()]; Verdict::ALL.len()],
     pub(super) buffer_bytes: AtomicU64,
     pub(super) lag_us: AtomicU64,
-    /// What our own stdout and stderr did not take.
-    pub(super) stdout: Drops,
-    pub(super) stderr: Drops,
+    sinks: Mutex<Vec<Arc<SinkStats>>>,
     /// By place in the fleet.
     workers: Mutex<BTreeMap<u16, Arc<WorkerStats>>>,
 }
@@ -28,10 +27,6 @@ struct Count {
     lines: AtomicU64,
     bytes: AtomicU64,
 }
-
-/// Lines that were dropped, by level.
-#[derive(Debug, Default)]
-pub struct Drops([AtomicU64; Level::ALL.len()]);
 
 /// What one worker's place logged, over all its processes.
 #[derive(Debug, Default)]
@@ -98,9 +93,16 @@ impl Stats {
         Duration::from_micros(self.lag_us.load(Relaxed))
     }
 
-    /// What our own stdout and stderr did not take.
-    pub fn stream_drops(&self) -> [(&'static str, &Drops); 2] {
-        [("stdout", &self.stdout), ("stderr", &self.stderr)]
+    /// For a new sink of that name.
+    pub(super) fn sink(&self, name: &str) -> Arc<SinkStats> {
+        let stats = Arc::new(SinkStats::new(name));
+        self.sinks.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&stats));
+        stats
+    }
+
+    /// In the order of the settings; our own streams first.
+    pub fn sinks(&self) -> Vec<Arc<SinkStats>> {
+        self.sinks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Lines that found the ring full.
@@ -126,17 +128,5 @@ impl Stats {
     /// A thread that panicked here has left a whole table behind: there is nothing to repair.
     fn workers(&self) -> MutexGuard<'_, BTreeMap<u16, Arc<WorkerStats>>> {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drops {
-    pub(super) fn add(&self, level: Level) {
-        if let Some(count) = self.0.get(level.index()) {
-            count.fetch_add(1, Relaxed);
-        }
-    }
-
-    pub fn counts(&self) -> impl Iterator<Item = (Level, u64)> {
-        Level::ALL.into_iter().zip(self.0.iter().map(|count| count.load(Relaxed)))
     }
 }

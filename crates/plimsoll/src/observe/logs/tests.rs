@@ -23,6 +23,8 @@ impl Sink for Remembering {
     }
 
     fn close(&self, _deadline: Instant) {}
+
+    fn wait(&self, _deadline: Instant) {}
 }
 
 impl Remembering {
@@ -88,6 +90,7 @@ fn a_full_buffer_drops_and_counts_and_goes_on() {
             let _released = self.0.lock().unwrap().recv();
         }
         fn close(&self, _deadline: Instant) {}
+        fn wait(&self, _deadline: Instant) {}
     }
     let settings = config::Logs { buffer_bytes: 1024 * 1024, ..config::Logs::default() };
     let (release, stuck) = mpsc::channel();

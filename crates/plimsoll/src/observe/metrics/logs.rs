@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Scrape;
 use super::table::{Metric, Number, Samples, Values};
-use crate::observe::logs::Stats;
+use crate::observe::logs::{SinkFigures, Stats};
 use crate::observe::status::Worker;
 
 /// The figures of the log pipeline, as read at one moment.
@@ -12,27 +12,31 @@ use crate::observe::status::Worker;
 pub(super) struct LogFigures {
     /// Outcome, level, lines and bytes.
     decided: Vec<(&'static str, &'static str, u64, u64)>,
-    /// Where, level and lines.
-    dropped: Vec<(&'static str, &'static str, u64)>,
+    sinks: Vec<Sink>,
     lost_lines: u64,
     buffer_bytes: u64,
     lag: Duration,
 }
 
+#[derive(Debug, Clone, Default)]
+struct Sink {
+    figures: SinkFigures,
+    /// Level, reason and lines.
+    dropped: Vec<(&'static str, &'static str, u64)>,
+}
+
 impl LogFigures {
     pub(super) fn read(stats: &Stats) -> Self {
         let decided = stats.decided().into_iter();
-        let dropped = stats.stream_drops().into_iter().flat_map(|(stream, drops)| {
-            drops
-                .counts()
-                .filter(|(_, lines)| *lines > 0)
-                .map(move |(level, lines)| (stream, level.word(), lines))
+        let sinks = stats.sinks().into_iter().map(|sink| Sink {
+            figures: sink.figures(),
+            dropped: sink.dropped().map(|(level, reason, lines)| (level, reason.word(), lines)).collect(),
         });
         Self {
             decided: decided
                 .map(|(verdict, level, lines, bytes)| (verdict.word(), level.word(), lines, bytes))
                 .collect(),
-            dropped: dropped.collect(),
+            sinks: sinks.collect(),
             lost_lines: stats.lost_lines(),
             buffer_bytes: stats.buffer_bytes(),
             lag: stats.lag(),
@@ -44,7 +48,10 @@ impl LogFigures {
     pub(super) fn sample() -> Self {
         Self {
             decided: vec![("sampled", "info", 7, 700)],
-            dropped: vec![("stdout", "debug", 8)],
+            sinks: vec![Sink {
+                figures: SinkFigures { name: "stdout".to_owned(), lines: 6, ..SinkFigures::default() },
+                dropped: vec![("debug", "queue_full", 8)],
+            }],
             lost_lines: 9,
             ..Self::default()
         }
@@ -66,9 +73,39 @@ pub(super) const METRICS: &[Metric] = &[
     },
     Metric {
         name: "plimsoll_logs_dropped_lines_total",
-        help: "Log lines that were kept and then dropped, by where and why: buffer_full (the pipeline did not keep up; the level is not known), stdout and stderr (they were not read fast enough).",
-        labels: &["level", "reason"],
+        help: "Log lines that were dropped after they were read, by reason: buffer_full (the pipeline did not keep up; level and sink are not known), queue_full (the sink was too slow or its target away), refused (its target will not take them), undelivered (not before the end), broken (nobody reads the stream any more).",
+        labels: &["level", "reason", "sink"],
         values: Values::Counter(dropped),
+    },
+    Metric {
+        name: "plimsoll_logs_sink_lines_total",
+        help: "Log lines that a sink delivered.",
+        labels: &["sink"],
+        values: Values::Counter(|scrape| sinks(scrape, |sink| Number::Whole(sink.lines))),
+    },
+    Metric {
+        name: "plimsoll_logs_sink_bytes_total",
+        help: "Bytes of these lines, as the workers wrote them.",
+        labels: &["sink"],
+        values: Values::Counter(|scrape| sinks(scrape, |sink| Number::Whole(sink.bytes))),
+    },
+    Metric {
+        name: "plimsoll_logs_sink_failures_total",
+        help: "Attempts of a sink to deliver that failed; nearly all are made again.",
+        labels: &["sink"],
+        values: Values::Counter(|scrape| sinks(scrape, |sink| Number::Whole(sink.failures))),
+    },
+    Metric {
+        name: "plimsoll_logs_sink_queue_bytes",
+        help: "Bytes of log that wait for a sink.",
+        labels: &["sink"],
+        values: Values::Gauge(|scrape| sinks(scrape, |sink| Number::Whole(sink.queue_bytes))),
+    },
+    Metric {
+        name: "plimsoll_logs_sink_queue_age_seconds",
+        help: "How long ago the oldest line was read that waits for a sink.",
+        labels: &["sink"],
+        values: Values::Gauge(|scrape| sinks(scrape, |sink| Number::Real(sink.queue_age_ms as f64 / 1000.0))),
     },
     Metric {
         name: "plimsoll_logs_buffer_bytes",
@@ -112,10 +149,21 @@ fn decided(scrape: &Scrape, read: fn(u64, u64) -> u64) -> Samples {
 }
 
 fn dropped(scrape: &Scrape) -> Samples {
-    let lost = Some(("buffer_full", "unknown", scrape.logs.lost_lines)).filter(|(.., lines)| *lines > 0);
-    let all = scrape.logs.dropped.iter().copied().chain(lost);
-    all.map(|(reason, level, lines)| (vec![level.to_owned(), reason.to_owned()], Number::Whole(lines)))
-        .collect()
+    let lost = Some(("unknown", "buffer_full", "-", scrape.logs.lost_lines)).filter(|(.., lines)| *lines > 0);
+    let by_sinks = scrape.logs.sinks.iter().flat_map(|sink| {
+        let name = sink.figures.name.as_str();
+        sink.dropped.iter().map(move |(level, reason, lines)| (*level, *reason, name, *lines))
+    });
+    let all = by_sinks.chain(lost);
+    all.map(|(level, reason, sink, lines)| {
+        (vec![level.to_owned(), reason.to_owned(), sink.to_owned()], Number::Whole(lines))
+    })
+    .collect()
+}
+
+fn sinks(scrape: &Scrape, read: fn(&SinkFigures) -> Number) -> Samples {
+    let sinks = scrape.logs.sinks.iter();
+    sinks.map(|sink| (vec![sink.figures.name.clone()], read(&sink.figures))).collect()
 }
 
 fn workers(scrape: &Scrape, read: fn(&Worker) -> Option<u64>) -> Samples {

@@ -190,6 +190,12 @@ impl Keeper {
         !self.held.is_empty() || self.budget.share() < 1.0
     }
 
+    /// Lines go, or may go soon: how requests went makes a difference.
+    #[must_use]
+    pub fn is_choosing(&self) -> bool {
+        self.share() < 1.0 || self.rules.sample.is_some() || self.budget.is_near()
+    }
+
     /// What was decided since the last call.
     pub fn take_tally(&mut self) -> Tally {
         std::mem::take(&mut self.tally)

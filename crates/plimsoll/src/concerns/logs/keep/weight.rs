@@ -48,10 +48,9 @@ pub(super) fn detach(mut record: Record, weight: u32) -> Record {
         (2.., Shape::Json) => with_field(&record.line, weight),
         _ => None,
     };
-    record.line = line.unwrap_or_else(|| Bytes::copy_from_slice(&record.line));
-    record.request = record.request.map(|request| Bytes::copy_from_slice(&request));
+    record.line = line.unwrap_or(record.line);
     record.weight = weight;
-    record
+    record.detached()
 }
 
 /// The JSON object with one more member.

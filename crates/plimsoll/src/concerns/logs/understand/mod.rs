@@ -38,6 +38,12 @@ struct Found {
     is_traced: bool,
 }
 
+/// The trace of a `traceparent` header.
+#[must_use]
+pub fn trace_of_parent(value: &[u8]) -> Option<[u8; 16]> {
+    trace::parent(value).map(|(trace, _flags)| trace)
+}
+
 /// Reads a line. Any bytes will do.
 #[must_use]
 pub fn understand(line: &[u8], stream: Stream) -> Understood {

@@ -1,0 +1,53 @@
+//! By which ids the app's log may know a request: looked up only while the log is being sampled, so that the lines of
+//! requests that failed or were slow can be kept.
+
+use bytes::Bytes;
+
+use crate::concerns::logs::trace_of_parent;
+
+/// Ids that are longer are not looked for.
+const ID_BYTES_MAX: usize = 128;
+const ID_HEADERS: [&str; 3] = ["x-request-id", "request-id", "x-correlation-id"];
+
+/// The ids in a head: the client's, or the app's answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Tag {
+    pub(super) request: Option<Bytes>,
+    pub(super) trace: Option<[u8; 16]>,
+}
+
+impl Tag {
+    pub(super) fn read(head: &[u8]) -> Self {
+        let mut tag = Self::default();
+        for line in head.split(|byte| *byte == b'\n').skip(1) {
+            let Some(colon) = memchr::memchr(b':', line) else { continue };
+            let (name, value) = line.split_at(colon);
+            let value = value.get(1..).unwrap_or_default().trim_ascii();
+            if name.eq_ignore_ascii_case(b"traceparent") {
+                tag.trace = trace_of_parent(value);
+            } else if ID_HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())) {
+                let is_id = !value.is_empty() && value.len() <= ID_BYTES_MAX && tag.request.is_none();
+                tag.request = if is_id { Some(Bytes::copy_from_slice(value)) } else { tag.request };
+            }
+        }
+        tag
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_found_in_heads() {
+        let head = b"GET / HTTP/1.1\r\nHost: a\r\nX-Request-ID: one \r\nrequest-id: two\r\n\
+                     traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\r\n";
+        let tag = Tag::read(head);
+        assert_eq!(tag.request.as_deref(), Some(&b"one"[..]));
+        assert_eq!(tag.trace.map(|trace| trace[..2].to_vec()), Some(vec![0x4b, 0xf9]));
+        let long =
+            format!("HTTP/1.1 200 OK\r\nx-request-id: {}\r\ntraceparent: no\r\nodd\r\n\r\n", "x".repeat(129));
+        assert_eq!(Tag::read(long.as_bytes()), Tag::default());
+        assert_eq!(Tag::read(b""), Tag::default());
+    }
+}

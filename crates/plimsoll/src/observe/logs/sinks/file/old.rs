@@ -1,0 +1,152 @@
+//! Files that were set aside: packed and, beyond so many, removed, on a thread of their own at the lowest priority.
+//!
+//! `app.log` becomes `app.log.20261127T182233.123Z`, and then `….gz`. What an earlier run left unpacked is packed as
+//! well. The sink never waits for any of it.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::config::{Compress, FileSink};
+use crate::observe::logs::drain;
+use crate::observe::logs::sinks::spawn;
+use crate::observe::units::Utc;
+
+const PACKED: &str = ".gz";
+const UNFINISHED: &str = ".part";
+/// `.20261127T182233.123Z`
+const STAMP_LENGTH: usize = 21;
+
+/// Tells the thread that there is something to do.
+pub(super) struct Old(SyncSender<()>);
+
+impl Old {
+    /// # Errors
+    /// The thread could not be made.
+    pub(super) fn start(settings: &FileSink) -> io::Result<Self> {
+        let (sender, receiver) = sync_channel(1);
+        let settings = settings.clone();
+        spawn("logs-old", move || run(&settings, &receiver))?;
+        let old = Self(sender);
+        old.tell();
+        Ok(old)
+    }
+
+    /// Gives the file another name, which says when that was.
+    pub(super) fn set_aside(&self, path: &Path) -> io::Result<()> {
+        match fs::rename(path, free_name(path, drain::now())) {
+            // Somebody else has moved it meanwhile: that is as good.
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        self.tell();
+        Ok(())
+    }
+
+    fn tell(&self) {
+        // When the thread has been told already and has not looked yet, it will see this as well.
+        let _told_already = self.0.try_send(());
+    }
+}
+
+/// The first moment from `at` on that names no file yet.
+fn free_name(path: &Path, mut at: u64) -> PathBuf {
+    loop {
+        let name = with_end(path, &format!(".{}", Utc::of(at).compact()));
+        if !name.exists() && !with_end(&name, PACKED).exists() {
+            return name;
+        }
+        at += 1_000_000;
+    }
+}
+
+fn run(settings: &FileSink, told: &Receiver<()>) {
+    crate::sys::process::yield_to_others();
+    while told.recv().is_ok() {
+        if let Err(error) = tidy(settings) {
+            tracing::warn!(
+                "old files of {} cannot be tidied: {error}; hint: they stay as they are; see that the directory \
+                 is writable and has room",
+                settings.path.display()
+            );
+        }
+    }
+}
+
+fn tidy(settings: &FileSink) -> io::Result<()> {
+    let mut old = find(&settings.path)?;
+    // The name is the time: the oldest come first.
+    old.sort();
+    let excess = old.len().saturating_sub(settings.keep);
+    for path in old.drain(..excess) {
+        remove(&path)?;
+    }
+    if settings.compress == Compress::Gzip {
+        for path in old.iter().filter(|path| !is_packed(path)) {
+            pack(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// The files that were once set aside, packed or not. What is half packed is thrown away.
+fn find(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return Ok(Vec::new()) };
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    let entries = match fs::read_dir(directory) {
+        // It has not been made yet.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut old = Vec::new();
+    for entry in entries {
+        let found = entry?.file_name();
+        let rest = found.as_encoded_bytes().strip_prefix(name.as_encoded_bytes());
+        let Some((stamp, end)) = rest.and_then(|rest| rest.split_at_checked(STAMP_LENGTH)) else { continue };
+        let is_stamp = stamp.starts_with(b".") && stamp.ends_with(b"Z") && stamp.get(9) == Some(&b'T');
+        match end {
+            b"" | b".gz" if is_stamp => old.push(directory.join(found)),
+            b".gz.part" if is_stamp => remove(&directory.join(found))?,
+            _ => {}
+        }
+    }
+    Ok(old)
+}
+
+fn pack(path: &Path) -> io::Result<()> {
+    let packed = with_end(path, PACKED);
+    let unfinished = with_end(&packed, UNFINISHED);
+    let write = || {
+        let mut source = BufReader::new(File::open(path)?);
+        let target = BufWriter::new(File::create(&unfinished)?);
+        let mut encoder = GzEncoder::new(target, Compression::fast());
+        io::copy(&mut source, &mut encoder)?;
+        encoder.finish()?.flush()
+    };
+    if let Err(error) = write().and_then(|()| fs::rename(&unfinished, &packed)) {
+        let _was_not_made = fs::remove_file(&unfinished);
+        return Err(error);
+    }
+    remove(path)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn is_packed(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(PACKED.as_bytes())
+}
+
+fn with_end(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}

@@ -1,0 +1,195 @@
+//! What is sent, and what becomes of each answer.
+
+use std::io::{BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::mpsc;
+use std::thread;
+
+use super::*;
+use crate::concerns::logs::record::{Level, Shape};
+use crate::observe::logs::sinks::tests::record;
+
+fn identity() -> Identity {
+    Identity { service: "shop".to_owned(), host: "pod-1".to_owned() }
+}
+
+fn json(level: Level, line: &str) -> Arc<Record> {
+    let trace = Some([0xab; 16]);
+    Arc::new(Record { shape: Shape::Json, trace, ..Record::clone(&record(level, line.to_owned())) })
+}
+
+/// Gives each of `answers` to a request, on as many connections as are made; tells the bodies.
+fn collector(answers: &[&'static str]) -> (u16, mpsc::Receiver<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (told, bodies) = mpsc::channel();
+    let mut answers = Vec::from(answers).into_iter();
+    drop(thread::spawn(move || {
+        while let Ok((stream, _)) = listener.accept() {
+            let mut reader = BufReader::new(stream);
+            while let Some(body) = read_request(&mut reader) {
+                let Some(answer) = answers.next() else { return };
+                told.send(body).unwrap();
+                if answer == "reset" {
+                    break;
+                }
+                reader.get_mut().write_all(answer.as_bytes()).unwrap();
+            }
+        }
+    }));
+    (port, bodies)
+}
+
+fn read_request(reader: &mut impl std::io::BufRead) -> Option<Vec<u8>> {
+    let mut length = 0;
+    let mut line = String::new();
+    while reader.read_line(&mut line).ok()? > 0 && line != "\r\n" {
+        let header = line.to_ascii_lowercase();
+        length = header.strip_prefix("content-length: ").map_or(length, |text| text.trim().parse().unwrap());
+        line.clear();
+    }
+    let mut body = vec![0; length];
+    (length > 0).then_some(())?;
+    reader.read_exact(&mut body).ok()?;
+    Some(body)
+}
+
+fn sink(port: u16, compress: Compress) -> ToHttp {
+    let settings = HttpSink {
+        protocol: SinkProtocol::Ndjson,
+        url: crate::config::Url { host: "127.0.0.1".to_owned(), port, path: "/in".to_owned() },
+        headers: Vec::new(),
+        labels: Vec::new(),
+        compress,
+        batch_bytes: 1000,
+        batch_wait: Duration::ZERO,
+        timeout: Duration::from_secs(30),
+    };
+    ToHttp::start(&settings, &identity()).unwrap()
+}
+
+const OK: &str = "HTTP/1.1 204 No Content\r\n\r\n";
+
+#[test]
+fn each_answer_has_its_consequence() {
+    const TABLE: [(&str, &str); 6] = [
+        (OK, ""),
+        ("HTTP/1.1 400 Bad\r\ncontent-length: 7\r\n\r\nno\nmore", "never:answered 400: no"),
+        ("HTTP/1.1 401 No\r\ncontent-length: 0\r\n\r\n", "later:answered 401"),
+        ("HTTP/1.1 429 Slow\r\nretry-after: 7\r\ncontent-length: 0\r\n\r\n", "later 7:answered 429"),
+        ("HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n", "later:answered 500"),
+        ("reset", "later:does not answer"),
+    ];
+    for (answer, expected) in TABLE {
+        // A reset connection is tried once more, with a new one.
+        let (port, bodies) = collector(&[answer, answer]);
+        let outcome = sink(port, Compress::Off).deliver(&[record(Level::Info, "one")], None);
+        let (kind, text) = expected.split_once(':').unwrap_or(("", ""));
+        let (is, why) = match outcome {
+            Ok(()) => (String::new(), String::new()),
+            Err(Trouble::Later { why, after, .. }) => {
+                (after.map_or("later".to_owned(), |after| format!("later {}", after.as_secs())), why)
+            }
+            Err(Trouble::Never { why }) => ("never".to_owned(), why),
+            Err(other) => panic!("{other:?}"),
+        };
+        assert!(is == kind && why.contains(text), "{answer}: {is} {why}");
+        let body: serde_json::Value = serde_json::from_slice(&bodies.recv().unwrap()).unwrap();
+        assert_eq!((&body["line"], &body["level"]), (&"one".into(), &"info".into()));
+    }
+}
+
+#[test]
+fn a_batch_that_is_too_large_is_halved_until_it_fits() {
+    const LARGE: &str = "HTTP/1.1 413 Large\r\ncontent-length: 0\r\n\r\n";
+    let (port, bodies) = collector(&[LARGE, OK, LARGE, OK, OK]);
+    let batch: Vec<_> = ["a", "b", "c", "d"].into_iter().map(|line| record(Level::Info, line)).collect();
+    assert_eq!(sink(port, Compress::Off).deliver(&batch, None), Ok(()));
+    let lines: Vec<usize> =
+        bodies.try_iter().map(|body| body.split(|byte| *byte == b'\n').count() - 1).collect();
+    assert_eq!(lines, [4, 2, 2, 1, 1]);
+}
+
+#[test]
+fn a_kept_connection_that_has_died_is_made_anew() {
+    let (port, bodies) = collector(&[OK, "reset", OK]);
+    let mut sink = sink(port, Compress::Gzip);
+    assert_eq!(sink.deliver(&[record(Level::Info, "one")], None), Ok(()));
+    assert_eq!(sink.deliver(&[record(Level::Info, "two")], None), Ok(()));
+    let last = bodies.try_iter().last().unwrap();
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&last[..]).read_to_string(&mut text).unwrap();
+    assert!(text.contains("\"line\":\"two\""), "{text}");
+}
+
+#[test]
+fn a_collector_that_never_answers_is_waited_for_until_the_deadline() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut sink = sink(listener.local_addr().unwrap().port(), Compress::Off);
+    let deadline = Instant::now() + Duration::from_millis(50);
+    let outcome = sink.deliver(&[record(Level::Info, "one")], Some(deadline));
+    assert!(
+        matches!(&outcome, Err(Trouble::Later { why, .. }) if why.contains("no answer within")),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn loki_gets_a_stream_for_each_worker_stream_and_level() {
+    let loki = loki::Loki::new(&[("env".to_owned(), "test".to_owned())], &identity());
+    let batch =
+        [record(Level::Info, "a"), record(Level::Error, &b"\xff"[..]), record(Level::Info, "{\"b\":1}")];
+    let pushed: serde_json::Value = serde_json::from_slice(&loki.encode(&batch)).unwrap();
+    let labels = |level: &str| serde_json::json!({ "env": "test", "level": level, "service_name": "shop", "stream": "stdout", "worker": "3" });
+    let at = "1795803753123000000";
+    assert_eq!(
+        pushed,
+        serde_json::json!({ "streams": [
+            { "stream": labels("info"), "values": [[at, "a"], [at, "{\"b\":1}"]] },
+            { "stream": labels("error"), "values": [[at, "\u{fffd}"]] },
+        ] })
+    );
+}
+
+#[test]
+fn otlp_has_the_message_as_body_and_the_fields_as_attributes() {
+    use otlp::message::{AnyValue, Request, Value};
+    use prost::Message as _;
+
+    let labels = [("service.name".to_owned(), "other".to_owned())];
+    let otlp = otlp::Otlp::new(&labels, &identity());
+    let line = r#"{"level":50,"time":1,"msg":"lost","err":{"code":"E"},"ms":1.5,"list":[true,null]}"#;
+    let bytes = otlp.encode(&[json(Level::Error, line), record(Level::Info, "plain")]);
+    let request = Request::decode(&bytes[..]).unwrap();
+    let [of_resource] = &request.resource_logs[..] else { panic!() };
+    let names: Vec<_> = of_resource.resource.as_ref().unwrap().attributes.iter().map(|it| &it.key).collect();
+    assert_eq!(names, ["service.name", "host.name"]);
+    let [error, plain] = &of_resource.scope_logs[0].log_records[..] else { panic!() };
+    let string = |value: &Option<AnyValue>| match &value.as_ref().unwrap().value {
+        Some(Value::String(text)) => text.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((string(&error.body), string(&plain.body)), ("lost".to_owned(), "plain".to_owned()));
+    assert_eq!((error.severity_number, error.severity_text.as_str()), (17, "ERROR"));
+    assert_eq!((error.trace_id.len(), plain.trace_id.len()), (16, 0));
+    assert_eq!(error.time_unix_nano, 1_795_803_753_123_000_000);
+    let mut names: Vec<_> = error.attributes.iter().map(|it| it.key.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["err", "list", "log.iostream", "ms", "plimsoll.worker", "process.pid"]);
+}
+
+#[test]
+fn lines_that_a_collector_rejects_are_counted() {
+    use otlp::message::{PartialSuccess, Response};
+    use prost::Message as _;
+
+    let otlp = otlp::Otlp::new(&[], &identity());
+    let answer = |rejected| {
+        let partial = PartialSuccess { rejected_log_records: rejected, error_message: "too old".to_owned() };
+        Response { partial_success: Some(partial) }.encode_to_vec()
+    };
+    assert_eq!(otlp.rejected(&answer(2)), Some((2, "2 of a batch were rejected: too old".to_owned())));
+    for nothing in [answer(0), answer(-1), b"{}".to_vec(), Vec::new()] {
+        assert_eq!(otlp.rejected(&nothing), None);
+    }
+}

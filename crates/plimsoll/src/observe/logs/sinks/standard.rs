@@ -1,0 +1,102 @@
+//! The sink that is always there: our own stdout and stderr, as the workers wrote to theirs, byte for byte unless
+//! another format is asked for.
+//!
+//! Each of the two has a queue and a thread of its own, because the reader of the one may be stuck while that of the
+//! other is not.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::format::Format;
+use super::queue::{Limits, Queue};
+use super::ship::{Outlet, Shipper, Trouble};
+use super::{level_of, spawn, wait};
+use crate::concerns::logs::record::{Record, Sink, Stream};
+use crate::config;
+use crate::observe::logs::stats::Stats;
+use crate::sys::output::Target;
+
+/// Written at once: enough to make the call cheap, and less than readers have room for.
+const WRITE_BYTES: usize = 64 * 1024;
+
+#[derive(Debug, Clone)]
+pub(in crate::observe::logs) struct Standard {
+    stdout: Arc<Queue>,
+    stderr: Arc<Queue>,
+}
+
+impl Standard {
+    pub(in crate::observe::logs) fn start(settings: &config::Standard, stats: &Stats) -> io::Result<Self> {
+        let start = |name: &str, target: Target| {
+            let queue =
+                Arc::new(Queue::new(level_of(settings.level), settings.queue_bytes, stats.sink(name)));
+            let outlet = Ours { target, format: Format::on(settings.format, target), text: Vec::new() };
+            let shipper = Shipper::new(Arc::clone(&queue), Box::new(outlet));
+            spawn(name, move || shipper.run()).map(|()| queue)
+        };
+        Ok(Self { stdout: start("stdout", Target::Stdout)?, stderr: start("stderr", Target::Stderr)? })
+    }
+
+    /// How many records the queue of this stream has been offered.
+    pub(in crate::observe::logs) fn offered(&self, stream: Stream) -> u64 {
+        self.queue(stream).map_or(0, |queue| queue.offered())
+    }
+
+    /// As many records as that have been dealt with.
+    pub(in crate::observe::logs) fn has_written(&self, stream: Stream, mark: u64) -> bool {
+        self.queue(stream).is_none_or(|queue| queue.is_done_up_to(mark))
+    }
+
+    /// What Plimsoll itself says is written by `cli::logging`.
+    fn queue(&self, stream: Stream) -> Option<&Arc<Queue>> {
+        match stream {
+            Stream::Stdout | Stream::Gateway => Some(&self.stdout),
+            Stream::Stderr => Some(&self.stderr),
+            Stream::Plimsoll => None,
+        }
+    }
+}
+
+impl Sink for Standard {
+    fn name(&self) -> &str {
+        "stdout"
+    }
+
+    fn offer(&self, records: &[Arc<Record>]) {
+        for queue in [&self.stdout, &self.stderr] {
+            let is_own =
+                |record: &&Arc<Record>| self.queue(record.stream).is_some_and(|own| Arc::ptr_eq(own, queue));
+            queue.offer(records.iter().filter(is_own));
+        }
+    }
+
+    fn close(&self, deadline: Instant) {
+        self.stdout.close(deadline);
+        self.stderr.close(deadline);
+    }
+
+    fn wait(&self, deadline: Instant) {
+        wait(&self.stdout, deadline);
+        wait(&self.stderr, deadline);
+    }
+}
+
+struct Ours {
+    target: Target,
+    format: Format,
+    text: Vec<u8>,
+}
+
+impl Outlet for Ours {
+    fn deliver(&mut self, batch: &[Arc<Record>], _deadline: Option<Instant>) -> Result<(), Trouble> {
+        self.text.clear();
+        batch.iter().for_each(|record| self.format.write(record, &mut self.text));
+        // It fails when nobody reads the stream any more; the workers must not suffer from that.
+        self.target.write_all(&self.text).map_err(|_closed| Trouble::Gone)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { bytes: WRITE_BYTES, within: Duration::ZERO }
+    }
+}

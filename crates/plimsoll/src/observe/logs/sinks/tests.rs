@@ -1,0 +1,260 @@
+//! Queues and shippers with a target that does as it is told, and the file sink with a real file.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::queue::Limits;
+use super::ship::Trouble;
+use super::*;
+use crate::concerns::logs::record::{Shape, Stream};
+use crate::config::{Compress, FileSink, LogFormat};
+
+pub(super) fn record(level: Level, line: impl Into<Bytes>) -> Arc<Record> {
+    Arc::new(Record {
+        worker: Some(crate::ids::WorkerId { index: 3, incarnation: 1 }),
+        pid: 7,
+        stream: Stream::Stdout,
+        level,
+        at: 1_795_803_753_123_000_000,
+        shape: Shape::Plain,
+        line: line.into(),
+        request: None,
+        trace: None,
+        weight: 1,
+    })
+}
+
+/// What the target does with the next batches; what it got.
+#[derive(Default)]
+struct Target {
+    answers: Vec<Trouble>,
+    taken: Vec<String>,
+    attempts: usize,
+    is_stuck: bool,
+}
+
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Target>>);
+
+impl Told {
+    fn with<T>(&self, act: impl FnOnce(&mut Target) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Outlet for Told {
+    fn deliver(&mut self, batch: &[Arc<Record>], _deadline: Option<Instant>) -> Result<(), Trouble> {
+        wait(|| !self.with(|target| target.is_stuck));
+        self.with(|target| {
+            target.attempts += 1;
+            if let Some(trouble) = target.answers.pop() {
+                return Err(trouble);
+            }
+            let lines = batch.iter().map(|record| String::from_utf8_lossy(&record.line).into_owned());
+            target.taken.extend(lines);
+            Ok(())
+        })
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { bytes: 1, within: Duration::ZERO }
+    }
+}
+
+fn wait(what: impl Fn() -> bool) {
+    while !what() {
+        thread::yield_now();
+    }
+}
+
+fn start(least: Option<Level>, bytes_max: usize) -> (Arc<Queue>, Told) {
+    let told = Told::default();
+    let queue = Arc::new(Queue::new(least, bytes_max, Arc::new(SinkStats::new("told"))));
+    let shipper = Shipper::new(Arc::clone(&queue), Box::new(told.clone()));
+    spawn("told", move || shipper.run()).unwrap();
+    (queue, told)
+}
+
+fn later() -> Trouble {
+    Trouble::Later { why: "away".to_owned(), hint: "wait", after: Some(Duration::from_millis(1)) }
+}
+
+fn dropped(queue: &Queue) -> Vec<(&'static str, &'static str, u64)> {
+    queue.stats().dropped().map(|(level, reason, lines)| (level, reason.word(), lines)).collect()
+}
+
+#[test]
+fn lines_go_out_in_order_whatever_their_level_and_only_those_that_matter() {
+    let (queue, told) = start(Some(Level::Info), 1 << 20);
+    let levels = [Level::Error, Level::Debug, Level::Info, Level::Warn, Level::Info];
+    let records: Vec<_> =
+        levels.iter().enumerate().map(|(n, level)| record(*level, format!("{n}"))).collect();
+    queue.offer(records.iter());
+    queue.close(Instant::now() + Duration::from_secs(60));
+    assert_eq!(queue.wait_until_over(Instant::now() + Duration::from_secs(60)), 0);
+    assert_eq!(told.with(|target| target.taken.clone()), ["0", "2", "3", "4"]);
+    assert!(dropped(&queue).is_empty(), "what is of no interest is not lost");
+}
+
+#[test]
+fn what_failed_is_tried_again_until_it_is_taken() {
+    let (queue, told) = start(Some(Level::Trace), 1 << 20);
+    told.with(|target| target.answers = vec![later(), later(), later()]);
+    queue.offer([record(Level::Info, "one")].iter());
+    wait(|| queue.is_done_up_to(1));
+    assert_eq!(told.with(|target| (target.attempts, target.taken.clone())), (4, vec!["one".to_owned()]));
+    assert_eq!((queue.stats().figures().failures, queue.stats().figures().lines), (3, 1));
+}
+
+#[test]
+fn what_will_never_be_taken_is_dropped_and_the_next_goes_on() {
+    let (queue, told) = start(Some(Level::Trace), 1 << 20);
+    told.with(|target| target.answers = vec![Trouble::Never { why: "no".to_owned() }]);
+    queue.offer([record(Level::Error, "bad"), record(Level::Info, "good")].iter());
+    wait(|| queue.is_done_up_to(2));
+    assert_eq!(told.with(|target| target.taken.clone()), ["good"]);
+    assert_eq!(dropped(&queue), [("error", "refused", 1)]);
+}
+
+#[test]
+fn a_full_queue_drops_debug_first_and_errors_last() {
+    let (queue, told) = start(Some(Level::Trace), 20 * 300);
+    told.with(|target| target.is_stuck = true);
+    queue.offer([record(Level::Info, "first")].iter());
+    wait(|| !queue.is_done_up_to(1));
+    let lines = |level: Level, count: usize| {
+        let records: Vec<_> = (0..count).map(|_| record(level, vec![b'x'; 100])).collect();
+        queue.offer(records.iter());
+    };
+    lines(Level::Debug, 100);
+    lines(Level::Info, 10);
+    lines(Level::Error, 15);
+    let lost: u64 = dropped(&queue).iter().map(|(.., lines)| lines).sum();
+    assert_eq!(dropped(&queue).first().map(|(level, ..)| *level), Some("debug"));
+    assert!(!dropped(&queue).iter().any(|(level, ..)| *level == "error"), "{:?}", dropped(&queue));
+    lines(Level::Error, 100);
+    assert!(dropped(&queue).iter().any(|(level, ..)| *level == "error"));
+    assert!(queue.stats().figures().queue_bytes <= 20 * 300);
+    told.with(|target| target.is_stuck = false);
+    wait(|| queue.is_done_up_to(226));
+    let sum = told.with(|target| target.taken.len() as u64) + queue.stats().figures().dropped_lines;
+    assert!(sum == 226 && lost < sum);
+}
+
+#[test]
+fn what_stays_of_much_does_not_keep_the_rest_alive() {
+    let (queue, told) = start(Some(Level::Error), 1 << 20);
+    told.with(|target| target.is_stuck = true);
+    let piece = Bytes::from(vec![b'x'; 64 * 1024]);
+    queue.offer([record(Level::Error, piece.slice(..10))].iter());
+    assert!(piece.is_unique());
+    told.with(|target| target.is_stuck = false);
+}
+
+#[test]
+fn a_target_that_is_gone_for_good_holds_nothing_up() {
+    let (queue, told) = start(Some(Level::Trace), 1 << 20);
+    told.with(|target| target.answers = vec![Trouble::Gone]);
+    queue.offer([record(Level::Info, "one"), record(Level::Info, "two")].iter());
+    queue.offer([record(Level::Info, "three")].iter());
+    wait(|| queue.is_done_up_to(3));
+    assert_eq!(dropped(&queue), [("info", "broken", 3)]);
+}
+
+#[test]
+fn the_end_does_not_wait_beyond_its_deadline() {
+    let (queue, told) = start(Some(Level::Trace), 1 << 20);
+    told.with(|target| target.answers = (0..1000).map(|_| later()).collect());
+    queue.offer([record(Level::Info, "one")].iter());
+    wait(|| told.with(|target| target.attempts > 0));
+    queue.close(Instant::now());
+    queue.wait_until_over(Instant::now() + Duration::from_secs(60));
+    assert_eq!(dropped(&queue), [("info", "undelivered", 1)]);
+}
+
+fn file(path: &Path) -> FileSink {
+    FileSink {
+        path: path.to_owned(),
+        format: LogFormat::Raw,
+        rotate_bytes: 1000,
+        rotate_every: None,
+        keep: 3,
+        compress: Compress::Gzip,
+    }
+}
+
+/// The files that were set aside, oldest first.
+fn aside(directory: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let mut old: Vec<_> = entries.filter(|path| path.file_name().unwrap() != "app.log").collect();
+    old.sort();
+    old
+}
+
+#[test]
+fn a_large_file_is_set_aside_and_packed_and_old_ones_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("new/app.log");
+    let mut sink = file::ToFile::start(&file(&path)).unwrap();
+    for number in 0..8 {
+        sink.deliver(&[record(Level::Info, format!("{number}{}", "x".repeat(600)))], None).unwrap();
+    }
+    let directory = path.parent().unwrap();
+    let is_tidy = || {
+        let old = aside(directory);
+        old.len() == 3 && old.iter().all(|path| path.extension().is_some_and(|end| end == "gz"))
+    };
+    wait(is_tidy);
+    let newest = aside(directory).pop().unwrap();
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(fs::File::open(newest).unwrap()).read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("6x") && text.ends_with("x\n"));
+    assert!(fs::read_to_string(path).unwrap().starts_with("7x"));
+}
+
+#[test]
+fn a_file_that_was_moved_or_whose_directory_is_gone_is_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sub/app.log");
+    let mut sink = file::ToFile::start(&FileSink { rotate_bytes: 1 << 30, ..file(&path) }).unwrap();
+    sink.deliver(&[record(Level::Info, "one")], None).unwrap();
+    let mut again = |word: &str| {
+        while !path.exists() {
+            sink.deliver(&[record(Level::Info, word.to_owned())], None).unwrap();
+            thread::yield_now();
+        }
+    };
+    let moved = directory.path().join("moved");
+    fs::rename(&path, &moved).unwrap();
+    again("again");
+    assert!(fs::read_to_string(&moved).unwrap().starts_with("one\nagain\n"), "until it is noticed");
+    fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    again("and again");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "and again\n");
+}
+
+#[test]
+fn a_disk_that_is_full_or_a_path_that_cannot_be_is_trouble_with_a_hint() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("file"), "").unwrap();
+    let under_a_file = directory.path().join("file/app.log");
+    for (path, what, hint) in [
+        (Path::new("/dev/full"), "No space left on device", "make room"),
+        (directory.path(), "Is a directory", "`path` is the file itself"),
+        (&under_a_file, "cannot be written: ", "`path` is the file itself"),
+    ] {
+        let mut sink = file::ToFile::start(&file(path)).unwrap();
+        match sink.deliver(&[record(Level::Info, "one")], None) {
+            Err(Trouble::Later { why, hint: given, .. }) => {
+                assert!(why.contains(what) && given.starts_with(hint), "{why} {given}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}

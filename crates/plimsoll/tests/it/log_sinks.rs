@@ -1,0 +1,219 @@
+//! Sinks: each with a real target, also one that is full, away or refuses.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::harness::{App, Client, Launch, Server, until};
+
+const APP: &str = "
+    const { createServer } = require('node:http');
+    createServer((request, response) => {
+        const { pathname, searchParams } = new URL(request.url, 'http://app');
+        const [lines, level] = [Number(searchParams.get('lines') ?? 1), Number(searchParams.get('level') ?? 30)];
+        if (pathname === '/log') {
+            for (let i = 0; i < lines; i++) {
+                console.log(JSON.stringify({ level, reqId: 'r1', msg: `line ${i}`, pad: searchParams.get('pad') ?? '' }));
+            }
+        }
+        if (pathname === '/exit') {
+            console.error('last words');
+            process.exit(3);
+        }
+        response.end('ok');
+    }).listen(process.env.PORT);
+";
+
+/// The app with these sinks.
+fn start(sinks: &str) -> Server {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = directory.path().join("sinks.toml");
+    fs::write(&settings, sinks).unwrap();
+    Launch::plimsoll(App::source(APP)).env("PLIMSOLL_CONFIG", settings.as_os_str()).start()
+}
+
+/// The figures of one sink in `/status`.
+fn figures(server: &Server, name: &str) -> Value {
+    let status: Value = serde_json::from_slice(&server.admin("/status").body).unwrap();
+    let sinks = status["log_sinks"].as_array().unwrap();
+    sinks.iter().find(|sink| sink["name"] == name).unwrap().clone()
+}
+
+#[test]
+fn a_file_has_what_workers_and_we_ourselves_said_to_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log/app.log");
+    let mut server = start(&format!(
+        "[[logs.sink]]\ntype = 'file'\npath = {path:?}\nrotate_size = '64KB'\nkeep = 1000\n\
+         [[logs.sink]]\ntype = 'file'\nname = 'errors'\nlevel = 'error'\nformat = 'json'\npath = {:?}",
+        directory.path().join("errors.log")
+    ));
+    assert_eq!(server.get("/log?lines=2000&pad=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx").status, 200);
+    assert_eq!(server.get("/log?level=50").status, 200);
+    let _worker_died = Client::try_get(server.port(), "/exit");
+    server.wait_for_stderr("exited with code 3");
+    server.signal(Signal::TERM);
+    assert_eq!(server.exit_code(), 0);
+
+    let log = path.parent().unwrap();
+    let unpacked = |path: PathBuf| {
+        let bytes = fs::read(&path).unwrap();
+        if path.extension().is_some_and(|end| end == "gz") { gunzip(&bytes) } else { bytes }
+    };
+    let mut files: Vec<PathBuf> = fs::read_dir(log).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_none_or(|end| end != "part"));
+    assert!(files.len() > 2, "{files:?}");
+    let all: String =
+        files.into_iter().map(|path| String::from_utf8(unpacked(path)).unwrap()).collect::<Vec<_>>().concat();
+    let lines = all.lines().filter(|line| line.contains("\"msg\":\"line ")).count();
+    assert_eq!(lines, 2001, "each line once");
+    for text in ["last words", "plimsoll: listening", "exited with code 3", "plimsoll: drained"] {
+        assert!(all.contains(text), "{text} in {all}");
+    }
+    let errors = fs::read_to_string(directory.path().join("errors.log")).unwrap();
+    let errors: Vec<Value> = errors.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(errors.iter().all(|error| error["level"] == "error"), "{errors:?}");
+    assert!(errors.iter().any(|error| error["request"] == "r1" && error["worker"] == 0));
+}
+
+fn gunzip(bytes: &[u8]) -> Vec<u8> {
+    let mut text = Vec::new();
+    flate2::read::GzDecoder::new(bytes).read_to_end(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_said_once_and_written_when_it_can_be() {
+    let directory = tempfile::tempdir().unwrap();
+    // In the place of the directory of the log stands a file.
+    fs::write(directory.path().join("log"), "").unwrap();
+    let path = directory.path().join("log/app.log");
+    let good = directory.path().join("good.log");
+    let server = start(&format!(
+        "[[logs.sink]]\ntype = 'file'\nname = 'bad'\npath = {path:?}\n[[logs.sink]]\ntype = 'file'\npath = {good:?}"
+    ));
+    assert_eq!(server.get("/log").status, 200);
+    server.wait_for_stderr("logs to bad: ");
+    let said = server.stderr();
+    assert!(said.contains("cannot be written") && said.contains("hint: "), "{said}");
+    until("the other sink goes on", || {
+        fs::read_to_string(&good).is_ok_and(|text| text.contains("line 0")).then_some(())
+    });
+    fs::remove_file(directory.path().join("log")).unwrap();
+    server.wait_for_stderr("logs to bad are delivered again");
+    assert!(fs::read_to_string(&path).unwrap().contains("line 0"), "nothing is lost that need not be");
+    assert_eq!(figures(&server, "bad")["dropped_lines"], 0);
+}
+
+/// A collector that answers with `status` and keeps what it gets.
+struct Collector {
+    port: u16,
+    status: Arc<AtomicU16>,
+    bodies: Arc<Mutex<String>>,
+}
+
+impl Collector {
+    fn start(status: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let collector = Self { port, status: Arc::new(AtomicU16::new(status)), bodies: Arc::default() };
+        let (status, bodies) = (Arc::clone(&collector.status), Arc::clone(&collector.bodies));
+        drop(thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (status, bodies) = (Arc::clone(&status), Arc::clone(&bodies));
+                drop(thread::spawn(move || answer(&stream, &status, &bodies)));
+            }
+        }));
+        collector
+    }
+
+    fn has(&self, text: &str) -> bool {
+        self.bodies.lock().unwrap().contains(text)
+    }
+}
+
+fn answer(stream: &TcpStream, status: &AtomicU16, bodies: &Mutex<String>) -> Option<()> {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut length = 0;
+        let mut line = String::new();
+        while reader.read_line(&mut line).ok()? > 0 && line != "\r\n" {
+            let header = line.to_ascii_lowercase();
+            length =
+                header.strip_prefix("content-length: ").map_or(length, |text| text.trim().parse().unwrap());
+            line.clear();
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok().filter(|()| length > 0)?;
+        let status = status.load(Ordering::SeqCst);
+        if status == 200 {
+            bodies.lock().unwrap().push_str(&String::from_utf8_lossy(&body));
+        }
+        let answer = format!("HTTP/1.1 {status} So\r\ncontent-length: 0\r\n\r\n");
+        (&*stream).write_all(answer.as_bytes()).ok()?;
+    }
+}
+
+#[test]
+fn a_collector_that_is_away_for_a_while_gets_all_of_it_later() {
+    let (loki, otlp, http) = (Collector::start(200), Collector::start(200), Collector::start(503));
+    let server = start(&format!(
+        "[[logs.sink]]\ntype = 'loki'\nurl = 'http://127.0.0.1:{}'\nbatch_wait = '0s'\n\
+         [[logs.sink]]\ntype = 'otlp'\nurl = 'http://127.0.0.1:{}'\nbatch_wait = '0s'\n\
+         [[logs.sink]]\ntype = 'http'\nurl = 'http://localhost:{}/in'\nbatch_wait = '0s'",
+        loki.port, otlp.port, http.port
+    ));
+    assert_eq!(server.get("/log?lines=3").status, 200);
+    for collector in [&loki, &otlp] {
+        until("it has come", || collector.has("line 2").then_some(()));
+    }
+    server.wait_for_stderr("logs to http: ");
+    assert!(server.stderr().contains("answered 503"), "{}", server.stderr());
+    http.status.store(200, Ordering::SeqCst);
+    server.wait_for_stderr("logs to http are delivered again");
+    until("all has come", || (http.has("line 0") && http.has("line 2")).then_some(()));
+    assert_eq!(figures(&server, "http")["dropped_lines"], 0);
+}
+
+#[test]
+fn a_collector_that_never_answers_holds_up_nobody_not_even_the_end() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut server = start(&format!(
+        "[[logs.sink]]\ntype = 'http'\nurl = 'http://{}'\nqueue = '64KB'\nbatch_wait = '0s'\nlevel = 'info'",
+        silent.local_addr().unwrap()
+    ));
+    assert_eq!(server.get("/log?lines=3000").status, 200);
+    until("the rest is dropped", || {
+        (figures(&server, "http")["dropped_lines"].as_u64() > Some(0)).then_some(())
+    });
+    until("stdout has all", || (server.stdout().matches("\"msg\":\"line ").count() == 3000).then_some(()));
+    server.signal(Signal::TERM);
+    assert_eq!(server.exit_code(), 0);
+    assert!(server.stderr().contains("could not be delivered before the end"), "{}", server.stderr());
+}
+
+#[test]
+fn a_full_disk_drops_by_level_and_says_what_is_lost() {
+    let server = start("[[logs.sink]]\ntype = 'file'\nname = 'full'\npath = '/dev/full'\nqueue = '64KB'");
+    assert_eq!(server.get("/log?lines=2000").status, 200);
+    server.wait_for_stderr("No space left on device");
+    until("the queue is full", || {
+        (figures(&server, "full")["dropped_lines"].as_u64() > Some(0)).then_some(())
+    });
+    assert_eq!(server.get("/log?lines=1&level=50").status, 200);
+    until("the error has come", || server.stdout().contains("\"level\":50").then_some(()));
+    let metrics = String::from_utf8(server.admin("/metrics").body).unwrap();
+    assert!(
+        metrics.contains(r#"dropped_lines_total{level="info",reason="queue_full",sink="full"}"#),
+        "{metrics}"
+    );
+    assert!(!metrics.contains(r#"dropped_lines_total{level="error""#), "{metrics}");
+    assert!(figures(&server, "full")["queue_bytes"].as_u64() <= Some(64 * 1024));
+}
