@@ -3,6 +3,7 @@
 // keeps the app alive.
 const net = require('node:net')
 const path = require('node:path')
+const answers = require('./answers.js')
 const { take } = require('./directory.js')
 const page = require('./page.js')
 const watchdog = require('./watchdog.js')
@@ -42,6 +43,11 @@ class Channel {
     this.#socket.on('close', () => this.#lost())
     this.#socket.write(wire.hello(page.open(directory).reason || unclaimed))
     watchdog.start(directory)
+    answers.watch((bytes) => this.#say(bytes))
+  }
+
+  #say (bytes) {
+    if (this.#socket.writable) this.#socket.write(bytes)
   }
 
   /** A path that no server of this process has listened on; null where it would be too long for a socket. */
@@ -93,7 +99,7 @@ class Channel {
 
   // Loaded when it is asked for: most processes are never profiled.
   #obey (order) {
-    const say = (bytes) => { if (this.#socket.writable) this.#socket.write(bytes) }
+    const say = (bytes) => this.#say(bytes)
     try {
       require('./profile.js').obey(order, say)
     } catch (error) {

@@ -29,6 +29,7 @@ const STARTED = 'HTTP/1.1 199 Started\r\n\r\n'
 const MARKER = 'HTTP/1.1 599 Revoked\r\nContent-Length: 0\r\n\r\n'
 
 const LENGTH_MAX = 64 * 1024
+const ROUTE_MAX = 1024
 
 const HELLO = 1
 const LISTEN = 2
@@ -39,6 +40,8 @@ const RESUMED = 18
 const BUSY = 19
 const PROFILE_BEGAN = 32
 const PROFILED = 33
+const LARGE_BODY = 34
+const ROUTE = 35
 const BOUND = 65
 const REFUSED = 66
 const PROFILE = 80
@@ -103,6 +106,16 @@ function profiled (id, error) {
   return frame(PROFILED, [id, error])
 }
 
+/** A request has written so large a body in one go. */
+function largeBody (slot, word, bytes) {
+  return frame(LARGE_BODY, [slot, word >>> 0, bytes])
+}
+
+/** What the app's framework calls the route of this path. */
+function route (method, path, route) {
+  return frame(ROUTE, [method, path, route])
+}
+
 /** What the watchdog says, from its frame; null for any other. The addon writes them; tests read them here. */
 function notice ({ kind, fields }) {
   const number = (index) => Number(fields[index])
@@ -160,8 +173,9 @@ module.exports = {
   STARTED,
   MARKER,
   LENGTH_MAX,
+  ROUTE_MAX,
   kinds: {
-    HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, PROFILE_BEGAN, PROFILED, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE
+    HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE
   },
   frame,
   read,
@@ -170,6 +184,8 @@ module.exports = {
   close,
   profileBegan,
   profiled,
+  largeBody,
+  route,
   notice,
   message
 }

@@ -56,8 +56,10 @@ test('what the watchdog says is read', () => {
 })
 
 test('kinds are those of the Rust crate', () => {
+  const { ROUTE_MAX, ...rest } = constants('message.rs')
+  assert.strictEqual(wire.ROUTE_MAX, Number(ROUTE_MAX))
   const kinds = Object.fromEntries(Object.entries(wire.kinds).map(([name, value]) => [name, String(value)]))
-  assert.deepStrictEqual(kinds, constants('message.rs'))
+  assert.deepStrictEqual(kinds, rest)
 })
 
 test('fields of the messages come in the order of the Rust crate', () => {
@@ -68,6 +70,10 @@ test('fields of the messages come in the order of the Rust crate', () => {
   assert.deepStrictEqual(fieldsOf(wire.close(3)), ['3'])
   assert.deepStrictEqual(fieldsOf(wire.profileBegan(7, 5e9)), ['7', '5000000000'])
   assert.deepStrictEqual(fieldsOf(wire.profiled(7, 'why')), ['7', 'why'])
+  assert.deepStrictEqual(fieldsOf(wire.largeBody(7, -2, 5e9)), ['7', '4294967294', '5000000000'])
+  assert.deepStrictEqual(fieldsOf(wire.route('GET', '/a/1', '/a/:b')), ['GET', '/a/1', '/a/:b'])
+  assert.match(source('message.rs'), /LARGE_BODY => .*slot.*word.*bytes/s)
+  assert.match(source('message.rs'), /ROUTE => .*method.*path.*route/s)
   assert.match(source('message.rs'), /PROFILE_BEGAN => .*id.*heap_bytes/s)
   assert.match(source('message.rs'), /PROFILED => .*id.*result/s)
   assert.match(source('message.rs'), /HELLO => .*version.*pid.*node.*addon/s)

@@ -8,7 +8,7 @@ const wire = require('../../js/wire.js')
 const { Page } = require('./page.js')
 const { Queue } = require('./queue.js')
 
-const { HELLO, LISTEN, CLOSE, PROFILE_BEGAN, PROFILED, BOUND, REFUSED } = wire.kinds
+const { HELLO, LISTEN, CLOSE, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED } = wire.kinds
 
 /** `answer(listen)` gives `{ address, port, family }`, `{ code }`, or null: the test answers by itself. */
 class Supervisor {
@@ -19,6 +19,8 @@ class Supervisor {
     this.listens = new Queue()
     this.closes = new Queue()
     this.profiles = new Queue()
+    /** What is said of answers. */
+    this.answers = new Queue()
     /** What the watchdog says. */
     this.notices = new Queue()
     this.sockets = new Set()
@@ -50,6 +52,8 @@ class Supervisor {
     if (kind === CLOSE) this.closes.push(Number(fields[0]))
     if (kind === PROFILE_BEGAN) this.profiles.push({ began: Number(fields[0]), heapBytes: Number(fields[1]) })
     if (kind === PROFILED) this.profiles.push({ over: Number(fields[0]), error: fields[1] })
+    if (kind === LARGE_BODY) this.answers.push({ slot: Number(fields[0]), word: Number(fields[1]), bytes: Number(fields[2]) })
+    if (kind === ROUTE) this.answers.push({ method: fields[0], path: fields[1], route: fields[2] })
     const notice = wire.notice({ kind, fields })
     if (notice) this.notices.push(notice)
     if (kind !== LISTEN) return

@@ -172,17 +172,21 @@ impl Front for GatewayFront {
         }
         let process = (worker, channel);
         self.incidents.hear(match report {
-            FromAgent::Stalled { stall, at_ms, running, stack, late } => Event::Stalled {
-                process,
-                stall: *stall,
-                at_ms: *at_ms,
-                // Now: when the loop turns again, its slot may be another request's.
-                route: running.and_then(|(slot, word)| self.route_of(worker, slot, word)),
-                body: running.and_then(|(slot, word)| self.body_of(worker, slot, word)),
-                stack: stack.clone(),
-                late: *late,
-                unclaimed: self.gateway.unclaimed(worker),
-            },
+            FromAgent::Stalled { stall, at_ms, running, stack, late } => {
+                // After an `await` nobody has noted whose part it is; where only one request runs, it is that one's.
+                // Asked now: when the loop turns again, the slot may be another request's.
+                let running = running.or_else(|| self.gateway.only_running(worker));
+                Event::Stalled {
+                    process,
+                    stall: *stall,
+                    at_ms: *at_ms,
+                    route: running.and_then(|(slot, word)| self.route_of(worker, slot, word)),
+                    body: running.and_then(|(slot, word)| self.body_of(worker, slot, word)),
+                    stack: stack.clone(),
+                    late: *late,
+                    unclaimed: self.gateway.unclaimed(worker),
+                }
+            }
             FromAgent::Resumed { stall, total_ms, gc_ms, cpu_ms } => {
                 let since = ago(Duration::from_millis(u64::from(*total_ms) + REPORTED_WITHIN_MS));
                 Event::Resumed {
@@ -195,7 +199,10 @@ impl Front for GatewayFront {
                     queued: self.queued_since(since),
                 }
             }
-            FromAgent::Busy { slot, word, ms } => Event::Busy { worker, slot: *slot, word: *word, ms: *ms },
+            FromAgent::Busy { slot, word, ms } => {
+                self.gateway.note_cost(worker, (*slot, *word), Duration::from_millis((*ms).into()));
+                Event::Busy { worker, slot: *slot, word: *word, ms: *ms }
+            }
             _ => return,
         });
     }

@@ -83,8 +83,16 @@ impl Claims {
     /// The body of a request that runs: its length, where it was told, and what it is.
     pub(super) fn body_of(&self, slot: u16, word: u32) -> Option<(u64, ContentType)> {
         let body = self.bodies.get(usize::from(slot))?.load(Ordering::Relaxed);
-        self.route_of(slot, word)?;
+        self.route_now(slot, word)?;
         (body > 0).then(|| unpack_body(body))
+    }
+
+    /// The one request that runs, if it is one.
+    pub(super) fn only_running(&self) -> Option<(u16, u32)> {
+        let words = (0..).zip(self.page.slots()).map(|(slot, word)| (slot, word.load(Ordering::Relaxed)));
+        let mut running = words.filter(|(_, word)| page::state(*word) == page::State::Started);
+        let first = running.next()?;
+        running.next().is_none().then_some(first)
     }
 
     /// Requests that were sent and have not begun.

@@ -45,16 +45,22 @@ pub(super) async fn run(connection: &mut Connection, request: &Request) -> After
     connection.endpoint.count_request();
     thread.pulse.request();
     let kept = kept(connection, request, asked.id);
-    let served = serve(connection, request, (asked.id, kept), started).await;
+    let mut ended = started;
+    let served = serve(connection, request, (asked.id, kept), &mut ended).await;
     let is_over = matches!(served, Ok((_, status)) if status != CLIENT_GONE);
     let (after, status) = match served {
         Ok(ended) => ended,
-        Err(Lost::ClientGone) => (After::Close, CLIENT_GONE),
-        Err(Lost::Failed(failure)) => (After::Fail(failure, request.method), failure.status()),
+        Err(lost) => {
+            ended = Instant::now();
+            match lost {
+                Lost::ClientGone => (After::Close, CLIENT_GONE),
+                Lost::Failed(failure) => (After::Fail(failure, request.method), failure.status()),
+            }
+        }
     };
     // The answer may have made room in the worker.
     if connection.endpoint.has_waiting() {
-        connection.endpoint.serve_after_answer(seek::now(connection), kept);
+        connection.endpoint.serve_after_answer(seek::at(connection, ended), kept);
     }
     thread.stats.requests_active.sub(1);
     let hits = |route| thread.stats.hits(route);
@@ -63,7 +69,7 @@ pub(super) async fn run(connection: &mut Connection, request: &Request) -> After
     if is_over && route == asked.id {
         thread.lanes.ended(route);
     }
-    thread.stats.record(route, request.method, status, started.elapsed());
+    thread.stats.record(route, request.method, status, ended.saturating_duration_since(started));
     after
 }
 
@@ -86,22 +92,26 @@ async fn serve(
     connection: &mut Connection,
     request: &Request,
     (route, kept): (RouteId, Option<Kept>),
-    started: Instant,
+    // The clock is read once at the beginning and once at the end; here it says when the request came, and then when its
+    // answer was over.
+    clock: &mut Instant,
 ) -> Result<(After, u16), Lost> {
+    let started = *clock;
     let mut flight = Flight::new(connection, request, route).map_err(Lost::Failed)?;
     flight.kept = kept;
-    let mut link = seek(connection, &flight, Purpose::Request).link().await?;
+    let (mut link, mut at) = seek(connection, &flight, Purpose::Request).link(started).await?;
     let mut moves = 0;
     let mut rescues = 0;
     loop {
         if let Some(buffer) = &mut connection.buffer {
             flight.sign(buffer, &connection.private, &mut link);
         }
-        expect_claim(connection, &mut link, Terms { may_move: rescues < RESCUES_MAX, kept });
+        expect_claim(connection, &mut link, at, Terms { may_move: rescues < RESCUES_MAX, kept });
         let mut relay = Relay::new(connection, request, &mut flight, &mut link);
         let end = std::future::poll_fn(|cx| relay.poll(cx)).await;
         let settled = relay.settle(end);
-        if started.elapsed() >= TOLD_FROM {
+        *clock = Instant::now();
+        if clock.saturating_duration_since(started) >= TOLD_FROM {
             // The watchdog may tell of it only when the link carries another.
             link.claim.as_ref().inspect(|claim| claim.remember());
         }
@@ -121,7 +131,7 @@ async fn serve(
             link.lease = None;
             link.worker.load.rescued.note(Instant::now());
             settled.finish(link, &connection.thread);
-            link = follow(connection, &flight, offer).await?;
+            (link, at) = Box::pin(follow(connection, &flight, offer)).await?;
             continue;
         }
         if !settled.is_unanswered() {
@@ -129,7 +139,7 @@ async fn serve(
         }
         moves += 1;
         if moves > MOVES_MAX || !may_run_elsewhere(&link, &flight, request) {
-            let failure = inquest::blame(&mut link, connection.watch.now()).await;
+            let failure = Box::pin(inquest::blame(&mut link, connection.watch.now())).await;
             let may_run_twice = failure == Failure::WorkerDied && may_run_twice(connection, request);
             if moves > 1 || !may_run_twice {
                 return Err(Lost::Failed(failure));
@@ -138,7 +148,7 @@ async fn serve(
         connection.thread.stats.requests_retried.add(1);
         // Frees the slot or not, but never while the next link is being sought.
         drop(link);
-        link = seek(connection, &flight, Purpose::SecondTry).link().await?;
+        (link, at) = seek(connection, &flight, Purpose::SecondTry).link(*clock).await?;
     }
 }
 
@@ -147,20 +157,24 @@ fn seek<'a>(connection: &'a mut Connection, flight: &Flight, purpose: Purpose) -
 }
 
 /// A link to the worker that offered to take the request; to another one if that has gone meanwhile.
-async fn follow(connection: &mut Connection, flight: &Flight, offer: Option<Turn>) -> Result<Link, Lost> {
+async fn follow(
+    connection: &mut Connection,
+    flight: &Flight,
+    offer: Option<Turn>,
+) -> Result<(Link, Instant), Lost> {
     let mut seek = seek(connection, flight, Purpose::Request);
     if let Some(turn) = offer
         && let Ok(link) = seek.open(turn).await
     {
-        return Ok(link);
+        return Ok((link, Instant::now()));
     }
-    seek.link().await
+    seek.link(Instant::now()).await
 }
 
 /// From now on the worker has the request, and its claim is waited for.
-fn expect_claim(connection: &Connection, link: &mut Link, terms: Terms) {
+fn expect_claim(connection: &Connection, link: &mut Link, at: Instant, terms: Terms) {
     if let Some(sent) = link.claim.as_ref().and_then(Claim::sent) {
-        link.worker.unclaimed.push(sent, Instant::now(), connection.watch.alarm(), terms);
+        link.worker.unclaimed.push(sent, at, connection.watch.alarm(), terms);
         connection.thread.pulse.wake();
     }
     link.grant = None;

@@ -69,7 +69,8 @@ impl Link {
         Self::open(worker, now).await
     }
 
-    fn take_idle(worker: &Rc<Worker>) -> Option<Self> {
+    /// An idle link, if there is one.
+    pub(super) fn take_idle(worker: &Rc<Worker>) -> Option<Self> {
         loop {
             let Idle { stream, claim, .. } = worker.idle.borrow_mut().pop()?;
             // Readable while idle: closed, or an answer nobody asked for (Node's 408). Either way of no use.

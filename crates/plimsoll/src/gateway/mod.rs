@@ -296,6 +296,13 @@ impl Gateway {
         all.get(&worker).and_then(Weak::upgrade)?.route_of(slot, word)
     }
 
+    /// The request that runs in `worker`, where there is only one: its slot and word.
+    #[must_use]
+    pub fn only_running(&self, worker: WorkerId) -> Option<(u16, u32)> {
+        let all = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&worker).and_then(Weak::upgrade)?.only_running()
+    }
+
     /// The body of that request.
     #[must_use]
     pub fn body_of(&self, worker: WorkerId, slot: u16, word: u32) -> Option<(u64, ContentType)> {

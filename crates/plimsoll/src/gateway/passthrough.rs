@@ -8,7 +8,10 @@ use super::tunnel::{Protocol, Tunnel};
 /// closed: in a protocol that is not ours there is nothing to say.
 pub(super) async fn run(mut connection: Connection) {
     let purpose = Purpose::Passthrough;
-    match (Seek { connection: &mut connection, purpose, is_complete: false, kept: None }).link().await {
+    match (Seek { connection: &mut connection, purpose, is_complete: false, kept: None })
+        .wait_for_link()
+        .await
+    {
         Ok(link) => Tunnel::new(link, Protocol::Other, 0, None).run(connection).await,
         Err(Lost::ClientGone) => {}
         Err(Lost::Failed(failure)) => connection.thread.stats.record_failure(failure.code()),

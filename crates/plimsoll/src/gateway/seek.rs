@@ -52,15 +52,40 @@ pub(super) struct Seek<'a> {
 }
 
 impl Seek<'_> {
+    /// A link, and when it was found; `now` is what the clock says.
+    ///
     /// # Errors
     /// No worker came within `gateway.hold`, there was an overload, or the client went away meanwhile.
-    pub(super) async fn link(&mut self) -> Result<Link, Lost> {
+    pub(super) async fn link(&mut self, now: Instant) -> Result<(Link, Instant), Lost> {
+        if let Some(link) = self.idle_link(now) {
+            return Ok((link, now));
+        }
+        // Boxed: waiting is rare, and its room must not be a part of every exchange.
+        Ok((Box::pin(self.wait_for_link()).await?, Instant::now()))
+    }
+
+    /// Nearly always somebody is free, and has a link to spare.
+    fn idle_link(&self, now: Instant) -> Option<Link> {
+        if self.purpose != Purpose::Request || self.kept.is_some() {
+            return None;
+        }
+        let Choice::Turn(turn) = self.connection.endpoint.choose(at(self.connection, now), None) else {
+            return None;
+        };
+        let mut link = Link::take_idle(&turn.worker)?;
+        (link.grant, link.lease) = (Some(turn.grant), turn.lease);
+        Some(link)
+    }
+
+    /// # Errors
+    /// As [`Self::link`].
+    pub(super) async fn wait_for_link(&mut self) -> Result<Link, Lost> {
         let hold = self.connection.thread.config.hold;
         let mut alone_since = None;
         loop {
             let endpoint = Rc::clone(&self.connection.endpoint);
             let arrival = endpoint.arrival.notified();
-            let turn = match endpoint.choose(now(self.connection), self.kept) {
+            let turn = match endpoint.choose(at(self.connection, Instant::now()), self.kept) {
                 Choice::Turn(turn) => turn,
                 Choice::Busy => match self.wait().await {
                     Err(Lost::Failed(Failure::NoWorker)) => continue,
@@ -157,6 +182,6 @@ impl Seek<'_> {
     }
 }
 
-pub(super) fn now(connection: &Connection) -> Now {
-    Now { coarse: connection.watch.now(), exact: Instant::now() }
+pub(super) fn at(connection: &Connection, exact: Instant) -> Now {
+    Now { coarse: connection.watch.now(), exact }
 }

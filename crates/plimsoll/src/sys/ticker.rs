@@ -60,9 +60,9 @@ impl Ticker {
             // Fails only when the runtime ends, and then nobody comes back here.
             let Ok(mut guard) = timer.readable().await else { return std::future::pending().await };
             // The kernel sets the next beat when this one is read.
-            match guard.try_io(|timer| Ok(rustix::io::read(timer.get_ref(), &mut [0; 8])?)) {
-                Ok(Ok(_)) => return,
-                Ok(Err(_)) | Err(_) => {}
+            let read = guard.try_io(|timer| Ok(rustix::io::read(timer.get_ref(), &mut [0; 8])?));
+            if matches!(read, Ok(Ok(_))) {
+                return;
             }
         }
     }

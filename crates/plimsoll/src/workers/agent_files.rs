@@ -22,6 +22,7 @@ const FILES: &[(&str, &[u8])] = js![
     "address.js",
     "addon.js",
     "agent.cjs",
+    "answers.js",
     "channel.js",
     "cluster.js",
     "directory.js",

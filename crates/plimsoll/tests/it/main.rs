@@ -25,6 +25,7 @@ mod event_loop;
 mod examples;
 mod flat_memory;
 mod harness;
+mod incidents;
 mod keep_alive;
 mod lanes;
 mod life;

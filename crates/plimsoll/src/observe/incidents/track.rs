@@ -193,7 +193,8 @@ impl Track {
         let (sources, origin) = (&mut self.sources, &self.origin);
         let to_locate = app.unwrap_or(blamed);
         let source = sources.find(&to_locate.script, to_locate.line, to_locate.column);
-        let located = |frame: &Frame| (frame.function.clone(), source.script.clone(), source.line);
+        let name = stack::name(to_locate, &frames);
+        let located = |_: &Frame| (name.to_owned(), source.script.clone(), source.line);
         Some(Look { culprit: Some(stack::culprit((blamed, app), origin, located)), call })
     }
 

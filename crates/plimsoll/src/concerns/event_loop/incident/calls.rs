@@ -118,7 +118,7 @@ fn sync_at(text: &str) -> Option<Call> {
     (is_called && name.ends_with("Sync") && name.len() < 40).then(|| sync(name, ""))
 }
 
-/// The nearest known call at or above the place: `lines` ends with the line of the place.
+/// The nearest known call at or above the place in the same function: `lines` ends with the line of the place.
 #[must_use]
 pub fn near(lines: &[String]) -> Option<Call> {
     let guess = |line: &String| {
@@ -129,7 +129,33 @@ pub fn near(lines: &[String]) -> Option<Call> {
             || code.match_indices("Sync(").find_map(|(at, _)| sync_at(code.get(word_start(code, at)..)?));
         sync().or(listed).map(|call| Call { is_guess: true, ..call })
     };
-    lines.iter().rev().find_map(guess)
+    for line in lines.iter().rev() {
+        let found = guess(line);
+        if found.is_some() || begins_function(line) {
+            return found;
+        }
+    }
+    None
+}
+
+/// What stands above is another function's.
+fn begins_function(line: &str) -> bool {
+    let line = line.trim();
+    line.ends_with("=> {") || line.contains("function") || (line.ends_with(") {") && !is_control(line))
+}
+
+fn is_control(line: &str) -> bool {
+    let line = line.trim_start_matches(['}', ' ']);
+    ["if ", "if(", "for ", "for(", "while ", "while(", "switch ", "else", "catch"]
+        .iter()
+        .any(|word| line.starts_with(word))
+}
+
+/// What most probably blocked where a large body of JSON had come and nothing else is known.
+#[must_use]
+pub fn parse_of_body(known: &Call) -> Option<Call> {
+    let is_unknown = known.is_guess && known.hint == NATIVE;
+    is_unknown.then(|| Call { is_guess: true, ..call("JSON.parse", PARSE, true) })
 }
 
 fn word_start(text: &str, end: usize) -> usize {

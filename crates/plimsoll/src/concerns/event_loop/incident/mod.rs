@@ -194,7 +194,12 @@ const BODY_MIN: u64 = 64 * 1024;
 pub fn conclude(observed: &Observed) -> Incident {
     let look = most_frequent(&observed.looks);
     let kind = kind(observed, look);
-    let call = look.and_then(|look| look.call.as_ref()).filter(|_| kind == Kind::NativeCall);
+    let call = look.and_then(|look| look.call.clone()).filter(|_| kind == Kind::NativeCall);
+    let is_json =
+        observed.body.is_some_and(|body| body.bytes >= BODY_MIN && body.content_type == ContentType::Json);
+    let guess = call.as_ref().filter(|_| is_json).and_then(calls::parse_of_body);
+    let call = guess.or(call);
+    let call = call.as_ref();
     let culprit = look.and_then(|look| look.culprit.as_ref());
     let is_parse = call.is_some_and(|call| call.parses);
     let body = observed.body.filter(|body| body.bytes >= BODY_MIN && (is_parse || call.is_none()));

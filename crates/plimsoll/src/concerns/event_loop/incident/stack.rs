@@ -74,6 +74,19 @@ pub fn written<'a>(frames: &'a [Frame], origin: &Origin) -> Option<(&'a Frame, O
     Some((inner, frames.iter().find(|frame| matches!(place(frame), Place::App { .. }))))
 }
 
+/// The name of a frame's function. A callback without one is known by the function of the same file that it stands in,
+/// as far as that is the one right behind it.
+#[must_use]
+pub fn name<'a>(frame: &'a Frame, frames: &'a [Frame]) -> &'a str {
+    let is_named = |frame: &Frame| !matches!(frame.function.as_str(), "" | "<anonymous>");
+    if is_named(frame) {
+        return &frame.function;
+    }
+    let behind = frames.iter().skip_while(|one| *one != frame).skip(1).find(|one| !one.script.is_empty());
+    let around = behind.filter(|one| one.script == frame.script && is_named(one));
+    around.map_or("", |one| one.function.as_str())
+}
+
 /// Whom to name. `located` tells where a frame was written: its function, script, line.
 #[must_use]
 pub fn culprit(

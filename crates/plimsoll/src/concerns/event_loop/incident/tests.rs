@@ -52,6 +52,18 @@ fn the_innermost_function_of_the_app_is_named_and_the_package_it_called() {
 }
 
 #[test]
+fn a_callback_without_a_name_is_known_by_the_function_around_it() {
+    let name = |stack: &str| {
+        let frames = read(stack);
+        stack::name(&frames[0], &frames).to_owned()
+    };
+    assert_eq!(name("    at /srv/shop/a.js:3:1\n    at sortRows (/srv/shop/a.js:2:1)"), "sortRows");
+    assert_eq!(name("    at /srv/shop/a.js:3:1\n    at sortRows (/srv/shop/b.js:2:1)"), "");
+    assert_eq!(name("    at /srv/shop/a.js:3:1\n    at Server.emit (node:events:1:1)"), "");
+    assert_eq!(name("    at f (/srv/shop/a.js:3:1)\n    at g (/srv/shop/a.js:2:1)"), "f");
+}
+
+#[test]
 fn a_hostile_stack_is_cut_and_cleaned() {
     let long = format!("    at {}\u{1b}[31m (/srv/shop/{}.js:1:1)", "f".repeat(5000), "d".repeat(5000));
     let frames = read(&format!("{long}\n").repeat(1000));
@@ -96,6 +108,12 @@ fn a_call_is_read_from_the_stack_and_from_the_source() {
     assert_eq!(near("const a = JSON.parse(b)\n// JSON.stringify(\nsend(a)"), guess("JSON.parse"));
     assert_eq!(near("a.sort()\ncrypto.scryptSync(x)"), guess("scryptSync"));
     assert_eq!(near("nothing"), None);
+    // What another function does says nothing of this one.
+    assert_eq!(near("JSON.parse(a)\nfunction f () {\n  if (a) {\n  b()"), None);
+    assert_eq!(
+        near("app.get(x, (req, res) => {\n  const a = JSON.parse(b)\n  if (a) {\n  c()"),
+        guess("JSON.parse")
+    );
 }
 
 fn look(call: Option<calls::Call>) -> Look {
@@ -137,6 +155,11 @@ fn an_incident_is_one_sentence_in_the_users_words() {
         (
             Observed { looks: vec![look(guess())], waited: 0, ..observed() },
             "POST /reports/:id blocked worker 2 for 412 ms in formatRows (src/report.js:88), probably in JSON.parse",
+        ),
+        (
+            Observed { looks: vec![look(Some(calls::unknown()))], body, waited: 0, ..observed() },
+            "POST /reports/:id blocked worker 2 for 412 ms in formatRows (src/report.js:88), probably in JSON.parse, \
+             with 2.0 MB of JSON in the request",
         ),
         (
             Observed { gc_ms: 390, waited: 0, ..observed() },

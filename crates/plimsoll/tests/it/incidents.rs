@@ -1,0 +1,181 @@
+//! What blocks a loop is named, and who will not turn again is replaced.
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::harness::{App, Launch, Server, alive, signal, until};
+
+fn blocking() -> Server {
+    // On a fast machine, too, each of the routes is over this threshold.
+    let launch =
+        Launch::plimsoll(App::Example("blocking")).env("PLIMSOLL_EVENT_LOOP_STALL_THRESHOLD", "20ms");
+    let server = launch.start();
+    server.workers(1);
+    server
+}
+
+/// The first incident, past or lasting, that fits.
+fn incident(server: &Server, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    until(what, || {
+        let status = server.status();
+        let recent = status["incidents"]["recent"].as_array().unwrap();
+        recent.iter().find(|incident| fits(incident)).cloned()
+    })
+}
+
+fn of_route<'a>(route: &'a str, function: &'a str) -> impl Fn(&Value) -> bool + 'a {
+    move |incident| {
+        incident["route"] == route && incident["function"] == function && incident["end"] == "turned"
+    }
+}
+
+#[test]
+fn what_blocks_is_named_with_route_function_file_and_call() {
+    let server = blocking();
+    let table = [
+        ("GET /search", "isWord", "a regular expression (test)"),
+        ("GET /files", "scanFiles", "readFileSync"),
+    ];
+    for (route, function, call) in table {
+        server.get(route.trim_start_matches("GET "));
+        let incident = incident(&server, route, of_route(route, function));
+        assert_eq!(
+            (&incident["kind"], &incident["call"]),
+            (&"native_call".into(), &call.into()),
+            "{incident}"
+        );
+        assert!(incident["file"].as_str().unwrap().ends_with("server.js"), "{incident}");
+        assert!(incident["line"].as_u64().unwrap() > 0 && incident["hint"].is_string(), "{incident}");
+        server.wait_for_stderr(&format!("{route} blocked worker 0 for "));
+    }
+    server.get("/sorted");
+    incident(&server, "a sort that blocks", of_route("GET /sorted", "sortRows"));
+    // After an `await`, with no other request at the worker.
+    let mut client = server.connect();
+    client.send("POST /login HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nsecret");
+    assert_eq!(client.response("POST").status, 200);
+    let login = incident(&server, "a hash that blocks", of_route("POST /login", "hashPassword"));
+    assert_eq!(login["call"], "pbkdf2Sync", "{login}");
+}
+
+#[test]
+fn a_large_body_is_told_with_the_parse_that_blocked() {
+    let server = blocking();
+    let rows: Vec<String> = (0..400_000).map(|row| format!("{{\"id\":{row},\"name\":\"row\"}}")).collect();
+    let body = format!("[{}]", rows.join(","));
+    let mut client = server.connect();
+    let head = format!(
+        "POST /reports HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    client.send(head + &body);
+    assert_eq!(client.response("POST").text(), "400000 rows\n");
+    let fits = |incident: &Value| incident["route"] == "POST /reports" && incident["end"] == "turned";
+    let incident = incident(&server, "a parse that blocks", fits);
+    if incident["kind"] == "native_call" {
+        assert_eq!(incident["call"], "JSON.parse", "{incident}");
+        assert_eq!(incident["body"]["bytes"], body.len(), "{incident}");
+        assert_eq!(incident["body"]["content_type"], "json", "{incident}");
+    }
+}
+
+#[test]
+fn the_verb_groups_incidents_and_names_what_should_be_a_stream() {
+    let server = blocking();
+    assert!(server.plimsoll(&["incidents"]).status.success());
+    server.get("/export");
+    until("a large body is told", || {
+        let status = server.status();
+        let large = status["incidents"]["large_bodies"].as_array().unwrap();
+        large
+            .iter()
+            .any(|one| one["route"] == "GET /export" && one["bytes_max"].as_u64() > Some(1 << 20))
+            .then_some(())
+    });
+    for _ in 0..3 {
+        server.get("/search");
+    }
+    until("three are one group", || {
+        let finished = server.plimsoll(&["incidents", "--json"]);
+        let incidents: Value = serde_json::from_slice(&finished.stdout).unwrap();
+        let groups = incidents["groups"].as_array().unwrap();
+        groups.iter().any(|group| group["route"] == "GET /search" && group["count"] == 3).then_some(())
+    });
+    let text = String::from_utf8(server.plimsoll(&["incidents"]).stdout).unwrap();
+    for part in [
+        "GET /search\n",
+        "isWord (server.js)",
+        "hint",
+        "large bodies written in one go",
+        "GET /export: up to",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    let told = server.stderr().matches("GET /search blocked").count();
+    assert_eq!(told, 1, "what repeats is told later, in one line:\n{}", server.stderr());
+    assert!(
+        server.admin("/metrics").text().contains("plimsoll_event_loop_stalls_total{kind=\"native_call\"} ")
+    );
+}
+
+#[test]
+fn an_incident_is_seen_while_it_lasts_and_kept_when_its_worker_is_replaced() {
+    const FOREVER: &str = r"
+    require('node:http').createServer((request, response) => {
+      if (request.url === '/forever') spin();
+      response.end('done');
+    }).listen(process.env.PORT || 3000);
+    function spin () { for (;;); }
+    ";
+    let launch = Launch::plimsoll(App::source(FOREVER)).env("PLIMSOLL_EVENT_LOOP_DEAD_AFTER", "2s");
+    let server = launch.start();
+    let first = server.workers(1)[0];
+    let mut client = server.connect();
+    client.send("GET /forever HTTP/1.1\r\nHost: a\r\n\r\n");
+    let spins = |incident: &Value| incident["function"] == "spin" && incident["route"] == "GET /forever";
+    incident(&server, "it is seen while it lasts", |incident| spins(incident) && incident["end"] == "lasts");
+    assert_eq!(server.admin("/livez").status, 200);
+    server.wait_for_stderr("the worker is replaced: its event loop has not turned for");
+    assert_eq!(client.response("GET").status, 502);
+    until("another serves", || (server.workers(1)[0] != first).then_some(()));
+    assert_eq!(server.get("/").text(), "done");
+    incident(&server, "it is kept", |incident| spins(incident) && incident["end"] == "died");
+}
+
+#[test]
+fn a_stopped_process_is_replaced_and_one_that_only_rests_is_not() {
+    let launch = Launch::plimsoll(App::Example("hello")).workers(2);
+    let server = launch.env("PLIMSOLL_EVENT_LOOP_DEAD_AFTER", "2s").start();
+    let workers = server.workers(2);
+    let stopped = workers[0];
+    signal(stopped, Signal::STOP);
+    server.wait_for_stderr("the worker is replaced: its process has been stopped for");
+    until("it is gone", || (!alive(stopped)).then_some(()));
+    let after = until("another stands in its place", || {
+        let now = server.workers(2);
+        (!now.contains(&stopped)).then_some(now)
+    });
+    assert!(after.contains(&workers[1]), "{after:?}");
+    incident(&server, "it is told", |incident| incident["kind"] == "stopped" && incident["end"] == "died");
+}
+
+#[test]
+fn routes_are_counted_by_what_the_framework_calls_them() {
+    let launch = Launch::plimsoll(App::Example("express")).env("PLIMSOLL_LOG_LEVEL", "debug");
+    let server = launch.start();
+    for target in ["/users/1", "/users/2", "/users/1?x=1", "/nowhere/at/all"] {
+        server.get(target);
+    }
+    server.wait_for_stderr("the app's framework has told a route");
+    server.get("/users/9");
+    let count = |server: &Server, route: &str| {
+        let status = server.status();
+        let routes = status["routes"].as_array().unwrap();
+        let found = routes.iter().find(|row| row["route"] == route);
+        found.map_or(0, |row| row["requests"].as_u64().unwrap())
+    };
+    until("four requests of one route", || (count(&server, "GET /users/:id") == 4).then_some(()));
+    assert_eq!(count(&server, "other"), 1);
+    let metrics = server.admin("/metrics").text();
+    assert!(metrics.contains("http_route=\"/users/:id\""), "{metrics}");
+}
