@@ -5,6 +5,7 @@ const net = require('node:net')
 const path = require('node:path')
 const answers = require('./answers.js')
 const { take } = require('./directory.js')
+const downstream = require('./downstream.js')
 const page = require('./page.js')
 const watchdog = require('./watchdog.js')
 const wire = require('./wire.js')
@@ -85,6 +86,8 @@ class Channel {
 
   #answer (message) {
     if (message?.order) return this.#obey(message)
+    if (message?.watch) return downstream.watch((bytes) => this.#say(bytes), message.hold)
+    if (message?.limit || message?.grant) return downstream.hear(message)
     const waiting = message && this.#waiting.get(message.server)
     if (!waiting) return
     this.#waiting.delete(message.server)
@@ -99,11 +102,10 @@ class Channel {
 
   // Loaded when it is asked for: most processes are never profiled.
   #obey (order) {
-    const say = (bytes) => this.#say(bytes)
     try {
-      require('./profile.js').obey(order, say)
+      require('./profile.js').obey(order, (bytes) => this.#say(bytes))
     } catch (error) {
-      say(wire.profiled(order.id, String(error.message)))
+      this.#say(wire.profiled(order.id, String(error.message)))
     }
   }
 
@@ -112,6 +114,7 @@ class Channel {
   // to, so that it can still finish what it does.
   #lost () {
     current = null
+    downstream.lost()
     const waiting = [...this.#waiting.values()]
     this.#waiting.clear()
     if (this.#answered) process.kill(process.pid, 'SIGTERM')

@@ -8,6 +8,7 @@
 // hundred.
 const { answer, extras, parse } = require('./address.js')
 const { dismiss } = require('./dismiss.js')
+const { within } = require('./fan_out.js')
 const { take } = require('./headers.js')
 const { ignoreIdleTimeout, ignoreKeepAliveTimeout } = require('./keep_alive.js')
 const page = require('./page.js')
@@ -57,7 +58,7 @@ function watchParser (socket, link) {
     link.arriving = true
     const before = enter(link)
     try {
-      return onIncoming(request, keepAlive)
+      return within(onIncoming, request, keepAlive)
     } finally {
       leave(link, before)
       // After an upgrade there is no next request, and what the app sets is its own.
@@ -104,6 +105,9 @@ class Link {
     this.text = ''
     /** The gateway sends the rest of the request when it knows that it has started. */
     this.waits = false
+    /** The calls that the request makes, and the word it was claimed with: see fan_out.js. */
+    this.calls = null
+    this.callsWord = 0
     /** Node is taking up a request: see keep_alive.js. */
     this.arriving = false
   }

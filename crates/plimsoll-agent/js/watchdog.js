@@ -16,6 +16,8 @@ let marks = new Int32Array(MARK.WORDS)
 let wake = () => {}
 let left = wake
 let started = false
+/** The link of the noted request. */
+let noted = null
 
 /** Once per process, when its first server listens. The page is open. */
 function start (directory) {
@@ -37,6 +39,7 @@ function enter (link) {
   if (link.slot !== before) {
     marks[WORD] = link.word
     marks[SLOT] = link.slot
+    noted = link
     // The last thing before the app, so that a watchdog that falls asleep now sees the claim or is woken.
     if (Atomics.load(marks, ASLEEP) !== 0) wake()
   }
@@ -47,7 +50,13 @@ function enter (link) {
 function leave (link, before) {
   if (link.slot === before) return
   marks[SLOT] = 0
+  noted = null
   if (marks[ARMED] !== 0) left()
+}
+
+/** The link whose request's synchronous part runs; null: none is known. */
+function running () {
+  return noted
 }
 
 /** The listeners for a request's body are parts of it, too. */
@@ -67,4 +76,4 @@ function watchBodies () {
   })
 }
 
-module.exports = { start, enter, leave, kLink }
+module.exports = { start, enter, leave, running, kLink }

@@ -24,6 +24,14 @@ const SENT = 1
 // Words that the watchdog reads: see the crate's `stall`.
 const MARK = { SLOT: 0, WORD: 1, ASLEEP: 2, ARMED: 3, WORDS: 4 }
 
+// What is said of the app's calls: see the crate's `calls`.
+const CALLS = {
+  ORIGINS_MAX: 64,
+  OTHERS: 'others',
+  NAME_MAX: 300,
+  BOUNDS_MS: [5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10_000]
+}
+
 // Raw, as no response of Node's would be without headers of its own.
 const STARTED = 'HTTP/1.1 199 Started\r\n\r\n'
 const MARKER = 'HTTP/1.1 599 Revoked\r\nContent-Length: 0\r\n\r\n'
@@ -47,6 +55,12 @@ const REFUSED = 66
 const PROFILE = 80
 const HEAP_SNAPSHOT = 81
 const STOP_PROFILE = 82
+const ORIGIN = 48
+const ASK = 49
+const CALL_FIGURES = 50
+const WATCH_CALLS = 96
+const LIMIT = 97
+const GRANT = 98
 
 /** One frame: u32 length, u8 kind, then per field u16 length and bytes; little-endian. */
 function frame (kind, fields) {
@@ -116,6 +130,21 @@ function route (method, path, route) {
   return frame(ROUTE, [method, path, route])
 }
 
+/** The first call to an origin is made. */
+function origin (number, name) {
+  return frame(ORIGIN, [number, name])
+}
+
+/** What is wanted of a budget, and had. */
+function ask (number, budget, serial, wants, held, stamp) {
+  return frame(ASK, [number, budget, serial, wants, held, stamp])
+}
+
+/** What was seen of the calls to an origin. */
+function calls (number, figures) {
+  return frame(CALL_FIGURES, [number, figures.join(' ')])
+}
+
 /** What the watchdog says, from its frame; null for any other. The addon writes them; tests read them here. */
 function notice ({ kind, fields }) {
   const number = (index) => Number(fields[index])
@@ -129,7 +158,7 @@ function notice ({ kind, fields }) {
 
 /** What a frame of the supervisor says; null where it is unknown. */
 function message ({ kind, fields }) {
-  return answer(kind, fields) ?? order(kind, fields)
+  return answer(kind, fields) ?? order(kind, fields) ?? rule(kind, fields)
 }
 
 function answer (kind, fields) {
@@ -154,6 +183,22 @@ function order (kind, fields) {
   return null
 }
 
+/** What is said of the app's calls. */
+function rule (kind, fields) {
+  if (kind === WATCH_CALLS && fields.length >= 1) return { watch: true, hold: fields[0] === '1' }
+  const origin = Number(fields[0])
+  if (kind === LIMIT && fields.length >= 8) {
+    const [enforce, concurrency, rate, burst, queue, queueTimeoutMs, perRequest] = fields.slice(1, 8).map(Number)
+    const limit = { enforce: enforce === 1, concurrency, rate, burst, queue, queueTimeoutMs, perRequest }
+    return { origin, limit }
+  }
+  if (kind === GRANT && fields.length >= 6) {
+    const [serial, amount, stamp, lengthMs] = fields.slice(2, 6).map(Number)
+    return { origin, grant: { budget: fields[1], serial, amount, stamp, lengthMs } }
+  }
+  return null
+}
+
 module.exports = {
   VERSION,
   ENV_DIRECTORY,
@@ -169,13 +214,15 @@ module.exports = {
   STALL_THRESHOLD,
   STALL_THRESHOLD_DEFAULT,
   MARK,
+  CALLS,
   SENT,
   STARTED,
   MARKER,
   LENGTH_MAX,
   ROUTE_MAX,
   kinds: {
-    HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE
+    HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
+    ORIGIN, ASK, CALLS: CALL_FIGURES, WATCH_CALLS, LIMIT, GRANT
   },
   frame,
   read,
@@ -186,6 +233,9 @@ module.exports = {
   profiled,
   largeBody,
   route,
+  origin,
+  ask,
+  calls,
   notice,
   message
 }

@@ -59,7 +59,35 @@ test('kinds are those of the Rust crate', () => {
   const { ROUTE_MAX, ...rest } = constants('message.rs')
   assert.strictEqual(wire.ROUTE_MAX, Number(ROUTE_MAX))
   const kinds = Object.fromEntries(Object.entries(wire.kinds).map(([name, value]) => [name, String(value)]))
-  assert.deepStrictEqual(kinds, rest)
+  const { ORIGINS_MAX, OTHERS, NAME_MAX, BOUNDS_MS, BUCKETS, ...calls } = constants('calls.rs')
+  assert.deepStrictEqual(kinds, { ...rest, ...calls })
+  assert.ok(BUCKETS.startsWith('BOUNDS_MS'))
+})
+
+test('what is said of calls is what the Rust crate reads', () => {
+  const found = constants('calls.rs')
+  const bounds = source('calls.rs').match(/BOUNDS_MS: .* = \[(.*)\];/)[1].split(',').map((number) => Number(number.replace('_', '')))
+  const { ORIGINS_MAX, OTHERS, NAME_MAX, BOUNDS_MS } = wire.CALLS
+  assert.deepStrictEqual({ ORIGINS_MAX, OTHERS, NAME_MAX, BOUNDS_MS }, {
+    ORIGINS_MAX: Number(found.ORIGINS_MAX), OTHERS: found.OTHERS, NAME_MAX: Number(found.NAME_MAX), BOUNDS_MS: bounds
+  })
+  const fieldsOf = (bytes) => wire.read(bytes).fields
+  assert.deepStrictEqual(fieldsOf(wire.origin(3, 'http://a')), ['3', 'http://a'])
+  assert.deepStrictEqual(fieldsOf(wire.ask(3, 'rate', 1, 2, 4, 5)), ['3', 'rate', '1', '2', '4', '5'])
+  assert.match(source('calls.rs'), /ASK => .*origin: .*budget: .*serial: .*wants: .*held: .*stamp: /s)
+  const message = (kind, fields) => wire.message(wire.read(wire.frame(kind, fields)))
+  const { WATCH_CALLS, LIMIT, GRANT } = wire.kinds
+  assert.deepStrictEqual(message(WATCH_CALLS, [1]), { watch: true, hold: true })
+  const limit = { enforce: true, concurrency: 1, rate: 2, burst: 3, queue: 4, queueTimeoutMs: 5, perRequest: 6 }
+  assert.deepStrictEqual(message(LIMIT, [9, 1, 1, 2, 3, 4, 5, 6]), { origin: 9, limit })
+  const grant = { budget: 'concurrency', serial: 1, amount: 2, stamp: 3, lengthMs: 4 }
+  assert.deepStrictEqual(message(GRANT, [9, 'concurrency', 1, 2, 3, 4]), { origin: 9, grant })
+  assert.match(source('calls.rs'), /LIMIT => .*enforce: .*concurrency: .*rate: .*burst: .*queue: .*queue_timeout_ms: .*per_request: /s)
+  // The figures: as many numbers, in the same order.
+  const { Origin } = require('../js/origin.js')
+  const figures = new Origin(0, 'http://a', {}, false).figures()
+  const names = source('calls.rs').match(/fn numbers[^[]*\[([^\]]*)\]/)[1].match(/self\.\w+/g)
+  assert.strictEqual(figures.length, names.length + BOUNDS_MS.length + 1)
 })
 
 test('fields of the messages come in the order of the Rust crate', () => {

@@ -11,6 +11,7 @@
 //! The JavaScript half of the agent repeats these definitions in `js/wire.js`; a test of the agent holds the
 //! two equal. This crate does no I/O and has no dependencies. Readers never panic, whatever the bytes.
 
+pub mod calls;
 pub mod frame;
 pub mod message;
 pub mod names;

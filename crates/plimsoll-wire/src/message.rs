@@ -6,7 +6,7 @@
 //! decimal text: a message must be readable in a hex dump.
 
 use crate::stall::STACK_MAX;
-use crate::{VERSION, frame};
+use crate::{VERSION, calls, frame};
 
 /// How the gateway must treat what arrives at a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,6 +67,8 @@ pub enum FromAgent {
     Resumed { stall: u32, total_ms: u32, gc_ms: u32, cpu_ms: u32 },
     /// A synchronous part of a request took so long, whether or not the loop stalled over it.
     Busy { slot: u16, word: u32, ms: u32 },
+    /// Of the calls that the app makes.
+    Calls(calls::FromAgent),
 }
 
 /// Supervisor to agent.
@@ -85,6 +87,8 @@ pub enum ToAgent {
     HeapSnapshot { id: u32, heap_bytes_max: u64, path: String },
     /// Nobody wants the profile any more.
     StopProfile { id: u32 },
+    /// Of the calls that the app makes.
+    Calls(calls::ToAgent),
 }
 
 /// Longest text of a [`FromAgent::Route`], in bytes.
@@ -160,6 +164,9 @@ impl FromAgent {
             ROUTE => {
                 let text = |index| field.text(index).filter(|text| text.len() <= ROUTE_MAX);
                 Some(Self::Route { method: text(0)?, path: text(1)?, route: text(2)? })
+            }
+            calls::ORIGIN | calls::ASK | calls::CALLS => {
+                calls::FromAgent::parse(frame.kind, &field).map(Self::Calls)
             }
             _ => Self::parse_stall(frame.kind, &field),
         }
@@ -237,6 +244,7 @@ impl FromAgent {
                 write_numbers(RESUMED, &[*stall, *total_ms, *gc_ms, *cpu_ms])
             }
             Self::Busy { slot, word, ms } => write_numbers(BUSY, &[u32::from(*slot), *word, *ms]),
+            Self::Calls(said) => said.write(),
         }
     }
 
@@ -277,7 +285,7 @@ impl ToAgent {
                 path: field.text(2)?,
             }),
             STOP_PROFILE => Some(Self::StopProfile { id: field.number(0)? }),
-            _ => None,
+            kind => calls::ToAgent::parse(kind, &field).map(Self::Calls),
         }
     }
 
@@ -297,11 +305,12 @@ impl ToAgent {
                 write(HEAP_SNAPSHOT, &[&id.to_string(), &heap_bytes_max.to_string(), path])
             }
             Self::StopProfile { id } => write(STOP_PROFILE, &[&id.to_string()]),
+            Self::Calls(said) => said.write(),
         }
     }
 }
 
-fn write(kind: u8, fields: &[&str]) -> Vec<u8> {
+pub(crate) fn write(kind: u8, fields: &[&str]) -> Vec<u8> {
     let fields: Vec<&[u8]> = fields.iter().map(|field| field.as_bytes()).collect();
     frame::write(kind, &fields)
 }
@@ -311,10 +320,10 @@ fn write_numbers(kind: u8, fields: &[u32]) -> Vec<u8> {
     write(kind, &fields.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-struct Fields<'a>(&'a [&'a [u8]]);
+pub(crate) struct Fields<'a>(&'a [&'a [u8]]);
 
 impl Fields<'_> {
-    fn text(&self, index: usize) -> Option<String> {
+    pub(crate) fn text(&self, index: usize) -> Option<String> {
         std::str::from_utf8(self.0.get(index)?).ok().map(str::to_owned)
     }
 
@@ -324,7 +333,7 @@ impl Fields<'_> {
         Some(if reason.is_empty() { Ok(()) } else { Err(reason) })
     }
 
-    fn number<N: std::str::FromStr>(&self, index: usize) -> Option<N> {
+    pub(crate) fn number<N: std::str::FromStr>(&self, index: usize) -> Option<N> {
         std::str::from_utf8(self.0.get(index)?).ok()?.parse().ok()
     }
 

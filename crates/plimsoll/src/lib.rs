@@ -1,5 +1,5 @@
 //! Plimsoll: everything outside Node. `main → app → {gateway, workers, observe} → concerns → {config, wire}`;
-//! `sys`, `routes` and `ids` are leaves; `gateway` and `workers` never import each other. See ARCHITECTURE.md.
+//! `sys`, `routes`, `lease` and `ids` are leaves; `gateway` and `workers` never import each other. See ARCHITECTURE.md.
 
 pub mod app;
 pub mod cli;
@@ -8,6 +8,7 @@ pub mod config;
 pub mod exit;
 pub mod gateway;
 pub mod ids;
+pub mod lease;
 pub mod observe;
 pub mod routes;
 pub mod sys;

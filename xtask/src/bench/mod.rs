@@ -11,6 +11,7 @@ mod child;
 mod claim;
 mod client;
 mod contender;
+mod downstream;
 mod event_loop;
 mod field;
 mod gateway;
@@ -52,6 +53,8 @@ enum Verb {
     Logs,
     /// Time of the atomic steps of a claim, in the gateway and in the worker.
     Claim(claim::Options),
+    /// CPU of a call that the app makes, how much of a limit is used, and what a killed worker had.
+    Downstream(downstream::Options),
     /// Memory while a large body goes through slowly, and throughput of large downloads.
     Large(large::Options),
     /// Latency beside a route that blocks the loop, and overload, beside node:cluster, PM2 and Watt.
@@ -98,6 +101,7 @@ pub(crate) fn run(args: Vec<String>) -> anyhow::Result<()> {
             crate::process::run(crate::process::cargo(&["bench", "-p", "plimsoll", "--bench", "logs"]))
         }
         Verb::Claim(options) => claim::run(&options, command),
+        Verb::Downstream(options) => downstream::run(&options, command),
         Verb::Large(options) => large::run(&options, command),
         Verb::EventLoop(options) => event_loop::run(&options, command),
         Verb::Shutdown(options) => shutdown::run(&options, command),

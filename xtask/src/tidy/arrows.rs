@@ -6,15 +6,16 @@ use super::Finding;
 const SOURCE: &str = "crates/plimsoll/src/";
 
 /// What a module may use of its crate, itself always included. `main`, `app` and `cli` wire: they may use all.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("gateway", &["concerns", "config", "exit", "ids", "observe", "routes", "sys"]),
     ("workers", &["concerns", "config", "exit", "ids", "observe", "routes", "sys"]),
     ("observe", &["concerns", "config", "exit", "ids", "routes", "sys"]),
-    ("concerns", &["config", "ids", "routes"]),
+    ("concerns", &["config", "ids", "lease", "routes"]),
     ("config", &["ids"]),
     ("routes", &["ids"]),
     ("sys", &["ids"]),
     ("ids", &[]),
+    ("lease", &[]),
     ("exit", &[]),
 ];
 const WIRES: [&str; 4] = ["main", "lib", "app", "cli"];

@@ -2,6 +2,7 @@
 // Everything that a test needs, in one line.
 const net = require('node:net')
 const { App, agent, preload } = require('./app.js')
+const { downstream } = require('./downstream.js')
 const { link, PEER } = require('./gateway.js')
 const { Supervisor, bindAsAsked } = require('./supervisor.js')
 
@@ -33,4 +34,4 @@ function isFree (port) {
   })
 }
 
-module.exports = { App, agent, preload, link, PEER, supervisor, bindAsAsked, freePort }
+module.exports = { App, agent, preload, downstream, link, PEER, supervisor, bindAsAsked, freePort }

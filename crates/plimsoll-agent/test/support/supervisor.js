@@ -8,7 +8,9 @@ const wire = require('../../js/wire.js')
 const { Page } = require('./page.js')
 const { Queue } = require('./queue.js')
 
-const { HELLO, LISTEN, CLOSE, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED } = wire.kinds
+const {
+  HELLO, LISTEN, CLOSE, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, ORIGIN, ASK, CALLS, WATCH_CALLS
+} = wire.kinds
 
 /** `answer(listen)` gives `{ address, port, family }`, `{ code }`, or null: the test answers by itself. */
 class Supervisor {
@@ -23,6 +25,12 @@ class Supervisor {
     this.answers = new Queue()
     /** What the watchdog says. */
     this.notices = new Queue()
+    /** What is said of the app's calls. */
+    this.origins = new Queue()
+    this.asks = new Queue()
+    this.figures = new Queue()
+    /** Calls are to be seen; `hold`: the first waits. */
+    this.watch = null
     this.sockets = new Set()
     this.answer = answer
   }
@@ -48,6 +56,13 @@ class Supervisor {
   }
 
   #hear (socket, { kind, fields }) {
+    if (kind === HELLO && this.watch !== null) socket.write(wire.frame(WATCH_CALLS, [this.watch.hold ? 1 : 0]))
+    if (kind === ORIGIN) this.origins.push({ origin: Number(fields[0]), name: fields[1] })
+    if (kind === ASK) {
+      const [serial, wants, held, stamp] = fields.slice(2).map(Number)
+      this.asks.push({ origin: Number(fields[0]), budget: fields[1], serial, wants, held, stamp })
+    }
+    if (kind === CALLS) this.figures.push({ origin: Number(fields[0]), numbers: fields[1].split(' ').map(Number) })
     if (kind === HELLO) this.hellos.push({ version: Number(fields[0]), pid: Number(fields[1]), node: fields[2], addon: fields[3] })
     if (kind === CLOSE) this.closes.push(Number(fields[0]))
     if (kind === PROFILE_BEGAN) this.profiles.push({ began: Number(fields[0]), heapBytes: Number(fields[1]) })

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::GatewayFront;
+use crate::concerns::downstream::Seen;
 use crate::concerns::shutdown::{Phase, State};
 use crate::gateway::{EndpointStatus, HeavyRoute, Protocol};
 use crate::observe::control::{Ended, Haste, Request};
@@ -116,6 +117,7 @@ impl Questions {
             incidents: self.front.incidents().status(),
             routes: http::routes(gateway.stats(), &gateway.routes().table()),
             heavy_routes: gateway.heavy_routes().into_iter().map(heavy_route).collect(),
+            downstreams: snapshot.downstreams.iter().map(downstream).collect(),
             requests: status::Requests {
                 total: sum(|thread| thread.requests_total.get()),
                 failed: sum(|thread| thread.requests_failed.get()),
@@ -171,6 +173,37 @@ fn worker_state(worker: &workers::Worker) -> status::WorkerState {
         State::Starting { .. } => status::WorkerState::Starting,
         State::Ready { .. } => status::WorkerState::Ready,
         State::Draining(_) => status::WorkerState::Draining,
+    }
+}
+
+fn downstream(seen: &Seen) -> status::Downstream {
+    let figures = &seen.figures;
+    status::Downstream {
+        origin: seen.name.clone(),
+        enforced: seen.limit.enforce,
+        concurrency: seen.limit.concurrency,
+        rate: seen.limit.rate,
+        per_request: seen.limit.per_request,
+        lent: seen.lent,
+        in_flight: figures.in_flight,
+        peak: figures.peak,
+        waiting: figures.waiting,
+        calls: figures.calls,
+        errors: figures.errors,
+        timeouts: figures.timeouts,
+        failed: figures.failed,
+        queued: figures.queued,
+        waited_ms: figures.waited_us / 1000,
+        refused: figures.refused,
+        abandoned: figures.abandoned,
+        fan_out_max: figures.fan_out_max,
+        fan_out_p99: figures.fan_out_p99,
+        would_queue: figures.would_queue,
+        would_wait_ms: figures.would_wait_us / 1000,
+        would_refuse: figures.would_refuse,
+        durations: figures.durations.to_vec(),
+        took_ms: figures.took_us / 1000,
+        finding: seen.finding.clone(),
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, UnixListener};
 use super::GatewayFront;
 use super::questions::Identity;
 use crate::concerns::event_loop::profile::Origin;
-use crate::concerns::shutdown;
+use crate::concerns::{downstream, shutdown};
 use crate::config::{AgentMode, Config, WorkerCount};
 use crate::exit::Exit;
 use crate::gateway::Gateway;
@@ -90,6 +90,7 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         stall_threshold: config.event_loop.stall_threshold,
         dead_after: config.event_loop.dead_after,
         open_files,
+        downstream: downstream::Rules::new(&config.downstream),
         logs: logs.capture().clone(),
     };
     let origin = Origin {

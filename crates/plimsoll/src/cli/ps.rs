@@ -53,7 +53,7 @@ fn death(worker: &Worker) -> Option<String> {
 }
 
 fn heavy(route: &HeavyRoute) -> String {
-    format!("{} keeps the loop for {:.0} ms: it is in the heavy lane\n", route.route, route.cost_ms)
+    format!("{} keeps the loop for {:.0} ms: it is a heavy route\n", route.route, route.cost_ms)
 }
 
 fn headline(status: &Status) -> String {
@@ -118,9 +118,7 @@ worker 1: the last one was killed by SIGKILL after 3.2s; it was running 2 reques
     fn heavy_routes_stand_below_the_table() {
         let mut status = fixture();
         status.heavy_routes.push(HeavyRoute { route: "GET /report".into(), cost_ms: 181.6 });
-        assert!(
-            render(&status).ends_with("GET /report keeps the loop for 182 ms: it is in the heavy lane\n")
-        );
+        assert!(render(&status).ends_with("GET /report keeps the loop for 182 ms: it is a heavy route\n"));
     }
 
     #[test]

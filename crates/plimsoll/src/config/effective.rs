@@ -1,6 +1,7 @@
 //! The settings in force, for people (TOML that reads back) and for scripts (JSON).
 
 use super::load::Effective;
+use super::named;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -29,6 +30,13 @@ fn toml(effective: &Effective) -> String {
         let assignment = format!("{name} = {}", literal(&value));
         text.push_str(&format!("{assignment:<36}# {origin}\n"));
     }
+    let mut under = None;
+    for (name, key, value) in named::rows(&effective.config) {
+        if under.replace(name) != Some(name) {
+            text.push_str(&format!("\n[downstream.\"{name}\"]\n"));
+        }
+        text.push_str(&format!("{key} = {}\n", literal(&value)));
+    }
     text
 }
 
@@ -38,12 +46,16 @@ fn literal(value: &str) -> String {
 }
 
 fn json(effective: &Effective) -> String {
-    let settings: Vec<_> = effective
+    let number = |value: &str| value.parse::<u64>().map_or_else(|_| value.into(), serde_json::Value::from);
+    let named = named::rows(&effective.config).map(|(name, key, value)| {
+        serde_json::json!({ "key": format!("downstream.\"{name}\".{key}"), "value": number(&value), "origin": "file" })
+    });
+    let settings: Vec<serde_json::Value> = effective
         .rows()
         .map(|(setting, value, origin)| {
-            let value = value.parse::<u64>().map_or_else(|_| value.clone().into(), serde_json::Value::from);
-            serde_json::json!({ "key": setting.key(), "value": value, "origin": origin.to_string() })
+            serde_json::json!({ "key": setting.key(), "value": number(&value), "origin": origin.to_string() })
         })
+        .chain(named)
         .collect();
     let mut text = format!("{:#}", serde_json::json!({ "settings": settings }));
     text.push('\n');

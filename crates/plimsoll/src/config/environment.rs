@@ -39,7 +39,7 @@ pub(super) fn parse(variables: &[(OsString, OsString)]) -> (Vec<Found>, Vec<Prob
         match (setting, value.to_str()) {
             (Some(setting), Some(text)) => {
                 let place = Place::Variable(name.to_owned());
-                found.push(Found { setting, text: text.to_owned(), place });
+                found.push(Found { under: None, setting, text: text.to_owned(), place });
             }
             (Some(setting), None) => problems.push(Problem {
                 what: format!("{} is not UTF-8", setting.key()),

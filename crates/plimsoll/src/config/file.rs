@@ -9,6 +9,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 use super::lane::Lanes;
 use super::load::Found;
+use super::named;
 use super::nearest::nearest;
 use super::problem::{Place, Problem};
 use super::settings::{find, is_table, names};
@@ -75,16 +76,21 @@ impl Reading<'_> {
             match (find(&key), value.get_ref()) {
                 (Some(setting), DeValue::Array(tables)) if setting.is_tables() => {
                     if let Some(text) = self.lanes(&key, tables) {
-                        self.found.push(Found { setting, text, place: self.place(value.span().start) });
+                        let place = self.place(value.span().start);
+                        self.found.push(Found { under: None, setting, text, place });
                     }
                 }
                 (Some(setting), value_read) => match scalar(value_read, setting) {
                     Some(text) => {
-                        self.found.push(Found { setting, text, place: self.place(value.span().start) });
+                        let place = self.place(value.span().start);
+                        self.found.push(Found { under: None, setting, text, place });
                     }
                     None => self.wrong_type(&key, value, &format!("write {}", setting.describe())),
                 },
                 (None, DeValue::Table(table)) if is_table(&key) => self.walk(&key, table),
+                (None, DeValue::Table(table)) if named::may_stand_in(prefix) => {
+                    self.walk_named(name.get_ref(), name, table);
+                }
                 (None, _) if is_table(&key) => {
                     self.wrong_type(&key, value, &format!("write its settings under `[{key}]`"));
                 }
@@ -129,6 +135,30 @@ impl Reading<'_> {
             lines.push(Lanes::line(&routes, &workers));
         }
         (self.problems.len() == before).then(|| lines.join("; "))
+    }
+
+    /// A table under a name of the user's choice: `[downstream."api.example.com"]`.
+    fn walk_named(&mut self, under: &str, at: &Spanned<std::borrow::Cow<'_, str>>, table: &DeTable<'_>) {
+        if let Err(reason) = named::check(under) {
+            return self.problem(at.span().start, reason.fault, reason.hint);
+        }
+        for (name, value) in table {
+            let Some(setting) = named::find(name.get_ref()) else {
+                let key = format!("{}.{}", named::DEFAULT, name.get_ref());
+                self.unknown(&key, name);
+                continue;
+            };
+            match scalar(value.get_ref(), setting) {
+                Some(text) => {
+                    let place = self.place(value.span().start);
+                    self.found.push(Found { under: Some(under.to_owned()), setting, text, place });
+                }
+                None => {
+                    let hint = format!("write {}", setting.describe());
+                    self.wrong_type(&named::key(under, setting), value, &hint);
+                }
+            }
+        }
     }
 
     fn syntax(&mut self, error: &toml::de::Error) {

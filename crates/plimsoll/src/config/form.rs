@@ -3,7 +3,7 @@
 mod quantity;
 mod word;
 
-pub(super) use quantity::{Count, Length, Share, Size, Workers};
+pub(super) use quantity::{Count, Length, PerSecond, Share, Size, Workers};
 pub(super) use word::{Address, Choice, Name};
 
 /// Why a text is not a value, and what to write instead. The setting and the place are added by the caller.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::definition::Definition;
 use super::environment;
 use super::file::{self, Presence};
+use super::named;
 use super::problem::{Place, Problem, Problems};
 use super::resolved::Config;
 use super::settings::{SETTINGS, find};
@@ -50,6 +51,8 @@ pub struct Effective {
 
 /// A value as some source gives it, not yet judged.
 pub(super) struct Found {
+    /// Under which name of the user's it stands: `[downstream."NAME"]`.
+    pub(super) under: Option<String>,
     pub(super) setting: &'static dyn Definition,
     pub(super) text: String,
     pub(super) place: Place,
@@ -97,8 +100,12 @@ pub fn load(sources: &Sources) -> Result<Effective, Problems> {
         effective.config.shutdown.delay = DELAY_UNDER_KUBERNETES;
     }
     let from_platform = platform(sources, &from_file, &from_environment);
-    for found in from_platform.into_iter().chain(from_file).chain(from_environment).chain(from_flags(sources))
-    {
+    // What stands under a name begins with what holds for all, wherever that was set.
+    let (named, from_file): (Vec<_>, Vec<_>) =
+        from_file.into_iter().partition(|found: &Found| found.under.is_some());
+    let general =
+        from_platform.into_iter().chain(from_file).chain(from_environment).chain(from_flags(sources));
+    for found in general.chain(named) {
         effective.apply(found, &mut problems);
     }
     problems.sort_by(|a: &Problem, b| a.place.cmp(&b.place));
@@ -131,12 +138,12 @@ fn platform(sources: &Sources, from_file: &[Found], from_environment: &[Found]) 
         || sources.flags.iter().any(|(key, ..)| *key == KEY);
     let value = environment::web_concurrency(&sources.variables).filter(|_| !set)?;
     let place = Place::Variable("WEB_CONCURRENCY".to_owned());
-    Some(Found { setting: find(KEY)?, text: value.to_string_lossy().into_owned(), place })
+    Some(Found { under: None, setting: find(KEY)?, text: value.to_string_lossy().into_owned(), place })
 }
 
 fn from_flags(sources: &Sources) -> impl Iterator<Item = Found> {
     sources.flags.iter().filter_map(|(key, text, flag)| {
-        Some(Found { setting: find(key)?, text: text.clone(), place: Place::Flag(flag.clone()) })
+        Some(Found { under: None, setting: find(key)?, text: text.clone(), place: Place::Flag(flag.clone()) })
     })
 }
 
@@ -147,6 +154,13 @@ fn defaults() -> Vec<Origin> {
 impl Effective {
     fn apply(&mut self, found: Found, problems: &mut Vec<Problem>) {
         let key = found.setting.key();
+        if let Some(name) = &found.under {
+            if let Err(reason) = named::set(&mut self.config, name, &found) {
+                let what = format!("{}: {}", named::key(name, found.setting), reason.fault);
+                problems.push(Problem { what, place: found.place, hint: reason.hint });
+            }
+            return;
+        }
         match found.setting.set(&mut self.config, &found.text) {
             Err(reason) => problems.push(Problem {
                 what: format!("{key}: {}", reason.fault),

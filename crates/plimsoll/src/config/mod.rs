@@ -16,9 +16,8 @@
 //!
 //! An array of tables (`[[event_loop.lane]]`) is one setting, written in one line everywhere but in the file.
 //!
-//! Tables whose names the user chooses (`[downstream."api.example.com"]`) are not settings of that
-//! table: they will be read by their concern. The place for them is `file::walk`, the only code that decides
-//! what a key of the file is.
+//! Tables whose names the user chooses (`[downstream."api.example.com"]`) hold the settings of one table of the
+//! definitions, and begin with its values: see [`named`].
 
 mod definition;
 mod effective;
@@ -27,6 +26,7 @@ mod file;
 mod form;
 mod lane;
 mod load;
+mod named;
 mod nearest;
 mod problem;
 mod reference;

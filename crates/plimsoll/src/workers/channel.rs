@@ -8,6 +8,7 @@
 use std::path::PathBuf;
 
 use plimsoll_wire::VERSION;
+use plimsoll_wire::calls;
 use plimsoll_wire::frame::{Frame, LENGTH_MAX};
 use plimsoll_wire::message::{FromAgent, ServerKind, ToAgent};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -63,6 +64,8 @@ pub enum Said {
     },
     /// One of the watchdog's messages: `Stalled`, `Resumed` or `Busy`.
     Stall(FromAgent),
+    /// Of the calls that the app makes.
+    Calls(calls::FromAgent),
     /// The channel is gone: the process ended, or it broke the rules (then: how).
     Lost {
         mistake: Option<String>,
@@ -202,6 +205,7 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
         FromAgent::Route { method, path, route } if matches!(talk, Talk::Agent) => {
             Ok(Said::Route { method, path, route })
         }
+        FromAgent::Calls(said) if matches!(talk, Talk::Agent) => Ok(Said::Calls(said)),
         FromAgent::Listen { server, kind, host, port, ipv6_only, backlog, path }
             if matches!(talk, Talk::Agent) =>
         {
@@ -213,6 +217,7 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
             Ok(Said::Stall(message))
         }
         FromAgent::Close { .. }
+        | FromAgent::Calls(_)
         | FromAgent::ProfileBegan { .. }
         | FromAgent::Profiled { .. }
         | FromAgent::LargeBody { .. }

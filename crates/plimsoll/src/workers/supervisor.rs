@@ -3,6 +3,7 @@
 mod actions;
 mod agents;
 mod deaths;
+mod downstreams;
 mod ending;
 mod liveness;
 mod orders;
@@ -29,6 +30,7 @@ use super::endpoints::Endpoints;
 use super::front::Front;
 use super::process::Process;
 use super::watch::{self, Seen};
+use crate::concerns::downstream::{Desk, Rules};
 use crate::concerns::shutdown::{self, Echo, Fleet, Input, Phase};
 use crate::config::AgentMode;
 use crate::ids::WorkerId;
@@ -59,6 +61,8 @@ pub struct Settings {
     pub dead_after: Duration,
     /// The limit of open files for workers, where ours was raised.
     pub open_files: Option<Rlimit>,
+    /// What holds for the calls that the app makes.
+    pub downstream: Rules,
     /// Where what workers print goes.
     pub logs: Capture,
 }
@@ -128,6 +132,7 @@ pub struct Supervisor<F> {
     profiles: profiles::Profiles,
     /// When it is looked who is dead; `None`: nobody is there whom a watchdog watches.
     next_look: Option<Instant>,
+    desk: Desk,
 }
 
 impl<F: Front> Supervisor<F> {
@@ -141,6 +146,7 @@ impl<F: Front> Supervisor<F> {
             }
         };
         let (events, heard) = mpsc::channel(EVENTS_MAX);
+        let desk = Desk::new(settings.downstream.clone());
         Ok(Self {
             fleet: Fleet::new(settings.fleet),
             endpoints: Endpoints::new(settings.listen),
@@ -158,6 +164,7 @@ impl<F: Front> Supervisor<F> {
             orders: orders::Orders::default(),
             profiles: profiles::Profiles::default(),
             next_look: None,
+            desk,
         })
     }
 
@@ -262,6 +269,7 @@ impl<F: Front> Supervisor<F> {
         }
         self.look_after_profiles(now);
         self.look_for_dead(now);
+        self.look_after_calls(now);
         for worker in self.fleet.finishing() {
             if self.front.is_idle(worker) {
                 self.apply(Input::Idle(worker));
@@ -286,6 +294,7 @@ impl<F: Front> Supervisor<F> {
             .chain(quiet)
             .chain(profiles)
             .chain(self.next_look)
+            .chain(self.desk.deadline())
             .min()
             .unwrap_or(now + FAR_AWAY)
     }

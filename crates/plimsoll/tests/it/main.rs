@@ -21,6 +21,7 @@ mod clients;
 mod container;
 mod deaths;
 mod differential;
+mod downstream;
 mod event_loop;
 mod examples;
 mod flat_memory;

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::{Form, Reason};
-use crate::config::resolved::WorkerCount;
+use crate::config::resolved::{Rate, WorkerCount};
 use crate::config::units::{read_duration, read_size, write_duration, write_size};
 
 /// A duration between two bounds, in milliseconds.
@@ -28,6 +28,9 @@ pub(in crate::config) struct Count {
 
 /// A share, more than 0 and at most 1.
 pub(in crate::config) struct Share;
+
+/// A number of something per second: `200/s`.
+pub(in crate::config) struct PerSecond;
 
 /// `auto` or a number of workers.
 pub(in crate::config) struct Workers {
@@ -116,6 +119,32 @@ impl Form for Share {
 
     fn describe(&self) -> String {
         "a share from 0.0001 to 1".to_owned()
+    }
+}
+
+impl Form for PerSecond {
+    type Value = Rate;
+
+    fn read(&self, text: &str) -> Result<Rate, Reason> {
+        let Some(number) = text.strip_suffix("/s") else {
+            return Err(Reason::new(
+                format!("`{text}` is not a rate"),
+                "write a number per second, like `200/s`",
+            ));
+        };
+        let per_second = read_number(number, &self.describe())?;
+        match u32::try_from(per_second) {
+            Ok(per_second @ 1..=1_000_000) => Ok(Rate { per_second }),
+            _ => Err(out_of_range(text, &self.describe())),
+        }
+    }
+
+    fn write(&self, value: &Rate) -> String {
+        format!("{}/s", value.per_second)
+    }
+
+    fn describe(&self) -> String {
+        "a rate from `1/s` to `1000000/s`".to_owned()
     }
 }
 

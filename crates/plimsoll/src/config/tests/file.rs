@@ -1,7 +1,9 @@
 //! The file: every shape of TOML, and every way of getting it wrong.
 
 use super::{check_refused, flag, load_file, variables};
-use crate::config::{Sources, WorkerCount, load};
+use crate::config::{
+    DownstreamLimits, DownstreamMode, Format, Rate, Sources, WorkerCount, load, render_effective,
+};
 
 /// For each file the first problem: `(file, what, line:column, hint)`.
 fn check_file(table: &[(&str, &str, &str, &str)]) {
@@ -220,4 +222,64 @@ fn a_file_that_cannot_be_read_is_a_problem_with_its_path() {
         &load_file(vec![b'#'; 1024 * 1024 + 1], Sources::default()).unwrap_err(),
         &[("the settings file is larger than 1MB", "plimsoll.toml", "check that this is the file you meant")],
     );
+}
+
+#[test]
+fn a_name_of_the_users_begins_with_the_default_and_changes_what_it_says() {
+    let text = "[downstream.\"api.example.com\"]\nconcurrency = 10\nrate = '200/s'\nmode = 'enforce'\n\
+                [downstream.stock]\nqueue = 5\n[downstream.default]\nqueue = 7\nconcurrency = 3";
+    let effective = load_file(text, Sources::default()).unwrap();
+    let downstream = &effective.config.downstream;
+    let named = |name: &str| downstream.named.iter().find(|(known, _)| known == name).unwrap().1;
+    let default = downstream.default;
+    assert_eq!((default.queue, default.concurrency), (7, Some(3)));
+    let api = named("api.example.com");
+    let expected = DownstreamLimits {
+        mode: DownstreamMode::Enforce,
+        concurrency: Some(10),
+        rate: Some(Rate { per_second: 200 }),
+        ..default
+    };
+    assert_eq!(api, expected);
+    assert_eq!(named("stock"), DownstreamLimits { queue: 5, ..default });
+    let printed = render_effective(&effective, Format::Toml);
+    let again = load_file(&printed, Sources::default()).unwrap();
+    assert_eq!(again.config.downstream.named, downstream.named, "{printed}");
+}
+
+#[test]
+fn a_mistake_under_a_name_is_told_as_any_other() {
+    let concurrency = "write a number from 1 to 100000; or `off`";
+    check_file(&[
+        (
+            "[downstream.\"a.b\"]\nconcurrency = 0",
+            "downstream.\"a.b\".concurrency: 0 is out of range",
+            "2:15",
+            concurrency,
+        ),
+        (
+            "[downstream.a]\nconcurrency = true",
+            "downstream.\"a\".concurrency cannot be a boolean",
+            "2:15",
+            concurrency,
+        ),
+        (
+            "[downstream.a]\nconcurency = 1",
+            "unknown key `downstream.default.concurency`",
+            "2:1",
+            "the nearest known key is `downstream.default.concurrency`",
+        ),
+        (
+            "[downstream.a]\nrate = '5'",
+            "downstream.\"a\".rate: `5` is not a rate",
+            "2:8",
+            "write a number per second, like `200/s`; or `off`",
+        ),
+        (
+            "[downstream.\"a b\"]\nqueue = 1",
+            "`a b` is not the name of an origin",
+            "1:13",
+            "write a host like `api.example.com`, `*.example.com` or `stock:8080`, with `https://` before it if it matters; a name with dots needs quotes",
+        ),
+    ]);
 }

@@ -12,6 +12,7 @@
 //! there even when the app loop does not answer; the rows that need a [`Status`] are then left out.
 
 mod classic;
+mod downstream;
 mod logs;
 mod process;
 mod reference;
@@ -104,7 +105,11 @@ impl Format {
 
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        METRICS.iter().chain(logs::METRICS).try_for_each(|metric| encode(metric, self, &mut encoder))
+        METRICS
+            .iter()
+            .chain(logs::METRICS)
+            .chain(downstream::METRICS)
+            .try_for_each(|metric| encode(metric, self, &mut encoder))
     }
 }
 

@@ -60,7 +60,15 @@ fn the_classic_text_is_strictly_well_formed_and_complete() {
     let text = scrape().encode(Format::Classic).unwrap();
     let families = parse_strictly(&text);
     let names: Vec<&str> = families.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, METRICS.iter().chain(logs::METRICS).map(|metric| metric.name).collect::<Vec<_>>());
+    assert_eq!(
+        names,
+        METRICS
+            .iter()
+            .chain(logs::METRICS)
+            .chain(downstream::METRICS)
+            .map(|metric| metric.name)
+            .collect::<Vec<_>>()
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Death, Supervisor};
+use crate::concerns::downstream::Seen;
 use crate::concerns::shutdown::{Phase, State};
 use crate::ids::WorkerId;
 use crate::workers::front::Front;
@@ -18,6 +19,8 @@ pub struct Snapshot {
     pub workers: Vec<Worker>,
     /// Processes whose place is taken, or gone.
     pub leaving: Vec<Worker>,
+    /// What the app calls, by name.
+    pub downstreams: Vec<Seen>,
 }
 
 #[derive(Debug, Clone)]
@@ -50,6 +53,7 @@ impl<F: Front> Supervisor<F> {
             renewed: self.fleet.is_reloading().then(|| self.fleet.renewed()),
             workers: workers.collect(),
             leaving: self.leaving(now).collect(),
+            downstreams: self.desk.seen(),
         }
     }
 

@@ -1,0 +1,278 @@
+'use strict'
+// Calls by undici: the global `fetch`, and every copy of the package that the app has. All its agents, pools and clients
+// inherit one `dispatch`, which is where a call can wait. One dispatches through the other: the outermost counts.
+const diagnostics = require('node:diagnostics_channel')
+const { Call } = require('./call.js')
+const { groupOf } = require('./fan_out.js')
+const { patch } = require('./patch.js')
+
+const GLOBAL = ['undici.globalDispatcher.1', 'undici.globalDispatcher.2'].map((name) => Symbol.for(name))
+const BASE = /[\\/]undici[\\/]lib[\\/](?:dispatcher[\\/])?dispatcher-base\.js$/
+// Looks for further copies of the package: an app that bundles one would have it looked for at every call.
+const LOOKS_MAX = 10
+
+const patched = new WeakSet()
+let isWatching = false
+let isInside = false
+let looks = 0
+
+function watch (origins) {
+  if (isWatching) return
+  isWatching = true
+  watchBuiltIn(origins)
+  watchPackages(origins)
+  // A copy that is loaded later tells of its first call.
+  diagnostics.subscribe('undici:request:create', () => {
+    if (!isInside && looks++ < LOOKS_MAX) watchPackages(origins)
+  })
+}
+
+function watchBuiltIn (origins) {
+  // Node loads its undici with the first of its classes, and that makes the global dispatcher.
+  void globalThis.Response
+  for (const symbol of GLOBAL) {
+    const dispatcher = globalThis[symbol]
+    if (dispatcher) watchClass(baseOf(dispatcher), origins)
+  }
+}
+
+function watchPackages (origins) {
+  for (const path of Object.keys(require.cache)) {
+    if (BASE.test(path)) watchClass(require.cache[path].exports?.prototype, origins)
+  }
+}
+
+/** Where `dispatch` stands that all dispatchers of a copy inherit. */
+function baseOf (dispatcher) {
+  for (let prototype = Object.getPrototypeOf(dispatcher); prototype; prototype = Object.getPrototypeOf(prototype)) {
+    if (prototype.constructor?.name === 'DispatcherBase') return prototype
+  }
+  return null
+}
+
+function watchClass (prototype, origins) {
+  if (typeof prototype?.dispatch !== 'function' || patched.has(prototype)) return
+  patched.add(prototype)
+  patch(prototype, 'dispatch', (dispatch) => function (options, handler) {
+    if (isInside) return dispatch.call(this, options, handler)
+    let call
+    try {
+      const origin = originOf(origins, this, options)
+      const group = groupOf(origin)
+      call = typeof handler.onRequestStart === 'function'
+        ? new Controlled(origin, group, dispatch, this, options, handler)
+        : new Classic(origin, group, dispatch, this, options, handler)
+      origins.awake()
+    } catch {
+      return dispatch.call(this, options, handler)
+    }
+    call.origin.begin(call, performance.now())
+    return call.more
+  })
+}
+
+/** A client or pool knows its own origin. */
+function originOf (origins, dispatcher, options) {
+  const { protocol, hostname, port } = parse(options.origin ?? urlOf(dispatcher))
+  return origins.of(protocol, hostname, port || (protocol === 'https:' ? 443 : 80))
+}
+
+const parsed = new Map()
+
+function parse (origin) {
+  if (typeof origin !== 'string') return origin
+  let url = parsed.get(origin)
+  if (url === undefined) {
+    if (parsed.size >= 256) parsed.clear()
+    parsed.set(origin, url = new URL(origin))
+  }
+  return url
+}
+
+function urlOf (dispatcher) {
+  const symbol = Object.getOwnPropertySymbols(dispatcher).find(({ description }) => description === 'url')
+  return dispatcher[symbol]
+}
+
+/** What both kinds of handler have in common. It stands in the place of the handler that it calls. */
+class UndiciCall extends Call {
+  constructor (origin, group, dispatch, dispatcher, options, handler) {
+    super(origin, group)
+    this.dispatch = dispatch
+    this.dispatcher = dispatcher
+    this.options = options
+    this.handler = handler
+    this.status = 0
+    /** Since when the app has not wanted more of the answer. */
+    this.pausedAt = Infinity
+    /** What `dispatch` answers: the caller may go on. */
+    this.more = true
+  }
+
+  start () {
+    const before = isInside
+    isInside = true
+    try {
+      this.more = this.dispatch.call(this.dispatcher, this.options, this)
+    } catch (error) {
+      this.fail(error)
+      this.over(0)
+    } finally {
+      isInside = before
+    }
+  }
+
+  refuse (error) {
+    this.fail(error)
+  }
+
+  giveUp (reason) {
+    if (this.line === null) return
+    this.origin.leave(this)
+    this.fail(reason ?? new DOMException('This operation was aborted', 'AbortError'))
+  }
+
+  over (status, isTimeout = false) {
+    this.origin.end(this, performance.now(), status, isTimeout)
+  }
+
+  failed (error) {
+    this.over(0, TIMEOUTS.has(error?.code))
+  }
+
+  idleSince () {
+    return this.pausedAt
+  }
+}
+
+const TIMEOUTS = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'UND_ERR_CONNECT_TIMEOUT'])
+
+/** Handlers of undici up to 7. */
+class Classic extends UndiciCall {
+  wait () {
+    // So that an abort is heard while it waits; undici says the same again when there is a connection.
+    this.handler.onConnect?.((reason) => this.abort === undefined ? this.giveUp(reason) : this.abort(reason))
+  }
+
+  fail (error) {
+    this.handler.onError(error)
+  }
+
+  onConnect (abort, context) {
+    this.abort = abort
+    return this.handler.onConnect?.(abort, context)
+  }
+
+  onUpgrade (status, headers, socket) {
+    this.over(status)
+    return this.handler.onUpgrade(status, headers, socket)
+  }
+
+  onResponseStarted () {
+    return this.handler.onResponseStarted?.()
+  }
+
+  onHeaders (status, headers, resume, text) {
+    if (status >= 200) this.status = status
+    const more = this.handler.onHeaders(status, headers, () => { this.pausedAt = Infinity; resume() }, text)
+    if (more === false) this.pausedAt = performance.now()
+    return more
+  }
+
+  onData (chunk) {
+    const more = this.handler.onData(chunk)
+    if (more === false) this.pausedAt = performance.now()
+    return more
+  }
+
+  onComplete (trailers) {
+    this.over(this.status)
+    return this.handler.onComplete(trailers)
+  }
+
+  onError (error) {
+    this.failed(error)
+    return this.handler.onError(error)
+  }
+
+  onBodySent (chunk) {
+    return this.handler.onBodySent?.(chunk)
+  }
+
+  onRequestSent () {
+    return this.handler.onRequestSent?.()
+  }
+}
+
+/** Handlers of undici from 7 on. */
+class Controlled extends UndiciCall {
+  wait () {
+    this.handler.onRequestStart(new Waiting(this), {})
+  }
+
+  fail (error) {
+    this.handler.onResponseError?.(this.controller ?? new Waiting(this), error)
+  }
+
+  onRequestStart (controller, context) {
+    this.controller = controller
+    return this.handler.onRequestStart(controller, context)
+  }
+
+  onRequestUpgrade (controller, status, headers, socket) {
+    this.over(status)
+    return this.handler.onRequestUpgrade?.(controller, status, headers, socket)
+  }
+
+  onResponseStart (controller, status, headers, text) {
+    if (status >= 200) this.status = status
+    return this.handler.onResponseStart?.(controller, status, headers, text)
+  }
+
+  onResponseData (controller, chunk) {
+    this.handler.onResponseData?.(controller, chunk)
+    this.pausedAt = controller?.paused ? performance.now() : Infinity
+  }
+
+  onResponseEnd (controller, trailers) {
+    this.over(this.status)
+    return this.handler.onResponseEnd?.(controller, trailers)
+  }
+
+  onResponseError (controller, error) {
+    this.failed(error)
+    return this.handler.onResponseError?.(controller, error)
+  }
+
+  onBodySent (chunk) {
+    return this.handler.onBodySent?.(chunk)
+  }
+
+  onRequestSent () {
+    return this.handler.onRequestSent?.()
+  }
+}
+
+/** What a call that waits can be told: to stop. */
+class Waiting {
+  paused = false
+  aborted = false
+  reason = null
+  #call
+
+  constructor (call) {
+    this.#call = call
+  }
+
+  pause () {}
+  resume () {}
+
+  abort (reason) {
+    this.aborted = true
+    this.reason = reason
+    if (this.#call.controller === undefined) this.#call.giveUp(reason)
+    else this.#call.controller.abort(reason)
+  }
+}
+
+module.exports = { watch }

@@ -1,0 +1,52 @@
+'use strict'
+// The calls that the app makes: seen, counted by origin, and limited where it was asked for. Nothing is loaded or done
+// before the app's first call, but for two hooks that wait for it.
+const http = require('node:http')
+const { patch } = require('./patch.js')
+
+let origins = null
+
+/** The supervisor wants the calls to be seen. `say(bytes)` sends to it; `hold`: the first to each origin waits. */
+function watch (say, hold) {
+  if (origins !== null) return
+  const load = () => require('./origins.js').open(say, hold)
+  origins = load
+  watchHttp(load)
+  watchFetch(load)
+}
+
+function watchHttp (load) {
+  let begin = null
+  patch(http.Agent.prototype, 'addRequest', (addRequest) => function (request, options, port, localAddress) {
+    begin ??= require('./calls_http.js').caller(load())
+    return begin(addRequest, this, request, options, port, localAddress)
+  })
+}
+
+function watchFetch (load) {
+  // Copies from npm that the app has loaded.
+  const loaded = Object.keys(require.cache)
+  if (loaded.some((path) => path.includes('undici'))) require('./calls_undici.js').watch(load())
+  if (typeof globalThis.fetch !== 'function') return
+  const undo = patch(globalThis, 'fetch', (fetch) => function (input, init) {
+    undo()
+    try {
+      require('./calls_undici.js').watch(load())
+    } catch {
+      // Then it is not seen.
+    }
+    return Reflect.apply(fetch, this, arguments)
+  })
+}
+
+/** A message of the supervisor about an origin. */
+function hear (message) {
+  if (origins !== null) origins().hear(message)
+}
+
+/** The supervisor is gone. */
+function lost () {
+  if (origins !== null) origins().free()
+}
+
+module.exports = { watch, hear, lost }

@@ -1,0 +1,403 @@
+'use strict'
+// One downstream, by scheme, host and port: what is known of the calls to it, and who of them has to wait.
+const { OVER, RUNNING, WAITING } = require('./call.js')
+const { Lease } = require('./lease.js')
+const { Bucket } = require('./rate.js')
+const { Shadow } = require('./shadow.js')
+const { CALLS } = require('./wire.js')
+
+const { BOUNDS_MS } = CALLS
+
+// An answer of which nobody has read anything for so long holds its slot no longer.
+const ABANDONED_MS = 30_000
+// The fan-outs of which the 99th percentile is told.
+const FAN_OUTS = 256
+
+const TICKS_PER_SECOND = 10
+
+const FREE = { enforce: false, concurrency: 0, rate: 0, burst: 0, queue: 0, queueTimeoutMs: 0, perRequest: 0 }
+
+class Origin {
+  /** `say` sends to the supervisor. `hold`: calls wait until it is known what holds for them. */
+  constructor (number, name, say, hold) {
+    this.number = number
+    this.name = name
+    this.say = say
+    this.hold = hold
+    this.limit = FREE
+    this.inFlight = 0
+    this.queue = new Set()
+    /** Waiting for others of the same request. */
+    this.grouped = 0
+    this.oldest = null
+    this.newest = null
+    this.lease = this.#leaseOf('concurrency')
+    this.rate = null
+    this.bucket = null
+    this.bucketTimer = null
+    this.shadow = new Shadow()
+    this.asksSoon = false
+    this.changed = false
+    /** Since the last tick. */
+    this.peak = 0
+    this.begun = 0
+    /** Since the last report. */
+    this.reportPeak = 0
+    this.calls = 0
+    this.errors = 0
+    this.timeouts = 0
+    this.failed = 0
+    this.queued = 0
+    this.waitedMs = 0
+    this.refused = 0
+    this.tookMs = 0
+    this.abandoned = 0
+    this.durations = new Array(BOUNDS_MS.length + 1).fill(0)
+    this.fanOuts = 0
+    this.fanOutMax = 0
+    this.recentFanOuts = []
+  }
+
+  /** The app makes a call. It is started now, or later, or refused. */
+  begin (call, now) {
+    const { group } = call
+    call.began = now
+    this.changed = true
+    this.begun += 1
+    if (group === null) return this.#admit(call, now)
+    group.join()
+    if (!this.limit.enforce || group.hasRoom(this.limit)) return this.#admit(call, now)
+    if (this.#isFull()) return this.#refuse(call, now)
+    group.waiting ??= new Set()
+    this.grouped += 1
+    this.#wait(call, group.waiting)
+  }
+
+  /** The call is over. `status` is 0 where there was no answer, or a broken one. */
+  end (call, now, status, isTimeout) {
+    if (call.state === WAITING) return this.leave(call)
+    if (call.state !== RUNNING) return
+    call.state = OVER
+    this.#unlink(call)
+    this.inFlight -= 1
+    this.changed = true
+    this.#count(now - call.began, status, isTimeout)
+    if (call.group !== null) this.#leaveGroup(call)
+    if (!this.limit.enforce) {
+      if (call.shadow !== 0) this.shadow.end(call, this.#shadowRoom(now), this.limit, now)
+      return
+    }
+    if (this.lease.isOver(this.inFlight)) this.#ask(now)
+    if (this.queue.size > 0) this.drain(now)
+  }
+
+  /** The app has given a waiting call up. */
+  leave (call) {
+    if (call.state !== WAITING) return
+    this.#stopWaiting(call)
+    call.state = OVER
+    this.changed = true
+    if (call.group !== null) this.#leaveGroup(call)
+    if (this.queue.size > 0) this.drain(performance.now())
+  }
+
+  /** What holds for the origin has come. */
+  setLimit (limit, now) {
+    this.limit = limit
+    this.hold = false
+    if (limit.rate > 0 && limit.enforce) {
+      this.rate ??= this.#leaseOf('rate')
+      this.bucket ??= new Bucket()
+    }
+    this.#sortOut()
+    for (const call of this.queue) this.#watch(call)
+    this.#ask(now)
+    this.drain(now)
+  }
+
+  /** A part of a budget has come, or is wanted back. */
+  hear (grant, now) {
+    const lease = grant.budget === 'rate' ? this.rate : this.lease
+    if (lease === null || !lease.hear(grant)) return
+    if (lease === this.rate) this.bucket.set(grant.amount, this.limit, now)
+    this.drain(now)
+    this.#ask(now)
+  }
+
+  /** Nothing is limited any more: the supervisor is gone. */
+  free (now) {
+    this.limit = FREE
+    this.hold = false
+    this.drain(now)
+  }
+
+  /** Starts whose turn it is. */
+  drain (now) {
+    if (this.hold) return
+    for (const call of this.queue) {
+      if (this.limit.enforce && !this.#hasRoom(now)) break
+      this.#go(call, now)
+    }
+    if (this.queue.size > 0) this.#askSoon()
+  }
+
+  /** Ten times a second while something happens. False: there is nothing to look after. */
+  tick (now) {
+    const { oldest } = this
+    if (oldest !== null && now - oldest.began > ABANDONED_MS) this.#lookForAbandoned(now)
+    if (this.limit.concurrency > 0 || this.limit.rate > 0) this.#ask(now)
+    if (this.queue.size > 0) this.drain(now)
+    this.reportPeak = Math.max(this.reportPeak, this.peak)
+    this.peak = this.inFlight
+    this.begun = 0
+    return this.inFlight > 0 || this.#waiting() > 0 || this.changed
+  }
+
+  /** The figures since the process began, in the order of the crate's `Figures`. */
+  figures () {
+    const { shadow } = this
+    const us = (ms) => Math.round(ms * 1000)
+    const peak = this.reportPeak
+    this.reportPeak = this.inFlight
+    this.changed = false
+    return [
+      this.inFlight, this.#waiting(), this.calls, this.errors, this.timeouts, this.failed, this.queued, us(this.waitedMs),
+      this.refused, us(this.tookMs), peak, this.fanOuts, this.fanOutMax, this.#fanOutP99(), shadow.queued,
+      us(shadow.waitedMs), shadow.refused, this.abandoned, ...this.durations
+    ]
+  }
+
+  /** The parallel calls of one request have ended. */
+  #countFanOut (calls) {
+    if (this.recentFanOuts.length < FAN_OUTS) this.recentFanOuts.push(calls)
+    else this.recentFanOuts[this.fanOuts % FAN_OUTS] = calls
+    this.fanOuts += 1
+    if (calls > this.fanOutMax) this.fanOutMax = calls
+  }
+
+  #fanOutP99 () {
+    const sorted = this.recentFanOuts.slice().sort((a, b) => a - b)
+    return sorted.length === 0 ? 0 : sorted[Math.ceil(sorted.length * 0.99) - 1]
+  }
+
+  #admit (call, now) {
+    const { limit } = this
+    if (call.group !== null) this.#enterGroup(call)
+    if (!limit.enforce && !this.hold) {
+      if (limit.concurrency > 0) this.shadow.begin(call, this.#shadowRoom(now), limit, now)
+      return this.#run(call, now)
+    }
+    if (!this.hold && this.queue.size === 0 && this.#hasRoom(now)) return this.#run(call, now)
+    if (!this.hold && this.#isFull()) return this.#refuse(call, now)
+    this.#wait(call, this.queue)
+    this.#askSoon()
+  }
+
+  #run (call, now) {
+    call.state = RUNNING
+    this.inFlight += 1
+    if (this.inFlight > this.peak) this.peak = this.inFlight
+    call.older = this.newest
+    if (this.newest === null) this.oldest = call
+    else this.newest.newer = call
+    this.newest = call
+    call.start()
+  }
+
+  /** A call that waited. */
+  #go (call, now) {
+    this.#stopWaiting(call)
+    this.queued += 1
+    this.waitedMs += now - call.began
+    this.#run(call, now)
+  }
+
+  #wait (call, line) {
+    call.state = WAITING
+    call.line = line
+    line.add(call)
+    call.wait()
+    // In a tick of its own: by then it is known how long the app itself wants to wait.
+    process.nextTick(() => this.#watch(call))
+  }
+
+  /** What came before the limit was known: of each request only so many stand in the line of all. */
+  #sortOut () {
+    if (this.limit.perRequest === 0) return
+    const grouped = [...this.queue].filter(({ group }) => group !== null)
+    for (const call of grouped) {
+      call.inGroup = false
+      call.group.inFlight -= 1
+    }
+    for (const call of grouped) {
+      if (call.group.hasRoom(this.limit)) {
+        this.#enterGroup(call)
+        continue
+      }
+      this.queue.delete(call)
+      call.group.waiting ??= new Set()
+      call.group.waiting.add(call)
+      call.line = call.group.waiting
+      this.grouped += 1
+      this.#watch(call)
+    }
+  }
+
+  #watch (call) {
+    if (call.state !== WAITING) return
+    const { queueTimeoutMs } = this.limit
+    if (this.limit === FREE || call.timer !== null) return
+    // It may keep the app alive: the app waits for the call.
+    call.timer = setTimeout(() => this.#refuseLate(call), Math.max(0, call.began + queueTimeoutMs - performance.now()))
+  }
+
+  #stopWaiting (call) {
+    call.line.delete(call)
+    if (call.line !== this.queue) this.grouped -= 1
+    call.line = null
+    if (call.timer !== null) clearTimeout(call.timer)
+    call.timer = null
+  }
+
+  #refuseLate (call) {
+    if (call.state !== WAITING) return
+    this.#stopWaiting(call)
+    this.#refuse(call, performance.now())
+  }
+
+  #refuse (call, now) {
+    call.state = OVER
+    this.refused += 1
+    this.changed = true
+    if (call.group !== null) this.#leaveGroup(call)
+    call.refuse(this.#error(now - call.began))
+  }
+
+  #error (waitedMs) {
+    const { concurrency, rate, queue, perRequest } = this.limit
+    const limits = []
+    if (concurrency > 0) limits.push(`${concurrency} calls in flight`)
+    if (rate > 0) limits.push(`${rate} calls per second`)
+    if (perRequest > 0) limits.push(`${perRequest} calls per request`)
+    const waited = waitedMs < 1 ? `its queue of ${queue} was full` : `it waited ${Math.round(waitedMs)} ms in the queue`
+    const error = new Error(`a call to ${this.name} was not made: ${waited}, and the limit is ${limits.join(' and ')}`)
+    error.code = 'EPLIMSOLL_QUEUE'
+    error.origin = this.name
+    return error
+  }
+
+  #isFull () {
+    return this.#waiting() >= this.limit.queue
+  }
+
+  #waiting () {
+    return this.queue.size + this.grouped
+  }
+
+  /** Whether one more may run; counts it against the rate. */
+  #hasRoom (now) {
+    const { concurrency, rate } = this.limit
+    if (concurrency > 0 && this.inFlight >= this.lease.amount(now)) return false
+    if (rate === 0 || this.bucket.take(now)) return true
+    this.#lookAgainIn(this.bucket.waitMs())
+    return false
+  }
+
+  /** Where nothing is held back, nothing waits for a grant either. */
+  #shadowRoom (now) {
+    return this.lease.amount(now) || this.limit.concurrency
+  }
+
+  #lookAgainIn (ms) {
+    if (this.bucketTimer !== null || !(ms < ABANDONED_MS)) return
+    this.bucketTimer = setTimeout(() => {
+      this.bucketTimer = null
+      this.drain(performance.now())
+    }, Math.max(1, Math.ceil(ms)))
+    this.bucketTimer.unref()
+  }
+
+  #enterGroup (call) {
+    call.inGroup = true
+    call.group.inFlight += 1
+  }
+
+  /** The calls of the same request that waited for this one go into the line of all. */
+  #leaveGroup (call) {
+    const { group } = call
+    if (call.inGroup) group.inFlight -= 1
+    call.inGroup = false
+    for (const next of group.waiting ?? []) {
+      if (!group.hasRoom(this.limit)) break
+      group.waiting.delete(next)
+      this.grouped -= 1
+      this.#enterGroup(next)
+      next.line = this.queue
+      this.queue.add(next)
+    }
+    const calls = group.leave()
+    if (calls > 0) this.#countFanOut(calls)
+  }
+
+  #count (tookMs, status, isTimeout) {
+    this.calls += 1
+    this.tookMs += tookMs
+    if (status === 0) {
+      this.errors += 1
+      if (isTimeout) this.timeouts += 1
+    } else if (status >= 500) {
+      this.failed += 1
+    }
+    let bucket = 0
+    while (bucket < BOUNDS_MS.length && tookMs > BOUNDS_MS[bucket]) bucket++
+    this.durations[bucket] += 1
+  }
+
+  #unlink (call) {
+    if (call.older === null) this.oldest = call.newer
+    else call.older.newer = call.newer
+    if (call.newer === null) this.newest = call.older
+    else call.newer.older = call.older
+    call.older = call.newer = null
+  }
+
+  #lookForAbandoned (now) {
+    for (let call = this.oldest; call !== null && now - call.began > ABANDONED_MS;) {
+      const next = call.newer
+      if (now - call.idleSince() > ABANDONED_MS) {
+        this.abandoned += 1
+        this.end(call, now, 200, false)
+      }
+      call = next
+    }
+  }
+
+  #leaseOf (budget) {
+    return new Lease((serial, wants, held, stamp) => this.say.ask(this.number, budget, serial, wants, held, stamp))
+  }
+
+  #askSoon () {
+    if (this.asksSoon) return
+    if (!this.lease.isMore(this.inFlight + this.queue.size) && !this.rate?.isMore(this.#wantedRate())) return
+    this.asksSoon = true
+    process.nextTick(() => {
+      this.asksSoon = false
+      this.#ask(performance.now())
+    })
+  }
+
+  #ask (now) {
+    const current = this.inFlight + this.queue.size
+    // Where it is only observed, what is in flight has nothing to do with what is lent.
+    this.lease.ask(Math.max(this.peak, current), this.limit.enforce || this.hold ? this.inFlight : 0, now)
+    // A rate is not given back by ending a call: what is lent is all that is held.
+    this.rate?.ask(this.#wantedRate(), 0, now)
+  }
+
+  /** Calls per second. */
+  #wantedRate () {
+    return Math.min(this.limit.rate, this.begun * TICKS_PER_SECOND + this.queue.size)
+  }
+}
+
+module.exports = { Origin, TICKS_PER_SECOND }

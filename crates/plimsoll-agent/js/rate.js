@@ -1,0 +1,40 @@
+'use strict'
+// Calls per second: a bucket of tokens that fills as fast as the part of the rate that this process was lent.
+
+class Bucket {
+  #tokens = 0
+  #perSecond = 0
+  #most = 0
+  #at = 0
+  #isNew = true
+
+  /** The part that was lent, of the whole rate and burst. */
+  set (perSecond, limit, now) {
+    this.#fill(now)
+    this.#perSecond = perSecond
+    this.#most = perSecond === 0 ? 0 : Math.max(1, limit.burst * perSecond / limit.rate)
+    // One to begin with: what is lent may have come from a process that has used it just now.
+    this.#tokens = this.#isNew ? Math.min(1, this.#most) : Math.min(this.#tokens, this.#most)
+    this.#isNew = false
+  }
+
+  /** Whether a call may begin, which then has been counted. */
+  take (now) {
+    this.#fill(now)
+    if (this.#tokens < 1) return false
+    this.#tokens -= 1
+    return true
+  }
+
+  /** How long until the next call may begin; infinite where nothing was lent. */
+  waitMs () {
+    return (1 - this.#tokens) * 1000 / this.#perSecond
+  }
+
+  #fill (now) {
+    this.#tokens = Math.min(this.#most, this.#tokens + (now - this.#at) * this.#perSecond / 1000)
+    this.#at = now
+  }
+}
+
+module.exports = { Bucket }

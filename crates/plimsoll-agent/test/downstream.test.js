@@ -1,0 +1,185 @@
+'use strict'
+// The calls that an app makes: seen by origin, and made to wait for what the supervisor lends.
+const assert = require('node:assert')
+const { test } = require('node:test')
+const wire = require('../js/wire.js')
+const { App, downstream, supervisor } = require('./support/index.js')
+
+const { LIMIT, GRANT } = wire.kinds
+const LONG_MS = 60_000
+
+/** An app that makes the calls of `source` when it is poked: `call(url)` by http, `said(promise)` says how it went. */
+async function start (t, source, { hold = true } = {}) {
+  const plimsoll = await supervisor(t)
+  plimsoll.watch = { hold }
+  const service = await downstream(t)
+  const app = new App(t, plimsoll, `
+    const URL_OF = ${JSON.stringify(service.url)}
+    const call = (path = '/', options = {}) => new Promise((resolve, reject) => {
+      const request = http.get(URL_OF + path, options, (response) => response.resume().on('end', () => resolve(response.statusCode)))
+      request.on('error', reject)
+      options.made?.(request)
+    })
+    const said = (promise) => promise.then((value) => say({ value }), (error) => say({ name: error.name, message: error.message, code: error.code, cause: error.cause?.code }))
+    process.stdin.on('data', (text) => { for (const letter of String(text)) run(letter) })
+    const run = (letter) => { ${source} }
+    http.createServer().listen(3000, () => say('up'))
+  `)
+  assert.strictEqual(await app.next(), 'up')
+  const limit = ({ concurrency = 0, rate = 0, burst = 1, queue = 100, timeoutMs = LONG_MS, perRequest = 0, enforce = 1 } = {}) =>
+    plimsoll.order(LIMIT, [0, enforce, concurrency, rate, burst, queue, timeoutMs, perRequest])
+  let serial = 0
+  const grant = (amount, budget = 'concurrency', stamp = 2 ** 40) => plimsoll.order(GRANT, [0, budget, ++serial, amount, stamp, LONG_MS])
+  return { plimsoll, service, app, limit, grant }
+}
+
+/** Asks until one fits. */
+async function ask (plimsoll, fits) {
+  for (;;) {
+    const one = await plimsoll.asks.next()
+    if (fits(one)) return one
+  }
+}
+
+test('the first call waits until it is known what holds, and then for what is lent', async (t) => {
+  const { plimsoll, service, app, limit, grant } = await start(t, 'said(call())')
+  app.poke('123')
+  assert.deepStrictEqual(await plimsoll.origins.next(), { origin: 0, name: service.url })
+  const { wants, held, serial } = await ask(plimsoll, ({ wants }) => wants === 3)
+  assert.deepStrictEqual([wants, held, serial], [3, 0, 0])
+  assert.strictEqual(service.total, 0)
+  limit({ concurrency: 5 })
+  grant(2)
+  await service.arrived.next()
+  await service.arrived.next()
+  service.answer()
+  assert.deepStrictEqual(await app.next(), { value: 200 })
+  await service.arrived.next()
+  assert.strictEqual(service.peak, 2)
+})
+
+test('what is lent is given back as calls end, and each end is told', async (t) => {
+  const { plimsoll, service, app, limit, grant } = await start(t, 'said(call())')
+  app.poke('1234')
+  await plimsoll.origins.next()
+  limit({ concurrency: 5 })
+  await ask(plimsoll, ({ wants }) => wants === 4)
+  grant(3)
+  for (let call = 0; call < 3; call++) await service.arrived.next()
+  grant(1)
+  assert.strictEqual((await ask(plimsoll, ({ serial }) => serial === 2)).held, 3)
+  service.answer()
+  await ask(plimsoll, ({ serial, held }) => serial === 2 && held === 2)
+  service.answer()
+  await ask(plimsoll, ({ serial, held }) => serial === 2 && held === 1)
+  assert.strictEqual(service.total, 3, 'one is still in flight')
+  service.answer()
+  await service.arrived.next()
+})
+
+test('a call that waited too long, or finds the queue full, fails as calls fail', async (t) => {
+  const { plimsoll, service, app, limit, grant } = await start(t, `
+    if (letter === 'h') said(call())
+    if (letter === 'f') said(fetch(URL_OF))
+    if (letter === 's') call()
+  `)
+  app.poke('s')
+  await plimsoll.origins.next()
+  limit({ concurrency: 1, queue: 1, timeoutMs: 50 })
+  grant(1)
+  await service.arrived.next()
+  app.poke('h')
+  const late = await app.next()
+  assert.strictEqual(late.code, 'EPLIMSOLL_QUEUE')
+  assert.match(late.message, /^a call to http:\/\/127\.0\.0\.1:\d+ was not made: it waited \d+ ms in the queue, and the limit is 1 calls in flight$/)
+  app.poke('f')
+  const fetched = await app.next()
+  assert.deepStrictEqual([fetched.name, fetched.cause], ['TypeError', 'EPLIMSOLL_QUEUE'])
+  limit({ concurrency: 1, queue: 0 })
+  app.poke('h')
+  assert.match((await app.next()).message, /its queue of 0 was full/)
+})
+
+test('a waiting call leaves when the app gives it up', async (t) => {
+  const { plimsoll, service, app, limit, grant } = await start(t, `
+    const signal = () => AbortSignal.timeout(30)
+    if (letter === 's') said(call('/first'))
+    if (letter === 'd') said(call('/', { made: (request) => setTimeout(() => request.destroy(), 20) }))
+    if (letter === 'e') said(call('/', { made: (request) => setTimeout(() => request.destroy(new Error('own')), 20) }))
+    if (letter === 'a') said(call('/', { signal: signal() }))
+    if (letter === 't') said(call('/', { timeout: 20, made: (request) => request.on('timeout', () => request.destroy(new Error('late'))) }))
+    if (letter === 'u') said(call('/', { made: (request) => request.setTimeout(20, () => request.destroy(new Error('late'))) }))
+    if (letter === 'f') said(fetch(URL_OF, { signal: signal() }))
+    if (letter === 'l') said(call('/last'))
+  `)
+  app.poke('s')
+  await plimsoll.asks.next()
+  limit({ concurrency: 1 })
+  grant(1)
+  assert.strictEqual(await service.arrived.next(), '/first')
+  const expected = { d: 'socket hang up', e: 'own', a: 'The operation was aborted', t: 'late', u: 'late', f: 'The operation was aborted due to timeout' }
+  for (const [letter, message] of Object.entries(expected)) {
+    app.poke(letter)
+    assert.ok((await app.next()).message.startsWith(message), letter)
+  }
+  app.poke('l')
+  service.answer()
+  assert.strictEqual(await service.arrived.next(), '/last')
+  assert.strictEqual(service.total, 2)
+})
+
+test('what is only observed does not wait, and it is computed what would have', async (t) => {
+  const { plimsoll, service, app, limit, grant } = await start(t, 'said(call())', { hold: false })
+  app.poke('1')
+  await service.arrived.next()
+  limit({ concurrency: 2, enforce: 0, timeoutMs: LONG_MS })
+  await plimsoll.asks.next()
+  grant(2)
+  service.answer()
+  await app.next()
+  await ask(plimsoll, ({ serial, wants }) => serial === 1 && wants === 0)
+  app.poke('12345')
+  for (let call = 0; call < 5; call++) await service.arrived.next()
+  assert.strictEqual(service.peak, 5)
+  for (let call = 0; call < 5; call++) {
+    service.answer()
+    await app.next()
+  }
+  for (;;) {
+    const { numbers } = await plimsoll.figures.next()
+    const [inFlight, , calls] = numbers
+    if (inFlight > 0 || calls < 6) continue
+    const [, , , , , , , , , , , , , , wouldQueue, wouldWaitUs] = numbers
+    assert.ok(wouldQueue >= 2 && wouldWaitUs > 0, String(numbers))
+    return
+  }
+})
+
+test('without a supervisor nothing waits', async (t) => {
+  const { plimsoll, service, app, limit } = await start(t, "process.on('SIGTERM', () => {}); said(call())")
+  app.poke('12')
+  await plimsoll.asks.next()
+  limit({ concurrency: 1 })
+  plimsoll.die()
+  await service.arrived.next()
+  await service.arrived.next()
+})
+
+test('a rate is kept, and one of its calls begins at once', async (t) => {
+  const { plimsoll, service, app, limit, grant } = await start(t, 'said(call())')
+  app.poke('123')
+  await plimsoll.origins.next()
+  limit({ rate: 5, burst: 1 })
+  await ask(plimsoll, ({ budget, wants }) => budget === 'rate' && wants > 0)
+  grant(5, 'rate')
+  for (let call = 0; call < 3; call++) await service.arrived.next()
+  const [first, , third] = service.open.map(({ at }) => at)
+  assert.ok(third - first >= 200, `${third - first} ms for two more calls at 5/s`)
+})
+
+test('an app that makes no call loads and says nothing', async (t) => {
+  const { plimsoll, app } = await start(t, "say(Object.keys(require.cache).filter((path) => /origin|calls_/.test(path)))")
+  app.poke('1')
+  assert.deepStrictEqual(await app.next(), [])
+  assert.strictEqual(plimsoll.origins.length, 0)
+})

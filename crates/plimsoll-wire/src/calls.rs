@@ -1,0 +1,324 @@
+//! What is said of the calls that the app makes: one [`FromAgent::Origin`] for each service that it calls, then what the
+//! worker wants of the budgets, what it is lent, and what it sees.
+//!
+//! The agent gives each origin a number of its own, from 0 in the order of the first call. Nothing is said while no call
+//! is made.
+
+use crate::message::{Fields, write};
+
+/// Origins that a process tells apart; the calls to any further one are counted together, under [`OTHERS`].
+pub const ORIGINS_MAX: usize = 64;
+/// The name under which these are counted. It is never limited.
+pub const OTHERS: &str = "others";
+/// Longest name of an origin, in bytes. A longer one is one of the others.
+pub const NAME_MAX: usize = 300;
+
+/// Upper bounds in milliseconds of the buckets of [`Figures::durations`]; the last bucket has none.
+pub const BOUNDS_MS: [u32; 14] = [5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10_000];
+const BUCKETS: usize = BOUNDS_MS.len() + 1;
+
+pub(crate) const ORIGIN: u8 = 48;
+pub(crate) const ASK: u8 = 49;
+pub(crate) const CALLS: u8 = 50;
+pub(crate) const WATCH_CALLS: u8 = 96;
+pub(crate) const LIMIT: u8 = 97;
+pub(crate) const GRANT: u8 = 98;
+
+/// Which of an origin's budgets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Budget {
+    /// Calls in flight.
+    Concurrency,
+    /// Calls per second.
+    Rate,
+}
+
+/// Agent to supervisor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromAgent {
+    /// The first call to `name` is made: `http://stock:8080`.
+    Origin { origin: u32, name: String },
+    /// What the worker wants of a budget, and has: see `lease::Ask`.
+    Ask { origin: u32, budget: Budget, serial: u32, wants: u32, held: u32, stamp: u64 },
+    /// What was seen of the calls to the origin since the process began.
+    Calls { origin: u32, figures: Box<Figures> },
+}
+
+/// Supervisor to agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToAgent {
+    /// See the app's calls. `hold`: some may be limited, so that the first call to each origin waits for its limit.
+    Watch { hold: bool },
+    /// What holds for an origin. 0 stands for "no limit".
+    Limit { origin: u32, limit: Limit },
+    /// See `lease::Grant`. The lease is over `length_ms` after `stamp`.
+    Grant { origin: u32, budget: Budget, serial: u32, amount: u32, stamp: u64, length_ms: u32 },
+}
+
+/// What holds for an origin; 0: no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Calls wait and are refused; otherwise it is only computed what would become of them.
+    pub enforce: bool,
+    pub concurrency: u32,
+    /// Calls per second.
+    pub rate: u32,
+    pub burst: u32,
+    pub queue: u32,
+    pub queue_timeout_ms: u32,
+    pub per_request: u32,
+}
+
+/// Counted since the process began, except where it says "now".
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Calls in flight now.
+    pub in_flight: u64,
+    /// Calls that wait for their turn now.
+    pub waiting: u64,
+    /// Calls that are over.
+    pub calls: u64,
+    /// Of these: no answer, or a broken one.
+    pub errors: u64,
+    /// Of the errors: the app had waited as long as it wanted to.
+    pub timeouts: u64,
+    /// Of the calls: answered 500 or more.
+    pub failed: u64,
+    /// Calls that had to wait.
+    pub queued: u64,
+    /// How long they waited together, in microseconds.
+    pub waited_us: u64,
+    /// Calls that were refused: the queue was full, or they had waited too long.
+    pub refused: u64,
+    /// How long all calls took together, in microseconds.
+    pub took_us: u64,
+    /// Most calls in flight at once since the last report.
+    pub peak: u64,
+    /// Requests of clients whose calls to this origin were counted apart.
+    pub fan_outs: u64,
+    /// Most parallel calls that one such request made, and what 99 of 100 of the latest stayed within.
+    pub fan_out_max: u64,
+    pub fan_out_p99: u64,
+    /// Where only observed: calls that the limit would have made wait, for how long together, and would have refused.
+    pub would_queue: u64,
+    pub would_wait_us: u64,
+    pub would_refuse: u64,
+    /// Slots that came back because nobody had read the answer's body.
+    pub abandoned: u64,
+    /// Calls by how long they took; not cumulative.
+    pub durations: [u64; BUCKETS],
+}
+
+impl Figures {
+    /// All numbers, in the order in which they are written.
+    fn numbers(&mut self) -> impl Iterator<Item = &mut u64> {
+        [
+            &mut self.in_flight,
+            &mut self.waiting,
+            &mut self.calls,
+            &mut self.errors,
+            &mut self.timeouts,
+            &mut self.failed,
+            &mut self.queued,
+            &mut self.waited_us,
+            &mut self.refused,
+            &mut self.took_us,
+            &mut self.peak,
+            &mut self.fan_outs,
+            &mut self.fan_out_max,
+            &mut self.fan_out_p99,
+            &mut self.would_queue,
+            &mut self.would_wait_us,
+            &mut self.would_refuse,
+            &mut self.abandoned,
+        ]
+        .into_iter()
+        .chain(&mut self.durations)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let mut figures = Self::default();
+        let mut words = text.split(' ');
+        for number in figures.numbers() {
+            *number = words.next()?.parse().ok()?;
+        }
+        words.next().is_none().then_some(figures)
+    }
+
+    fn write(&self) -> String {
+        let mut copy = self.clone();
+        copy.numbers().map(|number| number.to_string()).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Budget {
+    fn read(word: &str) -> Option<Self> {
+        match word {
+            "concurrency" => Some(Self::Concurrency),
+            "rate" => Some(Self::Rate),
+            _ => None,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Concurrency => "concurrency",
+            Self::Rate => "rate",
+        }
+    }
+}
+
+impl FromAgent {
+    pub(crate) fn parse(kind: u8, field: &Fields<'_>) -> Option<Self> {
+        let origin = || field.number(0).filter(|origin| (*origin as usize) <= ORIGINS_MAX);
+        match kind {
+            ORIGIN => Some(Self::Origin {
+                origin: origin()?,
+                name: field.text(1).filter(|name| !name.is_empty() && name.len() <= NAME_MAX)?,
+            }),
+            ASK => Some(Self::Ask {
+                origin: origin()?,
+                budget: Budget::read(&field.text(1)?)?,
+                serial: field.number(2)?,
+                wants: field.number(3)?,
+                held: field.number(4)?,
+                stamp: field.number(5)?,
+            }),
+            CALLS => {
+                Some(Self::Calls { origin: origin()?, figures: Box::new(Figures::read(&field.text(1)?)?) })
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn write(&self) -> Vec<u8> {
+        match self {
+            Self::Origin { origin, name } => write(ORIGIN, &[&origin.to_string(), name]),
+            Self::Ask { origin, budget, serial, wants, held, stamp } => {
+                let numbers = [origin, serial, wants, held].map(ToString::to_string);
+                let [origin, serial, wants, held] = &numbers;
+                write(ASK, &[origin, budget.word(), serial, wants, held, &stamp.to_string()])
+            }
+            Self::Calls { origin, figures } => write(CALLS, &[&origin.to_string(), &figures.write()]),
+        }
+    }
+}
+
+impl ToAgent {
+    pub(crate) fn parse(kind: u8, field: &Fields<'_>) -> Option<Self> {
+        match kind {
+            WATCH_CALLS => Some(Self::Watch { hold: field.number::<u8>(0)? != 0 }),
+            LIMIT => Some(Self::Limit {
+                origin: field.number(0)?,
+                limit: Limit {
+                    enforce: field.number::<u8>(1)? != 0,
+                    concurrency: field.number(2)?,
+                    rate: field.number(3)?,
+                    burst: field.number(4)?,
+                    queue: field.number(5)?,
+                    queue_timeout_ms: field.number(6)?,
+                    per_request: field.number(7)?,
+                },
+            }),
+            GRANT => Some(Self::Grant {
+                origin: field.number(0)?,
+                budget: Budget::read(&field.text(1)?)?,
+                serial: field.number(2)?,
+                amount: field.number(3)?,
+                stamp: field.number(4)?,
+                length_ms: field.number(5)?,
+            }),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn write(&self) -> Vec<u8> {
+        match self {
+            Self::Watch { hold } => write(WATCH_CALLS, &[&u8::from(*hold).to_string()]),
+            Self::Limit { origin, limit } => {
+                let Limit { enforce, concurrency, rate, burst, queue, queue_timeout_ms, per_request } = limit;
+                let numbers = [
+                    origin,
+                    &u32::from(*enforce),
+                    concurrency,
+                    rate,
+                    burst,
+                    queue,
+                    queue_timeout_ms,
+                    per_request,
+                ]
+                .map(ToString::to_string);
+                write(LIMIT, &numbers.each_ref().map(String::as_str))
+            }
+            Self::Grant { origin, budget, serial, amount, stamp, length_ms } => {
+                let numbers = [origin, serial, amount, length_ms].map(ToString::to_string);
+                let [origin, serial, amount, length_ms] = &numbers;
+                write(GRANT, &[origin, budget.word(), serial, amount, &stamp.to_string(), length_ms])
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::Frame;
+    use crate::message;
+
+    #[test]
+    fn every_message_reads_back_as_itself() {
+        let mut figures = Figures { in_flight: 3, took_us: u64::MAX, ..Figures::default() };
+        figures.durations[14] = 7;
+        let budget = Budget::Rate;
+        for said in [
+            FromAgent::Origin { origin: 64, name: "https://api.example.com:8443".into() },
+            FromAgent::Ask { origin: 1, budget, serial: 2, wants: 3, held: 4, stamp: u64::MAX },
+            FromAgent::Calls { origin: 0, figures: Box::new(figures) },
+        ] {
+            let said = message::FromAgent::Calls(said);
+            let bytes = said.write();
+            let (frame, _) = Frame::read(&bytes).unwrap().unwrap();
+            assert_eq!(message::FromAgent::read(&frame).unwrap(), said);
+        }
+        let limit = Limit {
+            enforce: true,
+            concurrency: 10,
+            rate: 200,
+            burst: 20,
+            queue: 100,
+            queue_timeout_ms: 1000,
+            per_request: 0,
+        };
+        for said in [
+            ToAgent::Watch { hold: true },
+            ToAgent::Limit { origin: 1, limit },
+            ToAgent::Grant { origin: 1, budget, serial: 2, amount: 3, stamp: 4, length_ms: 5 },
+        ] {
+            let said = message::ToAgent::Calls(said);
+            let bytes = said.write();
+            let (frame, _) = Frame::read(&bytes).unwrap().unwrap();
+            assert_eq!(message::ToAgent::read(&frame).unwrap(), said);
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_or_incomplete_is_refused() {
+        let long = "x".repeat(NAME_MAX + 1);
+        let figures = "1 ".repeat(33);
+        for (kind, fields) in [
+            (ORIGIN, vec!["65", "http://a"]),
+            (ORIGIN, vec!["0", ""]),
+            (ORIGIN, vec!["0", &long]),
+            (ASK, vec!["0", "other", "0", "0", "0", "0"]),
+            (ASK, vec!["0", "rate", "0", "-1", "0", "0"]),
+            (CALLS, vec!["0", "1 2 3"]),
+            (CALLS, vec!["0", &figures]),
+            (LIMIT, vec!["0", "1", "1"]),
+        ] {
+            let bytes = write(kind, &fields);
+            let (frame, _) = Frame::read(&bytes).unwrap().unwrap();
+            assert!(message::FromAgent::read(&frame).is_err(), "{kind} {fields:?}");
+            assert!(message::ToAgent::read(&frame).is_err(), "{kind} {fields:?}");
+        }
+    }
+}

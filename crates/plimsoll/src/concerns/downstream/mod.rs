@@ -1,0 +1,21 @@
+//! `downstream`: what the app calls is not called more often at once than it stands.
+//!
+//! ```text
+//!  agents ── Origin, Ask, Calls ──► Desk ──► Limit, Grant ── to the agents
+//!                                    ├ Rules   what holds for an origin
+//!                                    ├ lease::Book   one per budget: who may use how much of it
+//!                                    └ Tally   what all workers saw, also those that are gone
+//! ```
+//!
+//! The agents make the calls wait; here it is decided how many calls each worker may have in flight, so that all of them
+//! together stay within the limit. [`finding`] says in words what is seen. Pure: `workers` carries the messages.
+
+mod desk;
+mod finding;
+mod rules;
+mod tally;
+#[cfg(test)]
+mod tests;
+
+pub use desk::{Desk, Holder, Seen};
+pub use rules::Rules;

@@ -1,0 +1,141 @@
+use std::time::{Duration, Instant};
+
+use plimsoll_wire::calls::{Budget, Figures, FromAgent, OTHERS, ToAgent};
+
+use super::{Desk, Holder, Rules};
+use crate::config::{Downstream, DownstreamLimits, DownstreamMode, Rate};
+use crate::ids::WorkerId;
+
+fn enforced(concurrency: usize) -> DownstreamLimits {
+    DownstreamLimits {
+        mode: DownstreamMode::Enforce,
+        concurrency: Some(concurrency),
+        ..DownstreamLimits::default()
+    }
+}
+
+fn rules(named: &[(&str, usize)]) -> Rules {
+    let named = named.iter().map(|(name, limit)| ((*name).to_owned(), enforced(*limit))).collect();
+    Rules::new(&Downstream { named, ..Downstream::default() })
+}
+
+fn holder(index: u16) -> Holder {
+    Holder { worker: WorkerId { index, incarnation: 1 }, channel: 7 }
+}
+
+fn ask(origin: u32, serial: u32, wants: u32, held: u32) -> FromAgent {
+    FromAgent::Ask { origin, budget: Budget::Concurrency, serial, wants, held, stamp: 1 }
+}
+
+fn meets(desk: &mut Desk, holder: Holder, origin: u32, name: &str) -> ToAgent {
+    let answers = desk.hear(holder, FromAgent::Origin { origin, name: name.into() }, Instant::now());
+    let [(to, answer)] = &answers[..] else { panic!("{answers:?}") };
+    assert_eq!(*to, holder);
+    answer.clone()
+}
+
+fn amounts(answers: &[(Holder, ToAgent)]) -> Vec<(u16, u32, u32)> {
+    let grants = answers.iter().map(|(holder, answer)| match answer {
+        ToAgent::Grant { origin, amount, .. } => (holder.worker.index, *origin, *amount),
+        other => panic!("{other:?}"),
+    });
+    grants.collect()
+}
+
+#[test]
+fn the_most_exact_name_of_an_origin_wins() {
+    let rules = rules(&[
+        ("*.example.com", 1),
+        ("api.example.com", 2),
+        ("API.example.com:8443", 3),
+        ("http://api.example.com", 4),
+        ("*.eu.example.com", 5),
+        ("[::1]:9000", 6),
+    ]);
+    let table = [
+        ("https://www.example.com", 1),
+        ("https://api.example.com", 2),
+        ("https://api.example.com:9000", 2),
+        ("https://api.example.com:8443", 3),
+        ("http://api.example.com:81", 4),
+        ("http://a.eu.example.com", 5),
+        ("http://[::1]:9000", 6),
+    ];
+    for (origin, limit) in table {
+        let found = rules.limit_of(origin);
+        assert!(found.enforce && found.concurrency == limit, "{origin}: {found:?}");
+    }
+    for origin in ["https://example.com", "http://[::1]", "unix:/run/x.sock", OTHERS] {
+        assert!(!rules.limit_of(origin).enforce, "{origin}");
+    }
+}
+
+#[test]
+fn what_is_observed_has_a_limit_to_compute_with_and_what_is_off_has_none() {
+    let observed = Rules::new(&Downstream::default());
+    assert!(observed.watches() && !observed.enforces());
+    assert_eq!(observed.limit_of("http://a").concurrency, 10);
+    let off = DownstreamLimits { mode: DownstreamMode::Off, ..DownstreamLimits::default() };
+    let off = Rules::new(&Downstream { default: off, named: Vec::new() });
+    assert_eq!(Desk::new(off.clone()).greet(), None);
+    assert_eq!(off.limit_of("http://a").concurrency, 0);
+    let rate = DownstreamLimits {
+        mode: DownstreamMode::Enforce,
+        rate: Some(Rate { per_second: 200 }),
+        ..DownstreamLimits::default()
+    };
+    let limit = Rules::new(&Downstream { default: rate, named: Vec::new() }).limit_of("http://a");
+    assert_eq!((limit.concurrency, limit.rate, limit.burst), (0, 200, 20));
+}
+
+#[test]
+fn workers_share_the_limit_of_an_origin_whatever_number_they_give_it() {
+    let mut desk = Desk::new(rules(&[("stock", 10)]));
+    let now = Instant::now();
+    meets(&mut desk, holder(0), 0, "http://other:1");
+    let ToAgent::Limit { origin: 1, limit } = meets(&mut desk, holder(0), 1, "http://stock:8080") else {
+        panic!("no limit")
+    };
+    assert!(limit.enforce);
+    meets(&mut desk, holder(1), 0, "http://stock:8080");
+    assert_eq!(amounts(&desk.hear(holder(0), ask(1, 0, 50, 0), now)), [(0, 1, 10)]);
+    assert_eq!(amounts(&desk.hear(holder(1), ask(0, 0, 50, 0), now)), [(0, 1, 5)]);
+    assert_eq!(amounts(&desk.hear(holder(0), ask(1, 2, 50, 8), now)), [(1, 0, 2)]);
+    assert!(desk.hear(holder(1), ask(9, 0, 50, 0), now).is_empty(), "an origin that it has not named");
+    let seen = desk.seen().into_iter().find(|seen| seen.name == "http://stock:8080").unwrap();
+    assert_eq!(seen.lent, 10);
+
+    desk.lose(holder(0), now);
+    assert!(desk.balance(now).is_empty(), "its connections may not have ended yet");
+    let later = desk.deadline().unwrap();
+    assert!(later <= now + Duration::from_millis(200));
+    assert_eq!(amounts(&desk.balance(later)), [(1, 0, 10)]);
+}
+
+#[test]
+fn what_a_process_counted_is_not_lost_with_it() {
+    let mut desk = Desk::new(rules(&[]));
+    let now = Instant::now();
+    for index in [0, 1] {
+        meets(&mut desk, holder(index), 0, "http://a");
+        let figures =
+            Figures { calls: 30, in_flight: 2, errors: u64::MAX - 1, fan_out_max: 4, ..Figures::default() };
+        desk.hear(holder(index), FromAgent::Calls { origin: 0, figures: Box::new(figures) }, now);
+    }
+    desk.lose(holder(0), now);
+    let figures = &desk.seen()[0].figures;
+    let found = (figures.calls, figures.in_flight, figures.errors, figures.fan_out_max);
+    assert_eq!(found, (60, 2, u64::MAX, 4));
+}
+
+#[test]
+fn too_many_origins_are_counted_together() {
+    let mut desk = Desk::new(rules(&[]));
+    for worker in 0..8 {
+        for number in 0..65 {
+            meets(&mut desk, holder(worker), number, &format!("http://a{worker}.{number}"));
+        }
+    }
+    assert_eq!(desk.seen().len(), 257);
+    assert!(desk.seen().iter().any(|seen| seen.name == OTHERS));
+}

@@ -1,0 +1,159 @@
+//! The metrics of `downstream`.
+
+use std::iter;
+
+use super::Scrape;
+use super::table::{Labels, Metric, Number, Samples, Values};
+use crate::observe::histogram::Snapshot;
+use crate::observe::status::Downstream;
+
+pub(super) const METRICS: &[Metric] = &[
+    Metric {
+        name: "http_client_request_duration_seconds",
+        help: "Time of the calls that the app made, from the call, with its wait, to the last byte of the answer.",
+        labels: &["server_address", "server_port", "url_scheme"],
+        values: Values::Histogram(durations),
+    },
+    Metric {
+        name: "plimsoll_downstream_calls_total",
+        help: "Calls that are over, by what came of them: answered, failed (answered 500 or more), error (no answer, or a broken one), refused (not made, because of a limit).",
+        labels: &["origin", "outcome"],
+        values: Values::Counter(outcomes),
+    },
+    Metric {
+        name: "plimsoll_downstream_timeouts_total",
+        help: "Calls without an answer for which the app had waited as long as it wanted to; they are errors as well.",
+        labels: &["origin"],
+        values: Values::Counter(|scrape| of_each(scrape, |one| one.timeouts)),
+    },
+    Metric {
+        name: "plimsoll_downstream_in_flight",
+        help: "Calls in flight, as last told by the workers (once a second).",
+        labels: &["origin"],
+        values: Values::Gauge(|scrape| of_each(scrape, |one| one.in_flight)),
+    },
+    Metric {
+        name: "plimsoll_downstream_waiting",
+        help: "Calls that wait for their turn, as last told by the workers (once a second).",
+        labels: &["origin"],
+        values: Values::Gauge(|scrape| of_each(scrape, |one| one.waiting)),
+    },
+    Metric {
+        name: "plimsoll_downstream_limit",
+        help: "Calls in flight that are allowed, all workers together. Only where the limit is held.",
+        labels: &["origin"],
+        values: Values::Gauge(|scrape| {
+            let held = scrape.downstreams().filter(|one| one.enforced && one.concurrency > 0);
+            held.map(|one| (vec![one.origin.clone()], Number::Whole(one.concurrency.into()))).collect()
+        }),
+    },
+    Metric {
+        name: "plimsoll_downstream_queued_total",
+        help: "Calls that had to wait for their turn.",
+        labels: &["origin"],
+        values: Values::Counter(|scrape| of_each(scrape, |one| one.queued)),
+    },
+    Metric {
+        name: "plimsoll_downstream_wait_seconds_total",
+        help: "How long calls waited for their turn, together.",
+        labels: &["origin"],
+        values: Values::Counter(|scrape| {
+            let waits = scrape.downstreams();
+            waits.map(|one| (vec![one.origin.clone()], Number::Real(seconds(one.waited_ms)))).collect()
+        }),
+    },
+    Metric {
+        name: "plimsoll_downstream_fan_out_max",
+        help: "Most parallel calls that one request of a client made to the origin.",
+        labels: &["origin"],
+        values: Values::Gauge(|scrape| of_each(scrape, |one| one.fan_out_max)),
+    },
+    Metric {
+        name: "plimsoll_downstream_would_queue_total",
+        help: "Calls that the limit would have made wait, where it is only observed.",
+        labels: &["origin"],
+        values: Values::Counter(|scrape| of_each(scrape, |one| one.would_queue)),
+    },
+    Metric {
+        name: "plimsoll_downstream_abandoned_total",
+        help: "Calls whose slot came back after 30s because nobody read the answer.",
+        labels: &["origin"],
+        values: Values::Counter(|scrape| of_each(scrape, |one| one.abandoned)),
+    },
+];
+
+impl Scrape {
+    fn downstreams(&self) -> impl Iterator<Item = &Downstream> {
+        self.status.iter().flat_map(|status| &status.downstreams)
+    }
+}
+
+fn of_each(scrape: &Scrape, read: fn(&Downstream) -> u64) -> Samples {
+    scrape.downstreams().map(|one| (vec![one.origin.clone()], Number::Whole(read(one)))).collect()
+}
+
+fn outcomes(scrape: &Scrape) -> Samples {
+    let of = |one: &Downstream| {
+        let answered = one.calls.saturating_sub(one.errors).saturating_sub(one.failed);
+        [("answered", answered), ("failed", one.failed), ("error", one.errors), ("refused", one.refused)]
+            .map(|(outcome, count)| (vec![one.origin.clone(), outcome.to_owned()], Number::Whole(count)))
+    };
+    scrape.downstreams().flat_map(of).collect()
+}
+
+fn durations(scrape: &Scrape) -> Vec<(Labels, Snapshot)> {
+    let shot = |one: &Downstream| {
+        let mut shot = Snapshot { sum_ns: one.took_ms.saturating_mul(1_000_000), ..Snapshot::default() };
+        for (bucket, count) in iter::zip(&mut shot.buckets, &one.durations) {
+            *bucket = *count;
+        }
+        shot
+    };
+    scrape.downstreams().map(|one| (address(&one.origin), shot(one))).collect()
+}
+
+/// Address, port and scheme, as OpenTelemetry names them.
+fn address(origin: &str) -> Labels {
+    let Some((scheme, rest)) = origin.split_once("://") else {
+        return vec![origin.to_owned(), String::new(), String::new()];
+    };
+    let default = if scheme == "https" { "443" } else { "80" };
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (rest, default),
+    };
+    vec![host.to_owned(), port.to_owned(), scheme.to_owned()]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of centuries are exact in an f64")]
+fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_wire::calls::BOUNDS_MS;
+
+    use super::*;
+    use crate::observe::histogram::BOUNDS;
+
+    #[test]
+    fn workers_count_in_the_buckets_that_are_shown() {
+        assert!(
+            BOUNDS.iter().zip(BOUNDS_MS).all(|(bound, ms)| (bound * 1000.0 - f64::from(ms)).abs() < 1e-9)
+        );
+    }
+
+    #[test]
+    fn an_origin_is_told_by_address_port_and_scheme() {
+        let table = [
+            ("http://stock:8080", ["stock", "8080", "http"]),
+            ("https://api.example.com", ["api.example.com", "443", "https"]),
+            ("http://[::1]", ["[::1]", "80", "http"]),
+            ("others", ["others", "", ""]),
+        ];
+        for (origin, expected) in table {
+            assert_eq!(address(origin), expected);
+        }
+    }
+}

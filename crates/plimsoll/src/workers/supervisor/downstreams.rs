@@ -1,0 +1,42 @@
+//! Carries what the agents say of the app's calls to the desk, and its answers back.
+
+use std::time::Instant;
+
+use plimsoll_wire::calls::{FromAgent, ToAgent};
+use plimsoll_wire::message;
+
+use super::Supervisor;
+use crate::concerns::downstream::Holder;
+use crate::ids::WorkerId;
+use crate::workers::front::Front;
+
+impl<F: Front> Supervisor<F> {
+    /// Before anything else is said: no call of a request is made before the agent knows.
+    pub(super) fn greet(&mut self, worker: WorkerId, channel: u32) {
+        if let Some(greeting) = self.desk.greet() {
+            self.reply(worker, channel, message::ToAgent::Calls(greeting));
+        }
+    }
+
+    pub(super) fn on_calls(&mut self, worker: WorkerId, channel: u32, said: FromAgent) {
+        let answers = self.desk.hear(Holder { worker, channel }, said, Instant::now());
+        self.tell(answers);
+    }
+
+    pub(super) fn lose_calls(&mut self, worker: WorkerId, channel: u32) {
+        self.desk.lose(Holder { worker, channel }, Instant::now());
+    }
+
+    pub(super) fn look_after_calls(&mut self, now: Instant) {
+        if self.desk.deadline().is_some_and(|deadline| deadline <= now) {
+            let answers = self.desk.balance(now);
+            self.tell(answers);
+        }
+    }
+
+    fn tell(&mut self, answers: Vec<(Holder, ToAgent)>) {
+        for (holder, answer) in answers {
+            self.reply(holder.worker, holder.channel, message::ToAgent::Calls(answer));
+        }
+    }
+}
