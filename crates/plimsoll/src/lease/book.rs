@@ -103,8 +103,7 @@ impl<H: Copy + Ord> Book<H> {
     /// Lends what has come back by itself, and asks for more where some are short.
     pub fn balance(&mut self, now: Instant) -> Vec<(H, Grant)> {
         self.returning.retain(|(from, _)| *from > now);
-        // Nothing is remembered of a lease that is over: its holder does not use it either.
-        self.holders.retain(|_, holder| holder.expires > now);
+        self.end_leases(now);
         let targets = self.targets();
         let mut changed = self.give(&targets);
         changed.extend(self.take(&targets));
@@ -138,6 +137,19 @@ impl<H: Copy + Ord> Book<H> {
         self.holders.get(&holder).map_or(0, |holder| holder.granted)
     }
 
+    /// Nothing is remembered of a lease that is over: its holder does not use it either. It may have died at its end, so
+    /// what it had stays out for as long as that of the dead.
+    fn end_leases(&mut self, now: Instant) {
+        let Self { holders, returning, terms, .. } = self;
+        holders.retain(|_, holder| {
+            let is_over = holder.expires <= now;
+            if is_over && holder.owed > 0 && !terms.linger.is_zero() {
+                returning.push((now + terms.linger, holder.owed));
+            }
+            !is_over
+        });
+    }
+
     /// What is fair, for each holder in order.
     fn targets(&self) -> Vec<u32> {
         let wants: Vec<u32> = self.holders.values().map(|holder| holder.wants).collect();
@@ -147,7 +159,9 @@ impl<H: Copy + Ord> Book<H> {
     /// Gives from what is free to those who have less than their target, the one who has least first, and where
     /// nobody is short a part of the spare, so that the next call need not ask.
     fn give(&mut self, targets: &[u32]) -> Vec<(H, Grant)> {
-        let mut free = self.total.saturating_sub(self.owed());
+        let owed = self.owed();
+        let mut free = self.total.saturating_sub(owed);
+        let excess = owed.saturating_sub(self.total);
         let count = u32::try_from(self.holders.len()).unwrap_or(u32::MAX).max(1);
         let mut short: Vec<(&H, &mut Holder, u32)> = self
             .holders
@@ -163,8 +177,9 @@ impl<H: Copy + Ord> Book<H> {
         let extra = if missing <= free { spare.min(free - missing) / count } else { 0 };
         let mut grants = Vec::new();
         for (id, holder, target) in short {
-            // What it owes beyond its grant it has not given back yet: it may as well keep it.
-            let kept = (holder.owed - holder.granted).min(target - holder.granted);
+            // What it owes beyond its grant it has not given back yet: it may as well keep it, unless somebody else has it by
+            // now. That is so when it says late what it had in a lease that has ended.
+            let kept = (holder.owed - holder.granted).min(target - holder.granted).saturating_sub(excess);
             let fresh = (target + extra - holder.granted - kept).min(free);
             if kept + fresh > 0 {
                 free -= fresh;
