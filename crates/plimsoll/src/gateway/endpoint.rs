@@ -14,9 +14,9 @@ use tokio::sync::Notify;
 use self::lane::Lane;
 use super::claim::{Claim, Claims};
 use super::lanes::{Kept, Lanes};
-use super::lease::Lease;
 use super::links::Idle;
 use super::queue::Queue;
+use super::tenure::Tenure;
 use super::unclaimed::{Grant, Unclaimed};
 use super::watch::Time;
 use super::{Load, Protocol, Target, Upgraded};
@@ -64,7 +64,7 @@ pub(super) struct Turn {
     pub(super) worker: Rc<Worker>,
     pub(super) grant: Grant,
     /// It is heavy, and has the worker to itself.
-    pub(super) lease: Option<Lease>,
+    pub(super) tenure: Option<Tenure>,
 }
 
 /// Who is there for a request.
@@ -88,7 +88,7 @@ pub(super) struct Now {
 struct Rank {
     is_aside: bool,
     is_busy: bool,
-    is_leased: bool,
+    is_in_tenure: bool,
     in_flight: u32,
     is_in_lane: bool,
     tunnels: u32,
@@ -242,9 +242,11 @@ impl Endpoint {
         match best {
             None => Choice::Nobody,
             Some((Rank { is_busy: true, .. }, _)) => Choice::Busy,
-            Some((_, worker)) => {
-                Choice::Turn(Turn { worker: Rc::clone(worker), grant: worker.unclaimed.grant(), lease: None })
-            }
+            Some((_, worker)) => Choice::Turn(Turn {
+                worker: Rc::clone(worker),
+                grant: worker.unclaimed.grant(),
+                tenure: None,
+            }),
         }
     }
 
@@ -332,7 +334,7 @@ impl Worker {
         Rank {
             is_aside: self.aside_until.get() > now.coarse,
             is_busy: !self.unclaimed.has_room(now.exact),
-            is_leased: Lease::is_taken(&self.load, now.exact),
+            is_in_tenure: Tenure::is_taken(&self.load, now.exact),
             in_flight: self.load.in_flight(),
             is_in_lane: self.group.get() != MAIN,
             tunnels: self.load.tunnels(),
@@ -342,7 +344,7 @@ impl Worker {
     /// A worker of a lane takes what is light only while it has nothing heavy.
     fn rank_for_light(&self, now: Now) -> Rank {
         let rank = self.rank(now);
-        Rank { is_busy: rank.is_busy || (rank.is_leased && rank.is_in_lane), ..rank }
+        Rank { is_busy: rank.is_busy || (rank.is_in_tenure && rank.is_in_lane), ..rank }
     }
 
     /// A connection could not be made, or died under a request.

@@ -160,7 +160,7 @@ async fn serve(
             rescues += 1;
             let offer = link.claim.as_ref().and_then(Claim::take_offer);
             connection.thread.stats.requests_rescued.add(1);
-            link.lease = None;
+            link.tenure = None;
             link.worker.load.rescued.note(Instant::now());
             settled.finish(link, &connection.thread);
             (link, at) = Box::pin(follow(connection, &flight, offer)).await?;

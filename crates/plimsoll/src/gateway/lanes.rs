@@ -23,7 +23,7 @@ use crate::routes::{IDS_MAX, Routes};
 pub(super) struct Kept {
     pub(super) lane: usize,
     /// For how long it is expected to keep its worker.
-    pub(super) lease: Duration,
+    pub(super) tenure: Duration,
     /// The lane was learned.
     is_learned: bool,
 }
@@ -105,9 +105,9 @@ impl Lanes {
         let cost = Duration::from_micros(self.cost_us(route).into());
         if let Some(lane) = by_hand.iter().position(matches) {
             let cost = cost.max(self.settings.heavy_threshold);
-            return Some(Kept { lane, lease: yielding::lease(cost), is_learned: false });
+            return Some(Kept { lane, tenure: yielding::tenure(cost), is_learned: false });
         }
-        let kept = Kept { lane: by_hand.len(), lease: yielding::lease(cost), is_learned: true };
+        let kept = Kept { lane: by_hand.len(), tenure: yielding::tenure(cost), is_learned: true };
         (!cost.is_zero()).then_some(kept)
     }
 

@@ -14,8 +14,8 @@ use tokio::net::TcpStream;
 
 use super::claim::Claim;
 use super::endpoint::Worker;
-use super::lease::Lease;
 use super::stream::Stream;
+use super::tenure::Tenure;
 use super::unclaimed::Grant;
 use super::unix::UnixStream;
 use super::watch::Time;
@@ -53,7 +53,7 @@ pub(super) struct Link {
     /// Room that was kept for the request, until it is sent.
     pub(super) grant: Option<Grant>,
     /// The request is heavy, and has the worker to itself until its answer has come.
-    pub(super) lease: Option<Lease>,
+    pub(super) tenure: Option<Tenure>,
     counted: Counted,
 }
 
@@ -121,7 +121,7 @@ impl Link {
             claim,
             age,
             grant: None,
-            lease: None,
+            tenure: None,
             counted: Counted::request(&worker.load),
             worker: Rc::clone(worker),
         }
@@ -144,7 +144,7 @@ impl Link {
         if let Some(claim) = &mut self.claim {
             claim.settle();
         }
-        self.lease = None;
+        self.tenure = None;
         self.counted = Counted::tunnel(&self.worker.load);
     }
 

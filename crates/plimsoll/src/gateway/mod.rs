@@ -21,7 +21,6 @@ mod flight;
 pub mod http1;
 mod inquest;
 mod lanes;
-mod lease;
 mod linger;
 mod links;
 mod listen;
@@ -34,6 +33,7 @@ mod relay;
 mod seek;
 mod stream;
 mod tag;
+mod tenure;
 mod thread;
 mod tunnel;
 mod unclaimed;
@@ -74,8 +74,8 @@ pub struct Load {
     requests: AtomicU64,
     /// Gateway threads for which it is late.
     late_threads: AtomicU32,
-    /// Until when a heavy request has it to itself: see [`lease`].
-    leased_until: AtomicU64,
+    /// Until when a heavy request has it to itself: see [`tenure`].
+    tenure_until: AtomicU64,
     is_in_lane: AtomicBool,
     /// Requests that were taken back from it.
     rescued: Recent,

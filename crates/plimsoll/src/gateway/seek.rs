@@ -73,7 +73,7 @@ impl Seek<'_> {
             return None;
         };
         let mut link = Link::take_idle(&turn.worker)?;
-        (link.grant, link.lease) = (Some(turn.grant), turn.lease);
+        (link.grant, link.tenure) = (Some(turn.grant), turn.tenure);
         Some(link)
     }
 
@@ -117,9 +117,9 @@ impl Seek<'_> {
     /// # Errors
     /// The worker cannot be connected to.
     pub(super) async fn open(&self, turn: Turn) -> io::Result<Link> {
-        let Turn { worker, grant, lease } = turn;
-        if let (Some(lease), Some(kept)) = (&lease, self.kept) {
-            lease.renew(Instant::now(), kept.lease);
+        let Turn { worker, grant, tenure } = turn;
+        if let (Some(tenure), Some(kept)) = (&tenure, self.kept) {
+            tenure.renew(Instant::now(), kept.tenure);
         }
         let now = self.connection.watch.now();
         let mut link = match self.purpose {
@@ -128,7 +128,7 @@ impl Seek<'_> {
             Purpose::Passthrough => Link::open_named(&worker, self.connection.peer(), now),
         }?;
         // What is passed through is never claimed.
-        link.lease = lease;
+        link.tenure = tenure;
         link.grant = Some(grant).filter(|_| self.purpose != Purpose::Passthrough);
         Ok(link)
     }

@@ -10,8 +10,8 @@ use crate::concerns::event_loop::lanes::allot::MAIN;
 use crate::concerns::event_loop::lanes::demand::Capacity;
 use crate::concerns::event_loop::lanes::yielding::{self, may_begin, may_go_before_others};
 use crate::gateway::lanes::Kept;
-use crate::gateway::lease::Lease;
 use crate::gateway::queue::Queue;
+use crate::gateway::tenure::Tenure;
 
 /// One lane's requests.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(super) struct Lane {
 #[derive(Debug)]
 struct Clearing {
     worker: Rc<Worker>,
-    lease: Lease,
+    tenure: Tenure,
     since: Instant,
 }
 
@@ -75,36 +75,36 @@ impl Endpoint {
         let clearing = match clearing.filter(|clearing| !clearing.worker.retired.get()) {
             Some(clearing) => clearing,
             None => {
-                let (worker, lease) = self.pick(now, home)?;
-                Clearing { worker, lease, since: now.exact }
+                let (worker, tenure) = self.pick(now, home)?;
+                Clearing { worker, tenure, since: now.exact }
             }
         };
         let in_flight = clearing.worker.load.in_flight();
         if home == MAIN || may_begin(now.exact.saturating_duration_since(clearing.since), in_flight) {
             let grant = clearing.worker.unclaimed.grant();
-            return Some(Turn { worker: clearing.worker, grant, lease: Some(clearing.lease) });
+            return Some(Turn { worker: clearing.worker, grant, tenure: Some(clearing.tenure) });
         }
-        clearing.lease.renew(now.exact, yielding::lease(Duration::ZERO));
+        clearing.tenure.renew(now.exact, yielding::tenure(Duration::ZERO));
         *lane.clearing.borrow_mut() = Some(clearing);
         None
     }
 
     /// Another worker of the lane that could begin at once, for a request that its own has not begun.
     pub(super) fn rescuer_in(&self, now: Now, lane: usize) -> Option<Turn> {
-        let (worker, lease) = self.pick(now, self.home(lane))?;
+        let (worker, tenure) = self.pick(now, self.home(lane))?;
         let grant = worker.unclaimed.grant();
-        Some(Turn { worker, grant, lease: Some(lease) })
+        Some(Turn { worker, grant, tenure: Some(tenure) })
     }
 
     /// The least busy worker of a group that has no heavy request and is not late.
-    fn pick(&self, now: Now, group: usize) -> Option<(Rc<Worker>, Lease)> {
+    fn pick(&self, now: Now, group: usize) -> Option<(Rc<Worker>, Tenure)> {
         let workers = self.workers.borrow();
         let of_group = workers.iter().filter(|worker| worker.group.get() == group);
         let free = of_group.map(|worker| (worker.rank(now), worker));
-        let free = free.filter(|(rank, _)| !rank.is_busy && !rank.is_leased);
+        let free = free.filter(|(rank, _)| !rank.is_busy && !rank.is_in_tenure);
         let (_, worker) = free.min_by_key(|(rank, _)| *rank)?;
-        let lease = Lease::take(&worker.load, now.exact, yielding::lease(Duration::ZERO))?;
-        Some((Rc::clone(worker), lease))
+        let tenure = Tenure::take(&worker.load, now.exact, yielding::tenure(Duration::ZERO))?;
+        Some((Rc::clone(worker), tenure))
     }
 
     fn home(&self, lane: usize) -> usize {

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use super::allot::{Allotment, MAIN, allot, learned};
 use super::cost::{Change, Costs};
 use super::demand::{Capacity, Demand};
-use super::yielding::{LIMITS, lease, may_begin, may_go_before_others};
+use super::yielding::{LIMITS, may_begin, may_go_before_others, tenure};
 use crate::concerns::event_loop::overload::Overload;
 
 const THRESHOLD: Duration = Duration::from_millis(50);
@@ -190,5 +190,5 @@ fn a_heavy_request_begins_when_its_worker_has_nothing_else_or_has_taken_long() {
     for (waited, others_wait, expected) in table {
         assert_eq!(may_go_before_others(ms(waited), others_wait), expected, "{waited} {others_wait}");
     }
-    assert_eq!([lease(ms(1)), lease(ms(180)), lease(ms(100_000))], [ms(100), ms(360), ms(60_000)]);
+    assert_eq!([tenure(ms(1)), tenure(ms(180)), tenure(ms(100_000))], [ms(100), ms(360), ms(60_000)]);
 }

@@ -26,7 +26,7 @@ pub const LIMITS: Limits = Limits {
 /// For how long a heavy request keeps its worker to itself at most. It ends with the answer; this is for one that
 /// waits for a database, or streams, and would keep the next from a loop that is free.
 #[must_use]
-pub fn lease(cost: Duration) -> Duration {
+pub fn tenure(cost: Duration) -> Duration {
     (cost * TIMES_COST).clamp(LEASE_LEAST, LEASE_MOST)
 }
 
