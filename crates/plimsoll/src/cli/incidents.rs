@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{ArgMatches, Command};
 
-use super::instance::{self, Error};
+use super::instance;
 use super::output;
 use crate::concerns::event_loop::incident::book::Group;
 use crate::concerns::event_loop::incident::large::Large;
@@ -21,25 +21,11 @@ pub(super) fn command() -> Command {
     Command::new("incidents")
         .about("Shows what has blocked the event loops of a running instance, by route and function")
         .arg(instance::name_argument())
-        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON for scripts"))
+        .arg(output::json_argument())
 }
 
 pub(super) fn run(arguments: &ArgMatches) -> ExitCode {
-    match show(instance::name(arguments), arguments.get_flag("json")) {
-        Ok(text) => output::print(&text),
-        Err(error) => instance::fail(&error),
-    }
-}
-
-fn show(name: Option<&str>, json: bool) -> Result<String, Error> {
-    let incidents = instance::pick(name)?.status()?.incidents;
-    Ok(if json { render_json(&incidents) } else { render(&incidents) })
-}
-
-fn render_json(incidents: &Incidents) -> String {
-    // Strings and numbers alone: there is nothing in it that JSON could not say.
-    let json = serde_json::to_string(incidents).unwrap_or_default();
-    format!("{json}\n")
+    instance::show(arguments, |status| status.incidents, render)
 }
 
 fn render(incidents: &Incidents) -> String {
@@ -147,7 +133,7 @@ large bodies written in one go: write them as streams
   GET /export: up to 3.0 MB at once, seen 3 times, and kept the loop busy for up to 40 ms
 ";
         assert_eq!(render(&incidents), expected);
-        assert_eq!(serde_json::from_str::<Incidents>(&render_json(&incidents)).unwrap(), incidents);
+        assert_eq!(serde_json::from_str::<Incidents>(&output::json_line(&incidents)).unwrap(), incidents);
         assert_eq!(render(&Incidents::default()), "no event loop has stood still since the start\n");
     }
 }

@@ -11,8 +11,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::output;
 use crate::exit::Exit;
 use crate::observe::control::{Ended, Haste};
 use crate::observe::socket;
@@ -146,6 +148,19 @@ pub(super) fn name_argument() -> Arg {
 
 pub(super) fn name(arguments: &ArgMatches) -> Option<&str> {
     arguments.get_one::<String>("name").map(String::as_str)
+}
+
+/// Prints a part of what the instance that the arguments name knows, for people or for scripts.
+pub(super) fn show<T: Serialize>(
+    arguments: &ArgMatches,
+    part: impl FnOnce(Status) -> T,
+    render: impl FnOnce(&T) -> String,
+) -> ExitCode {
+    match pick(name(arguments)).and_then(|instance| instance.status()).map(part) {
+        Ok(part) if output::wants_json(arguments) => output::print(&output::json_line(&part)),
+        Ok(part) => output::print(&render(&part)),
+        Err(error) => fail(&error),
+    }
 }
 
 /// Says why a verb could not be done.

@@ -3,7 +3,24 @@
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
+use clap::{Arg, ArgAction, ArgMatches};
+use serde::Serialize;
+
 use crate::exit::Exit;
+
+/// For verbs that print a table: the same for scripts.
+pub(super) fn json_argument() -> Arg {
+    Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON for scripts")
+}
+
+pub(super) fn wants_json(arguments: &ArgMatches) -> bool {
+    arguments.get_flag("json")
+}
+
+/// One line of JSON, of what consists of strings and numbers: there is nothing in it that JSON could not say.
+pub(super) fn json_line(value: &impl Serialize) -> String {
+    format!("{}\n", serde_json::to_string(value).unwrap_or_default())
+}
 
 /// Prints an answer on stdout.
 pub(super) fn print(text: &str) -> ExitCode {

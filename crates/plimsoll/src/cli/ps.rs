@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{ArgMatches, Command};
 
-use super::instance::{self, Error};
+use super::instance;
 use super::output;
 use crate::observe::status::{HeavyRoute, Status, Worker};
 use crate::observe::units;
@@ -14,26 +14,11 @@ pub(super) fn command() -> Command {
         .visible_alias("status")
         .about("Shows the workers of a running instance")
         .arg(instance::name_argument())
-        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON for scripts"))
+        .arg(output::json_argument())
 }
 
 pub(super) fn run(arguments: &ArgMatches) -> ExitCode {
-    match show(instance::name(arguments), arguments.get_flag("json")) {
-        Ok(text) => output::print(&text),
-        Err(error) => instance::fail(&error),
-    }
-}
-
-fn show(name: Option<&str>, json: bool) -> Result<String, Error> {
-    let status = instance::pick(name)?.status()?;
-    Ok(if json { render_json(&status) } else { render(&status) })
-}
-
-/// As `/status` prints it, in the same order.
-fn render_json(status: &Status) -> String {
-    // Strings and numbers alone: there is nothing in it that JSON could not say.
-    let json = serde_json::to_string(status).unwrap_or_default();
-    format!("{json}\n")
+    instance::show(arguments, |status| status, render)
 }
 
 const TITLES: [&str; 9] =
@@ -134,7 +119,7 @@ worker 1: the last one was killed by SIGKILL after 3.2s; it was running 2 reques
 
     #[test]
     fn json_reads_back_as_the_status_and_begins_with_the_name() {
-        let json = render_json(&fixture());
+        let json = output::json_line(&fixture());
         assert!(json.starts_with(r#"{"name":"shop","version":"0.1.0","pid":4242,"state":"ready","admin":"#));
         assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), fixture());
     }

@@ -2,20 +2,18 @@
 
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{ArgMatches, Command};
 
 use super::output;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub(super) fn command() -> Command {
-    Command::new("version")
-        .about("Prints the version")
-        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON for scripts"))
+    Command::new("version").about("Prints the version").arg(output::json_argument())
 }
 
 pub(super) fn run(matches: &ArgMatches) -> ExitCode {
-    if !matches.get_flag("json") {
+    if !output::wants_json(matches) {
         return output::print(&format!("plimsoll {VERSION}\n"));
     }
     let version = serde_json::json!({

@@ -23,7 +23,6 @@ use report::{Examined, Note, Report};
 const FILES: &str = "k8s";
 const CONTAINER: &str = "container";
 const CONFIG: &str = "config";
-const JSON: &str = "json";
 const STDIN: &str = "-";
 /// More than `kubectl get all -o yaml` of a large cluster; a pipe that never ends is given up here.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -63,14 +62,14 @@ pub(super) fn command() -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("Settings file of the container, in place of ./plimsoll.toml"),
         )
-        .arg(Arg::new(JSON).long("json").action(ArgAction::SetTrue).help("Print JSON for scripts"))
+        .arg(output::json_argument())
 }
 
 pub(super) fn run(matches: &ArgMatches) -> ExitCode {
     let answer = answer(matches);
     let printed = match &answer {
         Err(mistake) => output::fail(mistake),
-        Ok(report) => output::print(&if matches.get_flag(JSON) { report.json() } else { report.text() }),
+        Ok(report) => output::print(&if output::wants_json(matches) { report.json() } else { report.text() }),
     };
     if printed == Exit::Failure.into() { printed } else { exit(&answer).into() }
 }
