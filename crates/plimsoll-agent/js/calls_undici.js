@@ -1,44 +1,22 @@
 'use strict'
-// Calls by undici: the global `fetch`, and every copy of the package that the app has. All its agents, pools and clients
-// inherit one `dispatch`, which is where a call can wait. One dispatches through the other: the outermost counts.
-const diagnostics = require('node:diagnostics_channel')
+// Calls by undici: the global `fetch`, and every copy of the package that the app loads. All its agents, pools and
+// clients inherit one `dispatch`, which is where a call can wait. One dispatches through the other: the outermost counts.
 const { Call } = require('./call.js')
 const { groupOf } = require('./fan_out.js')
 const { patch } = require('./patch.js')
 
 const GLOBAL = ['undici.globalDispatcher.1', 'undici.globalDispatcher.2'].map((name) => Symbol.for(name))
-const BASE = /[\\/]undici[\\/]lib[\\/](?:dispatcher[\\/])?dispatcher-base\.js$/
-// Looks for further copies of the package: an app that bundles one would have it looked for at every call.
-const LOOKS_MAX = 10
 
 const patched = new WeakSet()
-let isWatching = false
 let isInside = false
-let looks = 0
 
-function watch (origins) {
-  if (isWatching) return
-  isWatching = true
-  watchBuiltIn(origins)
-  watchPackages(origins)
-  // A copy that is loaded later tells of its first call.
-  diagnostics.subscribe('undici:request:create', () => {
-    if (!isInside && looks++ < LOOKS_MAX) watchPackages(origins)
-  })
-}
-
-function watchBuiltIn (origins) {
+/** The undici that `fetch` uses. `load` gives the origins; it is called when the first call is made. */
+function watchBuiltIn (load) {
   // Node loads its undici with the first of its classes, and that makes the global dispatcher.
   void globalThis.Response
   for (const symbol of GLOBAL) {
     const dispatcher = globalThis[symbol]
-    if (dispatcher) watchClass(baseOf(dispatcher), origins)
-  }
-}
-
-function watchPackages (origins) {
-  for (const path of Object.keys(require.cache)) {
-    if (BASE.test(path)) watchClass(require.cache[path].exports?.prototype, origins)
+    if (dispatcher) watchClass(baseOf(dispatcher), load)
   }
 }
 
@@ -50,13 +28,16 @@ function baseOf (dispatcher) {
   return null
 }
 
-function watchClass (prototype, origins) {
+/** The class that all dispatchers of a copy inherit. */
+function watchClass (prototype, load) {
   if (typeof prototype?.dispatch !== 'function' || patched.has(prototype)) return
   patched.add(prototype)
+  let origins = null
   patch(prototype, 'dispatch', (dispatch) => function (options, handler) {
     if (isInside) return dispatch.call(this, options, handler)
     let call
     try {
+      origins ??= load()
       const origin = originOf(origins, this, options)
       const group = groupOf(origin)
       call = typeof handler.onRequestStart === 'function'
@@ -71,22 +52,40 @@ function watchClass (prototype, origins) {
   })
 }
 
-/** A client or pool knows its own origin. */
-function originOf (origins, dispatcher, options) {
-  const { protocol, hostname, port } = parse(options.origin ?? urlOf(dispatcher))
-  return origins.of(protocol, hostname, port || (protocol === 'https:' ? 443 : 80))
+// Most calls go where the last one went.
+let lastText = null
+let lastOrigin = null
+const known = new Map()
+/** Clients and pools of one origin. */
+const owned = new WeakMap()
+
+function originOf (origins, dispatcher, { origin }) {
+  if (origin === undefined) return ownOrigin(origins, dispatcher)
+  if (typeof origin !== 'string') return spelt(origins, origin)
+  if (origin === lastText) return lastOrigin
+  let found = known.get(origin)
+  if (found === undefined) {
+    found = spelt(origins, new URL(origin))
+    if (known.size >= 256) known.clear()
+    known.set(origin, found)
+  }
+  lastText = origin
+  lastOrigin = found
+  return found
 }
 
-const parsed = new Map()
-
-function parse (origin) {
-  if (typeof origin !== 'string') return origin
-  let url = parsed.get(origin)
-  if (url === undefined) {
-    if (parsed.size >= 256) parsed.clear()
-    parsed.set(origin, url = new URL(origin))
+/** A client or pool knows its own origin. */
+function ownOrigin (origins, dispatcher) {
+  let found = owned.get(dispatcher)
+  if (found === undefined) {
+    const url = urlOf(dispatcher)
+    owned.set(dispatcher, found = spelt(origins, typeof url === 'string' ? new URL(url) : url))
   }
-  return url
+  return found
+}
+
+function spelt (origins, { protocol, hostname, port }) {
+  return origins.of(protocol, hostname, port || (protocol === 'https:' ? 443 : 80))
 }
 
 function urlOf (dispatcher) {
@@ -275,4 +274,4 @@ class Waiting {
   }
 }
 
-module.exports = { watch }
+module.exports = { watchBuiltIn, watchClass }

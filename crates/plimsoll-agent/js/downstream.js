@@ -1,8 +1,12 @@
 'use strict'
 // The calls that the app makes: seen, counted by origin, and limited where it was asked for. Nothing is loaded or done
-// before the app's first call, but for two hooks that wait for it.
+// before the app's first call, but for hooks that wait for it.
 const http = require('node:http')
+const Module = require('node:module')
 const { patch } = require('./patch.js')
+
+// The class of undici that all its agents, pools and clients inherit.
+const BASE = /[\\/]lib[\\/](?:dispatcher[\\/])?dispatcher-base\.js$/
 
 let origins = null
 
@@ -13,6 +17,7 @@ function watch (say, hold) {
   origins = load
   watchHttp(load)
   watchFetch(load)
+  watchPackages(load)
 }
 
 function watchHttp (load) {
@@ -23,15 +28,30 @@ function watchHttp (load) {
   })
 }
 
+/** Copies of undici from npm, those that are there and those that come, under whatever name. */
+function watchPackages (load) {
+  const look = (path, exports) => {
+    if (BASE.test(path)) require('./calls_undici.js').watchClass(exports?.prototype, load)
+  }
+  for (const path of Object.keys(require.cache)) look(path, require.cache[path].exports)
+  // Once per file: `require`, and `import` of CommonJS, come by here with what was not loaded yet.
+  patch(Module.prototype, 'load', (loadFile) => function (path) {
+    const result = Reflect.apply(loadFile, this, arguments)
+    try {
+      look(path, this.exports)
+    } catch {
+      // Then it is not seen.
+    }
+    return result
+  })
+}
+
 function watchFetch (load) {
-  // Copies from npm that the app has loaded.
-  const loaded = Object.keys(require.cache)
-  if (loaded.some((path) => path.includes('undici'))) require('./calls_undici.js').watch(load())
   if (typeof globalThis.fetch !== 'function') return
   const undo = patch(globalThis, 'fetch', (fetch) => function (input, init) {
     undo()
     try {
-      require('./calls_undici.js').watch(load())
+      require('./calls_undici.js').watchBuiltIn(load)
     } catch {
       // Then it is not seen.
     }

@@ -22,6 +22,8 @@ class Origins {
   #all = []
   #names = new Map()
   #spellings = new Map()
+  // Most calls go where the last one went.
+  #last = { scheme: null, host: null, port: null, origin: null }
   #timer = null
   #ticks = 0
   #tick = () => this.#lookAround()
@@ -38,8 +40,12 @@ class Origins {
 
   /** By scheme (`http:`), host and port as some library writes them. */
   of (scheme, host, port) {
+    const last = this.#last
+    if (host === last.host && port === last.port && scheme === last.scheme) return last.origin
     const spelling = `${scheme}//${host}:${port}`
-    return this.#spellings.get(spelling) ?? this.#spelt(spelling, normal(scheme, host, port))
+    const origin = this.#spellings.get(spelling) ?? this.#spelt(spelling, normal(scheme, host, port))
+    this.#last = { scheme, host, port, origin }
+    return origin
   }
 
   /** The calls of the origin are to be looked after. */

@@ -9,7 +9,9 @@ use serde_json::Value;
 use crate::harness::{App, Client, Launch, Server, signal, until};
 
 const STOCK: &str = include_str!("../../../../examples/downstream/stock.js");
-const CLIENTS: [&str; 6] = ["http", "agent", "fetch", "undici", "own", "axios"];
+/// `own` first: what its library does not see of its first calls is a breach of the limit.
+const CLIENTS: [&str; 10] =
+    ["own", "http", "agent", "fetch", "undici", "undici-5", "undici-7", "axios", "got", "node-fetch"];
 
 /// The example behind Plimsoll, and the service that it calls.
 struct Shop {
@@ -46,6 +48,12 @@ impl Shop {
         client
     }
 
+    /// Those that run on the Node under test.
+    fn libraries(&self) -> Vec<&'static str> {
+        let runs = |by: &&str| self.orders(&format!("ids=0&by={by}")).response("GET").status == 200;
+        CLIENTS.into_iter().filter(runs).collect()
+    }
+
     /// What is told of the service once `fits`.
     fn told(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
         let name = format!("http://127.0.0.1:{}", self.stock.port());
@@ -60,7 +68,9 @@ impl Shop {
 #[test]
 fn all_workers_together_stay_within_the_limit_whatever_makes_the_calls() {
     let shop = Shop::open(4, "mode = 'enforce'\nconcurrency = 10\nqueue_timeout = '1m'");
-    for by in CLIENTS {
+    let mut calls = 0;
+    for by in shop.libraries() {
+        calls += 200;
         shop.stock.get("/reset");
         let mut clients: Vec<Client> = (0..8).map(|_| shop.orders(&format!("ids=25&by={by}"))).collect();
         for client in &mut clients {
@@ -71,12 +81,12 @@ fn all_workers_together_stay_within_the_limit_whatever_makes_the_calls() {
         let (peak, total) = (shop.figure("peak"), shop.figure("total"));
         assert!(peak <= 10 && total == 200, "{by}: {peak} at once, {total} in all");
     }
-    let told = shop.told("all calls are counted", |one| one["calls"] == 1200 && one["in_flight"] == 0);
+    let told = shop.told("all calls are counted", |one| one["calls"] == calls && one["in_flight"] == 0);
     assert!(told["queued"].as_u64() > Some(100) && told["errors"] == 0, "{told}");
     let metrics = shop.server.admin("/metrics").text();
     let port = shop.stock.port();
     let count = format!(
-        "http_client_request_duration_seconds_count{{server_address=\"127.0.0.1\",server_port=\"{port}\",url_scheme=\"http\"}} 1200"
+        "http_client_request_duration_seconds_count{{server_address=\"127.0.0.1\",server_port=\"{port}\",url_scheme=\"http\"}} {calls}"
     );
     assert!(metrics.contains(&count), "{metrics}");
 }
@@ -125,7 +135,8 @@ fn a_full_queue_and_a_long_wait_are_told_to_the_app_in_its_own_way() {
     let shop = Shop::open(1, "mode = 'enforce'\nconcurrency = 1\nqueue = 5\nqueue_timeout = '100ms'");
     let mut held = shop.orders("ids=1&by=http&path=/hold");
     until("the slot is taken", || (shop.figure("now") == 1).then_some(()));
-    for by in CLIENTS {
+    let libraries = shop.libraries();
+    for by in &libraries {
         let answer = shop.orders(&format!("ids=8&by={by}")).response("GET").json();
         assert_eq!(
             (&answer["failed"], &answer["code"]),
@@ -135,7 +146,7 @@ fn a_full_queue_and_a_long_wait_are_told_to_the_app_in_its_own_way() {
     }
     shop.stock.get("/release");
     assert_eq!(held.response("GET").status, 200);
-    let told = shop.told("what was refused is counted", |one| one["refused"] == 48);
+    let told = shop.told("what was refused is counted", |one| one["refused"] == 8 * libraries.len());
     assert_eq!(told["calls"], 1, "{told}");
 }
 

@@ -1,0 +1,232 @@
+//! Whether the limit is kept whatever makes the calls, and how much of it is used.
+
+use std::path::Path;
+use std::thread;
+
+use anyhow::bail;
+use serde_json::{Value, json};
+
+use super::super::client::{Address, Connection};
+use super::super::report::{Table, Target, figure};
+use super::super::stats::{max, min};
+use super::super::workshop::Workshop;
+use super::LIMIT;
+use super::place::Example;
+use crate::nodes;
+
+const WORKERS: u16 = 4;
+/// Callers at once, all workers together.
+const CALLERS: u32 = 200;
+/// Requests of clients that share the callers, where they are not of one.
+const SPREAD: u32 = 8;
+const LIBRARIES: [&str; 10] =
+    ["http", "agent", "fetch", "undici-5", "undici", "undici-7", "own", "axios", "got", "node-fetch"];
+
+/// By Node.js: for each library the peak, `None` where it does not run there.
+#[derive(Default)]
+pub(super) struct Kept(Vec<(String, Vec<Option<f64>>)>);
+
+impl Kept {
+    pub(super) fn measure(&mut self, workshop: &Workshop, program: &Path) -> anyhow::Result<()> {
+        for node in nodes::present()? {
+            let example = Example::start(workshop, program, &node.binary, WORKERS)?;
+            let peaks = LIBRARIES.iter().map(|by| peak(&example, by));
+            self.0.push((node.version.clone(), peaks.collect::<anyhow::Result<_>>()?));
+            eprintln!("limit measured on Node.js {}", node.version);
+        }
+        Ok(())
+    }
+
+    pub(super) fn targets(&self) -> Vec<Target> {
+        let peaks: Vec<f64> = self.0.iter().flat_map(|(_, peaks)| peaks).copied().flatten().collect();
+        let target =
+            |what: &str, found| Target { what: what.to_owned(), limit: f64::from(LIMIT), found, unit: "" };
+        vec![
+            target("most calls at once that the service saw, of all libraries", max(&peaks)),
+            Target {
+                what: "the same of the library that used least, below the limit".to_owned(),
+                limit: 0.0,
+                found: min(&peaks).map(|least| f64::from(LIMIT) - least),
+                unit: "",
+            },
+        ]
+    }
+
+    pub(super) fn table(&self) -> Table {
+        let mut table = Table::new(&[&["Node.js"], &LIBRARIES[..]].concat());
+        for (node, peaks) in &self.0 {
+            let cells = peaks.iter().map(|peak| figure(*peak, "", 0)).collect();
+            table.row([vec![node.clone()], cells].concat());
+        }
+        table
+    }
+
+    pub(super) fn method(&self) -> Vec<String> {
+        vec![format!(
+            "Limit: `examples/downstream` with {WORKERS} workers and `concurrency = 10`; {CALLERS} parallel callers, from {SPREAD} \
+             requests of clients at once, to a service that takes 20 ms and counts what it has at once. `own` is an \
+             Agent of the app's own of undici 6; `–`: the library does not run on that Node.js."
+        )]
+    }
+
+    pub(super) fn raw(&self) -> Value {
+        let row = |(node, peaks): &(String, Vec<Option<f64>>)| {
+            let of: serde_json::Map<String, Value> =
+                LIBRARIES.iter().zip(peaks).map(|(by, peak)| ((*by).to_owned(), json!(peak))).collect();
+            (node.clone(), Value::from(of))
+        };
+        self.0.iter().map(row).collect()
+    }
+}
+
+fn peak(example: &Example, by: &str) -> anyhow::Result<Option<f64>> {
+    example.reset()?;
+    let path = format!("/orders?ids={}&by={by}&path=/stock-20", CALLERS / SPREAD);
+    if !all_at_once(example, SPREAD, &path)? {
+        return Ok(None);
+    }
+    let total = example.figure("total")?;
+    if total != f64::from(CALLERS) {
+        bail!("the service got {total} calls by {by} where {CALLERS} were made");
+    }
+    example.figure("peak").map(Some)
+}
+
+/// So many clients ask for the same. False where the library does not run.
+fn all_at_once(example: &Example, clients: u32, path: &str) -> anyhow::Result<bool> {
+    let ask = || -> anyhow::Result<bool> {
+        let response = Connection::open(&Address::port(example.shop.port))?.get(path)?;
+        if response.status == 501 {
+            return Ok(false);
+        }
+        let answer: Value = serde_json::from_slice(&response.body)?;
+        if answer.get("failed") != Some(&json!(0)) {
+            bail!("{path} was answered {answer}");
+        }
+        Ok(true)
+    };
+    thread::scope(|scope| {
+        let asked: Vec<_> = (0..clients).map(|_| scope.spawn(ask)).collect();
+        let answers: anyhow::Result<Vec<bool>> =
+            asked.into_iter().map(|one| one.join().unwrap_or_else(|_| bail!("a client panicked"))).collect();
+        Ok(answers?.iter().all(|ran| *ran))
+    })
+}
+
+/// A burst: how many clients' requests make it, how long the service takes, how many calls follow one another.
+#[derive(Clone, Copy)]
+struct Burst {
+    clients: u32,
+    service_ms: u32,
+    each: u32,
+}
+
+const BURSTS: [Burst; 7] = [
+    Burst { clients: 1, service_ms: 100, each: 5 },
+    Burst { clients: 1, service_ms: 100, each: 1 },
+    Burst { clients: 1, service_ms: 20, each: 10 },
+    Burst { clients: 1, service_ms: 20, each: 1 },
+    Burst { clients: 1, service_ms: 5, each: 20 },
+    Burst { clients: SPREAD, service_ms: 20, each: 10 },
+    Burst { clients: SPREAD, service_ms: 20, each: 1 },
+];
+
+/// By burst: the mean and the peak of the service's calls at once, and the mean without Plimsoll.
+#[derive(Default)]
+pub(super) struct Use(Vec<Used>);
+
+struct Used {
+    burst: Burst,
+    mean: f64,
+    peak: f64,
+    by_hand: Option<f64>,
+}
+
+impl Use {
+    pub(super) fn measure(&mut self, workshop: &Workshop, program: &Path, quick: bool) -> anyhow::Result<()> {
+        let example = Example::start(workshop, program, &workshop.node, WORKERS)?;
+        let by_hand = Example::start_by_hand(workshop)?;
+        // Whoever makes calls for the first time loads and compiles: that is no part of how a limit is used.
+        all_at_once(&example, 4 * SPREAD, "/orders?ids=20&by=agent")?;
+        all_at_once(&by_hand, SPREAD, "/orders?ids=20&by=ten")?;
+        for burst in BURSTS.into_iter().take(if quick { 2 } else { BURSTS.len() }) {
+            let by_hand = match burst.clients {
+                1 => Some(burst.run(&by_hand, "ten")?.0),
+                _ => None,
+            };
+            let (mean, peak) = burst.run(&example, "agent")?;
+            self.0.push(Used { burst, mean, peak, by_hand });
+        }
+        eprintln!("use of the limit measured");
+        Ok(())
+    }
+
+    /// The first row is the fair one: long enough that beginning and end count for little.
+    pub(super) fn targets(&self) -> Vec<Target> {
+        let unused = self.0.first().map(|used| 100.0 - used.mean * 100.0 / f64::from(LIMIT));
+        let peaks: Vec<f64> = self.0.iter().map(|used| used.peak).collect();
+        vec![
+            Target {
+                what: "of the limit not used, all demand on one of four workers, a long burst".to_owned(),
+                limit: 5.0,
+                found: unused,
+                unit: " %",
+            },
+            Target {
+                what: "most calls at once in these bursts".to_owned(),
+                limit: f64::from(LIMIT),
+                found: max(&peaks),
+                unit: "",
+            },
+        ]
+    }
+
+    pub(super) fn table(&self) -> Table {
+        let mut table = Table::new(&["burst", "calls", "mean in flight", "peak", "used", "used by hand"]);
+        for Used { burst, mean, peak, by_hand } in &self.0 {
+            let whose = if burst.clients == 1 { "one worker" } else { "all workers" };
+            let share = |mean: f64| mean * 100.0 / f64::from(LIMIT);
+            table.row(vec![
+                format!("{whose}, {} ms, {} in a row", burst.service_ms, burst.each),
+                (CALLERS * burst.each).to_string(),
+                figure(Some(*mean), "", 2),
+                figure(Some(*peak), "", 0),
+                figure(Some(share(*mean)), " %", 1),
+                figure(by_hand.map(share), " %", 1),
+            ]);
+        }
+        table
+    }
+
+    pub(super) fn method(&self) -> Vec<String> {
+        vec![format!(
+            "Use: the same example; {CALLERS} callers at once, each with so many calls in a row, over kept-alive connections, \
+             from one request of a client (one worker has all demand) or from {SPREAD}. The mean of what the service has in \
+             flight, from its first call to the end of its last: the time between an answer and the next call counts as \
+             not used, and so does the end, when fewer calls than the limit are left, which weighs in a short burst. `by \
+             hand` is the same app on plain Node, limited by `maxSockets: 10` in its own code: what one process can reach."
+        )]
+    }
+
+    pub(super) fn raw(&self) -> Value {
+        let row = |Used { burst, mean, peak, by_hand }: &Used| {
+            json!({
+                "clients": burst.clients, "service_ms": burst.service_ms, "each": burst.each,
+                "mean": mean, "peak": peak, "mean_by_hand": by_hand,
+            })
+        };
+        self.0.iter().map(row).collect()
+    }
+}
+
+impl Burst {
+    /// The mean and the peak of the service's calls at once.
+    fn run(self, example: &Example, by: &str) -> anyhow::Result<(f64, f64)> {
+        let Self { clients, service_ms, each } = self;
+        example.reset()?;
+        let ids = CALLERS / clients;
+        let path = format!("/orders?ids={ids}&by={by}&path=/stock-{service_ms}&each={each}");
+        all_at_once(example, clients, &path)?;
+        Ok((example.figure("mean")?, example.figure("peak")?))
+    }
+}
