@@ -1,36 +1,72 @@
 'use strict'
 
 // Makes calls for `cargo xtask bench downstream`: `GET /run?calls=N&by=http` makes N calls to SERVICE_URL, sixteen at a
-// time, and answers with the CPU time that this process took for each, in microseconds.
+// time, and answers with the CPU time that this process took for each, in microseconds. With `plain` the calls go past
+// whatever looks at them: by Node's own functions, kept aside before anybody could replace them.
 
 const http = require('node:http')
 
 const SERVICE = process.env.SERVICE_URL
 const AT_ONCE = 16
-const agent = new http.Agent({ keepAlive: true, maxSockets: AT_ONCE })
+// After a change of the functions, before it is measured.
+const WARM_UP = 320
 
-const byHttp = () => new Promise((resolve, reject) => {
+const agentOf = () => new http.Agent({ keepAlive: true, maxSockets: AT_ONCE })
+const agents = { true: agentOf(), false: agentOf() }
+agents.true.addRequest = http.Agent.prototype.addRequest
+agents.false.addRequest = function (...args) { return http.Agent.prototype.addRequest.apply(this, args) }
+
+const byHttp = (plain) => new Promise((resolve, reject) => {
+  const agent = agents[plain]
   http.get(SERVICE, { agent }, (response) => response.resume().on('end', resolve)).on('error', reject)
 })
+
+// Node makes its dispatcher with the first of the classes of fetch.
+void globalThis.Response
+const dispatchers = ['.1', '.2'].map((end) => globalThis[Symbol.for(`undici.globalDispatcher${end}`)]).filter(Boolean)
+const bases = new Map(dispatchers.map(baseOf).filter(Boolean).map((base) => [base, { plain: base.dispatch, seen: null }]))
+
+function baseOf (dispatcher) {
+  for (let prototype = dispatcher; prototype; prototype = Object.getPrototypeOf(prototype)) {
+    if (prototype.constructor?.name === 'DispatcherBase' && Object.hasOwn(prototype, 'dispatch')) return prototype
+  }
+  return null
+}
 
 const ways = {
   http: byHttp,
   fetch: async () => (await fetch(SERVICE)).text()
 }
 
-async function run (calls, call) {
-  const before = process.cpuUsage()
-  const line = async () => { for (let made = 0; made < calls / AT_ONCE; made++) await call() }
+/** The calls of fetch go past, or not. */
+async function turn (plain) {
+  // The first call is what has the functions replaced.
+  await (await fetch(SERVICE)).text()
+  for (const [base, both] of bases) {
+    both.seen ??= base.dispatch
+    base.dispatch = plain ? both.plain : both.seen
+  }
+}
+
+async function make (calls, call, plain) {
+  const line = async () => { for (let made = 0; made < calls / AT_ONCE; made++) await call(plain) }
   await Promise.all(Array.from({ length: AT_ONCE }, line))
+}
+
+async function run (calls, by, plain) {
+  if (by === 'fetch') await turn(plain)
+  await make(WARM_UP, ways[by], plain)
+  const before = process.cpuUsage()
+  await make(calls, ways[by], plain)
   const { user, system } = process.cpuUsage(before)
   return (user + system) / calls
 }
 
 http.createServer((request, response) => {
   const { searchParams } = new URL(request.url, 'http://bench')
-  const call = ways[searchParams.get('by')]
-  if (!call) return response.end('')
-  run(Number(searchParams.get('calls')), call).then((us) => {
+  const by = searchParams.get('by')
+  if (!ways[by]) return response.end('')
+  run(Number(searchParams.get('calls')), by, searchParams.has('plain')).then((us) => {
     const text = String(us)
     response.setHeader('content-length', text.length)
     response.end(text)

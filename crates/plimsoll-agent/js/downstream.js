@@ -2,7 +2,7 @@
 // The calls that the app makes: seen, counted by origin, and limited where it was asked for. Nothing is loaded or done
 // before the app's first call, but for hooks that wait for it.
 const http = require('node:http')
-const Module = require('node:module')
+const { eachModule } = require('./loaded.js')
 const { patch } = require('./patch.js')
 
 // The class of undici that all its agents, pools and clients inherit.
@@ -28,22 +28,9 @@ function watchHttp (load) {
   })
 }
 
-/** Copies of undici from npm, those that are there and those that come, under whatever name. */
+/** Copies of undici from npm, under whatever name. */
 function watchPackages (load) {
-  const look = (path, exports) => {
-    if (BASE.test(path)) require('./calls_undici.js').watchClass(exports?.prototype, load)
-  }
-  for (const path of Object.keys(require.cache)) look(path, require.cache[path].exports)
-  // Once per file: `require`, and `import` of CommonJS, come by here with what was not loaded yet.
-  patch(Module.prototype, 'load', (loadFile) => function (path) {
-    const result = Reflect.apply(loadFile, this, arguments)
-    try {
-      look(path, this.exports)
-    } catch {
-      // Then it is not seen.
-    }
-    return result
-  })
+  eachModule(BASE, (exports) => require('./calls_undici.js').watchClass(exports?.prototype, load))
 }
 
 function watchFetch (load) {

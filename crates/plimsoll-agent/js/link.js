@@ -58,7 +58,7 @@ function watchParser (socket, link) {
     link.arriving = true
     const before = enter(link)
     try {
-      return within(onIncoming, request, keepAlive)
+      return within(link, onIncoming, request, keepAlive)
     } finally {
       leave(link, before)
       // After an upgrade there is no next request, and what the app sets is its own.
@@ -105,9 +105,8 @@ class Link {
     this.text = ''
     /** The gateway sends the rest of the request when it knows that it has started. */
     this.waits = false
-    /** The calls that the request makes, and the word it was claimed with: see fan_out.js. */
-    this.calls = null
-    this.callsWord = 0
+    /** Who makes the calls of the request: see fan_out.js. */
+    this.caller = null
     /** Node is taking up a request: see keep_alive.js. */
     this.arriving = false
   }

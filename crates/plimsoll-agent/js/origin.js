@@ -3,16 +3,11 @@
 const { OVER, RUNNING, WAITING } = require('./call.js')
 const { Lease } = require('./lease.js')
 const { Bucket } = require('./rate.js')
+const { Seen } = require('./seen.js')
 const { Shadow } = require('./shadow.js')
-const { CALLS } = require('./wire.js')
-
-const { BOUNDS_MS } = CALLS
 
 // An answer of which nobody has read anything for so long holds its slot no longer.
 const ABANDONED_MS = 30_000
-// The fan-outs of which the 99th percentile is told.
-const FAN_OUTS = 256
-
 const TICKS_PER_SECOND = 10
 
 const FREE = { enforce: false, concurrency: 0, rate: 0, burst: 0, queue: 0, queueTimeoutMs: 0, perRequest: 0 }
@@ -27,8 +22,8 @@ class Origin {
     this.limit = FREE
     this.inFlight = 0
     this.queue = new Set()
-    /** Waiting for others of the same request. */
-    this.grouped = 0
+    /** In the queue, and for others of the same request. */
+    this.waiting = 0
     this.oldest = null
     this.newest = null
     this.lease = this.#leaseOf('concurrency')
@@ -37,39 +32,22 @@ class Origin {
     this.bucketTimer = null
     this.shadow = new Shadow()
     this.asksSoon = false
-    this.changed = false
-    /** Since the last tick. */
+    this.seen = new Seen()
+    /** Since the last tick: what is wanted of the budgets. */
     this.peak = 0
     this.begun = 0
-    /** Since the last report. */
-    this.reportPeak = 0
-    this.calls = 0
-    this.errors = 0
-    this.timeouts = 0
-    this.failed = 0
-    this.queued = 0
-    this.waitedMs = 0
-    this.refused = 0
-    this.tookMs = 0
-    this.abandoned = 0
-    this.durations = new Array(BOUNDS_MS.length + 1).fill(0)
-    this.fanOuts = 0
-    this.fanOutMax = 0
-    this.recentFanOuts = []
   }
 
   /** The app makes a call. It is started now, or later, or refused. */
   begin (call, now) {
     const { group } = call
     call.began = now
-    this.changed = true
     this.begun += 1
     if (group === null) return this.#admit(call, now)
     group.join()
     if (!this.limit.enforce || group.hasRoom(this.limit)) return this.#admit(call, now)
     if (this.#isFull()) return this.#refuse(call, now)
     group.waiting ??= new Set()
-    this.grouped += 1
     this.#wait(call, group.waiting)
   }
 
@@ -80,8 +58,7 @@ class Origin {
     call.state = OVER
     this.#unlink(call)
     this.inFlight -= 1
-    this.changed = true
-    this.#count(now - call.began, status, isTimeout)
+    this.seen.ended(now - call.began, status, isTimeout)
     if (call.group !== null) this.#leaveGroup(call)
     if (!this.limit.enforce) {
       if (call.shadow !== 0) this.shadow.end(call, this.#shadowRoom(now), this.limit, now)
@@ -96,7 +73,7 @@ class Origin {
     if (call.state !== WAITING) return
     this.#stopWaiting(call)
     call.state = OVER
-    this.changed = true
+    this.seen.changed = true
     if (call.group !== null) this.#leaveGroup(call)
     if (this.queue.size > 0) this.drain(performance.now())
   }
@@ -147,37 +124,21 @@ class Origin {
     if (oldest !== null && now - oldest.began > ABANDONED_MS) this.#lookForAbandoned(now)
     if (this.limit.concurrency > 0 || this.limit.rate > 0) this.#ask(now)
     if (this.queue.size > 0) this.drain(now)
-    this.reportPeak = Math.max(this.reportPeak, this.peak)
     this.peak = this.inFlight
     this.begun = 0
-    return this.inFlight > 0 || this.#waiting() > 0 || this.changed
+    return this.inFlight > 0 || this.waiting > 0 || this.seen.changed
   }
 
   /** The figures since the process began, in the order of the crate's `Figures`. */
   figures () {
-    const { shadow } = this
-    const us = (ms) => Math.round(ms * 1000)
-    const peak = this.reportPeak
-    this.reportPeak = this.inFlight
-    this.changed = false
-    return [
-      this.inFlight, this.#waiting(), this.calls, this.errors, this.timeouts, this.failed, this.queued, us(this.waitedMs),
-      this.refused, us(this.tookMs), peak, this.fanOuts, this.fanOutMax, this.#fanOutP99(), shadow.queued,
-      us(shadow.waitedMs), shadow.refused, this.abandoned, ...this.durations
-    ]
-  }
-
-  /** The parallel calls of one request have ended. */
-  #countFanOut (calls) {
-    if (this.recentFanOuts.length < FAN_OUTS) this.recentFanOuts.push(calls)
-    else this.recentFanOuts[this.fanOuts % FAN_OUTS] = calls
-    this.fanOuts += 1
-    if (calls > this.fanOutMax) this.fanOutMax = calls
-  }
-
-  #fanOutP99 () {
-    const sorted = this.recentFanOuts.slice().sort((a, b) => a - b)
-    return sorted.length === 0 ? 0 : sorted[Math.ceil(sorted.length * 0.99) - 1]
+    const { inFlight, waiting, shadow } = this
+    return this.seen.report({
+      in_flight: inFlight,
+      waiting,
+      would_queue: shadow.queued,
+      would_wait_ms: shadow.waitedMs,
+      would_refuse: shadow.refused
+    })
   }
 
   #admit (call, now) {
@@ -197,6 +158,7 @@ class Origin {
     call.state = RUNNING
     this.inFlight += 1
     if (this.inFlight > this.peak) this.peak = this.inFlight
+    this.seen.begun(this.inFlight)
     call.older = this.newest
     if (this.newest === null) this.oldest = call
     else this.newest.newer = call
@@ -207,13 +169,14 @@ class Origin {
   /** A call that waited. */
   #go (call, now) {
     this.#stopWaiting(call)
-    this.queued += 1
-    this.waitedMs += now - call.began
+    this.seen.waited(now - call.began)
     this.#run(call, now)
   }
 
   #wait (call, line) {
     call.state = WAITING
+    this.waiting += 1
+    this.seen.changed = true
     call.line = line
     line.add(call)
     call.wait()
@@ -238,7 +201,6 @@ class Origin {
       call.group.waiting ??= new Set()
       call.group.waiting.add(call)
       call.line = call.group.waiting
-      this.grouped += 1
       this.#watch(call)
     }
   }
@@ -253,7 +215,7 @@ class Origin {
 
   #stopWaiting (call) {
     call.line.delete(call)
-    if (call.line !== this.queue) this.grouped -= 1
+    this.waiting -= 1
     call.line = null
     if (call.timer !== null) clearTimeout(call.timer)
     call.timer = null
@@ -267,8 +229,7 @@ class Origin {
 
   #refuse (call, now) {
     call.state = OVER
-    this.refused += 1
-    this.changed = true
+    this.seen.wasRefused()
     if (call.group !== null) this.#leaveGroup(call)
     call.refuse(this.#error(now - call.began))
   }
@@ -287,11 +248,7 @@ class Origin {
   }
 
   #isFull () {
-    return this.#waiting() >= this.limit.queue
-  }
-
-  #waiting () {
-    return this.queue.size + this.grouped
+    return this.waiting >= this.limit.queue
   }
 
   /** Whether one more may run; counts it against the rate. */
@@ -330,27 +287,12 @@ class Origin {
     for (const next of group.waiting ?? []) {
       if (!group.hasRoom(this.limit)) break
       group.waiting.delete(next)
-      this.grouped -= 1
       this.#enterGroup(next)
       next.line = this.queue
       this.queue.add(next)
     }
-    const calls = group.leave()
-    if (calls > 0) this.#countFanOut(calls)
-  }
-
-  #count (tookMs, status, isTimeout) {
-    this.calls += 1
-    this.tookMs += tookMs
-    if (status === 0) {
-      this.errors += 1
-      if (isTimeout) this.timeouts += 1
-    } else if (status >= 500) {
-      this.failed += 1
-    }
-    let bucket = 0
-    while (bucket < BOUNDS_MS.length && tookMs > BOUNDS_MS[bucket]) bucket++
-    this.durations[bucket] += 1
+    const calls = group.leave(this)
+    if (calls > 0) this.seen.fannedOut(calls)
   }
 
   #unlink (call) {
@@ -365,7 +307,7 @@ class Origin {
     for (let call = this.oldest; call !== null && now - call.began > ABANDONED_MS;) {
       const next = call.newer
       if (now - call.idleSince() > ABANDONED_MS) {
-        this.abandoned += 1
+        this.seen.abandoned += 1
         this.end(call, now, 200, false)
       }
       call = next

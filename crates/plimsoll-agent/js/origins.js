@@ -32,7 +32,8 @@ class Origins {
     this.#say = {
       origin: (number, name) => say(wire.origin(number, name)),
       ask: (...fields) => say(wire.ask(...fields)),
-      calls: (number, figures) => say(wire.calls(number, figures))
+      calls: (number, figures) => say(wire.calls(number, figures)),
+      fanOut: (...fields) => say(wire.fanOut(...fields))
     }
     this.#hold = hold
     follow()
@@ -98,7 +99,7 @@ class Origins {
     let busy = false
     for (const origin of this.#all) {
       if (origin.tick(now)) busy = true
-      if (reports && origin.changed) this.#say.calls(origin.number, origin.figures())
+      if (reports && origin.seen.changed) this.#say.calls(origin.number, origin.figures())
     }
     if (busy) this.awake()
   }

@@ -29,7 +29,11 @@ const CALLS = {
   ORIGINS_MAX: 64,
   OTHERS: 'others',
   NAME_MAX: 300,
-  BOUNDS_MS: [5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10_000]
+  BOUNDS_MS: [5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10_000],
+  FIGURES: [
+    'in_flight', 'waiting', 'calls', 'errors', 'timeouts', 'failed', 'queued', 'waited_ms', 'refused', 'took_ms', 'peak',
+    'fan_outs', 'fan_out_max', 'fan_out_p99', 'would_queue', 'would_wait_ms', 'would_refuse', 'abandoned'
+  ]
 }
 
 // Raw, as no response of Node's would be without headers of its own.
@@ -58,6 +62,7 @@ const STOP_PROFILE = 82
 const ORIGIN = 48
 const ASK = 49
 const CALL_FIGURES = 50
+const FAN_OUT = 51
 const WATCH_CALLS = 96
 const LIMIT = 97
 const GRANT = 98
@@ -145,6 +150,11 @@ function calls (number, figures) {
   return frame(CALL_FIGURES, [number, figures.join(' ')])
 }
 
+/** A client's request makes so many calls to an origin in parallel. */
+function fanOut (number, slot, word, calls) {
+  return frame(FAN_OUT, [number, slot, word >>> 0, calls])
+}
+
 /** What the watchdog says, from its frame; null for any other. The addon writes them; tests read them here. */
 function notice ({ kind, fields }) {
   const number = (index) => Number(fields[index])
@@ -222,7 +232,7 @@ module.exports = {
   ROUTE_MAX,
   kinds: {
     HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
-    ORIGIN, ASK, CALLS: CALL_FIGURES, WATCH_CALLS, LIMIT, GRANT
+    ORIGIN, ASK, CALLS: CALL_FIGURES, FAN_OUT, WATCH_CALLS, LIMIT, GRANT
   },
   frame,
   read,
@@ -236,6 +246,7 @@ module.exports = {
   origin,
   ask,
   calls,
+  fanOut,
   notice,
   message
 }

@@ -71,7 +71,11 @@ test('what is said of calls is what the Rust crate reads', () => {
   assert.deepStrictEqual({ ORIGINS_MAX, OTHERS, NAME_MAX, BOUNDS_MS }, {
     ORIGINS_MAX: Number(found.ORIGINS_MAX), OTHERS: found.OTHERS, NAME_MAX: Number(found.NAME_MAX), BOUNDS_MS: bounds
   })
+  const table = source('calls/figures.rs').match(/^figures! \{\n(.*?)^\}/ms)[1]
+  assert.deepStrictEqual(wire.CALLS.FIGURES, [...table.matchAll(/^ {4}([a-z_0-9]+): /gm)].map(([, name]) => name))
   const fieldsOf = (bytes) => wire.read(bytes).fields
+  assert.deepStrictEqual(fieldsOf(wire.fanOut(3, 7, -1, 50)), ['3', '7', '4294967295', '50'])
+  assert.match(source('calls.rs'), /FAN_OUT => .*origin: .*slot: .*word: .*calls: /s)
   assert.deepStrictEqual(fieldsOf(wire.origin(3, 'http://a')), ['3', 'http://a'])
   assert.deepStrictEqual(fieldsOf(wire.ask(3, 'rate', 1, 2, 4, 5)), ['3', 'rate', '1', '2', '4', '5'])
   assert.match(source('calls.rs'), /ASK => .*origin: .*budget: .*serial: .*wants: .*held: .*stamp: /s)
@@ -83,11 +87,10 @@ test('what is said of calls is what the Rust crate reads', () => {
   const grant = { budget: 'concurrency', serial: 1, amount: 2, stamp: 3, lengthMs: 4 }
   assert.deepStrictEqual(message(GRANT, [9, 'concurrency', 1, 2, 3, 4]), { origin: 9, grant })
   assert.match(source('calls.rs'), /LIMIT => .*enforce: .*concurrency: .*rate: .*burst: .*queue: .*queue_timeout_ms: .*per_request: /s)
-  // The figures: as many numbers, in the same order.
+  // The figures: each is counted.
   const { Origin } = require('../js/origin.js')
   const figures = new Origin(0, 'http://a', {}, false).figures()
-  const names = source('calls.rs').match(/fn numbers[^[]*\[([^\]]*)\]/)[1].match(/self\.\w+/g)
-  assert.strictEqual(figures.length, names.length + BOUNDS_MS.length + 1)
+  assert.deepStrictEqual(figures, new Array(wire.CALLS.FIGURES.length + BOUNDS_MS.length + 1).fill(0))
 })
 
 test('fields of the messages come in the order of the Rust crate', () => {

@@ -4,6 +4,9 @@
 //! The agent gives each origin a number of its own, from 0 in the order of the first call. Nothing is said while no call
 //! is made.
 
+mod figures;
+
+pub use self::figures::Figures;
 use crate::message::{Fields, write};
 
 /// Origins that a process tells apart; the calls to any further one are counted together, under [`OTHERS`].
@@ -20,6 +23,7 @@ const BUCKETS: usize = BOUNDS_MS.len() + 1;
 pub(crate) const ORIGIN: u8 = 48;
 pub(crate) const ASK: u8 = 49;
 pub(crate) const CALLS: u8 = 50;
+pub(crate) const FAN_OUT: u8 = 51;
 pub(crate) const WATCH_CALLS: u8 = 96;
 pub(crate) const LIMIT: u8 = 97;
 pub(crate) const GRANT: u8 = 98;
@@ -42,6 +46,9 @@ pub enum FromAgent {
     Ask { origin: u32, budget: Budget, serial: u32, wants: u32, held: u32, stamp: u64 },
     /// What was seen of the calls to the origin since the process began.
     Calls { origin: u32, figures: Box<Figures> },
+    /// A client's request, known by its slot and word, makes so many calls to the origin in parallel. Some are told, the widest
+    /// always.
+    FanOut { origin: u32, slot: u16, word: u32, calls: u32 },
 }
 
 /// Supervisor to agent.
@@ -67,88 +74,6 @@ pub struct Limit {
     pub queue: u32,
     pub queue_timeout_ms: u32,
     pub per_request: u32,
-}
-
-/// Counted since the process began, except where it says "now".
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// Calls in flight now.
-    pub in_flight: u64,
-    /// Calls that wait for their turn now.
-    pub waiting: u64,
-    /// Calls that are over.
-    pub calls: u64,
-    /// Of these: no answer, or a broken one.
-    pub errors: u64,
-    /// Of the errors: the app had waited as long as it wanted to.
-    pub timeouts: u64,
-    /// Of the calls: answered 500 or more.
-    pub failed: u64,
-    /// Calls that had to wait.
-    pub queued: u64,
-    /// How long they waited together, in microseconds.
-    pub waited_us: u64,
-    /// Calls that were refused: the queue was full, or they had waited too long.
-    pub refused: u64,
-    /// How long all calls took together, in microseconds.
-    pub took_us: u64,
-    /// Most calls in flight at once since the last report.
-    pub peak: u64,
-    /// Requests of clients whose calls to this origin were counted apart.
-    pub fan_outs: u64,
-    /// Most parallel calls that one such request made, and what 99 of 100 of the latest stayed within.
-    pub fan_out_max: u64,
-    pub fan_out_p99: u64,
-    /// Where only observed: calls that the limit would have made wait, for how long together, and would have refused.
-    pub would_queue: u64,
-    pub would_wait_us: u64,
-    pub would_refuse: u64,
-    /// Slots that came back because nobody had read the answer's body.
-    pub abandoned: u64,
-    /// Calls by how long they took; not cumulative.
-    pub durations: [u64; BUCKETS],
-}
-
-impl Figures {
-    /// All numbers, in the order in which they are written.
-    fn numbers(&mut self) -> impl Iterator<Item = &mut u64> {
-        [
-            &mut self.in_flight,
-            &mut self.waiting,
-            &mut self.calls,
-            &mut self.errors,
-            &mut self.timeouts,
-            &mut self.failed,
-            &mut self.queued,
-            &mut self.waited_us,
-            &mut self.refused,
-            &mut self.took_us,
-            &mut self.peak,
-            &mut self.fan_outs,
-            &mut self.fan_out_max,
-            &mut self.fan_out_p99,
-            &mut self.would_queue,
-            &mut self.would_wait_us,
-            &mut self.would_refuse,
-            &mut self.abandoned,
-        ]
-        .into_iter()
-        .chain(&mut self.durations)
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        let mut figures = Self::default();
-        let mut words = text.split(' ');
-        for number in figures.numbers() {
-            *number = words.next()?.parse().ok()?;
-        }
-        words.next().is_none().then_some(figures)
-    }
-
-    fn write(&self) -> String {
-        let mut copy = self.clone();
-        copy.numbers().map(|number| number.to_string()).collect::<Vec<_>>().join(" ")
-    }
 }
 
 impl Budget {
@@ -187,6 +112,12 @@ impl FromAgent {
             CALLS => {
                 Some(Self::Calls { origin: origin()?, figures: Box::new(Figures::read(&field.text(1)?)?) })
             }
+            FAN_OUT => Some(Self::FanOut {
+                origin: origin()?,
+                slot: field.number(1)?,
+                word: field.number(2)?,
+                calls: field.number(3)?,
+            }),
             _ => None,
         }
     }
@@ -200,6 +131,10 @@ impl FromAgent {
                 write(ASK, &[origin, budget.word(), serial, wants, held, &stamp.to_string()])
             }
             Self::Calls { origin, figures } => write(CALLS, &[&origin.to_string(), &figures.write()]),
+            Self::FanOut { origin, slot, word, calls } => {
+                let numbers = [*origin, u32::from(*slot), *word, *calls].map(|number| number.to_string());
+                write(FAN_OUT, &numbers.each_ref().map(String::as_str))
+            }
         }
     }
 }
@@ -267,13 +202,14 @@ mod tests {
 
     #[test]
     fn every_message_reads_back_as_itself() {
-        let mut figures = Figures { in_flight: 3, took_us: u64::MAX, ..Figures::default() };
+        let mut figures = Figures { in_flight: 3, took_ms: u64::MAX, ..Figures::default() };
         figures.durations[14] = 7;
         let budget = Budget::Rate;
         for said in [
             FromAgent::Origin { origin: 64, name: "https://api.example.com:8443".into() },
             FromAgent::Ask { origin: 1, budget, serial: 2, wants: 3, held: 4, stamp: u64::MAX },
             FromAgent::Calls { origin: 0, figures: Box::new(figures) },
+            FromAgent::FanOut { origin: 0, slot: 1023, word: u32::MAX, calls: 50 },
         ] {
             let said = message::FromAgent::Calls(said);
             let bytes = said.write();
@@ -313,6 +249,7 @@ mod tests {
             (ASK, vec!["0", "rate", "0", "-1", "0", "0"]),
             (CALLS, vec!["0", "1 2 3"]),
             (CALLS, vec!["0", &figures]),
+            (FAN_OUT, vec!["0", "65536", "0", "1"]),
             (LIMIT, vec!["0", "1", "1"]),
         ] {
             let bytes = write(kind, &fields);

@@ -9,7 +9,7 @@ const { Page } = require('./page.js')
 const { Queue } = require('./queue.js')
 
 const {
-  HELLO, LISTEN, CLOSE, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, ORIGIN, ASK, CALLS, WATCH_CALLS
+  HELLO, LISTEN, CLOSE, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, ORIGIN, ASK, CALLS, FAN_OUT, WATCH_CALLS
 } = wire.kinds
 
 /** `answer(listen)` gives `{ address, port, family }`, `{ code }`, or null: the test answers by itself. */
@@ -29,6 +29,7 @@ class Supervisor {
     this.origins = new Queue()
     this.asks = new Queue()
     this.figures = new Queue()
+    this.fanOuts = new Queue()
     /** Calls are to be seen; `hold`: the first waits. */
     this.watch = null
     this.sockets = new Set()
@@ -62,7 +63,14 @@ class Supervisor {
       const [serial, wants, held, stamp] = fields.slice(2).map(Number)
       this.asks.push({ origin: Number(fields[0]), budget: fields[1], serial, wants, held, stamp })
     }
-    if (kind === CALLS) this.figures.push({ origin: Number(fields[0]), numbers: fields[1].split(' ').map(Number) })
+    if (kind === CALLS) {
+      const numbers = fields[1].split(' ').map(Number)
+      this.figures.push({ origin: Number(fields[0]), ...Object.fromEntries(wire.CALLS.FIGURES.map((name, at) => [name, numbers[at]])) })
+    }
+    if (kind === FAN_OUT) {
+      const [origin, slot, word, calls] = fields.map(Number)
+      this.fanOuts.push({ origin, slot, word, calls })
+    }
     if (kind === HELLO) this.hellos.push({ version: Number(fields[0]), pid: Number(fields[1]), node: fields[2], addon: fields[3] })
     if (kind === CLOSE) this.closes.push(Number(fields[0]))
     if (kind === PROFILE_BEGAN) this.profiles.push({ began: Number(fields[0]), heapBytes: Number(fields[1]) })

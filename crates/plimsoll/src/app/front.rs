@@ -56,12 +56,6 @@ impl GatewayFront {
         &self.incidents
     }
 
-    /// `POST /reports/:id`
-    fn route_of(&self, worker: WorkerId, slot: u16, word: u32) -> Option<String> {
-        let id = self.gateway.route_of(worker, slot, word)?;
-        Some(self.gateway.routes().name(id)?.to_string())
-    }
-
     fn body_of(&self, worker: WorkerId, slot: u16, word: u32) -> Option<Body> {
         let (bytes, content_type) = self.gateway.body_of(worker, slot, word)?;
         Some(Body { bytes, content_type })
@@ -207,6 +201,11 @@ impl Front for GatewayFront {
     fn large_body(&self, worker: WorkerId, slot: u16, word: u32, bytes: u64) {
         let route = self.route_of(worker, slot, word);
         self.incidents.hear(Event::Large { worker, slot, word, route, bytes });
+    }
+
+    fn route_of(&self, worker: WorkerId, slot: u16, word: u32) -> Option<String> {
+        let id = self.gateway.route_of(worker, slot, word)?;
+        Some(self.gateway.routes().name(id)?.to_string())
     }
 
     fn route(&self, method: &str, path: &str, route: &str) {

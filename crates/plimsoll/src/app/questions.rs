@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::GatewayFront;
-use crate::concerns::downstream::Seen;
+use crate::concerns::downstream::{Caller, Seen};
 use crate::concerns::shutdown::{Phase, State};
 use crate::gateway::{EndpointStatus, HeavyRoute, Protocol};
 use crate::observe::control::{Ended, Haste, Request};
@@ -178,7 +178,12 @@ fn worker_state(worker: &workers::Worker) -> status::WorkerState {
 }
 
 fn downstream(seen: &Seen) -> status::Downstream {
-    let figures = &seen.figures;
+    let caller = |Caller { route, seen, most, p99 }: &Caller| status::downstream::Caller {
+        route: route.clone(),
+        seen: *seen,
+        most: *most,
+        p99: *p99,
+    };
     status::Downstream {
         origin: seen.name.clone(),
         enforced: seen.limit.enforce,
@@ -186,25 +191,10 @@ fn downstream(seen: &Seen) -> status::Downstream {
         rate: seen.limit.rate,
         per_request: seen.limit.per_request,
         lent: seen.lent,
-        in_flight: figures.in_flight,
-        peak: figures.peak,
-        waiting: figures.waiting,
-        calls: figures.calls,
-        errors: figures.errors,
-        timeouts: figures.timeouts,
-        failed: figures.failed,
-        queued: figures.queued,
-        waited_ms: figures.waited_us / 1000,
-        refused: figures.refused,
-        abandoned: figures.abandoned,
-        fan_out_max: figures.fan_out_max,
-        fan_out_p99: figures.fan_out_p99,
-        would_queue: figures.would_queue,
-        would_wait_ms: figures.would_wait_us / 1000,
-        would_refuse: figures.would_refuse,
-        durations: figures.durations.to_vec(),
-        took_ms: figures.took_us / 1000,
+        figures: status::downstream::Counted(seen.figures.clone()),
+        callers: seen.callers.iter().map(caller).collect(),
         finding: seen.finding.clone(),
+        hint: seen.hint.clone(),
     }
 }
 

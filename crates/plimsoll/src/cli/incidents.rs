@@ -1,16 +1,20 @@
-//! `plimsoll incidents`: what has blocked the event loops, by route and function.
+//! `plimsoll incidents`: what has blocked the event loops, by route and function, and who calls other services too often at
+//! once.
+
+mod calls;
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
+use serde::Serialize;
 
 use super::instance;
 use super::output;
 use crate::concerns::event_loop::incident::book::Group;
 use crate::concerns::event_loop::incident::large::Large;
 use crate::concerns::event_loop::incident::words::{duration, size};
-use crate::observe::status::Incidents;
+use crate::observe::status::{Downstream, Incidents, Status};
 use crate::observe::units;
 
 /// Of each list; `--json` has all of it.
@@ -19,13 +23,33 @@ const RECENT_SHOWN: usize = 5;
 
 pub(super) fn command() -> Command {
     Command::new("incidents")
-        .about("Shows what has blocked the event loops of a running instance, by route and function")
+        .about(
+            "Shows what has blocked the event loops of a running instance, and which routes call other services too often \
+             at once",
+        )
         .arg(instance::name_argument())
         .arg(output::json_argument())
 }
 
 pub(super) fn run(arguments: &ArgMatches) -> ExitCode {
-    instance::show(arguments, |status| status.incidents, render)
+    instance::show(arguments, Told::of, |told| render(&told.incidents) + &calls::render(&told.downstreams))
+}
+
+/// What of the status is shown here.
+#[derive(Serialize)]
+struct Told {
+    #[serde(flatten)]
+    incidents: Incidents,
+    /// Those with something to say.
+    downstreams: Vec<Downstream>,
+}
+
+impl Told {
+    fn of(status: Status) -> Self {
+        let mut downstreams = status.downstreams;
+        downstreams.retain(|one| one.finding.is_some());
+        Self { incidents: status.incidents, downstreams }
+    }
 }
 
 fn render(incidents: &Incidents) -> String {

@@ -4,10 +4,13 @@
 //! removed, and an enum's spelling is part of the contract; fields are only added. Readers ignore what they
 //! do not know: a client may be older than the instance that it asks.
 
+pub mod downstream;
+
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::downstream::Downstream;
 use super::logs::{SinkFigures, WorkerFigures};
 use crate::concerns::event_loop::incident;
 
@@ -48,55 +51,6 @@ pub struct Status {
     /// What the app calls over HTTP, by name.
     #[serde(default)]
     pub downstreams: Vec<Downstream>,
-}
-
-/// An origin that the app calls: what all workers saw together, since the start where it does not say "now".
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Downstream {
-    /// `http://stock:8080`; `others`: those beyond the number that is told apart.
-    pub origin: String,
-    /// The limits are held; otherwise it is computed what they would do.
-    pub enforced: bool,
-    /// Calls in flight that are allowed, all workers together; where it is only observed and none is set, the limit
-    /// that is computed with. 0: no limit.
-    pub concurrency: u32,
-    /// Calls per second; 0: no limit.
-    pub rate: u32,
-    /// Calls in flight for one request of a client; 0: no limit.
-    pub per_request: u32,
-    /// Of `concurrency`: what workers have been lent now.
-    pub lent: u32,
-    /// Calls in flight now.
-    pub in_flight: u64,
-    /// Most calls of one worker in flight at once, lately.
-    pub peak: u64,
-    /// Calls that wait for their turn now.
-    pub waiting: u64,
-    pub calls: u64,
-    /// Without an answer, or with a broken one.
-    pub errors: u64,
-    /// Of the errors: the app's own timeout had passed.
-    pub timeouts: u64,
-    /// Answered 500 or more.
-    pub failed: u64,
-    pub queued: u64,
-    pub waited_ms: u64,
-    pub refused: u64,
-    /// Slots that came back because nobody had read the answer.
-    pub abandoned: u64,
-    /// Most parallel calls of one request of a client, and what 99 of 100 stay within.
-    pub fan_out_max: u64,
-    pub fan_out_p99: u64,
-    /// What the limit would have done, where it is not held.
-    pub would_queue: u64,
-    pub would_wait_ms: u64,
-    pub would_refuse: u64,
-    /// Calls by how long they took, by the bounds of the metrics; not cumulative.
-    pub durations: Vec<u64>,
-    pub took_ms: u64,
-    /// The same in words, where there is something to tell.
-    #[serde(default)]
-    pub finding: Option<String>,
 }
 
 /// A route whose requests keep the loop for long.
@@ -415,26 +369,6 @@ pub(crate) fn fixture() -> Status {
         generation: 1,
         reload: None,
         log_sinks: Vec::new(),
-        downstreams: vec![origin_fixture()],
-    }
-}
-
-/// A service that is called, and held to a limit.
-#[cfg(test)]
-fn origin_fixture() -> Downstream {
-    Downstream {
-        origin: "http://stock:8080".into(),
-        enforced: true,
-        concurrency: 10,
-        lent: 7,
-        in_flight: 4,
-        calls: 30,
-        queued: 12,
-        waited_ms: 36,
-        refused: 2,
-        would_queue: 5,
-        durations: vec![30; 15],
-        took_ms: 600,
-        ..Downstream::default()
+        downstreams: vec![downstream::fixture()],
     }
 }

@@ -56,6 +56,8 @@ pub trait Front {
     fn stall(&self, worker: WorkerId, channel: u32, report: &FromAgent);
     /// A request of the worker has written so large a body in one go.
     fn large_body(&self, worker: WorkerId, slot: u16, word: u32, bytes: u64);
+    /// `GET /orders/:id`: the route of a request that runs in the worker, known by its slot and word.
+    fn route_of(&self, worker: WorkerId, slot: u16, word: u32) -> Option<String>;
     /// What a framework calls the route of a path.
     fn route(&self, method: &str, path: &str, route: &str);
     /// A process of the worker is stopped, and has been since then.

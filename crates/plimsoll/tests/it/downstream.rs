@@ -184,6 +184,7 @@ fn what_is_only_observed_is_not_held_up_and_its_fan_out_is_told() {
         (&false.into(), &50.into(), &0.into())
     );
     let finding = told["finding"].as_str().unwrap();
-    assert!(finding.starts_with("a request makes up to 50 parallel calls to http://127.0.0.1:"), "{finding}");
+    assert!(finding.starts_with("GET /orders makes up to 50 parallel calls to http://127.0.0.1:"), "{finding}");
+    assert_eq!((&told["callers"][0]["route"], &told["callers"][0]["most"]), (&"GET /orders".into(), &50.into()));
     assert!(finding.contains("a limit of 10 would have queued "), "{finding}");
 }

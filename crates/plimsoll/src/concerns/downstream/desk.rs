@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use plimsoll_wire::calls::{Budget, Figures, FromAgent, Limit, OTHERS, ToAgent};
 
+use super::callers::{Caller, Callers};
 use super::finding;
 use super::rules::Rules;
 use super::tally::Tally;
@@ -33,7 +34,11 @@ pub struct Seen {
     /// Of `limit.concurrency`: what is lent to workers now.
     pub lent: u32,
     pub figures: Figures,
+    /// Routes whose requests make parallel calls, the widest first.
+    pub callers: Vec<Caller>,
     pub finding: Option<String>,
+    /// What would help.
+    pub hint: Option<String>,
 }
 
 #[derive(Debug)]
@@ -50,6 +55,7 @@ struct Origin {
     concurrency: Option<Book<Holder>>,
     rate: Option<Book<Holder>>,
     tally: Tally<Holder>,
+    callers: Callers,
 }
 
 type Answers = Vec<(Holder, ToAgent)>;
@@ -81,6 +87,15 @@ impl Desk {
                 }
                 Vec::new()
             }
+            FromAgent::FanOut { .. } => Vec::new(),
+        }
+    }
+
+    /// A request of this route makes so many parallel calls.
+    pub fn fan_out(&mut self, holder: Holder, origin: u32, route: &str, calls: u32) {
+        let name = self.numbers.get(&(holder, origin));
+        if let Some(one) = name.and_then(|name| self.origins.get_mut(name)) {
+            one.callers.hear(route, calls);
         }
     }
 
@@ -118,11 +133,14 @@ impl Desk {
     pub fn seen(&self) -> Vec<Seen> {
         let seen = self.origins.iter().map(|(name, origin)| {
             let figures = origin.tally.sum();
+            let callers = origin.callers.all();
             Seen {
                 name: name.clone(),
                 limit: origin.limit,
                 lent: origin.concurrency.as_ref().map_or(0, Book::owed),
-                finding: finding::describe(name, &origin.limit, &figures),
+                finding: finding::describe(name, &origin.limit, &figures, callers.first()),
+                hint: finding::hint(name, &origin.limit, &figures),
+                callers,
                 figures,
             }
         });
@@ -173,6 +191,7 @@ impl Origin {
             concurrency: book(limit.concurrency),
             rate: book(if limit.enforce { limit.rate } else { 0 }),
             tally: Tally::new(),
+            callers: Callers::default(),
         }
     }
 

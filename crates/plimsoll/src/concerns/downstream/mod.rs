@@ -4,12 +4,14 @@
 //!  agents ── Origin, Ask, Calls ──► Desk ──► Limit, Grant ── to the agents
 //!                                    ├ Rules   what holds for an origin
 //!                                    ├ lease::Book   one per budget: who may use how much of it
-//!                                    └ Tally   what all workers saw, also those that are gone
+//!                                    ├ Tally   what all workers saw, also those that are gone
+//!                                    └ Callers   which routes make parallel calls
 //! ```
 //!
 //! The agents make the calls wait; here it is decided how many calls each worker may have in flight, so that all of them
 //! together stay within the limit. [`finding`] says in words what is seen. Pure: `workers` carries the messages.
 
+mod callers;
 mod desk;
 mod finding;
 mod rules;
@@ -17,5 +19,6 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+pub use callers::Caller;
 pub use desk::{Desk, Holder, Seen};
 pub use rules::Rules;

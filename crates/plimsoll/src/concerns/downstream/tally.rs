@@ -21,47 +21,15 @@ impl<H: Copy + Ord> Tally<H> {
 
     pub(super) fn lose(&mut self, holder: H) {
         if let Some(last) = self.now.remove(&holder) {
-            add(&mut self.past, &Figures { in_flight: 0, waiting: 0, peak: 0, fan_out_p99: 0, ..last });
+            self.past.add(&last.past());
         }
     }
 
     pub(super) fn sum(&self) -> Figures {
         let mut sum = self.past.clone();
         for figures in self.now.values() {
-            add(&mut sum, figures);
+            sum.add(figures);
         }
         sum
-    }
-}
-
-/// Sums, but for what can only be the most of both. What a worker says may be anything.
-fn add(sum: &mut Figures, more: &Figures) {
-    let most = [
-        (&mut sum.fan_out_max, more.fan_out_max),
-        (&mut sum.fan_out_p99, more.fan_out_p99),
-        (&mut sum.peak, more.peak),
-    ];
-    for (place, value) in most {
-        *place = (*place).max(value);
-    }
-    let sums = [
-        (&mut sum.in_flight, more.in_flight),
-        (&mut sum.waiting, more.waiting),
-        (&mut sum.calls, more.calls),
-        (&mut sum.errors, more.errors),
-        (&mut sum.timeouts, more.timeouts),
-        (&mut sum.failed, more.failed),
-        (&mut sum.queued, more.queued),
-        (&mut sum.waited_us, more.waited_us),
-        (&mut sum.refused, more.refused),
-        (&mut sum.took_us, more.took_us),
-        (&mut sum.fan_outs, more.fan_outs),
-        (&mut sum.would_queue, more.would_queue),
-        (&mut sum.would_wait_us, more.would_wait_us),
-        (&mut sum.would_refuse, more.would_refuse),
-        (&mut sum.abandoned, more.abandoned),
-    ];
-    for (place, value) in sums.into_iter().chain(sum.durations.iter_mut().zip(more.durations)) {
-        *place = place.saturating_add(value);
     }
 }

@@ -51,6 +51,9 @@ impl Front for Told {
     }
     fn stall(&self, _worker: WorkerId, _channel: u32, _report: &FromAgent) {}
     fn large_body(&self, _worker: WorkerId, _slot: u16, _word: u32, _bytes: u64) {}
+    fn route_of(&self, _worker: WorkerId, _slot: u16, _word: u32) -> Option<String> {
+        None
+    }
     fn route(&self, _method: &str, _path: &str, _route: &str) {}
     fn stopped(&self, _worker: WorkerId, _since: Instant) {}
     fn runs(&self, _worker: WorkerId, _stopped_since: Instant) {}

@@ -19,7 +19,15 @@ impl<F: Front> Supervisor<F> {
     }
 
     pub(super) fn on_calls(&mut self, worker: WorkerId, channel: u32, said: FromAgent) {
-        let answers = self.desk.hear(Holder { worker, channel }, said, Instant::now());
+        let holder = Holder { worker, channel };
+        if let FromAgent::FanOut { origin, slot, word, calls } = said {
+            // The request may be over by now, and another in its place: then nothing is known of its route.
+            if let Some(route) = self.front.route_of(worker, slot, word) {
+                self.desk.fan_out(holder, origin, &route, calls);
+            }
+            return;
+        }
+        let answers = self.desk.hear(holder, said, Instant::now());
         self.tell(answers);
     }
 

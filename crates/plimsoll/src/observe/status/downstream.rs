@@ -1,0 +1,137 @@
+//! What is told of the services that the app calls.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+
+use plimsoll_wire::calls::Figures;
+use serde::de::Error as _;
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+/// An origin that the app calls: what all workers saw together, since the start where it does not say "now".
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Downstream {
+    /// `http://stock:8080`; `others`: those beyond the number that is told apart.
+    pub origin: String,
+    /// The limits are held; otherwise it is computed what they would do.
+    pub enforced: bool,
+    /// Calls in flight that are allowed, all workers together; where it is only observed and none is set, the limit
+    /// that is computed with. 0: no limit.
+    pub concurrency: u32,
+    /// Calls per second; 0: no limit.
+    pub rate: u32,
+    /// Calls in flight for one request of a client; 0: no limit.
+    pub per_request: u32,
+    /// Of `concurrency`: what workers have been lent now.
+    pub lent: u32,
+    #[serde(flatten)]
+    pub figures: Counted,
+    /// Routes whose requests make parallel calls, the widest first.
+    #[serde(default)]
+    pub callers: Vec<Caller>,
+    /// The same in words, where there is something to tell.
+    #[serde(default)]
+    pub finding: Option<String>,
+    /// What would help.
+    #[serde(default)]
+    pub hint: Option<String>,
+}
+
+/// A route, and the parallel calls of its requests to the origin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    pub route: String,
+    /// Requests that were told; in a burst that is a part of them.
+    pub seen: u64,
+    pub most: u32,
+    /// What 99 of 100 of the latest stayed within.
+    pub p99: u32,
+}
+
+/// The figures of the workers, under their own names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counted(pub Figures);
+
+impl Deref for Downstream {
+    type Target = Figures;
+
+    fn deref(&self) -> &Figures {
+        &self.figures.0
+    }
+}
+
+const DURATIONS: &str = "durations";
+
+impl Serialize for Counted {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, number) in self.0.by_name() {
+            map.serialize_entry(name, &number)?;
+        }
+        map.serialize_entry(DURATIONS, &self.0.durations)?;
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Counted {
+    /// What is not there is 0: an older instance does not know every figure.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut all = BTreeMap::<String, Value>::deserialize(deserializer)?;
+        let mut figures = Figures::default();
+        if let Some(durations) = all.remove(DURATIONS) {
+            figures.durations = serde_json::from_value(durations).map_err(D::Error::custom)?;
+        }
+        for (name, value) in all {
+            if let (Some(place), Some(number)) = (figures.of_name(&name), value.as_u64()) {
+                *place = number;
+            }
+        }
+        Ok(Self(figures))
+    }
+}
+
+/// A service that is called, and held to a limit.
+#[cfg(test)]
+pub(crate) fn fixture() -> Downstream {
+    Downstream {
+        origin: "http://stock:8080".into(),
+        enforced: true,
+        concurrency: 10,
+        lent: 7,
+        figures: Counted(Figures {
+            in_flight: 4,
+            calls: 30,
+            queued: 12,
+            waited_ms: 36,
+            refused: 2,
+            would_queue: 5,
+            durations: [30; 15],
+            took_ms: 600,
+            ..Figures::default()
+        }),
+        callers: vec![Caller { route: "GET /orders".into(), seen: 3, most: 50, p99: 38 }],
+        ..Downstream::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_stand_beside_the_rest_under_their_own_names() {
+        let told = serde_json::to_value(fixture()).unwrap();
+        let found = (&told["origin"], &told["waited_ms"], &told["durations"][14], &told["errors"]);
+        assert_eq!(found, (&"http://stock:8080".into(), &36.into(), &30.into(), &0.into()));
+        let read = serde_json::from_value::<Downstream>(told).unwrap();
+        assert_eq!(read, fixture());
+    }
+
+    #[test]
+    fn an_older_instance_does_not_know_all() {
+        let old = r#"{"origin":"http://a","enforced":false,"concurrency":1,"rate":0,"per_request":0,"lent":0,"calls":7}"#;
+        let read: Downstream = serde_json::from_str(old).unwrap();
+        assert_eq!((read.calls, read.errors, read.durations), (7, 0, [0; 15]));
+    }
+}
