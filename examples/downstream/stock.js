@@ -30,8 +30,21 @@ function serve(response, answer) {
   answer(() => { over(); response.end('17\n'); });
 }
 
+// Four at a time, as a service with four workers would.
+const line = [];
+let working = 0;
+
+function work() {
+  while (working < 4 && line.length > 0) {
+    const end = line.shift();
+    working += 1;
+    setTimeout(() => { working -= 1; end(); work(); }, MS);
+  }
+}
+
 const routes = {
   stock: (response, ms) => serve(response, (end) => setTimeout(end, ms ?? MS)),
+  four: (response) => serve(response, (end) => { line.push(end); work(); }),
   hold: (response) => serve(response, (end) => { held.add(end); response.on('close', () => held.delete(end)); }),
   release: (response) => { for (const end of held) end(); held.clear(); response.end(); },
   figures: (response) => response.end(JSON.stringify({ now, peak, total, mean: area / (since - first) || 0 })),

@@ -17,6 +17,8 @@ class Call {
     this.inGroup = false
     this.state = CREATED
     this.began = 0
+    /** When it was its turn. */
+    this.ran = 0
     this.timer = null
     /** The queue in which it stands. */
     this.line = null

@@ -64,6 +64,7 @@ class Channel {
     this.#waiting.set(server, waiting)
     this.#announced.add(server)
     this.#socket.write(wire.listen(server, request, path))
+    if (request.shared) this.#socket.write(wire.forks())
     return server
   }
 

@@ -18,6 +18,7 @@ function watch (say, hold) {
   watchHttp(load)
   watchFetch(load)
   watchPackages(load)
+  watchHttp2(load)
 }
 
 function watchHttp (load) {
@@ -31,6 +32,16 @@ function watchHttp (load) {
 /** Copies of undici from npm, under whatever name. */
 function watchPackages (load) {
   eachModule(BASE, (exports) => require('./calls_undici.js').watchClass(exports?.prototype, load))
+}
+
+/** Not loaded for it: an app that uses it has loaded it by the time its first server listens, or is not seen here. */
+function watchHttp2 (load) {
+  if (!process.moduleLoadList?.includes('NativeModule internal/http2/core')) return
+  try {
+    require('./calls_http2.js').watch(require('node:http2'), load)
+  } catch {
+    // Then it is not seen.
+  }
 }
 
 function watchFetch (load) {

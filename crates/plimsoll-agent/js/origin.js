@@ -10,7 +10,7 @@ const { Shadow } = require('./shadow.js')
 const ABANDONED_MS = 30_000
 const TICKS_PER_SECOND = 10
 
-const FREE = { enforce: false, concurrency: 0, rate: 0, burst: 0, queue: 0, queueTimeoutMs: 0, perRequest: 0 }
+const FREE = { enforce: false, concurrency: 0, rate: 0, burst: 0, queue: 0, queueTimeoutMs: 0, perRequest: 0, adaptive: false }
 
 class Origin {
   /** `say` sends to the supervisor. `hold`: calls wait until it is known what holds for them. */
@@ -31,6 +31,8 @@ class Origin {
     this.bucket = null
     this.bucketTimer = null
     this.shadow = new Shadow()
+    /** Where the limit is found out: how long calls take. */
+    this.samples = null
     this.asksSoon = false
     this.seen = new Seen()
     /** Since the last tick: what is wanted of the budgets. */
@@ -59,6 +61,7 @@ class Origin {
     this.#unlink(call)
     this.inFlight -= 1
     this.seen.ended(now - call.began, status, isTimeout)
+    if (this.samples !== null && (status !== 0 || isTimeout)) this.samples.add(now - call.ran, now)
     if (call.group !== null) this.#leaveGroup(call)
     if (!this.limit.enforce) {
       if (call.shadow !== 0) this.shadow.end(call, this.#shadowRoom(now), this.limit, now)
@@ -66,6 +69,24 @@ class Origin {
     }
     if (this.lease.isOver(this.inFlight)) this.#ask(now)
     if (this.queue.size > 0) this.drain(now)
+  }
+
+  /** A call for which no limit can hold. */
+  pass (call, now) {
+    call.began = now
+    call.state = RUNNING
+    this.seen.streams += 1
+    this.seen.begun(this.inFlight + this.seen.streams)
+    call.group?.join()
+  }
+
+  passed (call, now, status) {
+    if (call.state !== RUNNING) return
+    call.state = OVER
+    this.seen.streams -= 1
+    this.seen.unlimited += 1
+    this.seen.ended(now - call.began, status, false)
+    if (call.group !== null) this.#leaveGroup(call)
   }
 
   /** The app has given a waiting call up. */
@@ -86,6 +107,7 @@ class Origin {
       this.rate ??= this.#leaseOf('rate')
       this.bucket ??= new Bucket()
     }
+    if (limit.adaptive && this.samples === null) this.#sample()
     this.#sortOut()
     for (const call of this.queue) this.#watch(call)
     this.#ask(now)
@@ -105,6 +127,7 @@ class Origin {
   free (now) {
     this.limit = FREE
     this.hold = false
+    this.samples = null
     this.drain(now)
   }
 
@@ -124,16 +147,17 @@ class Origin {
     if (oldest !== null && now - oldest.began > ABANDONED_MS) this.#lookForAbandoned(now)
     if (this.limit.concurrency > 0 || this.limit.rate > 0) this.#ask(now)
     if (this.queue.size > 0) this.drain(now)
+    if (this.samples !== null && this.peak > 0) this.say.samples(this.number, this.peak, this.samples.take(now))
     this.peak = this.inFlight
     this.begun = 0
-    return this.inFlight > 0 || this.waiting > 0 || this.seen.changed
+    return this.inFlight > 0 || this.seen.streams > 0 || this.waiting > 0 || this.seen.changed
   }
 
   /** The figures since the process began, in the order of the crate's `Figures`. */
   figures () {
     const { inFlight, waiting, shadow } = this
     return this.seen.report({
-      in_flight: inFlight,
+      in_flight: inFlight + this.seen.streams,
       waiting,
       would_queue: shadow.queued,
       would_wait_ms: shadow.waitedMs,
@@ -156,6 +180,7 @@ class Origin {
 
   #run (call, now) {
     call.state = RUNNING
+    call.ran = now
     this.inFlight += 1
     if (this.inFlight > this.peak) this.peak = this.inFlight
     this.seen.begun(this.inFlight)
@@ -235,9 +260,10 @@ class Origin {
   }
 
   #error (waitedMs) {
-    const { concurrency, rate, queue, perRequest } = this.limit
+    const { concurrency, rate, queue, perRequest, adaptive } = this.limit
     const limits = []
-    if (concurrency > 0) limits.push(`${concurrency} calls in flight`)
+    if (adaptive) limits.push('what the service was found to stand')
+    else if (concurrency > 0) limits.push(`${concurrency} calls in flight`)
     if (rate > 0) limits.push(`${rate} calls per second`)
     if (perRequest > 0) limits.push(`${perRequest} calls per request`)
     const waited = waitedMs < 1 ? `its queue of ${queue} was full` : `it waited ${Math.round(waitedMs)} ms in the queue`
@@ -312,6 +338,12 @@ class Origin {
       }
       call = next
     }
+  }
+
+  /** From now on it is told how long calls take. */
+  #sample () {
+    const { Samples } = require('./samples.js')
+    this.samples = new Samples()
   }
 
   #leaseOf (budget) {

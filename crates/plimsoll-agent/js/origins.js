@@ -33,7 +33,8 @@ class Origins {
       origin: (number, name) => say(wire.origin(number, name)),
       ask: (...fields) => say(wire.ask(...fields)),
       calls: (number, figures) => say(wire.calls(number, figures)),
-      fanOut: (...fields) => say(wire.fanOut(...fields))
+      fanOut: (...fields) => say(wire.fanOut(...fields)),
+      samples: (...fields) => say(wire.samples(...fields))
     }
     this.#hold = hold
     follow()

@@ -23,6 +23,10 @@ class Seen {
     /** Since the last report. */
     this.peak = 0
     this.abandoned = 0
+    /** Of http2: sessions, and their streams that are open and that are over. */
+    this.sessions = 0
+    this.streams = 0
+    this.unlimited = 0
     this.fan_outs = 0
     this.fan_out_max = 0
     /** The widest that was told with its request. */

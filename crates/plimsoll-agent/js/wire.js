@@ -28,11 +28,13 @@ const MARK = { SLOT: 0, WORD: 1, ASLEEP: 2, ARMED: 3, WORDS: 4 }
 const CALLS = {
   ORIGINS_MAX: 64,
   OTHERS: 'others',
+  SAMPLES_MAX: 32,
   NAME_MAX: 300,
   BOUNDS_MS: [5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10_000],
   FIGURES: [
     'in_flight', 'waiting', 'calls', 'errors', 'timeouts', 'failed', 'queued', 'waited_ms', 'refused', 'took_ms', 'peak',
-    'fan_outs', 'fan_out_max', 'fan_out_p99', 'would_queue', 'would_wait_ms', 'would_refuse', 'abandoned'
+    'fan_outs', 'fan_out_max', 'fan_out_p99', 'would_queue', 'would_wait_ms', 'would_refuse', 'abandoned', 'sessions',
+    'unlimited'
   ]
 }
 
@@ -63,6 +65,8 @@ const ORIGIN = 48
 const ASK = 49
 const CALL_FIGURES = 50
 const FAN_OUT = 51
+const SAMPLES = 52
+const FORKS = 53
 const WATCH_CALLS = 96
 const LIMIT = 97
 const GRANT = 98
@@ -155,6 +159,16 @@ function fanOut (number, slot, word, calls) {
   return frame(FAN_OUT, [number, slot, word >>> 0, calls])
 }
 
+/** How long calls took, for a limit that is found out. */
+function samples (number, peak, tookUs) {
+  return frame(SAMPLES, [number, peak, tookUs.join(' ')])
+}
+
+/** The app forks itself: the calls of its children are not seen. */
+function forks () {
+  return frame(FORKS, [])
+}
+
 /** What the watchdog says, from its frame; null for any other. The addon writes them; tests read them here. */
 function notice ({ kind, fields }) {
   const number = (index) => Number(fields[index])
@@ -197,9 +211,10 @@ function order (kind, fields) {
 function rule (kind, fields) {
   if (kind === WATCH_CALLS && fields.length >= 1) return { watch: true, hold: fields[0] === '1' }
   const origin = Number(fields[0])
-  if (kind === LIMIT && fields.length >= 8) {
+  if (kind === LIMIT && fields.length >= 9) {
     const [enforce, concurrency, rate, burst, queue, queueTimeoutMs, perRequest] = fields.slice(1, 8).map(Number)
-    const limit = { enforce: enforce === 1, concurrency, rate, burst, queue, queueTimeoutMs, perRequest }
+    const adaptive = fields[8] === '1'
+    const limit = { enforce: enforce === 1, concurrency, rate, burst, queue, queueTimeoutMs, perRequest, adaptive }
     return { origin, limit }
   }
   if (kind === GRANT && fields.length >= 6) {
@@ -232,7 +247,7 @@ module.exports = {
   ROUTE_MAX,
   kinds: {
     HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
-    ORIGIN, ASK, CALLS: CALL_FIGURES, FAN_OUT, WATCH_CALLS, LIMIT, GRANT
+    ORIGIN, ASK, CALLS: CALL_FIGURES, FAN_OUT, SAMPLES, FORKS, WATCH_CALLS, LIMIT, GRANT
   },
   frame,
   read,
@@ -247,6 +262,8 @@ module.exports = {
   ask,
   calls,
   fanOut,
+  samples,
+  forks,
   notice,
   message
 }

@@ -24,6 +24,7 @@ test('an app that forks itself listens once, and its children share the links', 
   const asked = await plimsoll.listens.next()
   assert.deepStrictEqual([asked.kind, asked.host, asked.port], ['http', '127.0.0.1', 3000])
   assert.strictEqual((await plimsoll.hellos.next()).pid, app.process.pid)
+  assert.ok(await plimsoll.forks.next())
   const said = [await app.next(), await app.next(), await app.next(), await app.next()].map(([value]) => value)
   assert.deepStrictEqual(said.filter((info) => info.addressType), Array(2).fill({ addressType: 4, address: '127.0.0.1', port: 3000 }))
   assert.deepStrictEqual(said.filter((info) => info.family), Array(2).fill({ address: '127.0.0.1', family: 'IPv4', port: 3000 }))

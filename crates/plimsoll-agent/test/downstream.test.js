@@ -9,11 +9,11 @@ const { LIMIT, GRANT } = wire.kinds
 const LONG_MS = 60_000
 
 /** An app that makes the calls of `source` when it is poked: `call(url)` by http, `said(promise)` says how it went. */
-async function start (t, source, { hold = true } = {}) {
+async function start (t, source, { hold = true, before = '' } = {}) {
   const plimsoll = await supervisor(t)
   plimsoll.watch = { hold }
   const service = await downstream(t)
-  const app = new App(t, plimsoll, `
+  const app = new App(t, plimsoll, `${before}
     const URL_OF = ${JSON.stringify(service.url)}
     const call = (path = '/', options = {}) => new Promise((resolve, reject) => {
       const request = http.get(URL_OF + path, options, (response) => response.resume().on('end', () => resolve(response.statusCode)))
@@ -26,8 +26,8 @@ async function start (t, source, { hold = true } = {}) {
     http.createServer().listen(3000, () => say('up'))
   `)
   assert.strictEqual(await app.next(), 'up')
-  const limit = ({ concurrency = 0, rate = 0, burst = 1, queue = 100, timeoutMs = LONG_MS, perRequest = 0, enforce = 1 } = {}) =>
-    plimsoll.order(LIMIT, [0, enforce, concurrency, rate, burst, queue, timeoutMs, perRequest])
+  const limit = ({ concurrency = 0, rate = 0, burst = 1, queue = 100, timeoutMs = LONG_MS, perRequest = 0, enforce = 1, adaptive = 0 } = {}) =>
+    plimsoll.order(LIMIT, [0, enforce, concurrency, rate, burst, queue, timeoutMs, perRequest, adaptive])
   let serial = 0
   const grant = (amount, budget = 'concurrency', stamp = 2 ** 40) => plimsoll.order(GRANT, [0, budget, ++serial, amount, stamp, LONG_MS])
   return { plimsoll, service, app, limit, grant }
@@ -149,6 +149,52 @@ test('what is only observed does not wait, and it is computed what would have', 
     const told = await plimsoll.figures.next()
     if (told.in_flight > 0 || told.calls < 6) continue
     assert.ok(told.would_queue >= 2 && told.would_wait_ms > 0, JSON.stringify(told))
+    return
+  }
+})
+
+test('where the limit is found out it is told how long calls take, without their wait', async (t) => {
+  const { plimsoll, service, app, limit, grant } = await start(t, 'said(call())')
+  app.poke('1')
+  await plimsoll.origins.next()
+  limit({ concurrency: 200, adaptive: 1 })
+  await ask(plimsoll, ({ wants }) => wants === 1)
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  grant(1)
+  await service.arrived.next()
+  service.answer()
+  await app.next()
+  for (;;) {
+    const { peak, tookUs } = await plimsoll.samples.next()
+    if (tookUs.length === 0) continue
+    assert.strictEqual(peak, 1)
+    assert.ok(tookUs.length === 1 && tookUs[0] < 250_000, `${tookUs} µs, of which 300 ms were no call`)
+    return
+  }
+})
+
+test('streams of http2 are counted by origin, whoever connects, and do not wait', async (t) => {
+  const http2 = require('node:http2')
+  const server = http2.createServer((request, response) => { response.writeHead(request.url === '/bad' ? 500 : 200); response.end('ok') })
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  const origin = `http://127.0.0.1:${server.address().port}`
+  const { plimsoll, app, limit } = await start(t, `
+    const { connect } = require('node:http2')
+    const session = connect('${origin}')
+    const ask = (path) => new Promise((resolve, reject) => {
+      session.request({ ':path': path }).on('close', resolve).on('error', reject).resume()
+    })
+    said(Promise.all([ask('/'), ask('/bad'), ask('/')]).then(() => session.close()))
+  `, { before: "require('node:http2');" })
+  app.poke('1')
+  assert.deepStrictEqual(await plimsoll.origins.next(), { origin: 0, name: origin })
+  limit({ concurrency: 1 })
+  await app.next()
+  for (;;) {
+    const { calls, failed, sessions, unlimited, in_flight: inFlight, queued } = await plimsoll.figures.next()
+    if (calls < 3) continue
+    assert.deepStrictEqual([calls, failed, sessions, unlimited, inFlight, queued], [3, 1, 1, 3, 0, 0])
     return
   }
 })

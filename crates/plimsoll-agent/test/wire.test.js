@@ -59,7 +59,7 @@ test('kinds are those of the Rust crate', () => {
   const { ROUTE_MAX, ...rest } = constants('message.rs')
   assert.strictEqual(wire.ROUTE_MAX, Number(ROUTE_MAX))
   const kinds = Object.fromEntries(Object.entries(wire.kinds).map(([name, value]) => [name, String(value)]))
-  const { ORIGINS_MAX, OTHERS, NAME_MAX, BOUNDS_MS, BUCKETS, ...calls } = constants('calls.rs')
+  const { ORIGINS_MAX, OTHERS, NAME_MAX, BOUNDS_MS, BUCKETS, SAMPLES_MAX, ...calls } = constants('calls.rs')
   assert.deepStrictEqual(kinds, { ...rest, ...calls })
   assert.ok(BUCKETS.startsWith('BOUNDS_MS'))
 })
@@ -73,7 +73,9 @@ test('what is said of calls is what the Rust crate reads', () => {
   })
   const table = source('calls/figures.rs').match(/^figures! \{\n(.*?)^\}/ms)[1]
   assert.deepStrictEqual(wire.CALLS.FIGURES, [...table.matchAll(/^ {4}([a-z_0-9]+): /gm)].map(([, name]) => name))
+  assert.strictEqual(wire.CALLS.SAMPLES_MAX, Number(found.SAMPLES_MAX))
   const fieldsOf = (bytes) => wire.read(bytes).fields
+  assert.deepStrictEqual(fieldsOf(wire.samples(3, 7, [1, 2])), ['3', '7', '1 2'])
   assert.deepStrictEqual(fieldsOf(wire.fanOut(3, 7, -1, 50)), ['3', '7', '4294967295', '50'])
   assert.match(source('calls.rs'), /FAN_OUT => .*origin: .*slot: .*word: .*calls: /s)
   assert.deepStrictEqual(fieldsOf(wire.origin(3, 'http://a')), ['3', 'http://a'])
@@ -82,11 +84,11 @@ test('what is said of calls is what the Rust crate reads', () => {
   const message = (kind, fields) => wire.message(wire.read(wire.frame(kind, fields)))
   const { WATCH_CALLS, LIMIT, GRANT } = wire.kinds
   assert.deepStrictEqual(message(WATCH_CALLS, [1]), { watch: true, hold: true })
-  const limit = { enforce: true, concurrency: 1, rate: 2, burst: 3, queue: 4, queueTimeoutMs: 5, perRequest: 6 }
-  assert.deepStrictEqual(message(LIMIT, [9, 1, 1, 2, 3, 4, 5, 6]), { origin: 9, limit })
+  const limit = { enforce: true, concurrency: 1, rate: 2, burst: 3, queue: 4, queueTimeoutMs: 5, perRequest: 6, adaptive: true }
+  assert.deepStrictEqual(message(LIMIT, [9, 1, 1, 2, 3, 4, 5, 6, 1]), { origin: 9, limit })
   const grant = { budget: 'concurrency', serial: 1, amount: 2, stamp: 3, lengthMs: 4 }
   assert.deepStrictEqual(message(GRANT, [9, 'concurrency', 1, 2, 3, 4]), { origin: 9, grant })
-  assert.match(source('calls.rs'), /LIMIT => .*enforce: .*concurrency: .*rate: .*burst: .*queue: .*queue_timeout_ms: .*per_request: /s)
+  assert.match(source('calls.rs'), /LIMIT => .*enforce: .*concurrency: .*rate: .*burst: .*queue: .*queue_timeout_ms: .*per_request: .*adaptive: /s)
   // The figures: each is counted.
   const { Origin } = require('../js/origin.js')
   const figures = new Origin(0, 'http://a', {}, false).figures()

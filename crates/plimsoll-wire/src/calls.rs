@@ -18,12 +18,17 @@ pub const NAME_MAX: usize = 300;
 
 /// Upper bounds in milliseconds of the buckets of [`Figures::durations`]; the last bucket has none.
 pub const BOUNDS_MS: [u32; 14] = [5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10_000];
+/// Of one message.
+pub const SAMPLES_MAX: usize = 32;
+
 const BUCKETS: usize = BOUNDS_MS.len() + 1;
 
 pub(crate) const ORIGIN: u8 = 48;
 pub(crate) const ASK: u8 = 49;
 pub(crate) const CALLS: u8 = 50;
 pub(crate) const FAN_OUT: u8 = 51;
+pub(crate) const SAMPLES: u8 = 52;
+pub(crate) const FORKS: u8 = 53;
 pub(crate) const WATCH_CALLS: u8 = 96;
 pub(crate) const LIMIT: u8 = 97;
 pub(crate) const GRANT: u8 = 98;
@@ -49,6 +54,11 @@ pub enum FromAgent {
     /// A client's request, known by its slot and word, makes so many calls to the origin in parallel. Some are told, the widest
     /// always.
     FanOut { origin: u32, slot: u16, word: u32, calls: u32 },
+    /// Where the limit is adaptive, ten times a second while calls are made: the most in flight since the last of these, and how
+    /// long some of the calls took that have ended, without their wait and what the loop was late; at most [`SAMPLES_MAX`].
+    Samples { origin: u32, peak: u32, took_us: Vec<u32> },
+    /// The app forks itself with node:cluster: the calls of its children are not seen.
+    Forks,
 }
 
 /// Supervisor to agent.
@@ -74,6 +84,8 @@ pub struct Limit {
     pub queue: u32,
     pub queue_timeout_ms: u32,
     pub per_request: u32,
+    /// `concurrency` is the most that may be found; how long calls take is to be told.
+    pub adaptive: bool,
 }
 
 impl Budget {
@@ -118,6 +130,12 @@ impl FromAgent {
                 word: field.number(2)?,
                 calls: field.number(3)?,
             }),
+            FORKS => Some(Self::Forks),
+            SAMPLES => Some(Self::Samples {
+                origin: origin()?,
+                peak: field.number(1)?,
+                took_us: samples(&field.text(2)?)?,
+            }),
             _ => None,
         }
     }
@@ -135,8 +153,20 @@ impl FromAgent {
                 let numbers = [*origin, u32::from(*slot), *word, *calls].map(|number| number.to_string());
                 write(FAN_OUT, &numbers.each_ref().map(String::as_str))
             }
+            Self::Forks => write(FORKS, &[]),
+            Self::Samples { origin, peak, took_us } => {
+                let took = took_us.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+                write(SAMPLES, &[&origin.to_string(), &peak.to_string(), &took])
+            }
         }
     }
+}
+
+fn samples(text: &str) -> Option<Vec<u32>> {
+    let words = text.split(' ').filter(|word| !word.is_empty());
+    let samples: Vec<u32> =
+        words.take(SAMPLES_MAX + 1).map(|word| word.parse().ok()).collect::<Option<_>>()?;
+    (samples.len() <= SAMPLES_MAX).then_some(samples)
 }
 
 impl ToAgent {
@@ -153,6 +183,7 @@ impl ToAgent {
                     queue: field.number(5)?,
                     queue_timeout_ms: field.number(6)?,
                     per_request: field.number(7)?,
+                    adaptive: field.number::<u8>(8)? != 0,
                 },
             }),
             GRANT => Some(Self::Grant {
@@ -171,7 +202,8 @@ impl ToAgent {
         match self {
             Self::Watch { hold } => write(WATCH_CALLS, &[&u8::from(*hold).to_string()]),
             Self::Limit { origin, limit } => {
-                let Limit { enforce, concurrency, rate, burst, queue, queue_timeout_ms, per_request } = limit;
+                let Limit { enforce, concurrency, rate, burst, queue, queue_timeout_ms, per_request, adaptive } =
+                    limit;
                 let numbers = [
                     origin,
                     &u32::from(*enforce),
@@ -181,6 +213,7 @@ impl ToAgent {
                     queue,
                     queue_timeout_ms,
                     per_request,
+                    &u32::from(*adaptive),
                 ]
                 .map(ToString::to_string);
                 write(LIMIT, &numbers.each_ref().map(String::as_str))
@@ -210,6 +243,9 @@ mod tests {
             FromAgent::Ask { origin: 1, budget, serial: 2, wants: 3, held: 4, stamp: u64::MAX },
             FromAgent::Calls { origin: 0, figures: Box::new(figures) },
             FromAgent::FanOut { origin: 0, slot: 1023, word: u32::MAX, calls: 50 },
+            FromAgent::Samples { origin: 0, peak: 7, took_us: vec![1, u32::MAX] },
+            FromAgent::Samples { origin: 0, peak: 0, took_us: Vec::new() },
+            FromAgent::Forks,
         ] {
             let said = message::FromAgent::Calls(said);
             let bytes = said.write();
@@ -224,6 +260,7 @@ mod tests {
             queue: 100,
             queue_timeout_ms: 1000,
             per_request: 0,
+            adaptive: true,
         };
         for said in [
             ToAgent::Watch { hold: true },
@@ -240,7 +277,7 @@ mod tests {
     #[test]
     fn what_is_out_of_bounds_or_incomplete_is_refused() {
         let long = "x".repeat(NAME_MAX + 1);
-        let figures = "1 ".repeat(33);
+        let figures = "1 ".repeat(100);
         for (kind, fields) in [
             (ORIGIN, vec!["65", "http://a"]),
             (ORIGIN, vec!["0", ""]),
@@ -250,6 +287,8 @@ mod tests {
             (CALLS, vec!["0", "1 2 3"]),
             (CALLS, vec!["0", &figures]),
             (FAN_OUT, vec!["0", "65536", "0", "1"]),
+            (SAMPLES, vec!["0", "1", "1 -1"]),
+            (SAMPLES, vec!["0", "1", &figures]),
             (LIMIT, vec!["0", "1", "1"]),
         ] {
             let bytes = write(kind, &fields);

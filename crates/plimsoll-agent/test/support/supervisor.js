@@ -9,7 +9,7 @@ const { Page } = require('./page.js')
 const { Queue } = require('./queue.js')
 
 const {
-  HELLO, LISTEN, CLOSE, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, ORIGIN, ASK, CALLS, FAN_OUT, WATCH_CALLS
+  HELLO, LISTEN, CLOSE, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, ORIGIN, ASK, CALLS, FAN_OUT, FORKS, SAMPLES, WATCH_CALLS
 } = wire.kinds
 
 /** `answer(listen)` gives `{ address, port, family }`, `{ code }`, or null: the test answers by itself. */
@@ -30,6 +30,8 @@ class Supervisor {
     this.asks = new Queue()
     this.figures = new Queue()
     this.fanOuts = new Queue()
+    this.samples = new Queue()
+    this.forks = new Queue()
     /** Calls are to be seen; `hold`: the first waits. */
     this.watch = null
     this.sockets = new Set()
@@ -66,6 +68,10 @@ class Supervisor {
     if (kind === CALLS) {
       const numbers = fields[1].split(' ').map(Number)
       this.figures.push({ origin: Number(fields[0]), ...Object.fromEntries(wire.CALLS.FIGURES.map((name, at) => [name, numbers[at]])) })
+    }
+    if (kind === FORKS) this.forks.push(true)
+    if (kind === SAMPLES) {
+      this.samples.push({ peak: Number(fields[1]), tookUs: fields[2].split(' ').filter(Boolean).map(Number) })
     }
     if (kind === FAN_OUT) {
       const [origin, slot, word, calls] = fields.map(Number)

@@ -74,6 +74,10 @@ figures! {
     would_refuse: Total,
     /// Slots that came back because nobody had read the answer's body.
     abandoned: Total,
+    /// Of http2: sessions that were opened.
+    sessions: Total,
+    /// Of the calls: those for which no limit holds, the streams of these sessions.
+    unlimited: Total,
 }
 
 impl Figures {

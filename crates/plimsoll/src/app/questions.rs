@@ -188,6 +188,7 @@ fn downstream(seen: &Seen) -> status::Downstream {
         origin: seen.name.clone(),
         enforced: seen.limit.enforce,
         concurrency: seen.limit.concurrency,
+        adaptive: seen.limit.adaptive,
         rate: seen.limit.rate,
         per_request: seen.limit.per_request,
         lent: seen.lent,

@@ -137,7 +137,9 @@ pub struct Downstream {
 pub struct DownstreamLimits {
     pub mode: DownstreamMode,
     /// Calls in flight; `None`: no limit.
-    pub concurrency: Option<usize>,
+    pub concurrency: Option<Concurrency>,
+    /// The most that `adaptive` may find.
+    pub concurrency_max: usize,
     pub rate: Option<Rate>,
     /// Calls that may come at once under `rate`; `None`: a tenth of it.
     pub burst: Option<usize>,
@@ -155,6 +157,14 @@ pub enum DownstreamMode {
     /// It is computed what the limits would do.
     Observe,
     Enforce,
+}
+
+/// How many calls in flight there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Concurrency {
+    Exactly(usize),
+    /// As many as the service is found to stand.
+    Adaptive,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -268,6 +278,7 @@ impl Default for DownstreamLimits {
         Self {
             mode: DownstreamMode::Observe,
             concurrency: None,
+            concurrency_max: 200,
             rate: None,
             burst: None,
             per_request: None,

@@ -6,7 +6,7 @@
 use std::marker::PhantomData;
 
 use super::definition::{Default, Definition, FlagDefinition, Setting};
-use super::form::{Address, Choice, Count, Length, Name, Optional, PerSecond, Share, Size, Workers};
+use super::form::{Address, Choice, Concurrent, Count, Length, Name, Optional, PerSecond, Share, Size, Workers};
 use super::lane::Lanes;
 use super::resolved::{AgentMode, DownstreamMode, LanesMode, LogLevel, LogsMode, RetryStarted, Upgraded};
 
@@ -332,12 +332,21 @@ pub(super) static SETTINGS: &[&dyn Definition] = &[
     },
     &Setting {
         key: "downstream.default.concurrency",
-        form: Optional { word: "off", form: Count { least: 1, most: 100_000 } },
+        form: Optional { word: "off", form: Concurrent(Count { least: 1, most: 100_000 }) },
         place: |config| &mut config.downstream.default.concurrency,
         flag: FlagDefinition::None,
         default: Default::Value,
         doc: "Calls in flight to one origin, all workers of the host together. A call is in flight until the last byte of \
-              its answer. Set it to what the service stands, divided by the hosts that call it.",
+              its answer. Set it to what the service stands, divided by the hosts that call it. `adaptive` finds it out from \
+              how long calls take, between 3 and `concurrency_max`.",
+    },
+    &Setting {
+        key: "downstream.default.concurrency_max",
+        form: Count { least: 3, most: 100_000 },
+        place: |config| &mut config.downstream.default.concurrency_max,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "The most calls in flight that `concurrency = \"adaptive\"` may find.",
     },
     &Setting {
         key: "downstream.default.rate",

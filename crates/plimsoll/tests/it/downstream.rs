@@ -188,3 +188,17 @@ fn what_is_only_observed_is_not_held_up_and_its_fan_out_is_told() {
     assert_eq!((&told["callers"][0]["route"], &told["callers"][0]["most"]), (&"GET /orders".into(), &50.into()));
     assert!(finding.contains("a limit of 10 would have queued "), "{finding}");
 }
+
+#[test]
+fn an_adaptive_limit_shrinks_to_what_the_service_stands() {
+    let limit = "mode = 'enforce'\nconcurrency = 'adaptive'\nqueue = 10000\nqueue_timeout = '5m'";
+    let shop = Shop::open(2, limit);
+    // A while with little to do: from it comes the baseline.
+    assert_eq!(shop.orders("ids=1&each=60&by=agent&path=/four").response("GET").status, 200);
+    let before = shop.told("the limit is told", |one| one["adaptive"] == true);
+    assert!(before["concurrency"].as_u64() >= Some(20), "{before}");
+    // The service works on four at a time: twenty at once take five times as long.
+    let _busy: Vec<Client> = (0..2).map(|_| shop.orders("ids=40&each=1000&by=agent&path=/four")).collect();
+    let after = shop.told("the limit is smaller", |one| one["concurrency"].as_u64() <= Some(10));
+    assert!(after["lent"].as_u64() <= Some(20), "{after}");
+}

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use plimsoll_wire::calls::{Budget, Figures, FromAgent, Limit, OTHERS, ToAgent};
 
+use super::adaptive::Adaptive;
 use super::callers::{Caller, Callers};
 use super::finding;
 use super::rules::Rules;
@@ -44,6 +45,8 @@ pub struct Seen {
 #[derive(Debug)]
 pub struct Desk {
     rules: Rules,
+    /// It was said that calls of children are not seen.
+    is_fork_told: bool,
     origins: BTreeMap<String, Origin>,
     /// Which origin a number of a process means.
     numbers: BTreeMap<(Holder, u32), String>,
@@ -53,6 +56,8 @@ pub struct Desk {
 struct Origin {
     limit: Limit,
     concurrency: Option<Book<Holder>>,
+    /// It sets the total of `concurrency`.
+    adaptive: Option<Adaptive>,
     rate: Option<Book<Holder>>,
     tally: Tally<Holder>,
     callers: Callers,
@@ -63,7 +68,7 @@ type Answers = Vec<(Holder, ToAgent)>;
 impl Desk {
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        Self { rules, origins: BTreeMap::new(), numbers: BTreeMap::new() }
+        Self { rules, is_fork_told: false, origins: BTreeMap::new(), numbers: BTreeMap::new() }
     }
 
     /// What a fresh agent is told; `None`: calls are no concern of its.
@@ -72,10 +77,17 @@ impl Desk {
         self.rules.watches().then(|| ToAgent::Watch { hold: self.rules.enforces() })
     }
 
+    /// The app forks itself, and the calls of its children are not seen. Whether that is to be told, and then whether some of
+    /// them were to be limited.
+    pub fn forks(&mut self) -> Option<bool> {
+        let is_first = !std::mem::replace(&mut self.is_fork_told, true);
+        (is_first && self.rules.watches()).then(|| self.rules.enforces())
+    }
+
     /// An agent says something. Answers who is to be told what.
     pub fn hear(&mut self, holder: Holder, said: FromAgent, now: Instant) -> Answers {
         match said {
-            FromAgent::Origin { origin, name } => vec![(holder, self.meet(holder, origin, name))],
+            FromAgent::Origin { origin, name } => vec![(holder, self.meet(holder, origin, name, now))],
             FromAgent::Ask { origin, budget, serial, wants, held, stamp } => {
                 let ask = Ask { serial, wants, held, stamp };
                 self.ask(holder, origin, budget, ask, now)
@@ -87,7 +99,8 @@ impl Desk {
                 }
                 Vec::new()
             }
-            FromAgent::FanOut { .. } => Vec::new(),
+            FromAgent::FanOut { .. } | FromAgent::Forks => Vec::new(),
+            FromAgent::Samples { origin, peak, took_us } => self.adapt(holder, origin, peak, &took_us, now),
         }
     }
 
@@ -97,6 +110,21 @@ impl Desk {
         if let Some(one) = name.and_then(|name| self.origins.get_mut(name)) {
             one.callers.hear(route, calls);
         }
+    }
+
+    /// A process tells how long its calls took: the budget may be another then.
+    fn adapt(&mut self, holder: Holder, number: u32, peak: u32, took_us: &[u32], now: Instant) -> Answers {
+        let Some(name) = self.numbers.get(&(holder, number)) else { return Answers::new() };
+        let Some(origin) = self.origins.get_mut(name) else { return Answers::new() };
+        let (Some(adaptive), Some(book)) = (&mut origin.adaptive, &mut origin.concurrency) else {
+            return Answers::new();
+        };
+        adaptive.hear(peak, took_us, now);
+        if adaptive.limit() == book.total() {
+            return Answers::new();
+        }
+        let grants = book.set_total(adaptive.limit(), now);
+        tell(&self.numbers, name, Budget::Concurrency, grants)
     }
 
     /// The process is gone.
@@ -136,10 +164,10 @@ impl Desk {
             let callers = origin.callers.all();
             Seen {
                 name: name.clone(),
-                limit: origin.limit,
+                limit: origin.limit_now(),
                 lent: origin.concurrency.as_ref().map_or(0, Book::owed),
-                finding: finding::describe(name, &origin.limit, &figures, callers.first()),
-                hint: finding::hint(name, &origin.limit, &figures),
+                finding: finding::describe(name, &origin.limit_now(), &figures, callers.first()),
+                hint: finding::hint(name, &origin.limit_now(), &figures),
                 callers,
                 figures,
             }
@@ -148,11 +176,11 @@ impl Desk {
     }
 
     /// A process calls an origin for the first time.
-    fn meet(&mut self, holder: Holder, number: u32, name: String) -> ToAgent {
+    fn meet(&mut self, holder: Holder, number: u32, name: String, now: Instant) -> ToAgent {
         let is_known = self.origins.contains_key(&name);
         let name = if is_known || self.origins.len() < ORIGINS_MAX { name } else { OTHERS.to_owned() };
         let limit = self.rules.limit_of(&name);
-        let origin = self.origins.entry(name.clone()).or_insert_with(|| Origin::new(limit));
+        let origin = self.origins.entry(name.clone()).or_insert_with(|| Origin::new(limit, now));
         let limit = origin.limit;
         self.numbers.insert((holder, number), name);
         ToAgent::Limit { origin: number, limit }
@@ -184,15 +212,23 @@ fn tell(
 }
 
 impl Origin {
-    fn new(limit: Limit) -> Self {
+    fn new(limit: Limit, now: Instant) -> Self {
         let book = |total: u32| (total > 0).then(|| Book::new(total, TERMS));
+        let adaptive = limit.adaptive.then(|| Adaptive::new(limit.concurrency, now));
         Self {
             limit,
-            concurrency: book(limit.concurrency),
+            concurrency: book(adaptive.as_ref().map_or(limit.concurrency, Adaptive::limit)),
+            adaptive,
             rate: book(if limit.enforce { limit.rate } else { 0 }),
             tally: Tally::new(),
             callers: Callers::default(),
         }
+    }
+
+    /// With what an adaptive one has come to.
+    fn limit_now(&self) -> Limit {
+        let concurrency = self.adaptive.as_ref().map_or(self.limit.concurrency, Adaptive::limit);
+        Limit { concurrency, ..self.limit }
     }
 
     fn books(&mut self) -> impl Iterator<Item = (Budget, &mut Book<Holder>)> {

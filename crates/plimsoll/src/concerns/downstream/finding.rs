@@ -36,7 +36,7 @@ pub(super) fn describe(
 pub(super) fn hint(name: &str, limit: &Limit, figures: &Figures) -> Option<String> {
     let gains = figures.calls >= CALLS_MIN && (figures.would_queue > 0 || figures.would_refuse > 0);
     let (_, address) = name.split_once("://").filter(|_| gains && !limit.enforce)?;
-    let concurrency = limit.concurrency;
+    let concurrency = if limit.adaptive { "\"adaptive\"".to_owned() } else { limit.concurrency.to_string() };
     Some(format!("[downstream.\"{address}\"] mode = \"enforce\", concurrency = {concurrency}"))
 }
 
@@ -107,6 +107,7 @@ mod tests {
             queue: 100,
             queue_timeout_ms: 1000,
             per_request: 0,
+            adaptive: false,
         };
         let enforced = Limit { enforce: true, ..observed };
         let some = Figures { calls: 1000, ..Figures::default() };

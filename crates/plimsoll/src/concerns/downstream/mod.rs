@@ -4,6 +4,7 @@
 //!  agents ── Origin, Ask, Calls ──► Desk ──► Limit, Grant ── to the agents
 //!                                    ├ Rules   what holds for an origin
 //!                                    ├ lease::Book   one per budget: who may use how much of it
+//!                                    ├ Adaptive   how large a budget the service stands, where that is to be found
 //!                                    ├ Tally   what all workers saw, also those that are gone
 //!                                    └ Callers   which routes make parallel calls
 //! ```
@@ -11,6 +12,7 @@
 //! The agents make the calls wait; here it is decided how many calls each worker may have in flight, so that all of them
 //! together stay within the limit. [`finding`] says in words what is seen. Pure: `workers` carries the messages.
 
+mod adaptive;
 mod callers;
 mod desk;
 mod finding;

@@ -2,7 +2,7 @@
 
 use plimsoll_wire::calls::{Limit, OTHERS};
 
-use crate::config::{Downstream, DownstreamLimits, DownstreamMode};
+use crate::config::{Concurrency, Downstream, DownstreamLimits, DownstreamMode};
 
 /// The limit whose effect is computed where none was set.
 const CANDIDATE: u32 = 10;
@@ -63,7 +63,16 @@ impl Rules {
 }
 
 fn unlimited() -> Limit {
-    Limit { enforce: false, concurrency: 0, rate: 0, burst: 0, queue: 0, queue_timeout_ms: 0, per_request: 0 }
+    Limit {
+        enforce: false,
+        concurrency: 0,
+        rate: 0,
+        burst: 0,
+        queue: 0,
+        queue_timeout_ms: 0,
+        per_request: 0,
+        adaptive: false,
+    }
 }
 
 fn limit(limits: &DownstreamLimits) -> Limit {
@@ -72,7 +81,12 @@ fn limit(limits: &DownstreamLimits) -> Limit {
     let rate = limits.rate.map_or(0, |rate| rate.per_second);
     let set = Limit {
         enforce: limits.mode == DownstreamMode::Enforce,
-        concurrency: some(limits.concurrency),
+        concurrency: match limits.concurrency {
+            None => 0,
+            Some(Concurrency::Exactly(calls)) => number(calls),
+            Some(Concurrency::Adaptive) => number(limits.concurrency_max),
+        },
+        adaptive: limits.concurrency == Some(Concurrency::Adaptive),
         rate,
         burst: limits.burst.map_or_else(|| (rate / 10).max(1), number),
         queue: number(limits.queue),

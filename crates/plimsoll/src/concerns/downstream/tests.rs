@@ -3,13 +3,13 @@ use std::time::{Duration, Instant};
 use plimsoll_wire::calls::{Budget, Figures, FromAgent, OTHERS, ToAgent};
 
 use super::{Desk, Holder, Rules};
-use crate::config::{Downstream, DownstreamLimits, DownstreamMode, Rate};
+use crate::config::{Concurrency, Downstream, DownstreamLimits, DownstreamMode, Rate};
 use crate::ids::WorkerId;
 
 fn enforced(concurrency: usize) -> DownstreamLimits {
     DownstreamLimits {
         mode: DownstreamMode::Enforce,
-        concurrency: Some(concurrency),
+        concurrency: Some(Concurrency::Exactly(concurrency)),
         ..DownstreamLimits::default()
     }
 }
@@ -138,4 +138,46 @@ fn too_many_origins_are_counted_together() {
     }
     assert_eq!(desk.seen().len(), 257);
     assert!(desk.seen().iter().any(|seen| seen.name == OTHERS));
+}
+
+#[test]
+fn what_a_service_is_found_to_stand_is_what_is_lent() {
+    let adaptive = DownstreamLimits { concurrency: Some(Concurrency::Adaptive), ..enforced(0) };
+    let mut desk = Desk::new(Rules::new(&Downstream { default: adaptive, named: Vec::new() }));
+    let start = Instant::now();
+    let answer = meets(&mut desk, holder(0), 0, "http://a");
+    let ToAgent::Limit { limit, .. } = answer else { panic!("{answer:?}") };
+    assert!(limit.adaptive && limit.concurrency == 200, "{limit:?}");
+    let wants = |stamp| FromAgent::Ask { origin: 0, budget: Budget::Concurrency, serial: 0, wants: 200, held: 0, stamp };
+    assert_eq!(amounts(&desk.hear(holder(0), wants(1), start)), [(0, 0, 20)]);
+    // Fast with few in flight, ten times as slow with many.
+    let mut tick = 0;
+    let mut samples = |desk: &mut Desk, peak, took: u32, ticks: u32| {
+        (0..ticks).fold(Vec::new(), |last, _| {
+            tick += 1;
+            let now = start + Duration::from_millis(100) * tick;
+            let said = FromAgent::Samples { origin: 0, peak, took_us: vec![took; 10] };
+            let told = desk.hear(holder(0), said, now);
+            if told.is_empty() { last } else { told }
+        })
+    };
+    samples(&mut desk, 2, 20_000, 40);
+    let told = amounts(&samples(&mut desk, 20, 200_000, 100));
+    let seen = &desk.seen()[0];
+    assert!(seen.limit.concurrency < 10 && seen.limit.adaptive, "{:?}", seen.limit);
+    assert!(told.iter().any(|(_, _, amount)| *amount < 20), "less is lent: {told:?}");
+}
+
+#[test]
+fn that_calls_of_children_are_not_seen_is_told_once_and_where_it_matters() {
+    let off = DownstreamLimits { mode: DownstreamMode::Off, ..DownstreamLimits::default() };
+    let off = Rules::new(&Downstream { default: off, named: Vec::new() });
+    for (rules, expected) in [
+        (off, None),
+        (Rules::new(&Downstream::default()), Some(false)),
+        (rules(&[("a", 1)]), Some(true)),
+    ] {
+        let mut desk = Desk::new(rules);
+        assert_eq!((desk.forks(), desk.forks()), (expected, None));
+    }
 }

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::{Form, Reason};
-use crate::config::resolved::{Rate, WorkerCount};
+use crate::config::resolved::{Concurrency, Rate, WorkerCount};
 use crate::config::units::{read_duration, read_size, write_duration, write_size};
 
 /// A duration between two bounds, in milliseconds.
@@ -26,6 +26,9 @@ pub(in crate::config) struct Count {
     pub(in crate::config) most: usize,
 }
 
+/// `adaptive` or a number.
+pub(in crate::config) struct Concurrent(pub(in crate::config) Count);
+
 /// A share, more than 0 and at most 1.
 pub(in crate::config) struct Share;
 
@@ -35,6 +38,31 @@ pub(in crate::config) struct PerSecond;
 /// `auto` or a number of workers.
 pub(in crate::config) struct Workers {
     pub(in crate::config) most: u16,
+}
+
+const ADAPTIVE: &str = "adaptive";
+
+impl Form for Concurrent {
+    type Value = Concurrency;
+
+    fn read(&self, text: &str) -> Result<Concurrency, Reason> {
+        if text == ADAPTIVE {
+            return Ok(Concurrency::Adaptive);
+        }
+        let number = self.0.read(text).map_err(|reason| Reason { hint: format!("{}; or `{ADAPTIVE}`", reason.hint), ..reason })?;
+        Ok(Concurrency::Exactly(number))
+    }
+
+    fn write(&self, value: &Concurrency) -> String {
+        match value {
+            Concurrency::Exactly(number) => self.0.write(number),
+            Concurrency::Adaptive => ADAPTIVE.to_owned(),
+        }
+    }
+
+    fn describe(&self) -> String {
+        format!("{}; or `{ADAPTIVE}`", self.0.describe())
+    }
 }
 
 impl Form for Length {

@@ -2,7 +2,7 @@
 
 use super::{check_refused, flag, load_file, variables};
 use crate::config::{
-    DownstreamLimits, DownstreamMode, Format, Rate, Sources, WorkerCount, load, render_effective,
+    Concurrency, DownstreamLimits, DownstreamMode, Format, Rate, Sources, WorkerCount, load, render_effective,
 };
 
 /// For each file the first problem: `(file, what, line:column, hint)`.
@@ -232,11 +232,11 @@ fn a_name_of_the_users_begins_with_the_default_and_changes_what_it_says() {
     let downstream = &effective.config.downstream;
     let named = |name: &str| downstream.named.iter().find(|(known, _)| known == name).unwrap().1;
     let default = downstream.default;
-    assert_eq!((default.queue, default.concurrency), (7, Some(3)));
+    assert_eq!((default.queue, default.concurrency), (7, Some(Concurrency::Exactly(3))));
     let api = named("api.example.com");
     let expected = DownstreamLimits {
         mode: DownstreamMode::Enforce,
-        concurrency: Some(10),
+        concurrency: Some(Concurrency::Exactly(10)),
         rate: Some(Rate { per_second: 200 }),
         ..default
     };
@@ -249,7 +249,7 @@ fn a_name_of_the_users_begins_with_the_default_and_changes_what_it_says() {
 
 #[test]
 fn a_mistake_under_a_name_is_told_as_any_other() {
-    let concurrency = "write a number from 1 to 100000; or `off`";
+    let concurrency = "write a number from 1 to 100000; or `adaptive`; or `off`";
     check_file(&[
         (
             "[downstream.\"a.b\"]\nconcurrency = 0",

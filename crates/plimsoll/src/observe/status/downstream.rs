@@ -19,6 +19,9 @@ pub struct Downstream {
     /// Calls in flight that are allowed, all workers together; where it is only observed and none is set, the limit
     /// that is computed with. 0: no limit.
     pub concurrency: u32,
+    /// `concurrency` is what was found of the service, and changes.
+    #[serde(default)]
+    pub adaptive: bool,
     /// Calls per second; 0: no limit.
     pub rate: u32,
     /// Calls in flight for one request of a client; 0: no limit.

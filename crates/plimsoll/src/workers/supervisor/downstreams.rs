@@ -27,8 +27,21 @@ impl<F: Front> Supervisor<F> {
             }
             return;
         }
+        if said == FromAgent::Forks {
+            self.say_forks();
+            return;
+        }
         let answers = self.desk.hear(holder, said, Instant::now());
         self.tell(answers);
+    }
+
+    fn say_forks(&mut self) {
+        let text = "the app forks itself with node:cluster; the calls that its children make are neither seen nor limited";
+        match self.desk.forks() {
+            Some(true) => tracing::warn!("{text}; hint: let Plimsoll run the workers: --workers N, without a fork in the app"),
+            Some(false) => tracing::info!("{text}"),
+            None => {}
+        }
     }
 
     pub(super) fn lose_calls(&mut self, worker: WorkerId, channel: u32) {
