@@ -57,6 +57,13 @@ pub struct Workers {
     pub surge: usize,
 }
 
+/// Whether a busy gateway thread lets events gather.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gather {
+    Auto,
+    Off,
+}
+
 /// What becomes of requests whose worker died after it had begun them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryStarted {
@@ -98,6 +105,7 @@ pub struct Gateway {
     /// How long a request waits for a worker when none listens.
     pub hold: Duration,
     pub retry_started: RetryStarted,
+    pub gather: Gather,
 }
 
 #[derive(Debug, Clone)]
@@ -245,6 +253,7 @@ impl Default for Gateway {
             connections_max: 50_000,
             hold: Duration::from_secs(10),
             retry_started: RetryStarted::Off,
+            gather: Gather::Auto,
         }
     }
 }

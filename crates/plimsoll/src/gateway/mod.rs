@@ -18,6 +18,7 @@ mod endpoint;
 mod exchange;
 pub mod failure;
 mod flight;
+mod gather;
 pub mod http1;
 mod inquest;
 mod lanes;
@@ -62,6 +63,7 @@ use crate::routes::Routes;
 use crate::sys::page::Page;
 use claim::Claims;
 use endpoint::{Counters, Joining};
+use gather::Gather;
 pub use lanes::HeavyRoute;
 use lanes::Lanes;
 use thread::{Command, Thread};
@@ -372,7 +374,13 @@ fn start_thread(
 ) -> io::Result<()> {
     let (report, started) = std::sync::mpsc::channel();
     std::thread::Builder::new().name(format!("gateway-{index}")).spawn(move || {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
+        let mut builder = runtime::Builder::new_current_thread();
+        builder.enable_all();
+        if config.gather == config::Gather::Auto {
+            let gather = Gather::new(&stats);
+            builder.on_thread_park(move || gather.before_sleep());
+        }
+        let runtime = builder.build_local(Default::default());
         match runtime {
             Ok(runtime) => {
                 let _ = report.send(Ok(()));

@@ -172,13 +172,11 @@ impl Thread {
                 self.ticker.notified().await;
             }
             self.ticks.set(true);
-            ticker.start();
             while !self.watches.is_idle() {
                 ticker.beat().await;
                 self.watches.tick();
                 self.trim_links();
             }
-            ticker.stop();
         }
     }
 
