@@ -208,9 +208,28 @@ pub enum LogsMode {
     Observe,
 }
 
-/// What the app logs.
+/// Which requests have a line in the access log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessMode {
+    Off,
+    /// Those that failed.
+    Errors,
+    /// All, sampled with the lines of the app.
+    Sample,
+    All,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessFormat {
+    Json,
+    Combined,
+}
+
+/// What the app logs, and what is logged of its requests.
 #[derive(Debug, Clone)]
 pub struct Logs {
+    pub access: AccessMode,
+    pub access_format: AccessFormat,
     pub mode: LogsMode,
     /// Lines per second; `None`: as many as come.
     pub rate: Option<usize>,
@@ -312,6 +331,8 @@ impl Default for Log {
 impl Default for Logs {
     fn default() -> Self {
         Self {
+            access: AccessMode::Errors,
+            access_format: AccessFormat::Json,
             mode: LogsMode::Enforce,
             rate: Some(1000),
             sample: None,

@@ -3,14 +3,15 @@
 //! A row's `doc` is the manual: what it does, its unit, and when to change it. Its first sentence is the help
 //! of the flag. The default is not repeated here: it is read from `Config::default`.
 
+mod logs;
+
 use std::marker::PhantomData;
+use std::sync::LazyLock;
 
 use super::definition::{Default, Definition, FlagDefinition, Setting};
-use super::form::{Address, Choice, Count, Length, Name, Optional, PerSecond, Share, Size, Workers};
+use super::form::{Address, Choice, Count, Length, Name, Optional, PerSecond, Size, Workers};
 use super::lane::Lanes;
-use super::resolved::{
-    AgentMode, DownstreamMode, Gather, LanesMode, LogLevel, LogsMode, RetryStarted, Upgraded,
-};
+use super::resolved::{AgentMode, DownstreamMode, Gather, LanesMode, RetryStarted, Upgraded};
 
 /// All flags: key, flag and manual, in the order of the table.
 pub fn flags() -> impl Iterator<Item = (&'static str, FlagDefinition, String)> {
@@ -57,7 +58,9 @@ pub(super) const fn size<N>(least: u64, most: u64) -> Size<N> {
 }
 
 /// In the order of the reference page: tables by name as the design introduces them.
-pub(super) static SETTINGS: &[&dyn Definition] = &[
+pub(super) static SETTINGS: LazyLock<Vec<&dyn Definition>> = LazyLock::new(|| [FIRST, logs::LOGS].concat());
+
+static FIRST: &[&dyn Definition] = &[
     &Setting {
         key: "name",
         form: Optional { word: "auto", form: Name },
@@ -434,70 +437,5 @@ pub(super) static SETTINGS: &[&dyn Definition] = &[
         doc: "What becomes of WebSockets and other upgraded connections when their worker drains. `close` ends \
               them at once (WebSockets with code 1001, going away): clients come back to another worker. `wait` \
               lets them go on until `shutdown.grace` is over.",
-    },
-    &Setting {
-        key: "log.level",
-        form: Choice(&[
-            ("error", LogLevel::Error),
-            ("warn", LogLevel::Warn),
-            ("info", LogLevel::Info),
-            ("debug", LogLevel::Debug),
-            ("trace", LogLevel::Trace),
-        ]),
-        place: |config| &mut config.log.level,
-        flag: FlagDefinition::Value { long: "log-level", value_name: "LEVEL" },
-        default: Default::Value,
-        doc: "Least important lines that Plimsoll itself still writes to stderr; what the app prints always \
-              passes. Set `debug` to see each step of a worker's life, `warn` to hear only of what went wrong. \
-              The variable `LOG_LEVEL` is the app's and is not read.",
-    },
-    &Setting {
-        key: "logs.mode",
-        form: Choice(&[("enforce", LogsMode::Enforce), ("observe", LogsMode::Observe)]),
-        place: |config| &mut config.logs.mode,
-        flag: FlagDefinition::None,
-        default: Default::Value,
-        doc: "What is done where the app logs more than `logs.rate`. `enforce` samples its debug and info lines; \
-              `observe` lets all pass and counts in `/metrics` what would have been dropped. Set `observe` to see \
-              what sampling would do before it does it.",
-    },
-    &Setting {
-        key: "logs.rate",
-        form: Optional { word: "off", form: Count { least: 1, most: 10_000_000 } },
-        place: |config| &mut config.logs.rate,
-        flag: FlagDefinition::None,
-        default: Default::Value,
-        doc: "Lines per second, all workers together, below which every line passes untouched. Bursts of 20 seconds' \
-              worth pass as well. Above it, debug and info lines are sampled by request, and lines of requests that \
-              failed, warnings and errors are kept. `off` never samples.",
-    },
-    &Setting {
-        key: "logs.sample",
-        form: Optional { word: "off", form: Share },
-        place: |config| &mut config.logs.sample,
-        flag: FlagDefinition::None,
-        default: Default::Value,
-        doc: "Share of debug and info lines that is kept, whatever their number, by request: `0.01` keeps one request \
-              in a hundred. Errors, warnings and requests that failed are kept. Set it where the volume is known and \
-              is to be the same share every day.",
-    },
-    &Setting {
-        key: "logs.buffer",
-        form: size(KB * KB, KB * KB * KB),
-        place: |config| &mut config.logs.buffer_bytes,
-        flag: FlagDefinition::None,
-        default: Default::Value,
-        doc: "Most bytes of log that may wait between the workers' pipes and the sinks, all workers together. What \
-              comes beyond is dropped and counted; the app never waits. Raise it when `/metrics` shows \
-              drops with the reason `buffer_full`.",
-    },
-    &Setting {
-        key: "logs.max_line",
-        form: size(KB, 16 * KB * KB),
-        place: |config| &mut config.logs.line_bytes_max,
-        flag: FlagDefinition::None,
-        default: Default::Value,
-        doc: "Longest line, and longest stack trace. A longer line keeps its beginning, and its end says how many \
-              bytes were cut.",
     },
 ];
