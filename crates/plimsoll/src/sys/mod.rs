@@ -9,6 +9,7 @@ pub mod errno;
 pub mod limits;
 pub mod output;
 pub mod page;
+pub mod probe;
 pub mod proc;
 pub mod process;
 pub mod readiness;
