@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use tokio::net::{TcpListener, UnixListener};
 
-use super::GatewayFront;
 use super::questions::Identity;
+use super::{GatewayFront, memory};
 use crate::concerns::event_loop::profile::Origin;
 use crate::concerns::{downstream, shutdown};
 use crate::config::{AgentMode, Config, WorkerCount};
@@ -78,7 +78,6 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
     };
     say_start(&identity, workers);
     let settings = Settings {
-        command,
         fleet: shutdown::Config {
             workers,
             listen_timeout: config.workers.listen_timeout,
@@ -96,6 +95,8 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         open_files,
         downstream: downstream::Rules::new(&config.downstream),
         logs: logs.capture().clone(),
+        heap: memory::policy(config, &command),
+        command,
     };
     let origin = Origin {
         directory: std::env::current_dir().unwrap_or_default(),

@@ -17,6 +17,7 @@ pub struct Config {
     pub gateway: Gateway,
     pub event_loop: EventLoop,
     pub downstream: Downstream,
+    pub memory: Memory,
     pub shutdown: Shutdown,
     pub admin: Admin,
     pub log: Log,
@@ -177,6 +178,24 @@ impl DownstreamLimits {
     }
 }
 
+/// How large the heap of each worker is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heap {
+    /// As the memory of the container allows.
+    Auto,
+    /// V8 decides.
+    Off,
+    /// Old space of so many bytes.
+    Bytes(u64),
+}
+
+#[derive(Debug, Clone)]
+pub struct Memory {
+    pub heap: Heap,
+    /// What the whole instance may have; `None`: what the container or the machine has.
+    pub limit_bytes: Option<u64>,
+}
+
 #[derive(Debug, Clone)]
 pub struct Shutdown {
     /// How long everything goes on after a stop was asked for.
@@ -302,6 +321,12 @@ impl Default for DownstreamLimits {
             queue: 1000,
             queue_timeout: Duration::from_secs(1),
         }
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { heap: Heap::Auto, limit_bytes: None }
     }
 }
 

@@ -4,9 +4,9 @@
 //! of the flag. The default is not repeated here: it is read from `Config::default`.
 
 mod logs;
+mod memory;
 
 use std::marker::PhantomData;
-use std::sync::LazyLock;
 
 use super::definition::{Default, Definition, FlagDefinition, Setting};
 use super::form::{Address, Choice, Count, Length, Name, Optional, PerSecond, Size, Workers};
@@ -15,7 +15,7 @@ use super::resolved::{AgentMode, DownstreamMode, Gather, LanesMode, RetryStarted
 
 /// All flags: key, flag and manual, in the order of the table.
 pub fn flags() -> impl Iterator<Item = (&'static str, FlagDefinition, String)> {
-    SETTINGS.iter().filter(|setting| setting.flag() != FlagDefinition::None).map(|setting| {
+    all().filter(|setting| setting.flag() != FlagDefinition::None).map(|setting| {
         let manual = format!(
             "{}\n\n[default: {}] [key: {}] [env: {}]",
             setting.doc(),
@@ -27,21 +27,26 @@ pub fn flags() -> impl Iterator<Item = (&'static str, FlagDefinition, String)> {
     })
 }
 
+/// Every row, in the order of the reference page.
+pub(super) fn all() -> impl Iterator<Item = &'static dyn Definition> {
+    SETTINGS.iter().chain(logs::SETTINGS).chain(memory::SETTINGS).copied()
+}
+
 pub(super) fn find(key: &str) -> Option<&'static dyn Definition> {
-    SETTINGS.iter().copied().find(|setting| setting.key() == key)
+    all().find(|setting| setting.key() == key)
 }
 
 /// All keys, and the tables they stand in: what a key of the file may have been meant to be.
 pub(super) fn names() -> Vec<&'static str> {
-    let tables = SETTINGS.iter().filter_map(|setting| setting.key().split_once('.')).map(|(table, _)| table);
-    let mut names: Vec<_> = SETTINGS.iter().map(|setting| setting.key()).chain(tables).collect();
+    let tables = all().filter_map(|setting| setting.key().split_once('.')).map(|(table, _)| table);
+    let mut names: Vec<_> = all().map(Definition::key).chain(tables).collect();
     names.dedup();
     names
 }
 
 /// Is `path` a table that holds settings?
 pub(super) fn is_table(path: &str) -> bool {
-    SETTINGS.iter().any(|setting| setting.key().strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+    all().any(|setting| setting.key().strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }
 
 pub(super) const SECOND: u64 = 1000;
@@ -58,9 +63,7 @@ pub(super) const fn size<N>(least: u64, most: u64) -> Size<N> {
 }
 
 /// In the order of the reference page: tables by name as the design introduces them.
-pub(super) static SETTINGS: LazyLock<Vec<&dyn Definition>> = LazyLock::new(|| [FIRST, logs::LOGS].concat());
-
-static FIRST: &[&dyn Definition] = &[
+static SETTINGS: &[&dyn Definition] = &[
     &Setting {
         key: "name",
         form: Optional { word: "auto", form: Name },

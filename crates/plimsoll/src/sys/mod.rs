@@ -10,6 +10,7 @@ pub mod limits;
 pub mod nap;
 pub mod output;
 pub mod page;
+pub mod probe;
 pub mod proc;
 pub mod process;
 pub mod readiness;

@@ -34,6 +34,7 @@ mod life;
 mod limits;
 mod log_sinks;
 mod logs;
+mod memory;
 mod ports;
 mod profile;
 mod reload;

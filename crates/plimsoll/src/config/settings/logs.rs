@@ -5,7 +5,7 @@ use crate::config::definition::{Default, Definition, FlagDefinition, Setting};
 use crate::config::form::{Choice, Count, Optional, Share};
 use crate::config::resolved::{AccessFormat, AccessMode, LogLevel, LogsMode};
 
-pub(super) static LOGS: &[&dyn Definition] = &[
+pub(super) static SETTINGS: &[&dyn Definition] = &[
     &Setting {
         key: "log.level",
         form: Choice(&[
