@@ -10,7 +10,8 @@ pub fn be_exact() {
     let _set = rustix::thread::set_current_timer_slack(NonZeroU64::new(1000));
 }
 
-/// Does nothing for so long.
+/// Does nothing for so long, deaf to everything.
+#[expect(clippy::disallowed_methods, reason = "nothing but time is waited for, and not for long")]
 pub fn take(duration: Duration) {
     std::thread::sleep(duration);
 }
