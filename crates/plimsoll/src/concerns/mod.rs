@@ -4,4 +4,5 @@
 pub mod downstream;
 pub mod event_loop;
 pub mod logs;
+pub mod pools;
 pub mod shutdown;

@@ -29,7 +29,7 @@ fine; `plimsoll config` prints the settings in force and where each came from.
 pub fn render() -> String {
     let mut page = INTRODUCTION.to_owned();
     let mut table = None;
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter() {
         let of_table = setting.key().split_once('.').map_or("", |(table, _)| table);
         if table.replace(of_table) != Some(of_table) {
             let heading =

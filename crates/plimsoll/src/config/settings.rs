@@ -3,7 +3,10 @@
 //! A row's `doc` is the manual: what it does, its unit, and when to change it. Its first sentence is the help
 //! of the flag. The default is not repeated here: it is read from `Config::default`.
 
+mod pools;
+
 use std::marker::PhantomData;
+use std::sync::LazyLock;
 
 use super::definition::{Default, Definition, FlagDefinition, Setting};
 use super::form::{Address, Choice, Count, Length, Name, Optional, PerSecond, Share, Size, Workers};
@@ -54,8 +57,14 @@ pub(super) const fn size<N>(least: u64, most: u64) -> Size<N> {
     Size { least, most, number: PhantomData }
 }
 
-/// In the order of the reference page: tables by name as the design introduces them.
-pub(super) static SETTINGS: &[&dyn Definition] = &[
+/// In the order of the reference page: tables by name as the design introduces them. `pools` has a file of its own.
+pub(super) static SETTINGS: LazyLock<Vec<&'static dyn Definition>> = LazyLock::new(|| {
+    let first_after = TABLE.iter().position(|setting| setting.key().starts_with("shutdown."));
+    let (before, after) = TABLE.split_at(first_after.unwrap_or(TABLE.len()));
+    [before, pools::ROWS, after].concat()
+});
+
+static TABLE: &[&dyn Definition] = &[
     &Setting {
         key: "name",
         form: Optional { word: "auto", form: Name },

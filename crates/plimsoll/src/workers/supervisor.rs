@@ -8,6 +8,7 @@ mod ending;
 mod liveness;
 mod orders;
 mod plain;
+mod pools;
 mod profiles;
 mod snapshot;
 
@@ -31,6 +32,7 @@ use super::front::Front;
 use super::process::Process;
 use super::watch::{self, Seen};
 use crate::concerns::downstream::{Desk, Rules};
+use crate::concerns::pools as connections;
 use crate::concerns::shutdown::{self, Echo, Fleet, Input, Phase};
 use crate::config::AgentMode;
 use crate::ids::WorkerId;
@@ -63,6 +65,8 @@ pub struct Settings {
     pub open_files: Option<Rlimit>,
     /// What holds for the calls that the app makes.
     pub downstream: Rules,
+    /// What holds for the pools in which it keeps connections.
+    pub pools: connections::Rules,
     /// Where what workers print goes.
     pub logs: Capture,
 }
@@ -133,6 +137,7 @@ pub struct Supervisor<F> {
     /// When it is looked who is dead; `None`: nobody is there whom a watchdog watches.
     next_look: Option<Instant>,
     desk: Desk,
+    pools: connections::Desk,
 }
 
 impl<F: Front> Supervisor<F> {
@@ -147,6 +152,7 @@ impl<F: Front> Supervisor<F> {
         };
         let (events, heard) = mpsc::channel(EVENTS_MAX);
         let desk = Desk::new(settings.downstream.clone());
+        let pools = connections::Desk::new(settings.pools.clone());
         Ok(Self {
             fleet: Fleet::new(settings.fleet),
             endpoints: Endpoints::new(settings.listen),
@@ -165,6 +171,7 @@ impl<F: Front> Supervisor<F> {
             profiles: profiles::Profiles::default(),
             next_look: None,
             desk,
+            pools,
         })
     }
 
@@ -270,6 +277,7 @@ impl<F: Front> Supervisor<F> {
         self.look_after_profiles(now);
         self.look_for_dead(now);
         self.look_after_calls(now);
+        self.look_after_pools(now);
         for worker in self.fleet.finishing() {
             if self.front.is_idle(worker) {
                 self.apply(Input::Idle(worker));
@@ -295,6 +303,7 @@ impl<F: Front> Supervisor<F> {
             .chain(profiles)
             .chain(self.next_look)
             .chain(self.desk.deadline())
+            .chain(self.pools.deadline())
             .min()
             .unwrap_or(now + FAR_AWAY)
     }

@@ -92,7 +92,7 @@ proptest! {
 
     #[test]
     fn no_text_makes_a_source_panic(text in "\\PC{0,40}", bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter() {
             let _ = setting.set(&mut Config::default(), &text);
         }
         let _ = load_file(&bytes, Sources::default());

@@ -28,7 +28,7 @@ fn the_effective_settings_are_json_for_scripts() {
 
 #[test]
 fn every_row_is_complete_and_every_default_can_be_written() {
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter() {
         let key = setting.key();
         assert!(setting.doc().ends_with('.'), "{key}: the manual is whole sentences");
         assert_eq!(SETTINGS.iter().filter(|other| other.key() == key).count(), 1, "{key} stands twice");
