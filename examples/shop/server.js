@@ -9,7 +9,8 @@
 //   GET  /reports?rows=20000  a large answer, made in one go on the event loop
 //   GET  /invoices/:id        forgets to give its connection back when there is no such order
 //
-// PGHOST, PGPORT, PGUSER, PGDATABASE, … say where the database is, POOL_MAX how many connections there are to it,
+// PGHOST, PGPORT, PGUSER, PGDATABASE, … say where the database is (`npm run database` starts one), POOL_MAX how many
+// connections there are to it,
 // STOCK_URL where the stock service is.
 const express = require('express');
 const { Pool } = require('pg');

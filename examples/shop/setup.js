@@ -1,5 +1,5 @@
 'use strict';
-// Makes the tables, once.
+// Makes the tables, once: `npm run setup`.
 const { Client } = require('pg');
 
 const TABLES = `
@@ -10,14 +10,18 @@ const TABLES = `
     select 1 + id % 100, 1 + id % 7 from generate_series(1, 1000) id where not exists (select from orders);
 `;
 
-async function main() {
-  const client = new Client();
+async function run(settings, ...statements) {
+  const client = new Client(settings);
   await client.connect();
-  await client.query(TABLES);
+  for (const statement of statements) await client.query(statement);
   await client.end();
 }
 
-main().catch((error) => {
-  console.error(error.message);
-  process.exitCode = 1;
-});
+module.exports = { run, TABLES };
+
+if (require.main === module) {
+  run({}, TABLES).catch((error) => {
+    console.error(error.message);
+    process.exitCode = 1;
+  });
+}

@@ -18,6 +18,7 @@ const WANTS_KEPT = 5
 const ALONE_MS = 1000
 // A connection that is being closed, and of which nothing is heard, counts for so long.
 const CLOSING_MS = 5000
+const INSPECT_EVERY_MS = 60_000
 
 const FREE = { enforce: false, mayGrow: false, inspect: false, leakAfterMs: 0, waitTimeoutMs: 0 }
 
@@ -50,10 +51,14 @@ class Pool {
     this.leaksTold = 0
     this.takers = TAKERS_PER_SECOND
     this.waitTimer = null
+    this.inspectAt = 0
     this.isSizeable = adapter.setMax !== undefined
     /** The app's own size, and the one that was set last. */
     this.ownMax = adapter.max(target)
     this.setTo = -1
+    /** As large as it may be. */
+    this.size = Infinity
+    this.isApplying = false
     /** The connections are those that are lent. */
     this.enforced = false
     this.lease = new Lease((serial, wants, held, stamp) => this.say.ask(this.number, serial, wants, held, stamp))
@@ -139,7 +144,7 @@ class Pool {
     if (target !== undefined) this.#letGo(target)
   }
 
-  /** A connection is being closed; it counts until its end is heard. Gives what is to be called then. */
+  /** A connection has left the pool; it counts until its end is heard. Gives what is to be called then. */
   closes (client, now) {
     if (!this.enforced) return null
     this.closing.set(client, now)
@@ -150,15 +155,31 @@ class Pool {
   /** Makes the pool as large as it may be now, and no larger. */
   apply (now) {
     const target = this.target.deref()
-    if (target === undefined || !this.enforced) return
+    // To close some is heard of here again.
+    if (target === undefined || !this.enforced || this.isApplying) return
+    this.isApplying = true
+    const { adapter } = this
+    this.#resize(now, target)
+    if (adapter.open(target) > this.size) {
+      adapter.closeIdle(target, adapter.open(target) - this.size)
+      this.#resize(now, target)
+    }
+    this.isApplying = false
+    if (adapter.waiting(target) > 0) adapter.wake(target)
+  }
+
+  /** The library opens none in the place of one that is still being closed. */
+  #resize (now, target) {
     const { adapter } = this
     if (this.setTo >= 0 && adapter.max(target) !== this.setTo) this.ownMax = adapter.max(target)
-    const size = this.#size(now)
-    this.setTo = Math.max(0, size - this.closing.size)
+    this.size = this.#size(now)
+    this.setTo = Math.max(0, this.size - this.closing.size)
     adapter.setMax(target, this.setTo)
-    const excess = adapter.open(target) - this.setTo
-    if (excess > 0) adapter.closeIdle(target, excess)
-    else if (excess < 0 && adapter.waiting(target) > 0) adapter.wake(target)
+  }
+
+  /** One that is given back is not to be kept. */
+  isTooLarge (open) {
+    return this.enforced && open > this.size
   }
 
   /** Ten times a second where connections are shared out. */
@@ -178,6 +199,7 @@ class Pool {
     this.takers = TAKERS_PER_SECOND
     if (!this.isIntroduced) this.#introduce(target, false)
     this.#lookForLeaks(now, target)
+    if (this.rule !== null && this.rule.inspect && now >= this.inspectAt) this.#inspect(now, target)
     const { adapter } = this
     const isBusy = adapter.waiting(target) > 0 || adapter.open(target) > adapter.idle(target)
     return isBusy || this.changed || (this.enforced && adapter.open(target) > 0)
@@ -295,6 +317,14 @@ class Pool {
       adapter.refuse(target, this.#error(target, waitedMs))
     }
     if (adapter.waiting(target) > 0) this.#watchWait()
+  }
+
+  /** Asks the server itself, over a connection that is idle. */
+  #inspect (now, target) {
+    const tell = (limit, open) => {
+      if (limit > 0 && open >= 0) this.say.server(this.number, limit, open)
+    }
+    if (this.adapter.inspect?.(target, tell)) this.inspectAt = now + INSPECT_EVERY_MS
   }
 
   #error (target, waitedMs) {

@@ -46,6 +46,17 @@ const adapter = {
 
   refuse: (pool, error) => pool._connectionQueue.shift()(error),
 
+  inspect (pool, tell) {
+    if (pool._freeConnections.length === 0) return false
+    pool.query('select @@max_connections as allowed', (error, [limit] = []) => {
+      if (error) return
+      pool.query("show global status like 'Threads_connected'", (error, [threads] = []) => {
+        if (!error) tell(Number(limit.allowed), Number(threads.Value))
+      })
+    })
+    return true
+  },
+
   held (pool, visit) {
     const idle = new Set()
     for (let place = 0; place < pool._freeConnections.length; place++) idle.add(pool._freeConnections.get(place))
@@ -94,16 +105,17 @@ function install (Pool, of) {
     const pool = connection._pool ? of(this, adapter) : null
     if (pool !== null) {
       gives(pool, connection)
-      if (pool.enforced && adapter.open(this) > adapter.max(this)) return close(connection)
+      if (pool.isTooLarge(adapter.open(this))) return close(connection)
     }
     return release.call(this, connection)
   })
   patch(prototype, '_removeConnection', (remove) => function (connection) {
     const pool = of(this, adapter)
     const { stream } = connection
+    const result = remove.call(this, connection)
     const closed = pool === null || !stream || stream.closed ? null : pool.closes(connection, performance.now())
     if (closed !== null) stream.once('close', closed)
-    return remove.call(this, connection)
+    return result
   })
 }
 

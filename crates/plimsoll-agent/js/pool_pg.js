@@ -18,6 +18,11 @@ let askedBy = null
 /** It is us who gives a wait up. */
 let isRefusing = false
 
+// What ordinary users may have, and what all have open. `reserved_connections` is of PostgreSQL 16 and later.
+const INSPECT = `select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int -
+  coalesce(current_setting('reserved_connections', true)::int, 0) as allowed,
+  (select count(*)::int from pg_stat_activity where datid is not null) as open`
+
 const adapter = {
   library: 'pg',
   open: (pool) => pool._clients.length,
@@ -53,6 +58,14 @@ const adapter = {
     item.timedOut = true
     isRefusing = false
     item.callback(error, undefined, () => {})
+  },
+
+  inspect (pool, tell) {
+    if (pool._idle.length === 0) return false
+    pool.query(INSPECT, undefined, (error, result) => {
+      if (!error) tell(result.rows[0].allowed, result.rows[0].open)
+    })
+    return true
   },
 
   held (pool, visit) {
@@ -120,9 +133,11 @@ function install (Pool, of) {
   })
   patch(prototype, '_remove', (remove) => function (client, callback) {
     const pool = of(this, adapter)
-    const closed = pool === null || client._ended ? null : pool.closes(client, performance.now())
+    const isOver = client._ended
+    const result = remove.call(this, client, callback)
+    const closed = pool === null || isOver ? null : pool.closes(client, performance.now())
     if (closed !== null) client.once('end', closed)
-    return remove.call(this, client, callback)
+    return result
   })
 }
 
@@ -153,7 +168,7 @@ function gives (target, pool, client) {
   if (since > 0) pool.give(performance.now() - since)
   client[kAt] = 0
   client[kTaker] = null
-  if (!pool.enforced || target._clients.length <= target.options.max) return
+  if (!pool.isTooLarge(target._clients.length)) return
   // One too many: it is not kept, as if its time were over.
   if (target._expired) target._expired.add(client)
   else client._poolUseCount = Infinity

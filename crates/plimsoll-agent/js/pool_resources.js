@@ -34,14 +34,14 @@ function install (prototype, of, adapter, { ends, closes }) {
       pool.give(performance.now() - Math.abs(resource[kAt]))
       resource[kAt] = 0
       resource[kTaker] = null
-      const isTooMany = pool.enforced && end === 'release' && adapter.open(this) > adapter.max(this)
-      return isTooMany ? adapter.drop(this, resource) : original.call(this, resource)
+      const isTooLarge = end === 'release' && pool.isTooLarge(adapter.open(this))
+      return isTooLarge ? adapter.drop(this, resource) : original.call(this, resource)
     })
   }
   patch(prototype, closes, (close) => function (resource) {
     const pool = of(this, adapter)
-    const closed = pool === null ? null : pool.closes(resource, performance.now())
     const result = close.call(this, resource)
+    const closed = pool === null ? null : pool.closes(resource, performance.now())
     if (closed !== null) Promise.resolve(adapter.endOf?.(this) ?? result).then(closed, closed)
     return result
   })

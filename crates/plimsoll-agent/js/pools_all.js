@@ -29,6 +29,7 @@ class Pools {
       ask: (...fields) => say(wire.poolAsk(...fields)),
       figures: (...fields) => say(wire.poolFigures(...fields)),
       leak: (...fields) => say(wire.poolLeak(...fields)),
+      server: (...fields) => say(wire.poolServer(...fields)),
       gone: (number) => say(wire.poolGone(number)),
       awake: () => this.awake()
     }
@@ -54,14 +55,18 @@ class Pools {
   hear ({ pool: number, rule, grant }) {
     const pool = this.#pools[number]
     if (!pool) return
-    if (rule) pool.setRule(rule, performance.now())
-    else pool.hear(grant, performance.now())
-    this.awake()
+    try {
+      if (rule) pool.setRule(rule, performance.now())
+      else pool.hear(grant, performance.now())
+      this.awake()
+    } catch {
+      this.#leave(pool)
+    }
   }
 
   free () {
     this.#hold = false
-    for (const pool of this.#pools) pool?.free()
+    for (const pool of this.#pools) if (pool !== null) this.#free(pool)
   }
 
   #arm () {
@@ -102,7 +107,15 @@ class Pools {
   #leave (pool) {
     this.#pools[pool.number] = null
     if (pool.isIntroduced) this.#say.gone(pool.number)
-    pool.free()
+    this.#free(pool)
+  }
+
+  #free (pool) {
+    try {
+      pool.free()
+    } catch {
+      // It stays as large as it is.
+    }
   }
 }
 

@@ -3,7 +3,7 @@
 // needed: each library is given connections that only pretend.
 const assert = require('node:assert')
 const path = require('node:path')
-const { test } = require('node:test')
+const { describe, test } = require('node:test')
 const wire = require('../js/wire.js')
 const { App, supervisor } = require('./support/index.js')
 
@@ -41,7 +41,7 @@ const TARN = `
   const give = (one) => pool.release(one)
   const size = () => pool.max
 `
-const factory = `{
+const FACTORY = `{
     create: async () => { open += 1; peak = Math.max(peak, open); return { host: 'db', port: 5432, database: 'shop', connectionParameters: {} } },
     destroy: async () => { open -= 1 },
     validate: () => true, min: 0, max: 4
@@ -49,7 +49,7 @@ const factory = `{
 const GENERIC = `
   let open = 0, peak = 0
   const { createPool } = require('generic-pool')
-  const pool = createPool(${factory}, { min: 0, max: 4 })
+  const pool = createPool(${FACTORY}, { min: 0, max: 4 })
   const take = () => pool.acquire()
   const give = (one) => pool.release(one)
   const size = () => pool.max
@@ -57,7 +57,7 @@ const GENERIC = `
 const SEQUELIZE = `
   let open = 0, peak = 0
   const { Pool } = require('sequelize-pool')
-  const pool = new Pool(${factory})
+  const pool = new Pool(${FACTORY})
   const take = () => pool.acquire()
   const give = (one) => pool.release(one)
   const size = () => pool.maxSize
@@ -150,77 +150,80 @@ async function next (queue, fits) {
   }
 }
 
-for (const [library, [source, name, server]] of Object.entries(LIBRARIES)) {
-  test(`${library}: it is counted who waits, who got one, and what is open`, async (t) => {
-    const { plimsoll, app, state } = await start(t, source)
-    app.poke('tttttt')
-    await state(({ held }) => held === 4)
-    const about = await plimsoll.pools.next()
-    assert.deepStrictEqual([about.library, about.database, about.max, about.isSizeable], [name, 'shop', 4, true])
-    if (server !== null) assert.strictEqual(about.server, server)
-    const full = await next(plimsoll.poolFigures, ({ got }) => got === 4)
-    assert.deepStrictEqual([full.open, full.idle, full.waiting, full.max, full.asked, full.opened], [4, 0, 2, 4, 6, 4])
-    assert.ok(full.oldest > 0)
-    app.poke('gggggg')
-    await state(({ held }) => held === 0)
-    app.poke('gg')
-    const over = await next(plimsoll.poolFigures, ({ got, idle }) => got === 6 && idle === 4)
-    assert.deepStrictEqual([over.open, over.waiting, over.errors, over.gaveUp], [4, 0, 0, 0])
-    const counts = over.numbers.slice(16)
-    const sum = (numbers) => numbers.reduce((all, one) => all + one, 0)
-    assert.deepStrictEqual([sum(counts.slice(0, counts.length / 2)), sum(counts.slice(counts.length / 2))], [6, 6])
-  })
+// Each waits for reports, which come once a second.
+describe('libraries', { concurrency: 5 }, () => {
+  for (const [library, [source, name, server]] of Object.entries(LIBRARIES)) {
+    test(`${library}: it is counted who waits, who got one, and what is open`, async (t) => {
+      const { plimsoll, app, state } = await start(t, source)
+      app.poke('tttttt')
+      await state(({ held }) => held === 4)
+      const about = await plimsoll.pools.next()
+      assert.deepStrictEqual([about.library, about.database, about.max, about.isSizeable], [name, 'shop', 4, true])
+      if (server !== null) assert.strictEqual(about.server, server)
+      const full = await next(plimsoll.poolFigures, ({ got }) => got === 4)
+      assert.deepStrictEqual([full.open, full.idle, full.waiting, full.max, full.asked, full.opened], [4, 0, 2, 4, 6, 4])
+      assert.ok(full.oldest > 0)
+      app.poke('gggggg')
+      await state(({ held }) => held === 0)
+      app.poke('gg')
+      const over = await next(plimsoll.poolFigures, ({ got, idle }) => got === 6 && idle === 4)
+      assert.deepStrictEqual([over.open, over.waiting, over.errors, over.gaveUp], [4, 0, 0, 0])
+      const counts = over.numbers.slice(16)
+      const sum = (numbers) => numbers.reduce((all, one) => all + one, 0)
+      assert.deepStrictEqual([sum(counts.slice(0, counts.length / 2)), sum(counts.slice(counts.length / 2))], [6, 6])
+    })
 
-  test(`${library}: it is seen also where it is loaded after the first server listens`, async (t) => {
-    const { plimsoll, app } = await start(t, source, { late: true })
-    app.poke('t')
-    const about = await plimsoll.pools.next()
-    assert.strictEqual(about.library, name)
-  })
+    test(`${library}: it is seen also where it is loaded after the first server listens`, async (t) => {
+      const { plimsoll, app } = await start(t, source, { late: true })
+      app.poke('t')
+      const about = await plimsoll.pools.next()
+      assert.strictEqual(about.library, name)
+    })
 
-  test(`${library}: it has as many connections as are lent, and closes idle ones first`, async (t) => {
-    const { plimsoll, app, rule, grant, state } = await start(t, source, { hold: true })
-    app.poke('tttttt')
-    await plimsoll.pools.next()
-    rule()
-    await next(plimsoll.poolAsks, ({ wants }) => wants === 4)
-    grant(2)
-    await state(({ held }) => held === 2)
-    grant(3)
-    await state(({ held }) => held === 3)
-    grant(1)
-    app.poke('g')
-    // Two go, none of those who wait gets one before there is room.
-    app.poke('g')
-    await state(({ open, held }) => open === 1 && held === 1)
-    await next(plimsoll.poolAsks, ({ held, serial }) => held === 1 && serial === 3)
-    grant(100)
-    const most = await state(({ held }) => held === 4)
-    assert.deepStrictEqual([most.open, most.size, most.peak], [4, 4, 4])
-    app.poke('gggg')
-    await state(({ held }) => held === 0)
-    grant(0)
-    const least = await state(({ open }) => open === 1)
-    assert.deepStrictEqual([least.size, least.failed], [1, []])
-  })
+    test(`${library}: it has as many connections as are lent, and closes idle ones first`, async (t) => {
+      const { plimsoll, app, rule, grant, state } = await start(t, source, { hold: true })
+      app.poke('tttttt')
+      await plimsoll.pools.next()
+      rule()
+      await next(plimsoll.poolAsks, ({ wants }) => wants === 4)
+      grant(2)
+      await state(({ held }) => held === 2)
+      grant(3)
+      await state(({ held }) => held === 3)
+      grant(1)
+      app.poke('g')
+      // Two go, none of those who wait gets one before there is room.
+      app.poke('g')
+      await state(({ open, held }) => open === 1 && held === 1)
+      await next(plimsoll.poolAsks, ({ held, serial }) => held === 1 && serial === 3)
+      grant(100)
+      const most = await state(({ held }) => held === 4)
+      assert.deepStrictEqual([most.open, most.size, most.peak], [4, 4, 4])
+      app.poke('gggg')
+      await state(({ held }) => held === 0)
+      grant(0)
+      const least = await state(({ open }) => open === 1)
+      assert.deepStrictEqual([least.size, least.failed], [1, []])
+    })
 
-  test(`${library}: a wait of too long ends with an error that says why`, async (t) => {
-    const { plimsoll, app, rule, state } = await start(t, source)
-    app.poke('tttt')
-    await state(({ held }) => held === 4)
-    await plimsoll.pools.next()
-    rule({ enforce: 0, waitTimeoutMs: 50 })
-    app.poke('tt')
-    const { failed } = await state(({ failed }) => failed.length === 2)
-    assert.strictEqual(failed[0].code, 'EPLIMSOLL_POOL')
-    assert.match(failed[0].message, /^no connection of the pool \S+ came free within \d+ ms: 4 of 4 are in use, and \d requests wait for one$/)
-    const figures = await next(plimsoll.poolFigures, ({ refused }) => refused === 2)
-    assert.deepStrictEqual([figures.errors, figures.gaveUp, figures.got], [0, 0, 4])
-    app.poke('g')
-    app.poke('t')
-    await state(({ held }) => held === 4)
-  })
-}
+    test(`${library}: a wait of too long ends with an error that says why`, async (t) => {
+      const { plimsoll, app, rule, state } = await start(t, source)
+      app.poke('tttt')
+      await state(({ held }) => held === 4)
+      await plimsoll.pools.next()
+      rule({ enforce: 0, waitTimeoutMs: 50 })
+      app.poke('tt')
+      const { failed } = await state(({ failed }) => failed.length === 2)
+      assert.strictEqual(failed[0].code, 'EPLIMSOLL_POOL')
+      assert.match(failed[0].message, /^no connection of the pool \S+ came free within \d+ ms: 4 of 4 are in use, and \d requests wait for one$/)
+      const figures = await next(plimsoll.poolFigures, ({ refused }) => refused === 2)
+      assert.deepStrictEqual([figures.errors, figures.gaveUp, figures.got], [0, 0, 4])
+      app.poke('g')
+      app.poke('t')
+      await state(({ held }) => held === 4)
+    })
+  }
+})
 
 test('a connection that is held for long is told once, with the place that took it', async (t) => {
   const { plimsoll, app, rule } = await start(t, PG, { more: 'letters.f = async function forgets () { await pool.connect() }' })

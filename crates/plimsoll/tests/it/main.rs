@@ -33,6 +33,7 @@ mod life;
 mod limits;
 mod log_sinks;
 mod logs;
+mod pools;
 mod ports;
 mod profile;
 mod reload;

@@ -77,7 +77,7 @@ connections to databases
       at work (a.js:1:2)
 
 requests waited for a connection in our own process
-  1m ago: pool pg@db, for 12 s, up to 40 at once and for up to 3.2 s; it had 10 connections, 25 were needed
+  1m 0s ago: pool pg@db, for 12 s, up to 40 at once and for up to 3.2 s; it had 10 connections, 25 were needed
 ";
         assert_eq!(render(&[pool], &[lasts, queue]), expected);
         assert_eq!(render(&[Pool::default()], &[]), "");

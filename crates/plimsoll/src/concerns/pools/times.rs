@@ -50,6 +50,9 @@ pub(super) fn since(now: &Times, before: &Times) -> Times {
 mod tests {
     use super::*;
 
+    /// Buckets and their counts, a part, and what is to be found.
+    type Case = (&'static [(usize, u64)], f64, Option<f64>);
+
     fn of(counts: &[(usize, u64)]) -> Times {
         let mut times = Times::default();
         for (bucket, count) in counts {
@@ -61,7 +64,7 @@ mod tests {
     #[test]
     fn a_percentile_lies_within_the_bucket_that_holds_it() {
         // Bucket 10 is 0.75 to 1 ms, bucket 28 is 50 to 60 ms, the last one over 75 s.
-        let table: [(&[(usize, u64)], f64, Option<f64>); 7] = [
+        let table: [Case; 7] = [
             (&[], 0.99, None),
             (&[(0, 100)], 0.5, Some(50.0)),
             (&[(10, 100)], 0.5, Some(875.0)),
