@@ -4,5 +4,6 @@
 pub mod downstream;
 pub mod event_loop;
 pub mod logs;
+pub mod memory;
 pub mod pools;
 pub mod shutdown;

@@ -171,7 +171,7 @@ fn rows_of(kind: Kind, name: &str, with: Config) -> impl Iterator<Item = Row> + 
         Kind::Origins => origins,
         Kind::Servers => servers,
     };
-    let settings = settings::SETTINGS.iter().filter(move |setting| {
+    let settings = settings::all().filter(move |setting| {
         setting.key().strip_prefix(table.general).is_some_and(|rest| rest.starts_with('.'))
     });
     settings.map(move |setting| Row {

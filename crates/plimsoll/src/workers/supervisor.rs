@@ -5,6 +5,7 @@ mod agents;
 mod deaths;
 mod downstreams;
 mod ending;
+mod heaps;
 mod liveness;
 mod orders;
 mod plain;
@@ -32,6 +33,7 @@ use super::front::Front;
 use super::process::Process;
 use super::watch::{self, Seen};
 use crate::concerns::downstream::{Desk, Rules};
+use crate::concerns::memory::heap::Policy;
 use crate::concerns::pools as connections;
 use crate::concerns::shutdown::{self, Echo, Fleet, Input, Phase};
 use crate::config::AgentMode;
@@ -69,6 +71,8 @@ pub struct Settings {
     pub pools: connections::Rules,
     /// Where what workers print goes.
     pub logs: Capture,
+    /// How large heaps are made; `None`: as V8 makes them.
+    pub heap: Option<Policy>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -137,6 +141,7 @@ pub struct Supervisor<F> {
     /// When it is looked who is dead; `None`: nobody is there whom a watchdog watches.
     next_look: Option<Instant>,
     desk: Desk,
+    heaps: heaps::Heaps,
     pools: connections::Desk,
 }
 
@@ -171,6 +176,7 @@ impl<F: Front> Supervisor<F> {
             profiles: profiles::Profiles::default(),
             next_look: None,
             desk,
+            heaps: heaps::Heaps::default(),
             pools,
         })
     }

@@ -7,7 +7,7 @@ use crate::config::form::{Choice, Count, Optional};
 
 const TRUTH: Choice<bool> = Choice(&[("true", true), ("false", false)]);
 
-pub(super) static ROWS: &[&dyn Definition] = &[
+pub(super) static SETTINGS: &[&dyn Definition] = &[
     &Setting {
         key: "pools.mode",
         form: Choice(&[
