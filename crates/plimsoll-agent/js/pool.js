@@ -330,9 +330,10 @@ class Pool {
   #error (target, waitedMs) {
     const { adapter } = this
     const inUse = adapter.open(target) - adapter.idle(target)
+    const waiting = adapter.waiting(target)
     const error = new Error(
       `no connection of the pool ${this.name} came free within ${Math.round(waitedMs)} ms: ${inUse} of ` +
-      `${adapter.max(target)} are in use, and ${adapter.waiting(target)} requests wait for one`)
+      `${adapter.max(target)} are in use, and ${waiting === 1 ? '1 request waits' : `${waiting} requests wait`} for one`)
     error.code = 'EPLIMSOLL_POOL'
     error.pool = this.name
     return error

@@ -1,6 +1,6 @@
 'use strict'
 // Pools of generic-pool.
-const { addressOf, common, install: installIn, visitHeld } = require('./pool_resources.js')
+const { addressOf, common, install: installIn, visitHeld, waitsOf } = require('./pool_resources.js')
 
 const kMin = Symbol('plimsoll.min')
 
@@ -9,7 +9,8 @@ const adapter = {
   library: 'generic-pool',
   open: (pool) => pool._allObjects.size + pool._factoryCreateOperations.size,
   idle: (pool) => pool._availableObjects.length,
-  waiting: (pool) => pool._waitingClientsQueue.length,
+  // Who was refused stands in the queue until a resource is free.
+  waiting: (pool) => Math.min(pool._waitingClientsQueue.length, waitsOf(pool).size),
   max: (pool) => pool._config.max,
   isEnded: () => false,
   promiseOf: (promise) => promise,

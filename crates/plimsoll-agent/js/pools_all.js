@@ -21,6 +21,7 @@ class Pools {
   #pools = new Array(POOLS_MAX).fill(null)
   #timer = null
   #reported = 0
+  #isResting = false
   #tick = () => this.#lookAround()
 
   constructor (say, hold) {
@@ -47,9 +48,10 @@ class Pools {
 
   /** The pools are to be looked after. */
   awake () {
-    if (this.#timer !== null) return
-    this.#reported = performance.now()
-    this.#arm()
+    if (this.#timer === null) this.#reported = performance.now()
+    else if (this.#isResting) clearTimeout(this.#timer)
+    else return
+    this.#arm(true)
   }
 
   hear ({ pool: number, rule, grant }) {
@@ -69,9 +71,11 @@ class Pools {
     for (const pool of this.#pools) if (pool !== null) this.#free(pool)
   }
 
-  #arm () {
+  /** A pool that holds lent connections and does nothing is looked at less often. */
+  #arm (isActive) {
     const isShared = this.#pools.some((pool) => pool !== null && pool.enforced)
-    this.#timer = setTimeout(this.#tick, isShared ? LOOK_MS : REPORT_MS).unref()
+    this.#isResting = isShared && !isActive
+    this.#timer = setTimeout(this.#tick, isShared && isActive ? LOOK_MS : REPORT_MS).unref()
   }
 
   #lookAround () {
@@ -80,6 +84,7 @@ class Pools {
     const reports = now - this.#reported >= REPORT_MS - LOOK_MS / 2
     if (reports) this.#reported = now
     let busy = !reports
+    const isActive = !reports || this.#pools.some((pool) => pool !== null && pool.changed)
     for (const pool of this.#pools) {
       if (pool === null) continue
       try {
@@ -90,7 +95,7 @@ class Pools {
         this.#leave(pool)
       }
     }
-    if (busy) this.#arm()
+    if (busy) this.#arm(isActive)
   }
 
   #report (pool, now) {

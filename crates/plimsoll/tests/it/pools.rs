@@ -196,7 +196,7 @@ fn an_app_of_ecmascript_modules_is_seen_as_well() {
            response.end(JSON.stringify(rows[0]));
          }}).listen(process.env.PORT);"
     );
-    let app = App::command(&["node", "app.mjs"], &[("app.mjs", &source)]);
+    let app = App::command(&["node", "app.mjs"], &[("app.mjs", source.as_str())]);
     let (server, _settings) = serve(&database, app, 1, 3, "");
     assert_eq!(server.get_json("/")["seven"], 7);
     let pool = told(&server, "the pool is seen", |pool| pool["got"].as_u64() >= Some(1));
