@@ -15,9 +15,10 @@ const PROGRAMS: [(&str, &str, &str); 4] = [
     ("npm", "--version", "npm"),
 ];
 
-/// What some of the tests need, and others do without: where to see that it is there, and its Debian package. The tests say
+/// What some of the tests need, and others do without: where Debian puts it, a program of it, and its package. The tests say
 /// themselves that they are skipped.
-const DATABASES: [(&str, &str); 1] = [("/usr/lib/postgresql", "postgresql")];
+const DATABASES: [(&str, &str, &str); 2] =
+    [("/usr/lib/postgresql", "initdb", "postgresql"), ("/usr/sbin/mariadbd", "mariadbd", "mariadb-server")];
 
 /// Left in `node_modules`: the package files that it was installed from.
 const STAMP: &str = ".installed-from";
@@ -42,9 +43,9 @@ pub(crate) fn programs() -> anyhow::Result<()> {
 
 /// Installs databases for the tests where that may be done. It is no failure where it may not.
 pub(crate) fn databases() -> anyhow::Result<()> {
-    let is_missing = |folder: &str| !Path::new(folder).exists() && !exists("initdb", &["--version"]);
-    let missing = DATABASES.iter().filter(|(folder, _)| is_missing(folder));
-    let packages: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    let is_there = |place: &str, program: &str| Path::new(place).exists() || exists(program, &["--version"]);
+    let missing = DATABASES.iter().filter(|(place, program, _)| !is_there(place, program));
+    let packages: Vec<&str> = missing.map(|(.., package)| *package).collect();
     if packages.is_empty() {
         return Ok(());
     }

@@ -6,7 +6,7 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::harness::{App, Database, Launch, Server, packages_of, until};
+use crate::harness::{App, Database, Launch, Maria, Server, packages_of, until};
 
 /// The shop behind Plimsoll, with `pool` connections in each worker.
 fn shop(database: &Database, workers: u16, pool: u32, settings: &str) -> (Server, tempfile::TempDir) {
@@ -201,4 +201,34 @@ fn an_app_of_ecmascript_modules_is_seen_as_well() {
     assert_eq!(server.get_json("/")["seven"], 7);
     let pool = told(&server, "the pool is seen", |pool| pool["got"].as_u64() >= Some(1));
     assert_eq!((&pool["library"], &pool["max_each"]), (&"pg".into(), &3.into()));
+}
+
+#[test]
+fn mysql2_shares_out_what_mariadb_says_that_it_has() {
+    let Some(database) = Maria::start(14) else { return };
+    let packages = packages_of("../crates/plimsoll-agent/test");
+    let source = format!(
+        "const http = require('node:http');
+         const mysql = require('{packages}/mysql2/promise');
+         const pool = mysql.createPool({{ host: '127.0.0.1', port: {}, user: 'shop', connectionLimit: 20 }});
+         http.createServer(async (request, response) => {{
+           const status = await pool.query('select sleep(0.005)').then(() => 200, () => 500);
+           response.writeHead(status, {{ 'content-length': 0 }}).end();
+         }}).listen(process.env.PORT);",
+        database.port()
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("plimsoll.toml");
+    fs::write(&file, "[pools]\nmode = 'enforce'\ninspect = true\nmax_connections = 10").unwrap();
+    let launch = Launch::plimsoll(App::source(source)).workers(3).option("--config").option(&file);
+    let server = launch.start();
+    server.workers(3);
+    let ((), failed) = asked_meanwhile(&server, 40, 5, |answered| {
+        until("many are answered", || (answered.load(Ordering::Relaxed) > 400).then_some(()));
+        let pool = told(&server, "all workers have a pool", |pool| pool["workers"] == 3);
+        assert_eq!((&pool["enforced"], &pool["library"]), (&true.into(), &"mysql2".into()), "{pool}");
+        // MariaDB was asked as well: it has fourteen, and none of them is anybody else's.
+        assert!(pool["lent"].as_u64() <= Some(10) && pool["allowed"].as_u64() <= Some(10), "{pool}");
+    });
+    assert_eq!(failed, 0, "{}", server.stderr());
 }
