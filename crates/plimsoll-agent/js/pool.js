@@ -18,6 +18,8 @@ const WANTS_KEPT = 5
 const ALONE_MS = 1000
 // A connection that is being closed, and of which nothing is heard, counts for so long.
 const CLOSING_MS = 5000
+// All workers have told by then what they have open.
+const INSPECT_AFTER_MS = 2500
 const INSPECT_EVERY_MS = 60_000
 
 const FREE = { enforce: false, mayGrow: false, inspect: false, leakAfterMs: 0, waitTimeoutMs: 0 }
@@ -51,7 +53,7 @@ class Pool {
     this.leaksTold = 0
     this.takers = TAKERS_PER_SECOND
     this.waitTimer = null
-    this.inspectAt = 0
+    this.inspectAt = Infinity
     this.isSizeable = adapter.setMax !== undefined
     /** The app's own size, and the one that was set last. */
     this.ownMax = adapter.max(target)
@@ -59,6 +61,7 @@ class Pool {
     /** As large as it may be. */
     this.size = Infinity
     this.isApplying = false
+    this.wakesSoon = false
     /** The connections are those that are lent. */
     this.enforced = false
     this.lease = new Lease((serial, wants, held, stamp) => this.say.ask(this.number, serial, wants, held, stamp))
@@ -120,6 +123,7 @@ class Pool {
     this.rule = rule
     const target = this.target.deref()
     if (target === undefined) return
+    if (rule.inspect && this.inspectAt === Infinity) this.inspectAt = now + INSPECT_AFTER_MS
     if (rule.enforce && this.isSizeable) {
       if (!this.enforced) this.#hold(target)
       this.look(now)
@@ -158,14 +162,34 @@ class Pool {
     // To close some is heard of here again.
     if (target === undefined || !this.enforced || this.isApplying) return
     this.isApplying = true
+    try {
+      this.#fit(now, target)
+    } catch {
+      // A library of another make than we know.
+      this.enforced = false
+    }
+    this.isApplying = false
+  }
+
+  #fit (now, target) {
     const { adapter } = this
     this.#resize(now, target)
     if (adapter.open(target) > this.size) {
       adapter.closeIdle(target, adapter.open(target) - this.size)
       this.#resize(now, target)
     }
-    this.isApplying = false
-    if (adapter.waiting(target) > 0) adapter.wake(target)
+    if (adapter.waiting(target) > 0) this.#wakeSoon()
+  }
+
+  /** In a tick of its own: it may run code of the app, whose errors are the app's. */
+  #wakeSoon () {
+    if (this.wakesSoon) return
+    this.wakesSoon = true
+    process.nextTick(() => {
+      this.wakesSoon = false
+      const target = this.target.deref()
+      if (target !== undefined) this.adapter.wake(target)
+    })
   }
 
   /** The library opens none in the place of one that is still being closed. */
@@ -253,7 +277,7 @@ class Pool {
     this.closing.clear()
     if (this.adapter.max(target) === this.setTo) this.adapter.setMax(target, this.ownMax)
     this.setTo = -1
-    this.adapter.wake(target)
+    this.#wakeSoon()
   }
 
   /** Nothing before the first answer, and never less than one connection after it. */

@@ -47,7 +47,12 @@ function adopt (file, exported) {
 function of (target, adapter) {
   const known = target[kPool]
   if (known !== undefined) return known
-  const pool = start().meet(target, adapter)
+  let pool = null
+  try {
+    pool = start().meet(target, adapter)
+  } catch {
+    // Then it is not seen.
+  }
   Object.defineProperty(target, kPool, { value: pool, writable: true, configurable: true })
   return pool
 }
