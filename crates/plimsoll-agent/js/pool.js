@@ -358,6 +358,7 @@ class Pool {
     const error = new Error(
       `no connection of the pool ${this.name} came free within ${Math.round(waitedMs)} ms: ${inUse} of ` +
       `${adapter.max(target)} are in use, and ${waiting === 1 ? '1 request waits' : `${waiting} requests wait`} for one`)
+    error.name = 'TimeoutError'
     error.code = 'EPLIMSOLL_POOL'
     error.pool = this.name
     return error
@@ -400,6 +401,7 @@ function linesOf (taker) {
   } catch {
     // The app formats stacks in its own way.
   }
+  lines = lines.filter((line) => !line.includes(__dirname))
   const own = lines.filter((line) => !/[\\/]node_modules[\\/]/.test(line))
   const text = (own.length > 0 ? own : lines).slice(0, LINES_KEPT).join('\n')
   return Buffer.from(text).subarray(0, POOLS.TAKER_MAX - 4).toString()

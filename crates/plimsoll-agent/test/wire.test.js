@@ -120,7 +120,7 @@ test('what is said of pools is what the Rust crate reads', () => {
   const figures = new Pool(0, adapter, adapter, {}, false).figures(0, adapter)
   const names = source('pools.rs').match(/fn numbers[^[]*\[([^\]]*)\]/)[1].match(/self\.\w+/g)
   assert.strictEqual(figures.length, names.length + 2 * (BOUNDS_MS.length + 1))
-  assert.deepStrictEqual([BOUNDS_MS[0], BOUNDS_MS[17], BOUNDS_MS[BOUNDS_MS.length - 1]], [0.1, 5, 75_000])
+  assert.deepStrictEqual([BOUNDS_MS[0], BOUNDS_MS[34], BOUNDS_MS[BOUNDS_MS.length - 1]], [0.1, 5, 86_000])
 })
 
 test('fields of the messages come in the order of the Rust crate', () => {

@@ -16,7 +16,8 @@ pub const TAKER_MAX: usize = 2000;
 
 /// Upper bounds of the buckets of a histogram in the first decade, in microseconds. Fine enough for a 99th percentile;
 /// the bounds of the metrics are among them.
-pub const DECADE_US: [u64; 10] = [100, 125, 150, 200, 250, 300, 400, 500, 600, 750];
+pub const DECADE_US: [u64; 20] =
+    [100, 110, 125, 140, 160, 180, 200, 225, 250, 280, 315, 350, 400, 450, 500, 560, 625, 680, 750, 860];
 const DECADES: usize = 6;
 /// One more than there are bounds: the last bucket has none.
 pub const TIMES: usize = DECADE_US.len() * DECADES + 1;
@@ -355,7 +356,7 @@ mod tests {
     #[test]
     fn the_bounds_rise_from_a_tenth_of_a_millisecond_to_over_a_minute() {
         let bounds: Vec<u64> = (0..).map_while(bound_us).collect();
-        assert_eq!((bounds.len(), bounds[0], bounds[TIMES - 2]), (TIMES - 1, 100, 75_000_000));
-        assert!(bounds.windows(2).all(|pair| pair[0] < pair[1] && pair[1] * 3 <= pair[0] * 4));
+        assert_eq!((bounds.len(), bounds[0], bounds[TIMES - 2]), (TIMES - 1, 100, 86_000_000));
+        assert!(bounds.windows(2).all(|pair| pair[0] < pair[1] && pair[1] * 6 <= pair[0] * 7));
     }
 }

@@ -139,6 +139,9 @@ fn a_forgotten_connection_is_told_with_the_place_that_took_it() {
     assert!(pool["findings"][0].as_str().unwrap().contains("1 connection has been held for over 1.0 s"));
     assert!(incidents(&server).contains("server.js:"));
     server.wait_for_stderr("has held a connection for 1 s, taken at ");
+    let told = server.stderr();
+    let line = told.lines().find(|line| line.contains("has held a connection")).unwrap();
+    assert!(line.contains("server.js:"), "{line}");
 }
 
 #[test]

@@ -94,8 +94,8 @@ mod tests {
         for bound in BOUNDS {
             assert!((0..TIMES).any(|bucket| bound_us(bucket) == Some(microseconds(bound))), "{bound}");
         }
-        // 0.1 ms, 5 ms, 6 ms, 10 s, 12.5 s, over 75 s.
-        for (bucket, expected) in [(0, 0), (17, 0), (18, 1), (50, 13), (51, 14), (60, 14)] {
+        // 0.1 ms, 5 ms, 5.6 ms, 10 s, 11 s, over 86 s.
+        for (bucket, expected) in [(0, 0), (34, 0), (35, 1), (100, 13), (101, 14), (120, 14)] {
             let mut times = Times::default();
             times.0[bucket] = 3;
             let coarse = by_bound(&times);

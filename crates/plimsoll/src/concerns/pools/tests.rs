@@ -61,10 +61,10 @@ fn second(before: &Figures, asked: u64, got: u64, waits: u64) -> Figures {
     figures.waiting = figures.asked - figures.got;
     figures.waiting_peak = waits;
     figures.oldest_us = if waits > 0 { 500_000 } else { 0 };
-    // Of 40 to 50 ms, and of 0.5 to 0.6 s.
-    figures.uses.0[27] += got;
+    // Of 45 to 50 ms, and of 0.5 to 0.56 s.
+    figures.uses.0[54] += got;
     figures.used_us += got * 50_000;
-    figures.waits.0[if waits > 0 { 38 } else { 0 }] += got;
+    figures.waits.0[if waits > 0 { 75 } else { 0 }] += got;
     figures
 }
 
@@ -115,7 +115,7 @@ fn waiting_for_a_connection_to_be_opened_is_no_queue() {
     let mut figures = Figures::default();
     for seconds in 1..=4 {
         figures = Figures { used_peak: 3, ..second(&figures, 20, 20, 0) };
-        figures.waits.0[38] += 10;
+        figures.waits.0[75] += 10;
         assert_eq!(tells(&mut desk, holder(0), &figures, start + Duration::from_secs(seconds)), []);
     }
 }

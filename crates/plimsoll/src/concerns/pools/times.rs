@@ -63,15 +63,15 @@ mod tests {
 
     #[test]
     fn a_percentile_lies_within_the_bucket_that_holds_it() {
-        // Bucket 10 is 0.75 to 1 ms, bucket 28 is 50 to 60 ms, the last one over 75 s.
+        // Bucket 20 is 0.86 to 1 ms, bucket 55 is 50 to 56 ms, the last one over 86 s.
         let table: [Case; 7] = [
             (&[], 0.99, None),
             (&[(0, 100)], 0.5, Some(50.0)),
-            (&[(10, 100)], 0.5, Some(875.0)),
-            (&[(10, 98), (28, 2)], 0.99, Some(55_000.0)),
-            (&[(10, 99), (28, 1)], 0.99, Some(1000.0)),
-            (&[(60, 1)], 0.99, Some(75_000_000.0)),
-            (&[(0, u64::MAX), (60, u64::MAX)], 0.1, Some(10.0)),
+            (&[(20, 100)], 0.5, Some(930.0)),
+            (&[(20, 98), (55, 2)], 0.99, Some(53_000.0)),
+            (&[(20, 99), (55, 1)], 0.99, Some(1000.0)),
+            (&[(120, 1)], 0.99, Some(86_000_000.0)),
+            (&[(0, u64::MAX), (120, u64::MAX)], 0.1, Some(10.0)),
         ];
         for (counts, part, expected) in table {
             let found = percentile(&of(counts), part);
