@@ -19,6 +19,8 @@ use crate::lease::{Ask, Grant};
 /// Pools of all workers together that are told apart by name.
 const POOLS_MAX: usize = 128;
 const LEAKS_KEPT: usize = 16;
+/// Of one pool the log tells no more.
+const LEAKS_NOTED: u32 = 100;
 
 /// One pool, as it is shown: all workers together.
 #[derive(Debug, Clone)]
@@ -83,6 +85,7 @@ struct Pool {
     counted: Figures,
     window: Window,
     leaks: VecDeque<Leak>,
+    leaks_noted: u32,
 }
 
 /// The pool of one process.
@@ -213,7 +216,9 @@ impl Desk {
             held_ms / 1000
         );
         pool.leaks.push_back(Leak { worker, at: now, held_ms, taker });
-        Answers { notes: vec![Note::Bad(text)], ..Answers::default() }
+        pool.leaks_noted = pool.leaks_noted.saturating_add(1);
+        let notes = if pool.leaks_noted <= LEAKS_NOTED { vec![Note::Bad(text)] } else { Vec::new() };
+        Answers { notes, ..Answers::default() }
     }
 
     /// What a server says of itself, and of all connections that it has.
@@ -334,7 +339,7 @@ impl Desk {
 impl Pool {
     fn new(about: About) -> Self {
         let (counted, window, leaks) = (Figures::default(), Window::default(), VecDeque::new());
-        Self { about, counted, window, leaks }
+        Self { about, counted, window, leaks, leaks_noted: 0 }
     }
 
     /// What has been counted since `before`.

@@ -214,6 +214,10 @@ fn a_forgotten_connection_is_told_with_the_place_that_took_it() {
         assert_eq!(desk.hear(holder(3), leak, now).notes, [Note::Bad(expected.into())]);
     }
     assert_eq!(desk.seen(now)[0].leaks.len(), 16);
+    // Whatever a process says, the log is not filled with it.
+    let more = (0..200).map(|_| FromAgent::Leak { pool: 0, held_ms: 31_400, taker: String::new() });
+    let notes: usize = more.map(|leak| desk.hear(holder(3), leak, now).notes.len()).sum();
+    assert_eq!(notes, 80);
 }
 
 #[test]
