@@ -93,7 +93,7 @@ test('what is said of calls is what the Rust crate reads', () => {
 
 test('what is said of pools is what the Rust crate reads', () => {
   const found = constants('pools.rs')
-  const decade = source('pools.rs').match(/DECADE_US: .* = \[(.*)\];/)[1].split(',').map(Number)
+  const decade = source('pools.rs').match(/DECADE_US: .* =\s+\[(.*)\];/)[1].split(',').map(Number)
   const [POOLS_MAX, NAME_MAX, TAKER_MAX, DECADES] = [found.POOLS_MAX, found.NAME_MAX, found.TAKER_MAX, found.DECADES].map(Number)
   assert.deepStrictEqual(wire.POOLS, { POOLS_MAX, NAME_MAX, TAKER_MAX, DECADE_US: decade, DECADES })
   const fieldsOf = (bytes) => wire.read(bytes).fields
