@@ -117,7 +117,7 @@ pub(super) fn moves(workshop: &Workshop, program: &Path, times: usize) -> anyhow
             let text = std::fs::read_to_string(&log).ok()?;
             text.lines().filter_map(line).find_map(|[at, of, in_use, _]| {
                 let fits = u128::from(at) >= begun && of == worker as u64 && in_use >= enough;
-                fits.then_some(u128::from(at) - begun)
+                fits.then(|| u128::from(at) - begun)
             })
         };
         let ms = wait::until(Duration::from_secs(15), "the other worker's connections", reached)?;
