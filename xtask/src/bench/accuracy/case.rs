@@ -155,8 +155,7 @@ impl Case {
     fn judge(self, first: Option<&Value>) -> Verdict {
         let (segment, function) = self.names();
         let text = |key| first.and_then(|first: &Value| first.get(key)?.as_str()).unwrap_or_default();
-        let is_guess =
-            first.and_then(|first| first.get("route_is_guess")?.as_bool()).unwrap_or_default();
+        let is_guess = first.and_then(|first| first.get("route_is_guess")?.as_bool()).unwrap_or_default();
         let named = match text("route") {
             "" => Named::Not,
             _ if is_guess => Named::Probably,
@@ -202,7 +201,11 @@ impl fmt::Display for Case {
 impl fmt::Display for Verdict {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_right() {
-            return formatter.write_str(if self.named == Named::Probably { "right (probably)" } else { "right" });
+            return formatter.write_str(if self.named == Named::Probably {
+                "right (probably)"
+            } else {
+                "right"
+            });
         }
         let first = self.first.as_ref();
         let text = |key| first.and_then(|first: &Value| first.get(key)?.as_str()).unwrap_or("none");
