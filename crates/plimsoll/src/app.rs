@@ -10,6 +10,7 @@
 //! lives as long as the program, because they are told when it ends.
 
 mod front;
+mod memory;
 mod questions;
 mod start;
 

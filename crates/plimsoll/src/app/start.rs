@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use tokio::net::{TcpListener, UnixListener};
 
-use super::GatewayFront;
 use super::questions::Identity;
+use super::{GatewayFront, memory};
 use crate::concerns::event_loop::profile::Origin;
 use crate::concerns::{downstream, shutdown};
 use crate::config::{AgentMode, Config, WorkerCount};
@@ -62,12 +62,14 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         .await
         .map_err(|error| failure(Exit::Usage, "the admin address cannot be used", describe(&error)))?;
     let (outcomes, heard) = logs::Outcomes::channel();
-    let gateway = Gateway::start(&config.gateway, &config.event_loop, &outcomes)
+    let told = logs::Told { outcomes, access: logs::AccessLog::new(&config.logs) };
+    let gateway = Gateway::start(&config.gateway, &config.event_loop, &told)
         .map_err(system("the gateway could not be started"))?;
 
     let who = logs::Identity { service: directory.name.clone(), host: proc::host_name() };
     let logs = Pipeline::start(&config.logs, &who, heard.with_figures(gateway.stats(), gateway.routes()))
         .map_err(system("the log pipeline could not be started"))?;
+    logs.take_access(&told.access);
 
     let workers = count_workers(config);
     let identity = Identity {
@@ -76,7 +78,6 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
     };
     say_start(&identity, workers);
     let settings = Settings {
-        command,
         fleet: shutdown::Config {
             workers,
             listen_timeout: config.workers.listen_timeout,
@@ -94,6 +95,8 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         open_files,
         downstream: downstream::Rules::new(&config.downstream),
         logs: logs.capture().clone(),
+        heap: memory::policy(config, &command),
+        command,
     };
     let origin = Origin {
         directory: std::env::current_dir().unwrap_or_default(),

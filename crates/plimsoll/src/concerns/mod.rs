@@ -4,4 +4,5 @@
 pub mod downstream;
 pub mod event_loop;
 pub mod logs;
+pub mod memory;
 pub mod shutdown;

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use super::load::Found;
 use super::nearest::nearest;
 use super::problem::{Place, Problem};
-use super::settings::SETTINGS;
+use super::settings::all;
 
 const PREFIX: &str = "PLIMSOLL_";
 const FILE: &str = "PLIMSOLL_CONFIG";
@@ -35,7 +35,7 @@ pub(super) fn parse(variables: &[(OsString, OsString)]) -> (Vec<Found>, Vec<Prob
         if value.is_empty() || name == FILE {
             continue;
         }
-        let setting = SETTINGS.iter().copied().find(|setting| setting.variable() == name);
+        let setting = all().find(|setting| setting.variable() == name);
         match (setting, value.to_str()) {
             (Some(setting), Some(text)) => {
                 let place = Place::Variable(name.to_owned());
@@ -80,8 +80,7 @@ fn is_kubernetes_service(name: &str, value: &str) -> bool {
 
 fn unknown(name: &str) -> Problem {
     // Compared without the prefix: it is the same for all, and would make everything look alike.
-    let known: Vec<String> =
-        SETTINGS.iter().map(|setting| setting.variable()).chain([FILE.to_owned()]).collect();
+    let known: Vec<String> = all().map(|setting| setting.variable()).chain([FILE.to_owned()]).collect();
     let bare = known.iter().filter_map(|known| known.strip_prefix(PREFIX));
     let hint = match name {
         "PLIMSOLL_WORKERS" => "the number of workers is set by PLIMSOLL_WORKERS_COUNT".to_owned(),

@@ -5,7 +5,7 @@ mod syslog;
 mod url;
 mod word;
 
-pub(super) use quantity::{Count, Length, PerSecond, Share, Size, Workers};
+pub(super) use quantity::{Count, HeapSize, Length, PerSecond, Share, Size, Workers};
 pub(super) use syslog::Syslog;
 pub use syslog::SyslogAddress;
 pub(super) use url::HttpUrl;

@@ -10,7 +10,7 @@ use super::file::{self, Presence};
 use super::named;
 use super::problem::{Place, Problem, Problems};
 use super::resolved::Config;
-use super::settings::{SETTINGS, find};
+use super::settings::{all, find};
 use super::sinks::{Shown, Sinks};
 
 /// Read when no other file is named and it exists.
@@ -153,7 +153,7 @@ fn from_flags(sources: &Sources) -> impl Iterator<Item = Found> {
 }
 
 fn defaults() -> Vec<Origin> {
-    SETTINGS.iter().map(|_| Origin::Default).collect()
+    all().map(|_| Origin::Default).collect()
 }
 
 impl Effective {
@@ -173,7 +173,7 @@ impl Effective {
                 hint: reason.hint,
             }),
             Ok(()) => {
-                let row = SETTINGS.iter().position(|setting| setting.key() == key);
+                let row = all().position(|setting| setting.key() == key);
                 if let Some(origin) = row.and_then(|row| self.origins.get_mut(row)) {
                     *origin = found.place.into();
                 }
@@ -183,10 +183,7 @@ impl Effective {
 
     /// Setting, its value as text, and its origin, in the order of the table.
     pub(super) fn rows(&self) -> impl Iterator<Item = (&'static dyn Definition, String, &Origin)> {
-        SETTINGS
-            .iter()
-            .zip(&self.origins)
-            .map(|(setting, origin)| (*setting, setting.get(&self.config), origin))
+        all().zip(&self.origins).map(|(setting, origin)| (setting, setting.get(&self.config), origin))
     }
 }
 

@@ -71,7 +71,7 @@ fn place(config: &mut Config, name: &str) -> Result<usize, Reason> {
 
 /// All settings of all names, as they would be typed: name, key and value.
 pub(super) fn rows(config: &Config) -> impl Iterator<Item = (&str, &'static str, String)> {
-    let settings = || settings::SETTINGS.iter().filter(|setting| setting.key().starts_with(DEFAULT));
+    let settings = || settings::all().filter(|setting| setting.key().starts_with(DEFAULT));
     config.downstream.named.iter().flat_map(move |(name, limits)| {
         settings().map(move |setting| {
             let key = setting.key().rsplit_once('.').map_or("", |(_, key)| key);

@@ -1,7 +1,7 @@
 //! The reference page of the settings, made from the table; a test holds the page in `docs/` equal to it.
 
 use super::definition::{Definition, FlagDefinition};
-use super::settings::SETTINGS;
+use super::settings::all;
 use super::sinks;
 
 const INTRODUCTION: &str = "\
@@ -29,14 +29,14 @@ fine; `plimsoll config` prints the settings in force and where each came from.
 pub fn render() -> String {
     let mut page = INTRODUCTION.to_owned();
     let mut table = None;
-    for setting in SETTINGS {
+    for setting in all() {
         let of_table = setting.key().split_once('.').map_or("", |(table, _)| table);
         if table.replace(of_table) != Some(of_table) {
             let heading =
                 if of_table.is_empty() { "At the top".to_owned() } else { format!("`[{of_table}]`") };
             page.push_str(&format!("\n## {heading}\n"));
         }
-        page.push_str(&section(*setting));
+        page.push_str(&section(setting));
     }
     page + &sinks::reference()
 }

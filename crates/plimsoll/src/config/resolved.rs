@@ -17,6 +17,7 @@ pub struct Config {
     pub gateway: Gateway,
     pub event_loop: EventLoop,
     pub downstream: Downstream,
+    pub memory: Memory,
     pub shutdown: Shutdown,
     pub admin: Admin,
     pub log: Log,
@@ -55,6 +56,13 @@ pub struct Workers {
     pub listen_timeout: Duration,
     /// Processes above the number of workers during a reload.
     pub surge: usize,
+}
+
+/// Whether a busy gateway thread lets events gather.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gather {
+    Auto,
+    Off,
 }
 
 /// What becomes of requests whose worker died after it had begun them.
@@ -98,6 +106,7 @@ pub struct Gateway {
     /// How long a request waits for a worker when none listens.
     pub hold: Duration,
     pub retry_started: RetryStarted,
+    pub gather: Gather,
 }
 
 #[derive(Debug, Clone)]
@@ -169,6 +178,24 @@ impl DownstreamLimits {
     }
 }
 
+/// How large the heap of each worker is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heap {
+    /// As the memory of the container allows.
+    Auto,
+    /// V8 decides.
+    Off,
+    /// Old space of so many bytes.
+    Bytes(u64),
+}
+
+#[derive(Debug, Clone)]
+pub struct Memory {
+    pub heap: Heap,
+    /// What the whole instance may have; `None`: what the container or the machine has.
+    pub limit_bytes: Option<u64>,
+}
+
 #[derive(Debug, Clone)]
 pub struct Shutdown {
     /// How long everything goes on after a stop was asked for.
@@ -200,9 +227,28 @@ pub enum LogsMode {
     Observe,
 }
 
-/// What the app logs.
+/// Which requests have a line in the access log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessMode {
+    Off,
+    /// Those that failed.
+    Errors,
+    /// All, sampled with the lines of the app.
+    Sample,
+    All,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessFormat {
+    Json,
+    Combined,
+}
+
+/// What the app logs, and what is logged of its requests.
 #[derive(Debug, Clone)]
 pub struct Logs {
+    pub access: AccessMode,
+    pub access_format: AccessFormat,
     pub mode: LogsMode,
     /// Lines per second; `None`: as many as come.
     pub rate: Option<usize>,
@@ -245,6 +291,7 @@ impl Default for Gateway {
             connections_max: 50_000,
             hold: Duration::from_secs(10),
             retry_started: RetryStarted::Off,
+            gather: Gather::Auto,
         }
     }
 }
@@ -277,6 +324,12 @@ impl Default for DownstreamLimits {
     }
 }
 
+impl Default for Memory {
+    fn default() -> Self {
+        Self { heap: Heap::Auto, limit_bytes: None }
+    }
+}
+
 impl Default for Shutdown {
     fn default() -> Self {
         Self {
@@ -303,6 +356,8 @@ impl Default for Log {
 impl Default for Logs {
     fn default() -> Self {
         Self {
+            access: AccessMode::Errors,
+            access_format: AccessFormat::Json,
             mode: LogsMode::Enforce,
             rate: Some(1000),
             sample: None,

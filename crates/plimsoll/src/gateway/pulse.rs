@@ -43,7 +43,6 @@ pub(super) async fn run(thread: Rc<Thread>) {
     loop {
         pulse.start.notified().await;
         thread.work.begins();
-        ticker.start();
         let mut last = Instant::now();
         while pulse.beats.get() {
             ticker.beat().await;
@@ -52,7 +51,6 @@ pub(super) async fn run(thread: Rc<Thread>) {
             last = exact;
             pulse.beats.set(beat(&thread, Now { coarse: thread.watches.now(), exact }));
         }
-        ticker.stop();
     }
 }
 

@@ -80,6 +80,27 @@ pub fn memory_left() -> Option<u64> {
     v2.into_iter().chain(v1).min()
 }
 
+/// The smallest limit of memory that our control group and its parents set; `None`: they set none.
+#[must_use]
+pub fn memory_limit() -> Option<u64> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let v2 = own_group(&groups, "").and_then(|group| {
+        least(Path::new("/sys/fs/cgroup"), &group, |directory| limit_of(directory, "memory.max"))
+    });
+    let v1 = own_group(&groups, "memory").and_then(|group| {
+        let root = Path::new("/sys/fs/cgroup/memory");
+        least(root, &group, |directory| limit_of(directory, "memory.limit_in_bytes"))
+    });
+    v2.into_iter().chain(v1).min()
+}
+
+/// Version 1 has no word for "no limit", but a number larger than any memory; version 2 says `max`.
+fn limit_of(directory: &Path, name: &str) -> Option<u64> {
+    const LARGEST: u64 = 1 << 50;
+    let limit = std::fs::read_to_string(directory.join(name)).ok()?.trim().parse().ok()?;
+    (limit < LARGEST).then_some(limit)
+}
+
 /// For how long our control group has been kept from its CPUs because its quota was used up; `None`: it has none.
 #[must_use]
 pub fn throttled() -> Option<Duration> {
@@ -215,6 +236,26 @@ mod tests {
             left_of(directory.path(), "max", "current", "inactive_file ")
         };
         assert_eq!([left("1000\n"), left("500\n"), left("max\n")], [Some(400), Some(0), None]);
+    }
+
+    #[test]
+    fn the_smallest_limit_on_the_way_up_is_ours() {
+        let root = tempfile::tempdir().unwrap();
+        let below = root.path().join("pods/ours");
+        std::fs::create_dir_all(&below).unwrap();
+        let write = |path: &str, text: &str| std::fs::write(root.path().join(path), text).unwrap();
+        let limit =
+            || least(root.path(), Path::new("/pods/ours"), |directory| limit_of(directory, "memory.max"));
+        write("pods/ours/memory.max", "max\n");
+        assert_eq!(limit(), None);
+        write("pods/memory.max", "9223372036854771712\n");
+        assert_eq!(limit(), None, "what version 1 says where there is none");
+        write("pods/memory.max", "536870912\n");
+        assert_eq!(limit(), Some(512 << 20));
+        write("pods/ours/memory.max", "1073741824\n");
+        assert_eq!(limit(), Some(512 << 20));
+        write("pods/ours/memory.max", "268435456\n");
+        assert_eq!(limit(), Some(256 << 20));
     }
 
     #[test]

@@ -31,14 +31,22 @@ fn disk_left(directory: &Path) -> (u64, bool) {
     (free, is_memory)
 }
 
+/// All memory of the host; `None`: it does not say.
+#[must_use]
+pub fn memory_of_host() -> Option<u64> {
+    parse_memory(&fs::read_to_string("/proc/meminfo").ok()?, "MemTotal:")
+}
+
 /// Memory that can be had before somebody is killed for it.
-fn memory_left() -> u64 {
-    let host = fs::read_to_string("/proc/meminfo").ok().and_then(|text| parse_available(&text));
+#[must_use]
+pub fn memory_left() -> u64 {
+    let host = fs::read_to_string("/proc/meminfo").ok();
+    let host = host.and_then(|text| parse_memory(&text, "MemAvailable:"));
     host.into_iter().chain(cgroup::memory_left()).min().unwrap_or(u64::MAX)
 }
 
-fn parse_available(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+fn parse_memory(meminfo: &str, name: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
@@ -49,9 +57,10 @@ mod tests {
     #[test]
     fn reads_what_the_host_can_spare() {
         let text = "MemTotal:       4000 kB\nMemFree: 1 kB\nMemAvailable:    2000 kB\n";
-        assert_eq!(parse_available(text), Some(2_048_000));
+        assert_eq!(parse_memory(text, "MemAvailable:"), Some(2_048_000));
+        assert_eq!(parse_memory(text, "MemTotal:"), Some(4_096_000));
         for broken in ["", "MemAvailable: x kB", "MemAvailable: 1 MB"] {
-            assert_eq!(parse_available(broken), None, "{broken:?}");
+            assert_eq!(parse_memory(broken, "MemAvailable:"), None, "{broken:?}");
         }
     }
 

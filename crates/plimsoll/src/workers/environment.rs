@@ -5,6 +5,7 @@ use std::path::Path;
 
 use plimsoll_wire::names::ENV_DIRECTORY;
 
+use crate::concerns::memory::heap::{Plan, is_decided};
 use crate::ids::WorkerId;
 
 /// What a worker's variables depend on.
@@ -18,6 +19,8 @@ pub(super) struct Environment<'a> {
     pub overrides: &'a [(String, String)],
     /// `NODE_OPTIONS` as we were started with.
     pub node_options: Option<OsString>,
+    /// The sizes of its heap; they hold where `NODE_OPTIONS` says nothing of heaps.
+    pub heap: Option<Plan>,
     /// What the worker prints ends on a terminal, though it sees a pipe.
     pub colour: Colour,
 }
@@ -40,7 +43,7 @@ impl Environment<'_> {
             let given = self.overrides.iter().rfind(|(name, _)| name == "NODE_OPTIONS");
             let options = given.map(|(_, value)| OsStr::new(value)).or(self.node_options.as_deref());
             variables.push((ENV_DIRECTORY.into(), directory.into()));
-            variables.push(("NODE_OPTIONS".into(), with_preload(options, preload)));
+            variables.push(("NODE_OPTIONS".into(), with_preload(options, self.heap, preload)));
         }
         if self.colour == Colour::Force {
             variables.push(("FORCE_COLOR".into(), "1".into()));
@@ -49,10 +52,15 @@ impl Environment<'_> {
     }
 }
 
-/// Appends `--require "<preload>"` to what is there.
-fn with_preload(options: Option<&OsStr>, preload: &Path) -> OsString {
+/// Appends the sizes of the heap, where nobody has decided about them, and `--require "<preload>"` to what is there.
+fn with_preload(options: Option<&OsStr>, heap: Option<Plan>, preload: &Path) -> OsString {
     let mut value = options.unwrap_or_default().to_owned();
+    let heap = heap.filter(|_| !is_decided(&value.to_string_lossy()));
     if !value.is_empty() {
+        value.push(" ");
+    }
+    if let Some(heap) = heap {
+        value.push(heap.options());
         value.push(" ");
     }
     value.push("--require ");
@@ -90,7 +98,20 @@ mod tests {
             (Some("-r x"), r#"/a\b"c"#, r#"-r x --require "/a\\b\"c""#),
         ];
         for (options, preload, expected) in table {
-            assert_eq!(with_preload(options.map(OsStr::new), Path::new(preload)), expected);
+            assert_eq!(with_preload(options.map(OsStr::new), None, Path::new(preload)), expected);
+        }
+    }
+
+    #[test]
+    fn sizes_are_set_where_nobody_else_has() {
+        let plan = Plan { share_bytes: 0, old_mb: 42, semi_mb: Some(4), is_tight: false };
+        let table = [
+            (None, "--max-old-space-size=42 --max-semi-space-size=4 --require \"/a\""),
+            (Some("-r x"), "-r x --max-old-space-size=42 --max-semi-space-size=4 --require \"/a\""),
+            (Some("--max_old_space_size=9"), "--max_old_space_size=9 --require \"/a\""),
+        ];
+        for (options, expected) in table {
+            assert_eq!(with_preload(options.map(OsStr::new), Some(plan), Path::new("/a")), expected);
         }
     }
 
@@ -103,7 +124,7 @@ mod tests {
         std::fs::write(&preload, "process.stdout.write('loaded ')").unwrap();
         let output = Command::new("node")
             .args(["-e", "console.log(process.env.X)"])
-            .env("NODE_OPTIONS", with_preload(Some(OsStr::new("--no-warnings")), &preload))
+            .env("NODE_OPTIONS", with_preload(Some(OsStr::new("--no-warnings")), None, &preload))
             .env("X", "1")
             .output()
             .unwrap();
@@ -118,6 +139,7 @@ mod tests {
             agent: None,
             overrides: &[],
             node_options: Some("-r x".into()),
+            heap: None,
             colour: Colour::Force,
         };
         let names: Vec<_> = environment.variables().into_iter().map(|(name, _)| name).collect();

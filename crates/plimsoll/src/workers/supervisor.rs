@@ -5,6 +5,7 @@ mod agents;
 mod deaths;
 mod downstreams;
 mod ending;
+mod heaps;
 mod liveness;
 mod orders;
 mod plain;
@@ -31,6 +32,7 @@ use super::front::Front;
 use super::process::Process;
 use super::watch::{self, Seen};
 use crate::concerns::downstream::{Desk, Rules};
+use crate::concerns::memory::heap::Policy;
 use crate::concerns::shutdown::{self, Echo, Fleet, Input, Phase};
 use crate::config::AgentMode;
 use crate::ids::WorkerId;
@@ -65,6 +67,8 @@ pub struct Settings {
     pub downstream: Rules,
     /// Where what workers print goes.
     pub logs: Capture,
+    /// How large heaps are made; `None`: as V8 makes them.
+    pub heap: Option<Policy>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +137,7 @@ pub struct Supervisor<F> {
     /// When it is looked who is dead; `None`: nobody is there whom a watchdog watches.
     next_look: Option<Instant>,
     desk: Desk,
+    heaps: heaps::Heaps,
 }
 
 impl<F: Front> Supervisor<F> {
@@ -165,6 +170,7 @@ impl<F: Front> Supervisor<F> {
             profiles: profiles::Profiles::default(),
             next_look: None,
             desk,
+            heaps: heaps::Heaps::default(),
         })
     }
 

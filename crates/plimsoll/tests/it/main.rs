@@ -13,6 +13,7 @@
 )]
 
 mod aborts;
+mod access_log;
 mod address;
 mod admin;
 mod bad_worker;
@@ -33,6 +34,7 @@ mod life;
 mod limits;
 mod log_sinks;
 mod logs;
+mod memory;
 mod ports;
 mod profile;
 mod reload;

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::{Form, Reason};
-use crate::config::resolved::{Rate, WorkerCount};
+use crate::config::resolved::{Heap, Rate, WorkerCount};
 use crate::config::units::{read_duration, read_size, write_duration, write_size};
 
 /// A duration between two bounds, in milliseconds.
@@ -36,6 +36,9 @@ pub(in crate::config) struct PerSecond;
 pub(in crate::config) struct Workers {
     pub(in crate::config) most: u16,
 }
+
+/// `auto`, `off`, or the size of a heap.
+pub(in crate::config) struct HeapSize(pub(in crate::config) Size<u64>);
 
 impl Form for Length {
     type Value = Duration;
@@ -77,6 +80,34 @@ impl<N: TryFrom<u64> + TryInto<u64> + Copy> Form for Size<N> {
 
     fn describe(&self) -> String {
         format!("a size from {} to {}", write_size(self.least), write_size(self.most))
+    }
+}
+
+impl Form for HeapSize {
+    type Value = Heap;
+
+    fn read(&self, text: &str) -> Result<Heap, Reason> {
+        match text {
+            "auto" => Ok(Heap::Auto),
+            "off" => Ok(Heap::Off),
+            _ => self
+                .0
+                .read(text)
+                .map(Heap::Bytes)
+                .map_err(|reason| Reason { hint: format!("{}; or `auto` or `off`", reason.hint), ..reason }),
+        }
+    }
+
+    fn write(&self, value: &Heap) -> String {
+        match value {
+            Heap::Auto => "auto".to_owned(),
+            Heap::Off => "off".to_owned(),
+            Heap::Bytes(bytes) => self.0.write(bytes),
+        }
+    }
+
+    fn describe(&self) -> String {
+        format!("`auto`, `off`, or {}", self.0.describe())
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{flag, load_file, row};
-use crate::config::settings::SETTINGS;
+use crate::config::settings::all;
 use crate::config::units::{read_duration, read_size, write_duration, write_size};
 use crate::config::{Config, Sources, load};
 
@@ -92,7 +92,7 @@ proptest! {
 
     #[test]
     fn no_text_makes_a_source_panic(text in "\\PC{0,40}", bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
-        for setting in SETTINGS {
+        for setting in all() {
             let _ = setting.set(&mut Config::default(), &text);
         }
         let _ = load_file(&bytes, Sources::default());

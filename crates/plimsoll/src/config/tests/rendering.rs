@@ -1,7 +1,7 @@
 //! What is made from the table: the effective settings and the reference page.
 
 use super::{flag, load_file};
-use crate::config::settings::SETTINGS;
+use crate::config::settings::all;
 use crate::config::{Config, Format, Sources, load, render_effective, render_reference};
 
 #[test]
@@ -28,15 +28,11 @@ fn the_effective_settings_are_json_for_scripts() {
 
 #[test]
 fn every_row_is_complete_and_every_default_can_be_written() {
-    for setting in SETTINGS {
+    for setting in all() {
         let key = setting.key();
         assert!(setting.doc().ends_with('.'), "{key}: the manual is whole sentences");
-        assert_eq!(SETTINGS.iter().filter(|other| other.key() == key).count(), 1, "{key} stands twice");
-        assert_eq!(
-            SETTINGS.iter().filter(|other| other.variable() == setting.variable()).count(),
-            1,
-            "{key}"
-        );
+        assert_eq!(all().filter(|other| other.key() == key).count(), 1, "{key} stands twice");
+        assert_eq!(all().filter(|other| other.variable() == setting.variable()).count(), 1, "{key}");
         let default = setting.get(&Config::default());
         setting.set(&mut Config::default(), &default).unwrap_or_else(|reason| panic!("{key}: {reason:?}"));
     }

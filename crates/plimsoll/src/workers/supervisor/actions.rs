@@ -84,12 +84,14 @@ impl<F: Front> Supervisor<F> {
         let page = directory
             .as_deref()
             .and_then(|directory| page::create(worker, directory, self.settings.stall_threshold));
+        let heap = self.plan_heap();
         let environment = Environment {
             worker,
-            workers: u16::try_from(self.fleet.places().len()).unwrap_or(u16::MAX),
+            workers: self.workers(),
             agent: self.preload.as_deref().zip(directory.as_deref()),
             overrides: self.orders.environment(),
             node_options: std::env::var_os("NODE_OPTIONS"),
+            heap,
             colour: colour(),
         };
         let (command, open_files) = (&self.settings.command, self.settings.open_files);

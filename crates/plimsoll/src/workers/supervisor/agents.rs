@@ -52,6 +52,7 @@ impl<F: Front> Supervisor<F> {
     pub(super) fn is_node(&mut self) {
         if self.nature == Nature::Unknown {
             self.nature = Nature::Node;
+            self.tell_heap();
             self.apply(Input::Release);
         }
     }

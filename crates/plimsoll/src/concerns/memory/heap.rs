@@ -1,0 +1,271 @@
+//! How large the heap of a worker may be: the memory that there is, divided by all who need some.
+//!
+//! ```text
+//!   limit (container, machine, or set by hand)
+//!   − RESERVED               Plimsoll, and what all Nodes share
+//!   ÷ workers + surge        a reload must fit as well
+//!   = share of a process  ── native: NATIVE and an eighth
+//!                         ── young generation: three semi-spaces, at most a sixth
+//!                         └─ old space: the rest
+//! ```
+//!
+//! V8 alone takes half of what the container has, for each process; that is too little for one worker, and too much for
+//! four. And its semi-spaces follow the memory of the machine on some versions and nothing on others.
+
+const MB: u64 = 1 << 20;
+
+/// Plimsoll with its buffers, and the pages of Node's executable, which all workers share.
+const RESERVED: u64 = 64 * MB;
+/// What an idle Node has beside its heap, with some room for compiled code and the threads of libuv. Buffers and
+/// addons grow with the app: they get an eighth of the share on top.
+const NATIVE: u64 = 24 * MB;
+const NATIVE_PART: u64 = 8;
+/// The most that the young generation may have of a share.
+const YOUNG_PART: u64 = 6;
+/// V8 keeps two semi-spaces, and as much again for large objects.
+const SEMI_SPACES: u64 = 3;
+/// Below this hardly any app starts.
+const OLD_LEAST: u64 = 32 * MB;
+/// As V8's own: with a larger heap, collections take long enough that it is worth a decision.
+const OLD_MOST: u64 = 4096 * MB;
+
+/// What is to be done about heaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// Computed from the memory that there is.
+    Auto,
+    /// V8 decides.
+    Off,
+    /// Old space of this size.
+    Size(u64),
+}
+
+/// Who says how much memory there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Container,
+    Machine,
+    /// `memory.limit`.
+    Setting,
+}
+
+/// Memory for the whole instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    pub bytes: u64,
+    pub source: Source,
+}
+
+/// How heaps are made, as long as the instance lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    pub rule: Rule,
+    pub limit: Limit,
+    /// Processes above the number of workers during a reload.
+    pub surge: u16,
+    /// The major version of the Node that will run; `None`: not known.
+    pub node: Option<u32>,
+}
+
+/// What one process may have, where there are so many.
+#[must_use]
+pub fn share(limit: Limit, workers: u16, surge: u16) -> u64 {
+    let processes = u64::from(workers.max(1)) + u64::from(surge);
+    limit.bytes.saturating_sub(RESERVED) / processes
+}
+
+/// The sizes of one worker's heap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// What a process may have in all.
+    pub share_bytes: u64,
+    pub old_mb: u64,
+    /// `None`: V8's own is right.
+    pub semi_mb: Option<u64>,
+    /// There is less than any app needs, and it gets that.
+    pub is_tight: bool,
+}
+
+impl Policy {
+    /// The sizes for so many workers; `None`: heaps are V8's own affair.
+    #[must_use]
+    pub fn plan(&self, workers: u16) -> Option<Plan> {
+        let share_bytes = share(self.limit, workers, self.surge);
+        let (old, semi_mb) = match self.rule {
+            Rule::Off => return None,
+            Rule::Size(bytes) => (bytes, semi_space(bytes / YOUNG_PART, self.node)),
+            Rule::Auto => {
+                let semi_mb = semi_space(share_bytes / YOUNG_PART, self.node);
+                let young = SEMI_SPACES * MB * semi_mb.unwrap_or_else(|| default_semi_space(self.node));
+                let native = NATIVE + share_bytes / NATIVE_PART;
+                (share_bytes.saturating_sub(young + native).min(OLD_MOST), semi_mb)
+            }
+        };
+        let is_tight = old < OLD_LEAST;
+        Some(Plan { share_bytes, old_mb: old.max(OLD_LEAST) / MB, semi_mb, is_tight })
+    }
+
+    /// The arithmetic, in one line.
+    #[must_use]
+    pub fn explain(&self, workers: u16, plan: &Plan) -> String {
+        let semi = match plan.semi_mb {
+            Some(mb) => format!("semi-spaces of {mb} MB"),
+            None => "V8's own semi-spaces".to_owned(),
+        };
+        let old_mb = plan.old_mb;
+        if matches!(self.rule, Rule::Size(_)) {
+            return format!("heap of each worker: {old_mb} MB of old space (memory.heap), {semi}");
+        }
+        let whose = match self.limit.source {
+            Source::Container => "of the container",
+            Source::Machine => "of the machine",
+            Source::Setting => "of memory.limit",
+        };
+        let many = if workers == 1 { "1 worker".to_owned() } else { format!("{workers} workers") };
+        format!(
+            "heap of each worker: ({} MB {whose} - {} MB for Plimsoll and what workers share) / ({many} + {} during a \
+             reload) = {} MB; of these {old_mb} MB are old space, with {semi}",
+            self.limit.bytes / MB,
+            RESERVED / MB,
+            self.surge,
+            plan.share_bytes / MB,
+        )
+    }
+}
+
+/// The semi-space that pays and has room in `young` bytes; `None`: it is what V8 takes anyhow.
+fn semi_space(young: u64, node: Option<u32>) -> Option<u64> {
+    let room = (young / SEMI_SPACES / MB).max(1);
+    let wanted = wanted_semi_space(node).min(1 << room.ilog2());
+    (wanted != default_semi_space(node)).then_some(wanted)
+}
+
+/// Where objects live for the time of a request, a larger semi-space means that fewer of them are copied. Measured with
+/// `cargo xtask bench memory`.
+fn wanted_semi_space(node: Option<u32>) -> u64 {
+    match node {
+        Some(..=22) => 32,
+        _ => default_semi_space(node),
+    }
+}
+
+/// In MB, as V8 has it where nobody says anything.
+fn default_semi_space(node: Option<u32>) -> u64 {
+    match node {
+        Some(..=22) | None => 16,
+        Some(23..=25) => 64,
+        Some(_) => 32,
+    }
+}
+
+impl Plan {
+    /// For `NODE_OPTIONS`.
+    #[must_use]
+    pub fn options(&self) -> String {
+        let semi = self.semi_mb.map_or_else(String::new, |mb| format!(" --max-semi-space-size={mb}"));
+        format!("--max-old-space-size={}{semi}", self.old_mb)
+    }
+}
+
+/// Whether somebody has decided about heaps: options of V8 in a command or in `NODE_OPTIONS`.
+#[must_use]
+pub fn is_decided(options: &str) -> bool {
+    const NAMES: [&str; 7] = [
+        "--max-old-space-size",
+        "--max-heap-size",
+        "--initial-heap-size",
+        "--initial-old-space-size",
+        "--max-semi-space-size",
+        "--min-semi-space-size",
+        "--semi-space-growth-factor",
+    ];
+    // V8 reads both.
+    let options = options.replace('_', "-");
+    NAMES.iter().any(|name| options.contains(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(limit_mb: u64, surge: u16, node: u32, rule: Rule) -> Policy {
+        let limit = Limit { bytes: limit_mb * MB, source: Source::Container };
+        Policy { rule, limit, surge, node: Some(node) }
+    }
+
+    #[test]
+    fn the_container_is_divided_by_all_who_need_some() {
+        // Limit, workers, surge, Node: share, old space, semi-space, tight.
+        let table = [
+            (512, 1, 1, 20, (224, 148, Some(8), false)),
+            (512, 4, 1, 20, (89, 42, Some(4), false)),
+            (512, 4, 1, 24, (89, 42, Some(4), false)),
+            (512, 4, 4, 22, (56, 32, Some(2), true)),
+            (1024, 2, 1, 22, (320, 208, None, false)),
+            (2048, 1, 1, 20, (992, 748, Some(32), false)),
+            (2048, 1, 1, 24, (992, 748, Some(32), false)),
+            (8192, 4, 1, 20, (1625, 1302, Some(32), false)),
+            (8192, 4, 1, 24, (1625, 1206, None, false)),
+            (8192, 4, 1, 26, (1625, 1302, None, false)),
+            (24_000, 1, 1, 22, (11_968, 4096, Some(32), false)),
+            (64, 1, 1, 22, (0, 32, Some(1), true)),
+            (0, 0, 0, 22, (0, 32, Some(1), true)),
+        ];
+        for (limit, workers, surge, node, expected) in table {
+            let plan = policy(limit, surge, node, Rule::Auto).plan(workers).unwrap();
+            let found = (plan.share_bytes / MB, plan.old_mb, plan.semi_mb, plan.is_tight);
+            assert_eq!(found, expected, "{limit} MB, {workers} + {surge}, Node {node}");
+        }
+    }
+
+    #[test]
+    fn all_heaps_together_fit_with_a_reload_under_way() {
+        for (limit, workers, surge) in [(512, 4, 1), (1024, 1, 1), (2048, 16, 2), (65_536, 8, 1)] {
+            for node in [18, 20, 22, 24, 26] {
+                let plan = policy(limit, surge, node, Rule::Auto).plan(workers).unwrap();
+                let semi = plan.semi_mb.unwrap_or(default_semi_space(Some(node)));
+                let each = plan.old_mb + SEMI_SPACES * semi;
+                assert!(each * u64::from(workers + surge) < limit - RESERVED / MB, "{limit} {node} {plan:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_by_hand_and_off() {
+        assert_eq!(policy(512, 1, 20, Rule::Off).plan(4), None);
+        let by_hand = policy(512, 1, 20, Rule::Size(1024 * MB));
+        let plan = by_hand.plan(4).unwrap();
+        assert_eq!(plan.options(), "--max-old-space-size=1024 --max-semi-space-size=32");
+        assert_eq!(
+            by_hand.explain(4, &plan),
+            "heap of each worker: 1024 MB of old space (memory.heap), semi-spaces of 32 MB"
+        );
+    }
+
+    #[test]
+    fn the_arithmetic_is_told() {
+        let policy = policy(512, 1, 20, Rule::Auto);
+        let plan = policy.plan(4).unwrap();
+        assert_eq!(
+            policy.explain(4, &plan),
+            "heap of each worker: (512 MB of the container - 64 MB for Plimsoll and what workers share) / (4 workers + 1 \
+             during a reload) = 89 MB; of these 42 MB are old space, with semi-spaces of 4 MB"
+        );
+        assert_eq!(plan.options(), "--max-old-space-size=42 --max-semi-space-size=4");
+    }
+
+    #[test]
+    fn who_has_decided_is_left_alone() {
+        let table = [
+            ("--max-old-space-size=300", true),
+            ("node --max_old_space_size 300 server.js", true),
+            ("--max-old-space-size-percentage=50", true),
+            ("--require x --max-semi-space-size=16", true),
+            ("--max-http-header-size=16384", false),
+            ("", false),
+        ];
+        for (options, expected) in table {
+            assert_eq!(is_decided(options), expected, "{options}");
+        }
+    }
+}
