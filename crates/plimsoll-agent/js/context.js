@@ -44,7 +44,9 @@ function follow () {
 function hasContextFrame () {
   const major = Number(process.versions.node.split('.')[0])
   const flags = `${process.execArgv.join(' ')} ${process.env.NODE_OPTIONS ?? ''}`
-  return major >= CONTEXT_FRAME && !flags.includes('--no-async-context-frame')
+  // Before it was the usual thing, Node 22 had it for the asking.
+  if (major < CONTEXT_FRAME) return flags.includes('--experimental-async-context-frame')
+  return !flags.includes('--no-async-context-frame')
 }
 
 /** The request that runs; null: it is not known. */
