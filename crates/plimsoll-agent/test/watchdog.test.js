@@ -188,6 +188,53 @@ test('the listeners of a body belong to its request, and a timer to none', async
   }
 })
 
+const AFTER = `${HELD}
+const { AsyncLocalStorage } = require('node:async_hooks');
+const own = new AsyncLocalStorage();
+const wait = () => new Promise((resolve) => setTimeout(resolve, 2));
+const answer = async (request, response) => {
+  await wait();
+  if (request.url === '/block') while (held());
+  if (request.url === '/part') for (const end = Date.now() + 60; Date.now() < end;);
+  response.writeHead(200, { 'Content-Length': 2 }).end('hi');
+};
+`
+const PLAIN = AFTER + "http.createServer(answer).listen(3000, () => say('up'));"
+const STORED = AFTER + "http.createServer((...both) => own.run({}, answer, ...both)).listen(3000, () => say('up'));"
+const HAS_CONTEXT_FRAME = Number(process.versions.node.split('.')[0]) >= 24
+
+for (const [what, source, isFollowed] of [
+  ['keeps no context', PLAIN, HAS_CONTEXT_FRAME], ['keeps one itself', STORED, true]
+]) {
+  test(`after an await the request is known by its answer, then by its context where that is free: an app that ${what}`, async (t) => {
+    const running = await start(t, source)
+    const first = send(running, t, '/block')
+    const { looks, resumed } = await stall(running)
+    assert.deepStrictEqual(named(looks), [])
+    assert.deepStrictEqual(resumed.answered, { slot: 7, word: first.word })
+    await first.answer
+    first.one.close()
+    const second = send(running, t, '/block')
+    const again = await stall(running)
+    const request = { slot: 7, word: second.word }
+    assert.deepStrictEqual(named(again.looks), isFollowed ? [request] : [])
+    assert.deepStrictEqual(again.resumed.answered, isFollowed ? null : request)
+    await second.answer
+  })
+
+  test(`what runs after an await counts for its request: an app that ${what}`, async (t) => {
+    const running = await start(t, source)
+    for (let round = 0; round < 3; round++) {
+      const { word, one, answer } = send(running, t, '/part')
+      const { busy, ...of } = (await hear(running, isBusy)).at(-1)
+      assert.deepStrictEqual(of, { slot: 7, word })
+      assert.ok(busy >= 40, String(busy))
+      await answer
+      one.close()
+    }
+  })
+}
+
 const CUSTOM = {
   'replaces Error.prepareStackTrace': "Error.prepareStackTrace = () => { say('ran'); throw new Error('no') };",
   'has no stack traces': 'Error.stackTraceLimit = 0;',
