@@ -40,7 +40,7 @@ pub(super) fn run(
         "p99 sent late",
     ]);
     let mut raw = Vec::new();
-    let (mut short, mut accepted_p99, mut refused_p99) = (Vec::new(), Vec::new(), Vec::new());
+    let mut reached = Reached::default();
     for round in 1..=rounds {
         println!("overload, round {round}");
         let setup = Setup { workers: 1, ..Setup::default() };
@@ -63,9 +63,9 @@ pub(super) fn run(
         let goodput = served as f64 / f64::from(seconds);
         let others = records.len() - served - refused.len();
         let refusals = open::latency(&refused);
-        short.push((1.0 - goodput / capacity) * 100.0);
-        accepted_p99.extend(accepted.map(|latency| latency.p99));
-        refused_p99.extend(refusals.map(|latency| latency.p99));
+        reached.short.push((1.0 - goodput / capacity) * 100.0);
+        reached.accepted_p99.extend(accepted.map(|latency| latency.p99));
+        reached.refused_p99.extend(refusals.map(|latency| latency.p99));
         let ms = |latency: Option<Latency>, read: fn(Latency) -> f64| {
             latency.map_or("–".to_owned(), |latency| format!("{:.0} ms", read(latency)))
         };
@@ -89,13 +89,26 @@ pub(super) fn run(
             "refusals": refused.len(), "failures": open::failures(&records),
         }));
     }
-    let target = |what: &str, limit, found, unit| Target { what: what.to_owned(), limit, found, unit };
-    let targets = vec![
-        target("overload: goodput below the capacity, median", 5.0, median(&short), " %"),
-        target("overload: p99 of accepted requests, median", 300.0, median(&accepted_p99), " ms"),
-        target("overload: p99 of refusals, median", 110.0, median(&refused_p99), " ms"),
-    ];
-    Ok((table, json!(raw), targets))
+    Ok((table, json!(raw), reached.targets()))
+}
+
+/// By round.
+#[derive(Default)]
+struct Reached {
+    short: Vec<f64>,
+    accepted_p99: Vec<f64>,
+    refused_p99: Vec<f64>,
+}
+
+impl Reached {
+    fn targets(&self) -> Vec<Target> {
+        let target = |what: &str, limit, found, unit| Target { what: what.to_owned(), limit, found, unit };
+        vec![
+            target("overload: goodput below the capacity, median", 5.0, median(&self.short), " %"),
+            target("overload: p99 of accepted requests, median", 300.0, median(&self.accepted_p99), " ms"),
+            target("overload: p99 of refusals, median", 110.0, median(&self.refused_p99), " ms"),
+        ]
+    }
 }
 
 /// Twice the capacity, at a fixed rate.
