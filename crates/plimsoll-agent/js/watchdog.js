@@ -1,12 +1,10 @@
 'use strict'
 // Starts the addon's watchdog, and notes for it which request's synchronous part runs: a slot and a word, in memory
 // that its thread reads. Where there is no watchdog the notes are made all the same and nobody reads them.
-const http = require('node:http')
 const path = require('node:path')
 const { addon } = require('./addon.js')
 const context = require('./context.js')
 const page = require('./page.js')
-const { patch } = require('./patch.js')
 const { CHANNEL_SOCKET, MARK, STALL_THRESHOLD, STALL_THRESHOLD_DEFAULT } = require('./wire.js')
 
 const { SLOT, WORD, ASLEEP, ARMED, LOST, FOLLOW } = MARK
@@ -18,6 +16,7 @@ let wake = () => {}
 let left = wake
 let started = false
 let isFollowing = false
+let watching = false
 /** The link of the noted request. */
 let noted = null
 
@@ -33,7 +32,7 @@ function start (directory) {
   wake = native.wake
   left = native.left
   context.watchUse()
-  watchBodies()
+  watching = true
 }
 
 /** A part of the link's request begins: gives what `leave` is to be told. */
@@ -95,10 +94,22 @@ function running () {
   return noted
 }
 
-/** The listeners for a request's body are parts of it, too. */
-function watchBodies () {
-  patch(http.IncomingMessage.prototype, 'emit', (emit) => function (event) {
-    // Requests without a body emit others, and are answered by then.
+/**
+ * The listeners for a request's body are parts of it, too. On the request and not on its prototype: what has no body, as
+ * most requests, pays nothing.
+ */
+function watchBody (request) {
+  if (watching && request.method !== 'GET' && request.method !== 'HEAD') {
+    Object.defineProperty(request, 'emit', EMIT)
+  }
+}
+
+const EMIT = {
+  configurable: true,
+  writable: true,
+  value: function emit (event) {
+    // Apps may have a class of their own.
+    const { emit } = Object.getPrototypeOf(this)
     const isBody = event === 'data' || event === 'end' || event === 'readable'
     const link = isBody ? this.socket?.[kLink] : undefined
     // Another request may have come by the same link.
@@ -109,7 +120,7 @@ function watchBodies () {
     } finally {
       leave(link, before)
     }
-  })
+  }
 }
 
-module.exports = { start, enter, leave, running, isLost, found, kLink }
+module.exports = { start, enter, leave, running, watchBody, isLost, found, kLink }
