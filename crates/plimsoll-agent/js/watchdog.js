@@ -15,8 +15,8 @@ let marks = new Int32Array(MARK.WORDS)
 let wake = () => {}
 let left = wake
 let started = false
-let watching = false
 let isFollowing = false
+let watching = false
 /** The link of the noted request. */
 let noted = null
 
@@ -31,8 +31,8 @@ function start (directory) {
   marks = new Int32Array(buffer)
   wake = native.wake
   left = native.left
-  watching = true
   context.watchUse()
+  watching = true
 }
 
 /** A part of the link's request begins: gives what `leave` is to be told. */
@@ -123,4 +123,4 @@ const EMIT = {
   }
 }
 
-module.exports = { start, enter, leave, running, isLost, found, watchBody, kLink }
+module.exports = { start, enter, leave, running, watchBody, isLost, found, kLink }

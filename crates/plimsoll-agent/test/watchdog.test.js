@@ -122,8 +122,8 @@ for (const [way, name] of Object.entries(NAMES)) {
   test(`a stall is told while it lasts, with what stands in it: ${way}`, async (t) => {
     const running = await start(t)
     const { word, answer } = send(running, t, `/${way}`)
-    const { looks, stacks, resumed } = await stall(running)
-    assert.match(stacks, name)
+    // A look may fall into what holds the loop for the test.
+    const { looks, resumed } = await stall(running, ({ stack }) => name.test(stack))
     assert.ok(looks.every(({ stack }) => Buffer.byteLength(stack) <= 8192))
     assert.deepStrictEqual(named(looks), [{ slot: 7, word }])
     assert.ok(looks[0].at >= 100 && looks[0].at <= resumed.total, JSON.stringify([looks[0], resumed]))

@@ -189,6 +189,11 @@ impl Verdict {
         self.route_is_right && self.function_is_right
     }
 
+    /// Requests that were refused, or failed in another way.
+    pub(super) fn failed(&self) -> usize {
+        self.failed.values().sum()
+    }
+
     pub(super) fn raw(&self, case: &Case) -> Value {
         json!({
             "case": case.to_string(), "right": self.is_right(), "stalls": self.made, "failed": self.failed, "named": format!("{:?}", self.named), "first": self.first,

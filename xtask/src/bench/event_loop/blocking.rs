@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::bench::ledger;
 use crate::bench::open::{self, Latency, Load, Outcome, Record, Stream};
 use crate::bench::peer::{Peer, Programs, Serving, Setup};
-use crate::bench::report::Table;
+use crate::bench::report::{Table, Target};
 use crate::bench::workshop::Workshop;
 
 /// The app's code is compiled and its routes are known by then.
@@ -49,7 +49,7 @@ pub(super) fn run(
     rounds: usize,
     seconds: u32,
     (only, trace): (&[String], bool),
-) -> anyhow::Result<(Table, Value)> {
+) -> anyhow::Result<(Table, Value, Vec<Target>)> {
     let wanted =
         |name: &str| only.is_empty() || only.iter().any(|only| name.to_lowercase().starts_with(only));
     let mut contenders: Vec<Contender> =
@@ -90,7 +90,30 @@ pub(super) fn run(
             "failed": open::failures(finding.fast.iter().chain(&finding.heavy)), "ran_twice": finding.twice,
         }));
     }
-    Ok((table, json!(raw)))
+    Ok((table, json!(raw), targets(&contenders, &findings)))
+}
+
+fn targets(contenders: &[Contender], findings: &[Finding]) -> Vec<Target> {
+    let find = |name: &str| {
+        let at = contenders.iter().position(|contender| contender.name == name)?;
+        findings.get(at)
+    };
+    let fast =
+        |name, read: fn(Latency) -> f64| find(name).and_then(|found| open::latency(&found.fast)).map(read);
+    let (off, auto) = ("Plimsoll, lanes off", "Plimsoll, lanes auto");
+    let heavy = |name| find(name).map(|found| found.heavy_ok() as f64);
+    let fewer =
+        heavy("node:cluster").zip(heavy(auto)).map(|(theirs, ours)| (1.0 - ours / theirs.max(1.0)) * 100.0);
+    let twice = find(off).zip(find(auto)).map(|(off, auto)| (off.twice + auto.twice) as f64);
+    let target = |what: &str, limit, found, unit| Target { what: what.to_owned(), limit, found, unit };
+    vec![
+        target("lanes off, p99 of fast requests", 5.0, fast(off, |latency| latency.p99), " ms"),
+        target("lanes off, p99.9", 15.0, fast(off, |latency| latency.p999), " ms"),
+        target("lanes off, worst", 30.0, fast(off, |latency| latency.worst), " ms"),
+        target("lanes auto, p99.9", 8.0, fast(auto, |latency| latency.p999), " ms"),
+        target("lanes auto, heavy requests fewer than node:cluster's", 10.0, fewer, " %"),
+        target("requests that ran twice", 0.0, twice, ""),
+    ]
 }
 
 fn take_turn(

@@ -9,7 +9,7 @@ mod overload;
 use serde_json::json;
 
 use super::peer::Programs;
-use super::report::{Keep, Report};
+use super::report::{Keep, Report, targets};
 use super::workshop::Workshop;
 use super::{Common, machine};
 
@@ -45,18 +45,21 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let seconds = options.seconds.unwrap_or(if quick { 5 } else { 20 });
     let rounds = options.common.rounds(5);
     let wants = |part| options.part.is_none_or(|only| only == part);
-    let (mut tables, mut raw) = (Vec::new(), Vec::new());
+    let (mut tables, mut raw, mut reached) = (Vec::new(), Vec::new(), Vec::new());
     if wants(Part::Blocking) {
-        let (table, figures) =
+        let (table, figures, targets) =
             blocking::run(&workshop, &programs, rounds, seconds, (&options.only, options.trace))?;
         tables.push(("2,000 fast requests/s beside one of 200 ms a second".to_owned(), table));
         raw.push(json!({ "blocking": figures }));
+        reached.extend(targets);
     }
     if wants(Part::Overload) {
-        let (table, figures) = overload::run(&workshop, &programs, rounds.min(3), seconds)?;
+        let (table, figures, targets) = overload::run(&workshop, &programs, rounds.min(3), seconds)?;
         tables.push(("Twice the capacity of one worker".to_owned(), table));
         raw.push(json!({ "overload": figures }));
+        reached.extend(targets);
     }
+    tables.insert(0, ("Figures to reach".to_owned(), targets(&reached)));
     Report {
         verb: "event-loop",
         title: "Fast requests beside a route that blocks the loop",

@@ -28,7 +28,7 @@ pub struct Limits {
 pub const LIMITS: Limits = Limits {
     target: Duration::from_millis(20),
     onset: Duration::from_millis(500),
-    longest: Duration::from_millis(95),
+    longest: Duration::from_millis(90),
     length_max: 10_000,
 };
 
