@@ -7,13 +7,13 @@
 // `parser.onIncoming`: wrapping that once per link costs a request some ten nanoseconds, wrapping `emit` some
 // hundred.
 const { answer, extras, parse } = require('./address.js')
+const { within } = require('./context.js')
 const { dismiss } = require('./dismiss.js')
-const { within } = require('./fan_out.js')
 const { take } = require('./headers.js')
 const { ignoreIdleTimeout, ignoreKeepAliveTimeout } = require('./keep_alive.js')
 const page = require('./page.js')
 const { patch } = require('./patch.js')
-const { enter, kLink, leave } = require('./watchdog.js')
+const { enter, kLink, leave, watchBody } = require('./watchdog.js')
 const { SLOT_FIRST, STARTED, WAITS } = require('./wire.js')
 
 const kAttended = Symbol('plimsoll.attended')
@@ -56,9 +56,10 @@ function watchParser (socket, link) {
   parser.onIncoming = function (request, keepAlive) {
     if (!link.take(request)) return dismiss(socket, request, keepAlive)
     link.arriving = true
+    watchBody(request)
     const before = enter(link)
     try {
-      return within(onIncoming, request, keepAlive)
+      return within(onIncoming, link, request, keepAlive)
     } finally {
       leave(link, before)
       // After an upgrade there is no next request, and what the app sets is its own.

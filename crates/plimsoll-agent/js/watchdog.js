@@ -1,14 +1,13 @@
 'use strict'
 // Starts the addon's watchdog, and notes for it which request's synchronous part runs: a slot and a word, in memory
 // that its thread reads. Where there is no watchdog the notes are made all the same and nobody reads them.
-const http = require('node:http')
 const path = require('node:path')
 const { addon } = require('./addon.js')
+const context = require('./context.js')
 const page = require('./page.js')
-const { patch } = require('./patch.js')
 const { CHANNEL_SOCKET, MARK, STALL_THRESHOLD, STALL_THRESHOLD_DEFAULT } = require('./wire.js')
 
-const { SLOT, WORD, ASLEEP, ARMED } = MARK
+const { SLOT, WORD, ASLEEP, ARMED, LOST, FOLLOW } = MARK
 
 const kLink = Symbol('plimsoll.link')
 
@@ -16,6 +15,8 @@ let marks = new Int32Array(MARK.WORDS)
 let wake = () => {}
 let left = wake
 let started = false
+let isFollowing = false
+let watching = false
 /** The link of the noted request. */
 let noted = null
 
@@ -30,7 +31,8 @@ function start (directory) {
   marks = new Int32Array(buffer)
   wake = native.wake
   left = native.left
-  watchBodies()
+  context.watchUse()
+  watching = true
 }
 
 /** A part of the link's request begins: gives what `leave` is to be told. */
@@ -41,9 +43,42 @@ function enter (link) {
     marks[SLOT] = link.slot
     noted = link
     // The last thing before the app, so that a watchdog that falls asleep now sees the claim or is woken.
-    if (Atomics.load(marks, ASLEEP) !== 0) wake()
+    if (Atomics.load(marks, ASLEEP) !== 0) woken()
   }
   return before
+}
+
+function woken () {
+  wake()
+  if (marks[FOLLOW] === 0) return
+  marks[FOLLOW] = 0
+  if (isFollowing || !context.follow()) return
+  isFollowing = true
+  addon().follow(tellContext)
+}
+
+/** Called in the middle of whatever runs, when the watchdog asks. */
+function tellContext () {
+  note(context.current(), MARK.CONTEXT_SLOT, MARK.CONTEXT_WORD)
+}
+
+function note (running, slot, word) {
+  if (running === null) return
+  marks[word] = running.word
+  marks[slot] = running.slot
+}
+
+/** The loop stood still, for a request that nobody knows, and has not turned since. */
+function isLost () {
+  return marks[LOST] !== 0
+}
+
+/** This one was answered first. */
+function found (response) {
+  marks[LOST] = 0
+  const link = response.socket?.[kLink]
+  // Another request may have come by the same link.
+  if (link !== undefined && link.parser.incoming === response.req) note(link, MARK.ANSWERED_SLOT, MARK.ANSWERED_WORD)
 }
 
 /** The part is over. What it was inside of, if of another request, is not known to go on: nothing is noted. */
@@ -59,10 +94,22 @@ function running () {
   return noted
 }
 
-/** The listeners for a request's body are parts of it, too. */
-function watchBodies () {
-  patch(http.IncomingMessage.prototype, 'emit', (emit) => function (event) {
-    // Requests without a body emit others, and are answered by then.
+/**
+ * The listeners for a request's body are parts of it, too. On the request and not on its prototype: what has no body, as
+ * most requests, pays nothing.
+ */
+function watchBody (request) {
+  if (watching && request.method !== 'GET' && request.method !== 'HEAD') {
+    Object.defineProperty(request, 'emit', EMIT)
+  }
+}
+
+const EMIT = {
+  configurable: true,
+  writable: true,
+  value: function emit (event) {
+    // Apps may have a class of their own.
+    const { emit } = Object.getPrototypeOf(this)
     const isBody = event === 'data' || event === 'end' || event === 'readable'
     const link = isBody ? this.socket?.[kLink] : undefined
     // Another request may have come by the same link.
@@ -73,7 +120,7 @@ function watchBodies () {
     } finally {
       leave(link, before)
     }
-  })
+  }
 }
 
-module.exports = { start, enter, leave, running, kLink }
+module.exports = { start, enter, leave, running, watchBody, isLost, found, kLink }

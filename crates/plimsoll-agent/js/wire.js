@@ -22,7 +22,19 @@ const STATE_MASK = 0b11
 const SENT = 1
 
 // Words that the watchdog reads: see the crate's `stall`.
-const MARK = { SLOT: 0, WORD: 1, ASLEEP: 2, ARMED: 3, WORDS: 4 }
+const MARK = {
+  SLOT: 0,
+  WORD: 1,
+  ASLEEP: 2,
+  ARMED: 3,
+  LOST: 4,
+  ANSWERED_SLOT: 5,
+  ANSWERED_WORD: 6,
+  FOLLOW: 7,
+  CONTEXT_SLOT: 8,
+  CONTEXT_WORD: 9,
+  WORDS: 10
+}
 
 // What is said of the app's calls: see the crate's `calls`.
 const CALLS = {
@@ -168,12 +180,12 @@ function calls (number, figures) {
 /** What the watchdog says, from its frame; null for any other. The addon writes them; tests read them here. */
 function notice ({ kind, fields }) {
   const number = (index) => Number(fields[index])
+  const request = (index) => fields[index] === '' ? null : { slot: number(index), word: number(index + 1) }
   if (kind === WATCHDOG) return { watchdog: number(1), version: number(0) }
   if (kind === BUSY) return { busy: number(2), slot: number(0), word: number(1) }
-  if (kind === RESUMED) return { resumed: number(0), total: number(1), gc: number(2), cpu: number(3) }
+  if (kind === RESUMED) return { resumed: number(0), total: number(1), gc: number(2), cpu: number(3), answered: request(4) }
   if (kind !== STALLED) return null
-  const running = fields[2] === '' ? null : { slot: number(2), word: number(3) }
-  return { stalled: number(0), at: number(1), running, stack: fields[4], late: fields[5] === '1' }
+  return { stalled: number(0), at: number(1), running: request(2), stack: fields[4], late: fields[5] === '1' }
 }
 
 /** What a frame of the supervisor says; null where it is unknown. */

@@ -6,6 +6,7 @@
 //!
 //! What this does not do: measure over a network, or tell how an app of one's own behaves.
 
+mod accuracy;
 mod agent;
 mod child;
 mod claim;
@@ -48,6 +49,8 @@ enum Verb {
     Gateway(gateway::Options),
     /// Time from the start of the process to the app's first answer, with and without Plimsoll.
     Start(start::Options),
+    /// Whether the route and the function that block the loop are named.
+    Accuracy(accuracy::Options),
     /// CPU that the agent adds to a worker's request.
     Agent(agent::Options),
     /// CPU of the log pipeline, and of an app that logs into it.
@@ -98,6 +101,7 @@ pub(crate) fn run(args: Vec<String>) -> anyhow::Result<()> {
     match cli.verb {
         Verb::Gateway(options) => gateway::run(&options, command),
         Verb::Start(options) => start::run(&options, command),
+        Verb::Accuracy(options) => accuracy::run(&options, command),
         Verb::Agent(options) => agent::run(&options, command),
         // Beside the code that it measures: a pipe within one process needs no contender.
         Verb::Logs => {

@@ -168,7 +168,8 @@ fn state(snapshot: &Snapshot) -> status::State {
 }
 
 fn heavy_route(route: HeavyRoute) -> status::HeavyRoute {
-    status::HeavyRoute { route: route.name, cost_ms: route.cost.as_secs_f64() * 1000.0 }
+    let cost_ms = route.cost.as_secs_f64() * 1000.0;
+    status::HeavyRoute { route: route.name, cost_ms, is_lifted: route.is_lifted }
 }
 
 fn worker_state(worker: &workers::Worker) -> status::WorkerState {

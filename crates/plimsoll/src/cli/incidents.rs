@@ -90,7 +90,11 @@ fn headline(incidents: &Incidents) -> String {
 /// `  4.2 s      12  480 ms     340  POST /reports/:id` and what it was below.
 fn group(text: &mut String, group: &Group) {
     let total = duration(u32::try_from(group.total_ms).unwrap_or(u32::MAX));
-    let route = group.route.as_deref().unwrap_or("(no request is known)");
+    let route = match &group.route {
+        Some(route) if group.route_is_guess => format!("{route} (probably)"),
+        Some(route) => route.clone(),
+        None => "(no request is known)".to_owned(),
+    };
     let place = group.place.as_deref().unwrap_or("what it did is not known");
     let (count, waited) = (group.count, group.waited);
     let worst = duration(group.worst_ms);
@@ -125,6 +129,7 @@ mod tests {
     fn what_cost_most_stands_first_with_what_would_help() {
         let group = Group {
             route: Some("POST /reports/:id".into()),
+            route_is_guess: false,
             place: Some("formatRows (src/report.js)".into()),
             kind: Kind::JavaScript,
             count: 12,

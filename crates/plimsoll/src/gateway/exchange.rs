@@ -171,7 +171,7 @@ async fn serve(
             let offer = link.claim.as_ref().and_then(Claim::take_offer);
             connection.thread.stats.requests_rescued.add(1);
             link.tenure = None;
-            link.worker.load.rescued.note(Instant::now());
+            link.worker.load.lateness.is_relieved();
             settled.finish(link, &connection.thread);
             (link, at) = Box::pin(follow(connection, &flight, offer)).await?;
             continue;

@@ -113,6 +113,9 @@ pub struct HeavyRoute {
     pub route: String,
     /// In the mean of the latest.
     pub cost_ms: f64,
+    /// Its lane would do harm: every worker serves it all the same.
+    #[serde(default)]
+    pub is_lifted: bool,
 }
 
 /// How far a reload has come.

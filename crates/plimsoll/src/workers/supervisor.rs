@@ -190,6 +190,7 @@ impl<F: Front> Supervisor<F> {
                 signal = signals.next() => self.on_signal(signal),
                 Some(event) = self.heard.recv() => self.on_event(event),
                 Some(request) = requests.recv() => self.on_request(request),
+                () = self.front.work_came() => self.looks_again(),
                 () = tokio::time::sleep_until(deadline.into()) => {}
             }
             self.look_around(Instant::now());

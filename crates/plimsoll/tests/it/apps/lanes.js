@@ -14,6 +14,10 @@ const routes = {
     for (const end = performance.now() + 80; performance.now() < end;);
     response.end(worker);
   },
+  async '/later'(response) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    routes['/heavy'](response);
+  },
   '/held'(response, parameters) {
     most = Math.max(most, ++held);
     const timer = setInterval(() => {

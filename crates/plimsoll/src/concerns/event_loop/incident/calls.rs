@@ -111,6 +111,24 @@ pub fn at(line: &str, column: u32) -> Option<Call> {
     known.or_else(|| sync_at(line.get(column..)?))
 }
 
+/// Does a function begin at this place of a line, with its parameters? V8 looks for interrupts as it enters one: nothing of
+/// it has run, and the time was spent before, by its caller or in what that had called.
+#[must_use]
+pub fn is_entry(line: &str, column: u32) -> bool {
+    let text = (column as usize).checked_sub(1).and_then(|column| line.get(column..)).unwrap_or_default();
+    let Some(inside) = text.strip_prefix('(') else {
+        let name = text.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_' || c == '$');
+        return name.len() < text.len() && name.trim_start().starts_with("=>");
+    };
+    let mut depth = 1;
+    let end = inside.char_indices().find_map(|(at, c)| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        (depth == 0).then_some(at + 1)
+    });
+    let body = end.and_then(|end| inside.get(end..)).unwrap_or_default().trim_start();
+    body.starts_with("=>") || body.starts_with('{')
+}
+
 /// `readFileSync(…`
 fn sync_at(text: &str) -> Option<Call> {
     let name = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next()?;
