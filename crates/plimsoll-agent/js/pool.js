@@ -13,7 +13,7 @@ const LINES_KEPT = 6
 const LEAKS_PER_SECOND = 5
 const LEAKS_MAX = 100
 // What was wanted at most in so many looks is still wanted: a pool must not breathe with each request.
-const WANTS_KEPT = 5
+const WANTS_KEPT = 3
 // After so long without any lent connection one is opened all the same: the app must not stand still.
 const ALONE_MS = 1000
 // A connection that is being closed, and of which nothing is heard, counts for so long.
@@ -216,6 +216,11 @@ class Pool {
     this.peak = 0
     this.apply(now)
     this.#ask(now)
+  }
+
+  /** What was wanted a moment ago still counts: it must be looked at again soon. */
+  isSettling () {
+    return this.enforced && this.peaks.some((peak) => peak > 1)
   }
 
   /** Once a second while something happens. False: there is nothing to look after. */

@@ -84,7 +84,7 @@ class Pools {
     const reports = now - this.#reported >= REPORT_MS - LOOK_MS / 2
     if (reports) this.#reported = now
     let busy = !reports
-    const isActive = !reports || this.#pools.some((pool) => pool !== null && pool.changed)
+    const changed = this.#pools.some((pool) => pool !== null && pool.changed)
     for (const pool of this.#pools) {
       if (pool === null) continue
       try {
@@ -95,7 +95,7 @@ class Pools {
         this.#leave(pool)
       }
     }
-    if (busy) this.#arm(isActive)
+    if (busy) this.#arm(!reports || changed || this.#pools.some((pool) => pool?.isSettling()))
   }
 
   #report (pool, now) {
