@@ -6,7 +6,7 @@
 //! decimal text: a message must be readable in a hex dump.
 
 use crate::stall::STACK_MAX;
-use crate::{VERSION, calls, frame};
+use crate::{VERSION, calls, frame, pools};
 
 /// How the gateway must treat what arrives at a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,6 +70,8 @@ pub enum FromAgent {
     Busy { slot: u16, word: u32, ms: u32 },
     /// Of the calls that the app makes.
     Calls(calls::FromAgent),
+    /// Of the pools in which it keeps connections.
+    Pools(pools::FromAgent),
 }
 
 /// Supervisor to agent.
@@ -90,6 +92,8 @@ pub enum ToAgent {
     StopProfile { id: u32 },
     /// Of the calls that the app makes.
     Calls(calls::ToAgent),
+    /// Of the pools in which it keeps connections.
+    Pools(pools::ToAgent),
 }
 
 /// Longest text of a [`FromAgent::Route`], in bytes.
@@ -169,6 +173,7 @@ impl FromAgent {
             calls::ORIGIN | calls::ASK | calls::CALLS => {
                 calls::FromAgent::parse(frame.kind, &field).map(Self::Calls)
             }
+            pools::POOL..=pools::POOL_SERVER => pools::FromAgent::parse(frame.kind, &field).map(Self::Pools),
             _ => Self::parse_stall(frame.kind, &field),
         }
     }
@@ -245,6 +250,7 @@ impl FromAgent {
             }
             Self::Busy { slot, word, ms } => write_numbers(BUSY, &[u32::from(*slot), *word, *ms]),
             Self::Calls(said) => said.write(),
+            Self::Pools(said) => said.write(),
         }
     }
 
@@ -285,6 +291,9 @@ impl ToAgent {
                 path: field.text(2)?,
             }),
             STOP_PROFILE => Some(Self::StopProfile { id: field.number(0)? }),
+            pools::WATCH_POOLS..=pools::POOL_GRANT => {
+                pools::ToAgent::parse(frame.kind, &field).map(Self::Pools)
+            }
             kind => calls::ToAgent::parse(kind, &field).map(Self::Calls),
         }
     }
@@ -306,6 +315,7 @@ impl ToAgent {
             }
             Self::StopProfile { id } => write(STOP_PROFILE, &[&id.to_string()]),
             Self::Calls(said) => said.write(),
+            Self::Pools(said) => said.write(),
         }
     }
 }

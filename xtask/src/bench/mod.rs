@@ -23,6 +23,7 @@ mod load;
 mod machine;
 mod open;
 mod peer;
+mod pools;
 mod procfs;
 mod report;
 mod sample;
@@ -58,6 +59,8 @@ enum Verb {
     Claim(claim::Options),
     /// CPU of a call that the app makes, how much of a limit is used, and what a killed worker had.
     Downstream(downstream::Options),
+    /// Pools of connections: what is said of one that is too small, what is shared out, and what an acquire costs.
+    Pools(pools::Options),
     /// Memory while a large body goes through slowly, and throughput of large downloads.
     Large(large::Options),
     /// Latency beside a route that blocks the loop, and overload, beside node:cluster, PM2 and Watt.
@@ -106,6 +109,7 @@ pub(crate) fn run(args: Vec<String>) -> anyhow::Result<()> {
         }
         Verb::Claim(options) => claim::run(&options, command),
         Verb::Downstream(options) => downstream::run(&options, command),
+        Verb::Pools(options) => pools::run(&options, command),
         Verb::Large(options) => large::run(&options, command),
         Verb::EventLoop(options) => event_loop::run(&options, command),
         Verb::Shutdown(options) => shutdown::run(&options, command),

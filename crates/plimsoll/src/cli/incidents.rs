@@ -1,16 +1,21 @@
-//! `plimsoll incidents`: what has blocked the event loops, by route and function.
+//! `plimsoll incidents`: what has blocked the event loops, by route and function, and when requests waited for a
+//! connection of a pool.
+
+mod pools;
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
+use serde::Serialize;
 
 use super::instance;
 use super::output;
 use crate::concerns::event_loop::incident::book::Group;
 use crate::concerns::event_loop::incident::large::Large;
 use crate::concerns::event_loop::incident::words::{duration, size};
-use crate::observe::status::Incidents;
+use crate::observe::status::pools::{Pool, Queue};
+use crate::observe::status::{Incidents, Status};
 use crate::observe::units;
 
 /// Of each list; `--json` has all of it.
@@ -19,13 +24,33 @@ const RECENT_SHOWN: usize = 5;
 
 pub(super) fn command() -> Command {
     Command::new("incidents")
-        .about("Shows what has blocked the event loops of a running instance, by route and function")
+        .about("Shows what has blocked the event loops of a running instance, and which pools of connections were too small")
         .arg(instance::name_argument())
         .arg(output::json_argument())
 }
 
 pub(super) fn run(arguments: &ArgMatches) -> ExitCode {
-    instance::show(arguments, |status| status.incidents, render)
+    instance::show(arguments, Told::of, |told| {
+        render(&told.incidents) + &pools::render(&told.pools, &told.pool_queues)
+    })
+}
+
+/// What of the status is shown here.
+#[derive(Serialize)]
+struct Told {
+    #[serde(flatten)]
+    incidents: Incidents,
+    /// Those with something to say.
+    pools: Vec<Pool>,
+    pool_queues: Vec<Queue>,
+}
+
+impl Told {
+    fn of(status: Status) -> Self {
+        let mut pools = status.pools;
+        pools.retain(|pool| !pool.findings.is_empty() || !pool.leaks.is_empty());
+        Self { incidents: status.incidents, pools, pool_queues: status.pool_queues }
+    }
 }
 
 fn render(incidents: &Incidents) -> String {

@@ -4,6 +4,8 @@
 //! removed, and an enum's spelling is part of the contract; fields are only added. Readers ignore what they
 //! do not know: a client may be older than the instance that it asks.
 
+pub mod pools;
+
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -48,6 +50,12 @@ pub struct Status {
     /// What the app calls over HTTP, by name.
     #[serde(default)]
     pub downstreams: Vec<Downstream>,
+    /// The pools in which it keeps its connections to databases, by name.
+    #[serde(default)]
+    pub pools: Vec<pools::Pool>,
+    /// When requests waited for a connection; those that last first, then the latest.
+    #[serde(default)]
+    pub pool_queues: Vec<pools::Queue>,
 }
 
 /// An origin that the app calls: what all workers saw together, since the start where it does not say "now".
@@ -419,6 +427,8 @@ pub(crate) fn fixture() -> Status {
         reload: None,
         log_sinks: Vec::new(),
         downstreams: vec![origin_fixture()],
+        pools: vec![pools::fixture()],
+        pool_queues: Vec::new(),
     }
 }
 
