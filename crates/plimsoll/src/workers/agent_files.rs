@@ -50,6 +50,7 @@ const FILES: &[(&str, &[u8])] = js![
     "pool_generic.js",
     "pool_mysql2.js",
     "pool_pg.js",
+    "pool_resources.js",
     "pool_sequelize.js",
     "pool_tarn.js",
     "pools.js",

@@ -52,7 +52,8 @@ fn release(folder: &tempfile::TempDir, file: &str) {
 /// One request that holds the lane until `first` is there, and five that wait behind it for `rest`.
 fn fill(server: &Server, folder: &tempfile::TempDir, place: usize) -> (Client, Vec<Client>) {
     let first = held(server, folder, "first");
-    until("the first has begun", || (server.status()["workers"][place]["in_flight"] == 1).then_some(()));
+    until("the first has begun", || folder.path().join("first.begun").exists().then_some(()));
+    assert_eq!(server.status()["workers"][place]["in_flight"], 1);
     let rest = (0..5).map(|_| held(server, folder, "rest")).collect();
     until("the others wait", || (server.status()["requests"]["queued_in_lane"] == 5).then_some(()));
     (first, rest)

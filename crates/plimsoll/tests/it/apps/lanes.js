@@ -20,6 +20,7 @@ const routes = {
   },
   '/held'(response, parameters) {
     most = Math.max(most, ++held);
+    fs.writeFileSync(`${parameters.get('until')}.begun`, '');
     const timer = setInterval(() => {
       if (!fs.existsSync(parameters.get('until'))) return;
       clearInterval(timer);
