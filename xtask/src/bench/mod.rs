@@ -20,6 +20,7 @@ mod idle;
 mod large;
 mod ledger;
 mod load;
+mod logs;
 mod machine;
 mod open;
 mod peer;
@@ -53,8 +54,8 @@ enum Verb {
     Accuracy(accuracy::Options),
     /// CPU that the agent adds to a worker's request.
     Agent(agent::Options),
-    /// CPU of the log pipeline, and of an app that logs into it.
-    Logs,
+    /// CPU of the log pipeline and of an app that logs into it, and what of the log is kept, beside PM2.
+    Logs(logs::Options),
     /// Time of the atomic steps of a claim, in the gateway and in the worker.
     Claim(claim::Options),
     /// CPU of a call that the app makes, how much of a limit is used, and what a killed worker had.
@@ -103,10 +104,7 @@ pub(crate) fn run(args: Vec<String>) -> anyhow::Result<()> {
         Verb::Start(options) => start::run(&options, command),
         Verb::Accuracy(options) => accuracy::run(&options, command),
         Verb::Agent(options) => agent::run(&options, command),
-        // Beside the code that it measures: a pipe within one process needs no contender.
-        Verb::Logs => {
-            crate::process::run(crate::process::cargo(&["bench", "-p", "plimsoll", "--bench", "logs"]))
-        }
+        Verb::Logs(options) => logs::run(&options, command),
         Verb::Claim(options) => claim::run(&options, command),
         Verb::Downstream(options) => downstream::run(&options, command),
         Verb::Pools(options) => pools::run(&options, command),

@@ -187,7 +187,9 @@ impl Track {
         let above = frames.iter().take_while(|frame| *frame != inner);
         let above: Vec<Frame> = above.cloned().collect();
         let mut blamed = inner;
-        let mut call = calls::in_stack(&above);
+        // Of the packages that the app called, too.
+        let within: Vec<Frame> = frames.iter().take_while(|frame| Some(*frame) != app).cloned().collect();
+        let mut call = calls::of_logger(&within).or_else(|| calls::in_stack(&above));
         if call.is_none() && late {
             let source = self.sources.find(&inner.script, inner.line, inner.column);
             call = Some(calls::near(&source.lines).unwrap_or_else(calls::unknown));

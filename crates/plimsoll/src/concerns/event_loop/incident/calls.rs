@@ -26,6 +26,8 @@ const REGEX: &str = "bound the length of what is matched, and write the expressi
 const SORT: &str = "let the database sort and limit, or sort in a worker thread";
 const NATIVE: &str = "`plimsoll profile --on-stall` shows which call it is";
 const CLONE: &str = "copy only what is needed";
+const LOG: &str = "the log's pipe is full, and the logger waits for room: log less, or asynchronously \
+                   (pino: pino.destination({ sync: false }))";
 
 /// What stands in the source, what people call it, what to do.
 const IN_SOURCE: [(&str, &str, &str, bool); 16] = [
@@ -46,6 +48,16 @@ const IN_SOURCE: [(&str, &str, &str, bool); 16] = [
     ("Buffer.concat(", "Buffer.concat", "keep the parts, or pass them on as a stream", false),
     ("Atomics.wait(", "Atomics.wait", "wait for a message instead", false),
 ];
+
+/// Packages that write synchronously for a logger: pino's.
+const SYNC_WRITERS: [&str; 2] = ["/node_modules/sonic-boom/", "/node_modules/atomic-sleep/"];
+
+/// A logger that waits for the pipe behind it. `frames`: the innermost ones, up to the one of the app.
+#[must_use]
+pub fn of_logger(frames: &[Frame]) -> Option<Call> {
+    let writes = |frame: &Frame| SYNC_WRITERS.iter().any(|package| frame.script.contains(package));
+    frames.iter().any(writes).then(|| call("a synchronous write of the log", LOG, false))
+}
 
 /// A call that the stack shows: the outermost `…Sync` above the frame that somebody wrote.
 #[must_use]

@@ -74,6 +74,11 @@ fn a_hostile_stack_is_cut_and_cleaned() {
 
 #[test]
 fn a_call_is_read_from_the_stack_and_from_the_source() {
+    let pino = "    at sleep (/srv/node_modules/atomic-sleep/index.js:20:13)\n    \
+                at SonicBoom.flushSync (/srv/node_modules/sonic-boom/index.js:380:9)";
+    let call = calls::of_logger(&read(pino)).unwrap();
+    assert!(call.name.contains("write of the log") && call.hint.contains("sync: false"), "{call:?}");
+    assert_eq!(calls::of_logger(&read("    at writeSync (node:fs:923:3)")), None);
     let in_stack = |stack: &str| calls::in_stack(&read(stack)).map(|call| call.name);
     assert_eq!(
         in_stack("    at Object.pbkdf2Sync (node:internal/crypto/pbkdf2:62:22)"),
