@@ -202,8 +202,16 @@ impl ToAgent {
         match self {
             Self::Watch { hold } => write(WATCH_CALLS, &[&u8::from(*hold).to_string()]),
             Self::Limit { origin, limit } => {
-                let Limit { enforce, concurrency, rate, burst, queue, queue_timeout_ms, per_request, adaptive } =
-                    limit;
+                let Limit {
+                    enforce,
+                    concurrency,
+                    rate,
+                    burst,
+                    queue,
+                    queue_timeout_ms,
+                    per_request,
+                    adaptive,
+                } = limit;
                 let numbers = [
                     origin,
                     &u32::from(*enforce),

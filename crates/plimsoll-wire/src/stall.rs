@@ -23,6 +23,16 @@ pub mod mark {
     pub const ASLEEP: usize = 2;
     /// Not 0: the running part has taken long, and its end is to be told to the watchdog.
     pub const ARMED: usize = 3;
+    /// Not 0: the loop stands still, and nobody knows for which request. The first answer that ends says whose it is, as
+    /// `SLOT` and `WORD` do, in the two words behind.
+    pub const LOST: usize = 4;
+    pub const ANSWERED_SLOT: usize = 5;
+    pub const ANSWERED_WORD: usize = 6;
+    /// Not 0: requests should be followed through `await`, where that is free. Asked for with `ASLEEP`.
+    pub const FOLLOW: usize = 7;
+    /// The request in whose context the loop was interrupted, if it is followed.
+    pub const CONTEXT_SLOT: usize = 8;
+    pub const CONTEXT_WORD: usize = 9;
     /// How many there are.
-    pub const WORDS: usize = 4;
+    pub const WORDS: usize = 10;
 }

@@ -5,6 +5,7 @@
 //! do not know: a client may be older than the instance that it asks.
 
 pub mod downstream;
+pub mod pools;
 
 use std::net::SocketAddr;
 
@@ -51,6 +52,12 @@ pub struct Status {
     /// What the app calls over HTTP, by name.
     #[serde(default)]
     pub downstreams: Vec<Downstream>,
+    /// The pools in which it keeps its connections to databases, by name.
+    #[serde(default)]
+    pub pools: Vec<pools::Pool>,
+    /// When requests waited for a connection; those that last first, then the latest.
+    #[serde(default)]
+    pub pool_queues: Vec<pools::Queue>,
 }
 
 /// A route whose requests keep the loop for long.
@@ -59,6 +66,9 @@ pub struct HeavyRoute {
     pub route: String,
     /// In the mean of the latest.
     pub cost_ms: f64,
+    /// Its lane would do harm: every worker serves it all the same.
+    #[serde(default)]
+    pub is_lifted: bool,
 }
 
 /// How far a reload has come.
@@ -370,5 +380,7 @@ pub(crate) fn fixture() -> Status {
         reload: None,
         log_sinks: Vec::new(),
         downstreams: vec![downstream::fixture()],
+        pools: vec![pools::fixture()],
+        pool_queues: Vec::new(),
     }
 }

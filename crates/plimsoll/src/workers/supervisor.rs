@@ -9,6 +9,7 @@ mod heaps;
 mod liveness;
 mod orders;
 mod plain;
+mod pools;
 mod profiles;
 mod snapshot;
 
@@ -33,6 +34,7 @@ use super::process::Process;
 use super::watch::{self, Seen};
 use crate::concerns::downstream::{Desk, Rules};
 use crate::concerns::memory::heap::Policy;
+use crate::concerns::pools as connections;
 use crate::concerns::shutdown::{self, Echo, Fleet, Input, Phase};
 use crate::config::AgentMode;
 use crate::ids::WorkerId;
@@ -65,6 +67,8 @@ pub struct Settings {
     pub open_files: Option<Rlimit>,
     /// What holds for the calls that the app makes.
     pub downstream: Rules,
+    /// What holds for the pools in which it keeps connections.
+    pub pools: connections::Rules,
     /// Where what workers print goes.
     pub logs: Capture,
     /// How large heaps are made; `None`: as V8 makes them.
@@ -138,6 +142,7 @@ pub struct Supervisor<F> {
     next_look: Option<Instant>,
     desk: Desk,
     heaps: heaps::Heaps,
+    pools: connections::Desk,
 }
 
 impl<F: Front> Supervisor<F> {
@@ -152,6 +157,7 @@ impl<F: Front> Supervisor<F> {
         };
         let (events, heard) = mpsc::channel(EVENTS_MAX);
         let desk = Desk::new(settings.downstream.clone());
+        let pools = connections::Desk::new(settings.pools.clone());
         Ok(Self {
             fleet: Fleet::new(settings.fleet),
             endpoints: Endpoints::new(settings.listen),
@@ -171,6 +177,7 @@ impl<F: Front> Supervisor<F> {
             next_look: None,
             desk,
             heaps: heaps::Heaps::default(),
+            pools,
         })
     }
 
@@ -183,6 +190,7 @@ impl<F: Front> Supervisor<F> {
                 signal = signals.next() => self.on_signal(signal),
                 Some(event) = self.heard.recv() => self.on_event(event),
                 Some(request) = requests.recv() => self.on_request(request),
+                () = self.front.work_came() => self.looks_again(),
                 () = tokio::time::sleep_until(deadline.into()) => {}
             }
             self.look_around(Instant::now());
@@ -276,6 +284,7 @@ impl<F: Front> Supervisor<F> {
         self.look_after_profiles(now);
         self.look_for_dead(now);
         self.look_after_calls(now);
+        self.look_after_pools(now);
         for worker in self.fleet.finishing() {
             if self.front.is_idle(worker) {
                 self.apply(Input::Idle(worker));
@@ -301,6 +310,7 @@ impl<F: Front> Supervisor<F> {
             .chain(profiles)
             .chain(self.next_look)
             .chain(self.desk.deadline())
+            .chain(self.pools.deadline())
             .min()
             .unwrap_or(now + FAR_AWAY)
     }

@@ -184,8 +184,14 @@ fn what_is_only_observed_is_not_held_up_and_its_fan_out_is_told() {
         (&false.into(), &50.into(), &0.into())
     );
     let finding = told["finding"].as_str().unwrap();
-    assert!(finding.starts_with("GET /orders makes up to 50 parallel calls to http://127.0.0.1:"), "{finding}");
-    assert_eq!((&told["callers"][0]["route"], &told["callers"][0]["most"]), (&"GET /orders".into(), &50.into()));
+    assert!(
+        finding.starts_with("GET /orders makes up to 50 parallel calls to http://127.0.0.1:"),
+        "{finding}"
+    );
+    assert_eq!(
+        (&told["callers"][0]["route"], &told["callers"][0]["most"]),
+        (&"GET /orders".into(), &50.into())
+    );
     assert!(finding.contains("a limit of 10 would have queued "), "{finding}");
 }
 
@@ -194,7 +200,7 @@ fn an_adaptive_limit_shrinks_to_what_the_service_stands() {
     let limit = "mode = 'enforce'\nconcurrency = 'adaptive'\nqueue = 10000\nqueue_timeout = '5m'";
     let shop = Shop::open(2, limit);
     // A while with little to do: from it comes the baseline.
-    assert_eq!(shop.orders("ids=1&each=60&by=agent&path=/four").response("GET").status, 200);
+    assert_eq!(shop.orders("ids=1&each=200&by=agent&path=/four").response("GET").status, 200);
     let before = shop.told("the limit is told", |one| one["adaptive"] == true);
     assert!(before["concurrency"].as_u64() >= Some(20), "{before}");
     // The service works on four at a time: twenty at once take five times as long.

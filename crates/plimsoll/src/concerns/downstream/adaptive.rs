@@ -28,7 +28,7 @@ const SAMPLES_MAX: usize = 4096;
 
 /// The baseline is measured again after so long, from so many calls.
 const BASELINE_FOR: Duration = Duration::from_secs(30);
-const BASELINE_SAMPLES: usize = 20;
+const BASELINE_SAMPLES: usize = 50;
 /// When so long no call has been made with few in flight, the limit is lowered so that there are some.
 const PROBE_AFTER: Duration = Duration::from_secs(60);
 /// A probe that does not find enough calls ends after so long.
@@ -101,7 +101,9 @@ impl Adaptive {
     }
 
     fn measure(&mut self, now: Instant) {
-        let is_due = self.baseline_us.is_none() || self.probe_until.is_some() || now >= self.measured_at + BASELINE_FOR;
+        let is_due = self.baseline_us.is_none()
+            || self.probe_until.is_some()
+            || now >= self.measured_at + BASELINE_FOR;
         if is_due && self.quiet.len() >= BASELINE_SAMPLES {
             self.baseline_us = median(self.quiet.make_contiguous());
             self.quiet.clear();
@@ -152,7 +154,11 @@ impl Adaptive {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a limit is small, and at least 3")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a limit is small, and at least 3"
+)]
 fn whole(limit: f64) -> u32 {
     limit.round() as u32
 }
@@ -199,7 +205,8 @@ impl Loads {
     }
 
     fn number(&self, time: Instant) -> u64 {
-        u64::try_from(time.saturating_duration_since(self.epoch).as_millis() / SLOT.as_millis()).unwrap_or(u64::MAX - 2)
+        u64::try_from(time.saturating_duration_since(self.epoch).as_millis() / SLOT.as_millis())
+            .unwrap_or(u64::MAX - 2)
     }
 
     fn slot(&mut self, number: u64) -> Option<&mut (u64, u32)> {

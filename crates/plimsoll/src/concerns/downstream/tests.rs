@@ -148,7 +148,14 @@ fn what_a_service_is_found_to_stand_is_what_is_lent() {
     let answer = meets(&mut desk, holder(0), 0, "http://a");
     let ToAgent::Limit { limit, .. } = answer else { panic!("{answer:?}") };
     assert!(limit.adaptive && limit.concurrency == 200, "{limit:?}");
-    let wants = |stamp| FromAgent::Ask { origin: 0, budget: Budget::Concurrency, serial: 0, wants: 200, held: 0, stamp };
+    let wants = |stamp| FromAgent::Ask {
+        origin: 0,
+        budget: Budget::Concurrency,
+        serial: 0,
+        wants: 200,
+        held: 0,
+        stamp,
+    };
     assert_eq!(amounts(&desk.hear(holder(0), wants(1), start)), [(0, 0, 20)]);
     // Fast with few in flight, ten times as slow with many.
     let mut tick = 0;
@@ -162,7 +169,7 @@ fn what_a_service_is_found_to_stand_is_what_is_lent() {
         })
     };
     samples(&mut desk, 2, 20_000, 40);
-    let told = amounts(&samples(&mut desk, 20, 200_000, 100));
+    let told = amounts(&samples(&mut desk, 20, 200_000, 200));
     let seen = &desk.seen()[0];
     assert!(seen.limit.concurrency < 10 && seen.limit.adaptive, "{:?}", seen.limit);
     assert!(told.iter().any(|(_, _, amount)| *amount < 20), "less is lent: {told:?}");
@@ -172,11 +179,9 @@ fn what_a_service_is_found_to_stand_is_what_is_lent() {
 fn that_calls_of_children_are_not_seen_is_told_once_and_where_it_matters() {
     let off = DownstreamLimits { mode: DownstreamMode::Off, ..DownstreamLimits::default() };
     let off = Rules::new(&Downstream { default: off, named: Vec::new() });
-    for (rules, expected) in [
-        (off, None),
-        (Rules::new(&Downstream::default()), Some(false)),
-        (rules(&[("a", 1)]), Some(true)),
-    ] {
+    for (rules, expected) in
+        [(off, None), (Rules::new(&Downstream::default()), Some(false)), (rules(&[("a", 1)]), Some(true))]
+    {
         let mut desk = Desk::new(rules);
         assert_eq!((desk.forks(), desk.forks()), (expected, None));
     }

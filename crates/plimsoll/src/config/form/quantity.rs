@@ -52,7 +52,10 @@ impl Form for Concurrent {
         if text == ADAPTIVE {
             return Ok(Concurrency::Adaptive);
         }
-        let number = self.0.read(text).map_err(|reason| Reason { hint: format!("{}; or `{ADAPTIVE}`", reason.hint), ..reason })?;
+        let number = self
+            .0
+            .read(text)
+            .map_err(|reason| Reason { hint: format!("{}; or `{ADAPTIVE}`", reason.hint), ..reason })?;
         Ok(Concurrency::Exactly(number))
     }
 

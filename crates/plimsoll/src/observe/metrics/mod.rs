@@ -14,6 +14,7 @@
 mod classic;
 mod downstream;
 mod logs;
+mod pools;
 mod process;
 mod reference;
 mod table;
@@ -109,6 +110,7 @@ impl Collector for Scrape {
             .iter()
             .chain(logs::METRICS)
             .chain(downstream::METRICS)
+            .chain(pools::METRICS)
             .try_for_each(|metric| encode(metric, self, &mut encoder))
     }
 }

@@ -37,6 +37,12 @@ impl Front for Told {
     fn forget(&self, _worker: WorkerId) {}
     fn drain(&self) {}
     fn abort(&self) {}
+    fn expect_work(&self) {}
+
+    async fn work_came(&self) {
+        std::future::pending().await
+    }
+
     fn connections_open(&self) -> u64 {
         0
     }

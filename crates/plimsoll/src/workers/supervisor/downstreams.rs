@@ -38,7 +38,9 @@ impl<F: Front> Supervisor<F> {
     fn say_forks(&mut self) {
         let text = "the app forks itself with node:cluster; the calls that its children make are neither seen nor limited";
         match self.desk.forks() {
-            Some(true) => tracing::warn!("{text}; hint: let Plimsoll run the workers: --workers N, without a fork in the app"),
+            Some(true) => tracing::warn!(
+                "{text}; hint: let Plimsoll run the workers: --workers N, without a fork in the app"
+            ),
             Some(false) => tracing::info!("{text}"),
             None => {}
         }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Death, Supervisor};
 use crate::concerns::downstream::Seen;
+use crate::concerns::pools;
 use crate::concerns::shutdown::{Phase, State};
 use crate::ids::WorkerId;
 use crate::workers::front::Front;
@@ -21,6 +22,9 @@ pub struct Snapshot {
     pub leaving: Vec<Worker>,
     /// What the app calls, by name.
     pub downstreams: Vec<Seen>,
+    /// The pools in which it keeps connections, by name, and when requests waited for one.
+    pub pools: Vec<pools::Seen>,
+    pub queues: Vec<pools::Queue>,
 }
 
 #[derive(Debug, Clone)]
@@ -54,6 +58,8 @@ impl<F: Front> Supervisor<F> {
             workers: workers.collect(),
             leaving: self.leaving(now).collect(),
             downstreams: self.desk.seen(),
+            pools: self.pools.seen(now),
+            queues: self.pools.queues(),
         }
     }
 
