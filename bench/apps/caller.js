@@ -14,7 +14,6 @@ const WARM_UP = 320
 const agentOf = () => new http.Agent({ keepAlive: true, maxSockets: AT_ONCE })
 const agents = { true: agentOf(), false: agentOf() }
 agents.true.addRequest = http.Agent.prototype.addRequest
-agents.false.addRequest = function (...args) { return http.Agent.prototype.addRequest.apply(this, args) }
 
 const byHttp = (plain) => new Promise((resolve, reject) => {
   const agent = agents[plain]
