@@ -4,11 +4,14 @@
 const http = require('node:http')
 const path = require('node:path')
 const { addon } = require('./addon.js')
+const memory = require('./memory.js')
 const page = require('./page.js')
 const { patch } = require('./patch.js')
-const { CHANNEL_SOCKET, MARK, STALL_THRESHOLD, STALL_THRESHOLD_DEFAULT } = require('./wire.js')
+const {
+  CHANNEL_SOCKET, MARK, STALL_THRESHOLD, STALL_THRESHOLD_DEFAULT, PAUSE_THRESHOLD, PAUSE_THRESHOLD_DEFAULT
+} = require('./wire.js')
 
-const { SLOT, WORD, ASLEEP, ARMED } = MARK
+const { SLOT, WORD, ASLEEP, ARMED, WANTED } = MARK
 
 const kLink = Symbol('plimsoll.link')
 
@@ -25,11 +28,13 @@ function start (directory) {
   started = true
   const native = addon()
   const threshold = page.words()?.[STALL_THRESHOLD] || STALL_THRESHOLD_DEFAULT
-  const buffer = native.watch?.(path.join(directory, CHANNEL_SOCKET), threshold)
+  const pause = page.words()?.[PAUSE_THRESHOLD] || PAUSE_THRESHOLD_DEFAULT
+  const buffer = native.watch?.(path.join(directory, CHANNEL_SOCKET), threshold, pause)
   if (!(buffer instanceof ArrayBuffer)) return
   marks = new Int32Array(buffer)
   wake = native.wake
   left = native.left
+  memory.begin(marks)
   watchBodies()
 }
 
@@ -40,6 +45,7 @@ function enter (link) {
     marks[WORD] = link.word
     marks[SLOT] = link.slot
     noted = link
+    if (marks[WANTED] !== 0) memory.measure(marks)
     // The last thing before the app, so that a watchdog that falls asleep now sees the claim or is woken.
     if (Atomics.load(marks, ASLEEP) !== 0) wake()
   }

@@ -18,11 +18,25 @@ const SLOTS = 1024
 const SLOT_FIRST = 64
 const STALL_THRESHOLD = 3
 const STALL_THRESHOLD_DEFAULT = 100
+const PAUSE_THRESHOLD = 4
+const PAUSE_THRESHOLD_DEFAULT = 50
 const STATE_MASK = 0b11
 const SENT = 1
 
 // Words that the watchdog reads: see the crate's `stall`.
-const MARK = { SLOT: 0, WORD: 1, ASLEEP: 2, ARMED: 3, WORDS: 4 }
+const MARK = {
+  SLOT: 0,
+  WORD: 1,
+  ASLEEP: 2,
+  ARMED: 3,
+  WANTED: 4,
+  HEAP_USED: 5,
+  HEAP_TOTAL: 6,
+  HEAP_LIMIT: 7,
+  EXTERNAL: 8,
+  ARRAY_BUFFERS: 9,
+  WORDS: 10
+}
 
 // What is said of the app's calls: see the crate's `calls`.
 const CALLS = {
@@ -46,6 +60,7 @@ const WATCHDOG = 16
 const STALLED = 17
 const RESUMED = 18
 const BUSY = 19
+const MEMORY = 20
 const PROFILE_BEGAN = 32
 const PROFILED = 33
 const LARGE_BODY = 34
@@ -151,6 +166,7 @@ function notice ({ kind, fields }) {
   if (kind === WATCHDOG) return { watchdog: number(1), version: number(0) }
   if (kind === BUSY) return { busy: number(2), slot: number(0), word: number(1) }
   if (kind === RESUMED) return { resumed: number(0), total: number(1), gc: number(2), cpu: number(3) }
+  if (kind === MEMORY) return { memory: fields[0].split(' ').map(Number) }
   if (kind !== STALLED) return null
   const running = fields[2] === '' ? null : { slot: number(2), word: number(3) }
   return { stalled: number(0), at: number(1), running, stack: fields[4], late: fields[5] === '1' }
@@ -213,6 +229,8 @@ module.exports = {
   STATE_MASK,
   STALL_THRESHOLD,
   STALL_THRESHOLD_DEFAULT,
+  PAUSE_THRESHOLD,
+  PAUSE_THRESHOLD_DEFAULT,
   MARK,
   CALLS,
   SENT,
@@ -221,7 +239,7 @@ module.exports = {
   LENGTH_MAX,
   ROUTE_MAX,
   kinds: {
-    HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
+    HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, MEMORY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
     ORIGIN, ASK, CALLS: CALL_FIGURES, WATCH_CALLS, LIMIT, GRANT
   },
   frame,

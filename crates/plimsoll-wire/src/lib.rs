@@ -13,6 +13,7 @@
 
 pub mod calls;
 pub mod frame;
+pub mod memory;
 pub mod message;
 pub mod names;
 pub mod page;

@@ -6,7 +6,7 @@
 //! decimal text: a message must be readable in a hex dump.
 
 use crate::stall::STACK_MAX;
-use crate::{VERSION, calls, frame};
+use crate::{VERSION, calls, frame, memory};
 
 /// How the gateway must treat what arrives at a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,6 +67,8 @@ pub enum FromAgent {
     Resumed { stall: u32, total_ms: u32, gc_ms: u32, cpu_ms: u32 },
     /// A synchronous part of a request took so long, whether or not the loop stalled over it.
     Busy { slot: u16, word: u32, ms: u32 },
+    /// How much memory the process uses, and what collecting garbage costs it; from its watchdog.
+    Memory(Box<memory::Figures>),
     /// Of the calls that the app makes.
     Calls(calls::FromAgent),
 }
@@ -119,6 +121,7 @@ const WATCHDOG: u8 = 16;
 const STALLED: u8 = 17;
 const RESUMED: u8 = 18;
 const BUSY: u8 = 19;
+const MEMORY: u8 = 20;
 const BOUND: u8 = 65;
 const REFUSED: u8 = 66;
 const PROFILE: u8 = 80;
@@ -195,6 +198,7 @@ impl FromAgent {
                 let (slot, word) = field.running(0)?;
                 Some(Self::Busy { slot, word, ms: field.number(2)? })
             }
+            MEMORY => Some(Self::Memory(Box::new(memory::Figures::read(&field.text(0)?)?))),
             _ => None,
         }
     }
@@ -244,6 +248,7 @@ impl FromAgent {
                 write_numbers(RESUMED, &[*stall, *total_ms, *gc_ms, *cpu_ms])
             }
             Self::Busy { slot, word, ms } => write_numbers(BUSY, &[u32::from(*slot), *word, *ms]),
+            Self::Memory(figures) => write(MEMORY, &[&figures.write()]),
             Self::Calls(said) => said.write(),
         }
     }
@@ -401,6 +406,7 @@ mod tests {
             stalled(None, String::new(), true),
             FromAgent::Resumed { stall: 9, total_ms: 412, gc_ms: 3, cpu_ms: 400 },
             FromAgent::Busy { slot: 0, word: 6, ms: 25 },
+            FromAgent::Memory(Box::new(memory::Figures { heap_used: 7, ..memory::Figures::default() })),
         ] {
             let bytes = message.write();
             let (frame, _) = frame::Frame::read(&bytes).unwrap().unwrap();

@@ -10,6 +10,9 @@ pub const STACK_MAX: usize = 8 * 1024;
 /// The threshold, in milliseconds, where there is no page that says it.
 pub const THRESHOLD_MS: u32 = 100;
 
+/// The threshold of a collection's pause, in milliseconds, where there is no page that says it.
+pub const PAUSE_MS: u32 = 50;
+
 /// Shortest synchronous part of a request that is told as [`Busy`](crate::message::FromAgent::Busy).
 pub const BUSY_MS: u32 = 20;
 
@@ -23,6 +26,14 @@ pub mod mark {
     pub const ASLEEP: usize = 2;
     /// Not 0: the running part has taken long, and its end is to be told to the watchdog.
     pub const ARMED: usize = 3;
+    /// Not 0: who begins a request next measures the memory, and writes what follows.
+    pub const WANTED: usize = 4;
+    /// In units of 1,024 bytes: the heap, its limit, and what is held outside it.
+    pub const HEAP_USED: usize = 5;
+    pub const HEAP_TOTAL: usize = 6;
+    pub const HEAP_LIMIT: usize = 7;
+    pub const EXTERNAL: usize = 8;
+    pub const ARRAY_BUFFERS: usize = 9;
     /// How many there are.
-    pub const WORDS: usize = 4;
+    pub const WORDS: usize = 10;
 }

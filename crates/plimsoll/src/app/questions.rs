@@ -8,13 +8,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::GatewayFront;
 use crate::concerns::downstream::Seen;
+use crate::concerns::memory::words;
 use crate::concerns::shutdown::{Phase, State};
 use crate::gateway::{EndpointStatus, HeavyRoute, Protocol};
 use crate::observe::control::{Ended, Haste, Request};
 use crate::observe::status::{self, Status};
 use crate::observe::{http, logs};
 use crate::sys::proc;
-use crate::workers::{self, Snapshot};
+use crate::workers::{self, Front as _, Snapshot};
 
 /// Who may wait for the end at the same time; the others are not told how it went.
 const WAITING_MAX: usize = 64;
@@ -119,6 +120,7 @@ impl Questions {
             routes: http::routes(gateway.stats(), &gateway.routes().table()),
             heavy_routes: gateway.heavy_routes().into_iter().map(heavy_route).collect(),
             downstreams: snapshot.downstreams.iter().map(downstream).collect(),
+            memory: memory(snapshot),
             requests: status::Requests {
                 total: sum(|thread| thread.requests_total.get()),
                 failed: sum(|thread| thread.requests_failed.get()),
@@ -143,13 +145,17 @@ impl Questions {
             generation: worker.generation,
             uptime_s: worker.uptime.as_secs(),
             rss_bytes: worker.pid.map_or(0, |pid| proc::tree_usage(pid).rss_bytes),
+            memory: worker
+                .memory
+                .as_ref()
+                .map(|seen| status::WorkerMemory::new(seen, worker.growth.as_ref().map(words::growth))),
             logs: self.logs.worker_figures(worker.id.index),
             last_death: worker.last_death.as_ref().map(death),
         }
     }
 
     fn leaving(&self, worker: &workers::Worker) -> status::Worker {
-        status::Worker { requests: self.front.requests_of_process(worker.id), ..self.worker(worker) }
+        status::Worker { requests: self.front.requests_of(worker.id), ..self.worker(worker) }
     }
 }
 
@@ -165,6 +171,12 @@ fn state(snapshot: &Snapshot) -> status::State {
 
 fn heavy_route(route: HeavyRoute) -> status::HeavyRoute {
     status::HeavyRoute { route: route.name, cost_ms: route.cost.as_secs_f64() * 1000.0 }
+}
+
+fn memory(snapshot: &Snapshot) -> status::Memory {
+    let workers::Recycled { heap, resident, requests } = snapshot.recycled;
+    let recycled = status::Recycled { heap, resident, requests };
+    status::Memory { share_bytes: snapshot.memory_share, recycled }
 }
 
 fn worker_state(worker: &workers::Worker) -> status::WorkerState {

@@ -94,6 +94,9 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         downstream: downstream::Rules::new(&config.downstream),
         logs: logs.capture().clone(),
         heap: memory::policy(config, &command),
+        memory_limit: memory::limit(config),
+        pause_threshold: config.memory.pause_threshold,
+        recycle: memory::recycling(config),
         command,
     };
     let origin = Origin {

@@ -56,6 +56,8 @@ pub struct Workers {
     pub listen_timeout: Duration,
     /// Processes above the number of workers during a reload.
     pub surge: usize,
+    /// Requests after which a worker is renewed; `None`: it is not.
+    pub max_requests: Option<usize>,
 }
 
 /// What becomes of requests whose worker died after it had begun them.
@@ -186,6 +188,10 @@ pub struct Memory {
     pub heap: Heap,
     /// What the whole instance may have; `None`: what the container or the machine has.
     pub limit_bytes: Option<u64>,
+    /// A collection that takes longer is told.
+    pub pause_threshold: Duration,
+    /// How full a worker may be before it is renewed; `None`: it is not.
+    pub recycle_at: Option<f64>,
 }
 
 #[derive(Debug, Clone)]
@@ -243,6 +249,7 @@ impl Default for Workers {
             agent: AgentMode::Auto,
             listen_timeout: Duration::from_secs(30),
             surge: 1,
+            max_requests: None,
         }
     }
 }
@@ -298,7 +305,12 @@ impl Default for DownstreamLimits {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { heap: Heap::Auto, limit_bytes: None }
+        Self {
+            heap: Heap::Auto,
+            limit_bytes: None,
+            pause_threshold: Duration::from_millis(50),
+            recycle_at: Some(0.9),
+        }
     }
 }
 

@@ -40,6 +40,7 @@ const FILES: &[(&str, &[u8])] = js![
     "link.js",
     "listen.js",
     "listening.js",
+    "memory.js",
     "origin.js",
     "origins.js",
     "page.js",

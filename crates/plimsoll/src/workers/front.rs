@@ -46,6 +46,8 @@ pub trait Front {
     fn abort(&self);
     /// The worker has neither a request in flight nor an upgraded connection.
     fn is_idle(&self, worker: WorkerId) -> bool;
+    /// Requests that this process has served.
+    fn requests_of(&self, worker: WorkerId) -> u64;
     fn connections_open(&self) -> u64;
     /// Requests and upgraded connections under way.
     fn in_flight(&self) -> u64;

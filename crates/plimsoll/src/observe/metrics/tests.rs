@@ -66,6 +66,7 @@ fn the_classic_text_is_strictly_well_formed_and_complete() {
             .iter()
             .chain(logs::METRICS)
             .chain(downstream::METRICS)
+            .chain(memory::METRICS)
             .map(|metric| metric.name)
             .collect::<Vec<_>>()
     );
