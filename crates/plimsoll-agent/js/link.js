@@ -13,7 +13,7 @@ const { take } = require('./headers.js')
 const { ignoreIdleTimeout, ignoreKeepAliveTimeout } = require('./keep_alive.js')
 const page = require('./page.js')
 const { patch } = require('./patch.js')
-const { enter, kLink, leave } = require('./watchdog.js')
+const { enter, kLink, leave, watchBody } = require('./watchdog.js')
 const { SLOT_FIRST, STARTED, WAITS } = require('./wire.js')
 
 const kAttended = Symbol('plimsoll.attended')
@@ -56,6 +56,7 @@ function watchParser (socket, link) {
   parser.onIncoming = function (request, keepAlive) {
     if (!link.take(request)) return dismiss(socket, request, keepAlive)
     link.arriving = true
+    watchBody(request)
     const before = enter(link)
     try {
       return within(onIncoming, request, keepAlive)

@@ -1,12 +1,10 @@
 'use strict'
 // Starts the addon's watchdog, and notes for it which request's synchronous part runs: a slot and a word, in memory
 // that its thread reads. Where there is no watchdog the notes are made all the same and nobody reads them.
-const http = require('node:http')
 const path = require('node:path')
 const { addon } = require('./addon.js')
 const memory = require('./memory.js')
 const page = require('./page.js')
-const { patch } = require('./patch.js')
 const {
   CHANNEL_SOCKET, MARK, STALL_THRESHOLD, STALL_THRESHOLD_DEFAULT, PAUSE_THRESHOLD, PAUSE_THRESHOLD_DEFAULT
 } = require('./wire.js')
@@ -19,6 +17,7 @@ let marks = new Int32Array(MARK.WORDS)
 let wake = () => {}
 let left = wake
 let started = false
+let watching = false
 /** The link of the noted request. */
 let noted = null
 
@@ -34,8 +33,8 @@ function start (directory) {
   marks = new Int32Array(buffer)
   wake = native.wake
   left = native.left
+  watching = true
   memory.begin(marks)
-  watchBodies()
 }
 
 /** A part of the link's request begins: gives what `leave` is to be told. */
@@ -65,10 +64,22 @@ function running () {
   return noted
 }
 
-/** The listeners for a request's body are parts of it, too. */
-function watchBodies () {
-  patch(http.IncomingMessage.prototype, 'emit', (emit) => function (event) {
-    // Requests without a body emit others, and are answered by then.
+/**
+ * The listeners for a request's body are parts of it, too. On the request and not on its prototype: what has no body, as
+ * most requests, pays nothing.
+ */
+function watchBody (request) {
+  if (watching && request.method !== 'GET' && request.method !== 'HEAD') {
+    Object.defineProperty(request, 'emit', EMIT)
+  }
+}
+
+const EMIT = {
+  configurable: true,
+  writable: true,
+  value: function emit (event) {
+    // Apps may have a class of their own.
+    const { emit } = Object.getPrototypeOf(this)
     const isBody = event === 'data' || event === 'end' || event === 'readable'
     const link = isBody ? this.socket?.[kLink] : undefined
     // Another request may have come by the same link.
@@ -79,7 +90,7 @@ function watchBodies () {
     } finally {
       leave(link, before)
     }
-  })
+  }
 }
 
-module.exports = { start, enter, leave, running, kLink }
+module.exports = { start, enter, leave, running, watchBody, kLink }

@@ -175,7 +175,11 @@ function block () { while (held()); }
 test('the listeners of a body belong to its request, and a timer to none', async (t) => {
   const running = await start(t, BODIES)
   for (const [url, isKnown] of [['/data', true], ['/end', true], ['/timer', false]]) {
-    const { word, one, answer } = send(running, t, url, { headers: ['Host: a', 'Content-Length: 4'], body: 'body' })
+    const { word, one, answer } = send(running, t, url, {
+      head: `POST ${url} HTTP/1.1`,
+      headers: ['Host: a', 'Content-Length: 4'],
+      body: 'body'
+    })
     const { looks, stacks } = await stall(running)
     assert.match(stacks, /at block \(/)
     assert.deepStrictEqual(named(looks), isKnown ? [{ slot: 7, word }] : [], url)

@@ -62,12 +62,14 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         .await
         .map_err(|error| failure(Exit::Usage, "the admin address cannot be used", describe(&error)))?;
     let (outcomes, heard) = logs::Outcomes::channel();
-    let gateway = Gateway::start(&config.gateway, &config.event_loop, &outcomes)
+    let told = logs::Told { outcomes, access: logs::AccessLog::new(&config.logs) };
+    let gateway = Gateway::start(&config.gateway, &config.event_loop, &told)
         .map_err(system("the gateway could not be started"))?;
 
     let who = logs::Identity { service: directory.name.clone(), host: proc::host_name() };
     let logs = Pipeline::start(&config.logs, &who, heard.with_figures(gateway.stats(), gateway.routes()))
         .map_err(system("the log pipeline could not be started"))?;
+    logs.take_access(&told.access);
 
     let workers = count_workers(config);
     let identity = Identity {

@@ -60,6 +60,13 @@ pub struct Workers {
     pub max_requests: Option<usize>,
 }
 
+/// Whether a busy gateway thread lets events gather.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gather {
+    Auto,
+    Off,
+}
+
 /// What becomes of requests whose worker died after it had begun them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryStarted {
@@ -101,6 +108,7 @@ pub struct Gateway {
     /// How long a request waits for a worker when none listens.
     pub hold: Duration,
     pub retry_started: RetryStarted,
+    pub gather: Gather,
 }
 
 #[derive(Debug, Clone)]
@@ -225,9 +233,28 @@ pub enum LogsMode {
     Observe,
 }
 
-/// What the app logs.
+/// Which requests have a line in the access log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessMode {
+    Off,
+    /// Those that failed.
+    Errors,
+    /// All, sampled with the lines of the app.
+    Sample,
+    All,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessFormat {
+    Json,
+    Combined,
+}
+
+/// What the app logs, and what is logged of its requests.
 #[derive(Debug, Clone)]
 pub struct Logs {
+    pub access: AccessMode,
+    pub access_format: AccessFormat,
     pub mode: LogsMode,
     /// Lines per second; `None`: as many as come.
     pub rate: Option<usize>,
@@ -271,6 +298,7 @@ impl Default for Gateway {
             connections_max: 50_000,
             hold: Duration::from_secs(10),
             retry_started: RetryStarted::Off,
+            gather: Gather::Auto,
         }
     }
 }
@@ -340,6 +368,8 @@ impl Default for Log {
 impl Default for Logs {
     fn default() -> Self {
         Self {
+            access: AccessMode::Errors,
+            access_format: AccessFormat::Json,
             mode: LogsMode::Enforce,
             rate: Some(1000),
             sample: None,

@@ -21,6 +21,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use plimsoll_wire::page::{self, Revoked, SLOTS, Ticket};
 
@@ -105,8 +106,13 @@ impl Claims {
     /// A slot for a new link; `None` when the worker has more links than slots.
     pub(super) fn take(self: &Arc<Self>) -> Option<Claim> {
         let index = self.free().pop()?;
-        let slot =
-            Slot { claims: Arc::clone(self), index, ticket: Cell::new(None), offer: RefCell::default() };
+        let slot = Slot {
+            claims: Arc::clone(self),
+            index,
+            ticket: Cell::new(None),
+            offer: RefCell::default(),
+            waited: Cell::default(),
+        };
         Some(Claim { slot: Rc::new(slot), announced: false, abandoned: false })
     }
 
@@ -152,6 +158,8 @@ struct Slot {
     ticket: Cell<Option<Ticket>>,
     /// Another worker would take the request.
     offer: RefCell<Option<Turn>>,
+    /// How long the request had lain in the worker when it was first seen that it has begun.
+    waited: Cell<Duration>,
 }
 
 impl Slot {
@@ -171,6 +179,13 @@ impl Sent {
     /// It may still be taken back.
     pub(super) fn is_unclaimed(&self) -> bool {
         self.slot.ticket.get() == Some(self.ticket) && self.slot.ask(page::has_started) == Some(false)
+    }
+
+    /// It was seen that it has begun, so long after it was sent.
+    pub(super) fn note_begun(&self, age: Duration) {
+        if self.slot.ticket.get() == Some(self.ticket) {
+            self.slot.waited.set(age);
+        }
     }
 
     /// Another worker would take it, if it has not begun.
@@ -199,6 +214,7 @@ impl Claim {
             asked.store(u64::from(ticket.word()) << 32 | u64::from(route.0), Ordering::Relaxed);
         }
         self.slot.ticket.set(ticket);
+        self.slot.waited.set(Duration::ZERO);
         self.announced = true;
     }
 
@@ -226,6 +242,12 @@ impl Claim {
 
     pub(super) fn take_offer(&self) -> Option<Turn> {
         self.slot.offer.borrow_mut().take()
+    }
+
+    /// How long the request lay in the worker before it began: it is looked every few milliseconds, and what is shorter
+    /// is 0.
+    pub(super) fn waited(&self) -> Duration {
+        self.slot.waited.get()
     }
 
     /// Careful: also `true` where the slot makes no sense.

@@ -18,6 +18,7 @@ use plimsoll_wire::names::PEER_HEADER;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
+use super::access::Heads;
 use super::buffer::Buffer;
 use super::endpoint::Endpoint;
 use super::exchange;
@@ -42,6 +43,10 @@ pub(super) struct Connection {
     pub(super) private: String,
     /// While the log wants to know: the ids in the head of the app's answer.
     pub(super) answered_as: Option<Box<Tag>>,
+    /// What the access log will want to know of the request that is served.
+    pub(super) heads: Option<Box<Heads>>,
+    /// The head of that request still stands at the front of the buffer.
+    pub(super) has_head: bool,
 }
 
 /// What the client's connection is good for after a request.
@@ -75,6 +80,8 @@ impl Connection {
             endpoint: Rc::clone(endpoint),
             private: format!("{PEER_HEADER}: {peer}"),
             answered_as: None,
+            heads: None,
+            has_head: false,
         }
     }
 
@@ -84,7 +91,10 @@ impl Connection {
             let after = match self.next_request().await {
                 // Boxed: an idle connection must not carry the room that an exchange needs.
                 Next::Request(request) => Box::pin(exchange::run(&mut self, &request)).await,
-                Next::Refused(failure) => After::Fail(failure, Method::Other),
+                Next::Refused(failure) => {
+                    self.thread.access.note_refused(&self, failure);
+                    After::Fail(failure, Method::Other)
+                }
                 Next::End => return,
             };
             match after {
@@ -215,6 +225,10 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        // Who waits for the last connection to end may end the log next.
+        if self.thread.stats.connections_open.get() == 1 {
+            self.thread.access.hand_over_last();
+        }
         self.thread.stats.connections_open.sub(1);
     }
 }

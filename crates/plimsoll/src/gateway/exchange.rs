@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use plimsoll_wire::page::Revoked;
 use plimsoll_wire::stall::BUSY_MS;
 
+use super::access::{Broke, Course};
 use super::buffer::Buffer;
 use super::claim::Claim;
 use super::connection::{After, Connection};
@@ -49,22 +50,26 @@ pub(super) async fn run(connection: &mut Connection, request: &Request) -> After
     thread.pulse.request();
     let ids = thread.outcomes.is_wanted().then(|| ids_of(connection, request));
     let kept = kept(connection, request, asked.id);
-    let mut ended = started;
-    let served = serve(connection, request, (asked.id, kept), &mut ended).await;
+    connection.has_head = true;
+    let mut course = Course::new(started);
+    let served = serve(connection, request, (asked.id, kept), &mut course).await;
     let is_over = matches!(served, Ok((_, status)) if status != CLIENT_GONE);
     let (after, status) = match served {
         Ok(ended) => ended,
         Err(lost) => {
-            ended = Instant::now();
+            course.ended = Instant::now();
             match lost {
                 Lost::ClientGone => (After::Close, CLIENT_GONE),
-                Lost::Failed(failure) => (After::Fail(failure, request.method), failure.status()),
+                Lost::Failed(failure) => {
+                    course.broke = Some(Broke::Failed(failure));
+                    (After::Fail(failure, request.method), failure.status())
+                }
             }
         }
     };
     // The answer may have made room in the worker.
     if connection.endpoint.has_waiting() {
-        connection.endpoint.serve_after_answer(seek::at(connection, ended), kept);
+        connection.endpoint.serve_after_answer(seek::at(connection, course.ended), kept);
     }
     thread.stats.requests_active.sub(1);
     let hits = |route| thread.stats.hits(route);
@@ -73,8 +78,14 @@ pub(super) async fn run(connection: &mut Connection, request: &Request) -> After
     if is_over && route == asked.id {
         thread.lanes.ended(route);
     }
-    let took = ended.saturating_duration_since(started);
+    let took = course.ended.saturating_duration_since(started);
     thread.stats.record(route, request.method, status, took);
+    if thread.access.wants(status, course.broke) {
+        let mut routes = thread.routes.borrow_mut();
+        thread.access.note(connection, request, (status, routes.template(route)), &course);
+    } else if let Some(heads) = connection.heads.take() {
+        thread.access.give_back(heads);
+    }
     if let Some(ids) = ids {
         tell(&thread, [Some(ids), connection.answered_as.take().map(|tag| *tag)], status, took);
     }
@@ -124,26 +135,25 @@ async fn serve(
     connection: &mut Connection,
     request: &Request,
     (route, kept): (RouteId, Option<Kept>),
-    // The clock is read once at the beginning and once at the end; here it says when the request came, and then when its
-    // answer was over.
-    clock: &mut Instant,
+    course: &mut Course,
 ) -> Result<(After, u16), Lost> {
-    let started = *clock;
+    let started = course.started;
     let mut flight = Flight::new(connection, request, route).map_err(Lost::Failed)?;
     flight.kept = kept;
     let (mut link, mut at) = seek(connection, &flight, Purpose::Request).link(started).await?;
-    let mut moves = 0;
-    let mut rescues = 0;
     loop {
+        (course.sent, course.worker) = (at, Some(link.worker.id.index));
         if let Some(buffer) = &mut connection.buffer {
             flight.sign(buffer, &connection.private, &mut link);
         }
-        expect_claim(connection, &mut link, at, Terms { may_move: rescues < RESCUES_MAX, kept });
+        expect_claim(connection, &mut link, at, Terms { may_move: course.rescued < RESCUES_MAX, kept });
         let mut relay = Relay::new(connection, request, &mut flight, &mut link);
         let end = std::future::poll_fn(|cx| relay.poll(cx)).await;
         let settled = relay.settle(end);
-        *clock = Instant::now();
-        if clock.saturating_duration_since(started) >= TOLD_FROM {
+        // The clock is read once at the beginning and once at the end.
+        course.ended = Instant::now();
+        course.claim = link.claim.as_ref().map_or(Duration::ZERO, Claim::waited);
+        if course.ended.saturating_duration_since(started) >= TOLD_FROM {
             // The watchdog may tell of it only when the link carries another.
             link.claim.as_ref().inspect(|claim| claim.remember());
         }
@@ -157,7 +167,7 @@ async fn serve(
             }
         };
         if settled.is_moved() {
-            rescues += 1;
+            course.rescued += 1;
             let offer = link.claim.as_ref().and_then(Claim::take_offer);
             connection.thread.stats.requests_rescued.add(1);
             link.tenure = None;
@@ -167,20 +177,22 @@ async fn serve(
             continue;
         }
         if !settled.is_unanswered() {
+            course.bytes = settled.bytes();
+            course.broke = settled.is_cut().then_some(Broke::Cut);
             return Ok(settled.finish(link, &connection.thread));
         }
-        moves += 1;
-        if moves > MOVES_MAX || !may_run_elsewhere(&link, &flight, request) {
+        if course.retried >= MOVES_MAX || !may_run_elsewhere(&link, &flight, request) {
             let failure = Box::pin(inquest::blame(&mut link, connection.watch.now())).await;
             let may_run_twice = failure == Failure::WorkerDied && may_run_twice(connection, request);
-            if moves > 1 || !may_run_twice {
+            if course.retried > 0 || !may_run_twice {
                 return Err(Lost::Failed(failure));
             }
         }
+        course.retried += 1;
         connection.thread.stats.requests_retried.add(1);
         // Frees the slot or not, but never while the next link is being sought.
         drop(link);
-        (link, at) = seek(connection, &flight, Purpose::SecondTry).link(*clock).await?;
+        (link, at) = seek(connection, &flight, Purpose::SecondTry).link(course.ended).await?;
     }
 }
 

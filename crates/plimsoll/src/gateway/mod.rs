@@ -11,6 +11,7 @@
 //! by which the rest of the program tells them what to listen on and which workers there are. The gateway never
 //! changes what passes through it, except for the private header that tells the agent who the client is.
 
+mod access;
 mod buffer;
 mod claim;
 mod connection;
@@ -18,6 +19,7 @@ mod endpoint;
 mod exchange;
 pub mod failure;
 mod flight;
+mod gather;
 pub mod http1;
 mod inquest;
 mod lanes;
@@ -56,12 +58,13 @@ use crate::concerns::event_loop::incident::ContentType;
 use crate::config;
 use crate::ids::{EndpointId, RouteId, WorkerId};
 use crate::observe::http::ThreadStats;
-use crate::observe::logs::Outcomes;
+use crate::observe::logs::Told;
 use crate::observe::recent::Recent;
 use crate::routes::Routes;
 use crate::sys::page::Page;
 use claim::Claims;
 use endpoint::{Counters, Joining};
+use gather::Gather;
 pub use lanes::HeavyRoute;
 use lanes::Lanes;
 use thread::{Command, Thread};
@@ -187,11 +190,7 @@ impl Gateway {
     ///
     /// # Errors
     /// A thread or its runtime could not be made.
-    pub fn start(
-        config: &config::Gateway,
-        event_loop: &config::EventLoop,
-        outcomes: &Outcomes,
-    ) -> io::Result<Self> {
+    pub fn start(config: &config::Gateway, event_loop: &config::EventLoop, told: &Told) -> io::Result<Self> {
         let routes = Arc::<Routes>::default();
         let lanes = Arc::new(Lanes::new(event_loop.clone(), Arc::clone(&routes)));
         let mut all_stats = Vec::new();
@@ -201,7 +200,7 @@ impl Gateway {
             let stats = Arc::<ThreadStats>::default();
             all_stats.push(Arc::clone(&stats));
             all_commands.push(sender);
-            let shared = (stats, outcomes.clone(), (Arc::clone(&routes), Arc::clone(&lanes)));
+            let shared = (stats, told.clone(), (Arc::clone(&routes), Arc::clone(&lanes)));
             start_thread(index, (config.clone(), event_loop.clone()), shared, receiver)?;
         }
         let stats: Arc<[_]> = all_stats.into();
@@ -367,18 +366,23 @@ impl Gateway {
 fn start_thread(
     index: usize,
     (config, event_loop): (config::Gateway, config::EventLoop),
-    (stats, outcomes, shared): (Arc<ThreadStats>, Outcomes, (Arc<Routes>, Arc<Lanes>)),
+    (stats, told, shared): (Arc<ThreadStats>, Told, (Arc<Routes>, Arc<Lanes>)),
     commands: mpsc::UnboundedReceiver<Command>,
 ) -> io::Result<()> {
     let (report, started) = std::sync::mpsc::channel();
     std::thread::Builder::new().name(format!("gateway-{index}")).spawn(move || {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
+        let mut builder = runtime::Builder::new_current_thread();
+        builder.enable_all();
+        if config.gather == config::Gather::Auto {
+            let gather = Gather::new(&stats);
+            builder.on_thread_park(move || gather.before_sleep());
+        }
+        let runtime = builder.build_local(Default::default());
         match runtime {
             Ok(runtime) => {
                 let _ = report.send(Ok(()));
-                runtime.block_on(
-                    Rc::new(Thread::new(config, event_loop, (stats, outcomes), shared)).run(commands),
-                );
+                runtime
+                    .block_on(Rc::new(Thread::new(config, event_loop, (stats, told), shared)).run(commands));
             }
             Err(error) => {
                 let _ = report.send(Err(error));

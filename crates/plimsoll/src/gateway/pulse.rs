@@ -42,7 +42,6 @@ pub(super) async fn run(thread: Rc<Thread>) {
     let ticker = Ticker::new(BEAT);
     loop {
         pulse.start.notified().await;
-        ticker.start();
         let mut last = Instant::now();
         while pulse.beats.get() {
             ticker.beat().await;
@@ -51,7 +50,6 @@ pub(super) async fn run(thread: Rc<Thread>) {
             last = exact;
             pulse.beats.set(beat(&thread, Now { coarse: thread.watches.now(), exact }));
         }
-        ticker.stop();
     }
 }
 

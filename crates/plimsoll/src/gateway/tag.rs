@@ -3,11 +3,8 @@
 
 use bytes::Bytes;
 
+use crate::concerns::logs::access::Fields;
 use crate::concerns::logs::trace_of_parent;
-
-/// Ids that are longer are not looked for.
-const ID_BYTES_MAX: usize = 128;
-const ID_HEADERS: [&str; 3] = ["x-request-id", "request-id", "x-correlation-id"];
 
 /// The ids in a head: the client's, or the app's answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,19 +15,11 @@ pub(super) struct Tag {
 
 impl Tag {
     pub(super) fn read(head: &[u8]) -> Self {
-        let mut tag = Self::default();
-        for line in head.split(|byte| *byte == b'\n').skip(1) {
-            let Some(colon) = memchr::memchr(b':', line) else { continue };
-            let (name, value) = line.split_at(colon);
-            let value = value.get(1..).unwrap_or_default().trim_ascii();
-            if name.eq_ignore_ascii_case(b"traceparent") {
-                tag.trace = trace_of_parent(value);
-            } else if ID_HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())) {
-                let is_id = !value.is_empty() && value.len() <= ID_BYTES_MAX && tag.request.is_none();
-                tag.request = if is_id { Some(Bytes::copy_from_slice(value)) } else { tag.request };
-            }
+        let fields = Fields::read(head);
+        Self {
+            request: fields.request.map(Bytes::copy_from_slice),
+            trace: fields.traceparent.and_then(trace_of_parent),
         }
-        tag
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
+use super::access::Access;
 use super::buffer::Pool;
 use super::endpoint::{Counters, Endpoint, Joining};
 use super::http1::request::{HEADERS_MAX, Limits};
@@ -22,7 +23,7 @@ use super::{Protocol, Upgraded};
 use crate::config;
 use crate::ids::{EndpointId, WorkerId};
 use crate::observe::http::ThreadStats;
-use crate::observe::logs::Outcomes;
+use crate::observe::logs::{Outcomes, Told};
 use crate::routes::{Reader, Routes};
 use crate::sys::ticker::Ticker;
 
@@ -49,6 +50,7 @@ pub(super) struct Thread {
     pub(super) stats: Arc<ThreadStats>,
     /// Where it is told how requests went, while anybody wants to know.
     pub(super) outcomes: Outcomes,
+    pub(super) access: Access,
     pub(super) pulse: Pulse,
     pub(super) routes: RefCell<Reader>,
     pub(super) lanes: Arc<Lanes>,
@@ -67,7 +69,7 @@ impl Thread {
     pub(super) fn new(
         config: config::Gateway,
         event_loop: config::EventLoop,
-        (stats, outcomes): (Arc<ThreadStats>, Outcomes),
+        (stats, told): (Arc<ThreadStats>, Told),
         (routes, lanes): (Arc<Routes>, Arc<Lanes>),
     ) -> Self {
         let limits = Limits {
@@ -83,7 +85,8 @@ impl Thread {
             pool: Rc::default(),
             watches: Rc::new(Watches::new()),
             stats,
-            outcomes,
+            outcomes: told.outcomes,
+            access: Access::new(told.access),
             pulse: Pulse::default(),
             routes: RefCell::new(Reader::new(routes)),
             lanes,
@@ -172,13 +175,12 @@ impl Thread {
                 self.ticker.notified().await;
             }
             self.ticks.set(true);
-            ticker.start();
             while !self.watches.is_idle() {
                 ticker.beat().await;
                 self.watches.tick();
+                self.access.hand_over();
                 self.trim_links();
             }
-            ticker.stop();
         }
     }
 

@@ -89,6 +89,7 @@ impl Unclaimed {
             if front.sent.is_unclaimed() {
                 break;
             }
+            front.sent.note_begun(age);
             window.claimed(age);
             entries.pop_front();
             age = Duration::ZERO;

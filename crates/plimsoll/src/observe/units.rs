@@ -76,6 +76,25 @@ impl Utc {
         format!("{year:04}-{month:02}-{day:02}T{}Z", self.time_of_day())
     }
 
+    /// `2026-11-27T18:22:33`: [`Self::timestamp`] without what is less than a second.
+    #[must_use]
+    pub fn second(self) -> String {
+        let mut text = self.timestamp();
+        text.truncate(19);
+        text
+    }
+
+    /// `27/Nov/2026:18:22:33 +0000`, as web servers write it.
+    #[must_use]
+    pub fn common_log(self) -> String {
+        const MONTHS: [&str; 12] =
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let (hours, minutes, seconds, _) = self.clock();
+        let month = usize::try_from(self.month).ok().and_then(|month| MONTHS.get(month.checked_sub(1)?));
+        let (day, year, month) = (self.day, self.year, month.copied().unwrap_or_default());
+        format!("{day:02}/{month}/{year:04}:{hours:02}:{minutes:02}:{seconds:02} +0000")
+    }
+
     /// `20261127T182233.123Z`: for the names of files, which sort by it.
     #[must_use]
     pub fn compact(self) -> String {
@@ -120,6 +139,9 @@ mod tests {
         ] {
             assert_eq!(Utc::of(seconds * 1_000_000_000).timestamp(), text);
         }
-        assert_eq!(Utc::of(1_795_803_753_123_000_000).compact(), "20261127T182233.123Z");
+        let moment = Utc::of(1_795_803_753_123_000_000);
+        assert_eq!(moment.compact(), "20261127T182233.123Z");
+        assert_eq!(moment.second(), "2026-11-27T18:22:33");
+        assert_eq!(moment.common_log(), "27/Nov/2026:18:22:33 +0000");
     }
 }

@@ -232,6 +232,12 @@ impl Reader {
         }
     }
 
+    /// How the path of a route is called; `None` for `other`, and for what is on trial.
+    pub fn template(&mut self, id: RouteId) -> Option<&str> {
+        self.refresh();
+        self.tree.row(id).map(|(_, row)| &*row.template)
+    }
+
     fn refresh(&mut self) {
         let generation = self.routes.generation.load(Ordering::Acquire);
         if generation != self.generation {

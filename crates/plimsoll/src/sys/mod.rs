@@ -7,6 +7,7 @@ pub mod cgroup;
 pub mod child;
 pub mod errno;
 pub mod limits;
+pub mod nap;
 pub mod output;
 pub mod page;
 pub mod probe;

@@ -13,6 +13,7 @@
 )]
 
 mod aborts;
+mod access_log;
 mod address;
 mod admin;
 mod bad_worker;

@@ -7,6 +7,7 @@
 //! [`record`] is what the steps hand on to each other, and what a sink takes. Nothing here reads a pipe, a clock or
 //! a setting: that is done in `observe::logs`.
 
+pub mod access;
 mod join;
 mod keep;
 pub mod record;

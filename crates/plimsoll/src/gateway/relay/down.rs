@@ -2,6 +2,7 @@
 
 use std::io;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use plimsoll_wire::page;
 
@@ -165,11 +166,22 @@ impl Relay<'_> {
             let head = buffer.filled().get(..response.head_len).unwrap_or_default();
             self.connection.answered_as = Some(Box::new(Tag::read(head)));
         }
+        if self.connection.thread.access.keeps(response.status, body.is_done()) {
+            self.keep_heads(response.head_len);
+        }
         self.down_pump.body = body;
         self.down_pump.ready = ready;
         self.response = Some(response);
         self.release_flight();
         None
+    }
+
+    /// For the access log.
+    fn keep_heads(&mut self, answer_len: usize) {
+        let answer = self.down_buffer.take();
+        let head = answer.as_ref().and_then(|buffer| buffer.filled().get(..answer_len));
+        self.keep_head().keep_answer(head.unwrap_or_default(), Instant::now());
+        self.down_buffer = answer;
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {

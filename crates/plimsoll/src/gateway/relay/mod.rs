@@ -10,6 +10,7 @@ mod up;
 
 use std::task::{Context, Poll};
 
+use super::access::Heads;
 use super::buffer::Buffer;
 use super::connection::Connection;
 use super::failure::Failure;
@@ -144,8 +145,19 @@ impl<'a> Relay<'a> {
         self.response.as_ref().is_none_or(|response| response.persistence == Persistence::Close)
     }
 
+    /// Copies the head of the request, which is about to be let go of, for its line in the access log.
+    fn keep_head(&mut self) -> &mut Heads {
+        let Connection { heads, buffer, thread, .. } = &mut *self.connection;
+        let heads = heads.get_or_insert_with(|| thread.access.heads());
+        let flight = buffer.as_ref().and_then(|buffer| buffer.filled().get(..self.flight.length));
+        let flight = flight.unwrap_or_default();
+        heads.keep_request(flight.get(..self.request.head_len).unwrap_or(flight));
+        heads
+    }
+
     /// The first flight will not be needed again.
     fn release_flight(&mut self) {
+        self.connection.has_head = false;
         if let Some(buffer) = &mut self.connection.buffer {
             buffer.consume(std::mem::take(&mut self.flight.length));
         }

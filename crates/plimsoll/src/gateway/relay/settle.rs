@@ -26,6 +26,9 @@ pub(in crate::gateway) struct Settled {
     status: u16,
     link: Fate,
     is_moved: bool,
+    /// Of the body of the answer, as far as they were sent.
+    bytes: u64,
+    is_cut: bool,
 }
 
 enum Fate {
@@ -48,6 +51,15 @@ enum Fate {
 impl Settled {
     pub(in crate::gateway) fn is_unanswered(&self) -> bool {
         matches!(self.link, Fate::Unanswered)
+    }
+
+    pub(in crate::gateway) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The client has not got the whole answer, and sees that.
+    pub(in crate::gateway) fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// It was taken back for another worker.
@@ -80,11 +92,15 @@ impl Relay<'_> {
         stats.bytes_to_clients.add(self.down_pump.moved);
         stats.bytes_from_clients.add(self.up_pump.moved);
         let status = self.response.as_ref().map_or(0, |response| response.status);
-        let closes =
-            |status, link| Ok(Settled { after: After::Close, status, link, is_moved: end == End::Moved });
+        let head = self.response.as_ref().map_or(0, |response| response.head_len as u64);
+        let bytes = self.down_pump.moved.saturating_sub(head);
+        let settled = |after, status, link| {
+            Ok(Settled { after, status, link, is_moved: end == End::Moved, bytes, is_cut: end == End::Cut })
+        };
+        let closes = |status, link| settled(After::Close, status, link);
         match end {
-            End::Complete if status == 101 => Ok(self.upgrade(status)),
-            End::Complete => Ok(Settled { after: self.after(), status, link: self.fate(), is_moved: false }),
+            End::Complete if status == 101 => closes(status, self.upgrade()),
+            End::Complete => settled(self.after(), status, self.fate()),
             End::Failed(failure) => Err(failure),
             End::Unanswered => closes(0, Fate::Unanswered),
             End::ClientGone => closes(CLIENT_GONE, Fate::Drop),
@@ -112,14 +128,13 @@ impl Relay<'_> {
         }
     }
 
-    fn upgrade(self, status: u16) -> Settled {
+    fn upgrade(self) -> Fate {
         let from_client = self.connection.buffer.as_ref().map_or(0, |buffer| buffer.filled().len());
         let protocol = match self.response {
             Some(Response { websocket: true, .. }) => Protocol::WebSocket,
             _ => Protocol::Other,
         };
-        let link = Fate::Upgrade { protocol, from_client, buffer: self.down_buffer };
-        Settled { after: After::Close, status, link, is_moved: false }
+        Fate::Upgrade { protocol, from_client, buffer: self.down_buffer }
     }
 
     fn after(&self) -> After {

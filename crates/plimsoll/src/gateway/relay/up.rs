@@ -71,6 +71,9 @@ impl Relay<'_> {
                     if !self.may_stream() || self.connection.client.poll_read_ready(cx).is_pending() {
                         return Poll::Pending;
                     }
+                    if self.connection.thread.access.is_on() {
+                        self.keep_head();
+                    }
                     self.release_flight();
                     self.up = Up::Streaming;
                 }

@@ -10,6 +10,7 @@
 //! processor cannot keep up with fills the ring, and then is dropped and counted. What a sink cannot keep up with is
 //! dropped and counted by the sink. So memory is bounded, and nothing behind the pipe is ever waited for by the app.
 
+mod access;
 mod drain;
 mod filter;
 mod follow;
@@ -34,10 +35,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+pub use self::access::{AccessLog, Lines};
 use self::drain::Drain;
 pub use self::filter::{PATH, Shown};
 pub(super) use self::follow::answer;
-pub use self::outcomes::{Heard, Outcomes};
+pub use self::outcomes::{Heard, Outcomes, Told};
 use self::processor::Processor;
 pub use self::recent::Recent;
 use self::ring::{Item, Ring};
@@ -152,6 +154,12 @@ impl Pipeline {
     pub fn reflect(&self, mirror: &Mirror) {
         // A second pipeline of one process would be in a test: the first one has it.
         let _first = mirror.0.set(Arc::clone(self.capture.drain.ring()));
+    }
+
+    /// From now on the access log has somewhere to go.
+    pub fn take_access(&self, access: &AccessLog) {
+        access.connect(self.capture.drain.ring());
+        self.capture.stats.watch_access(access);
     }
 
     /// What Plimsoll says last, after the pipeline has ended, is to be in the log as well.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use super::access::AccessLog;
 use crate::concerns::logs::Outcome;
 use crate::observe::histogram::Snapshot;
 use crate::observe::http::{ThreadStats, Totals};
@@ -29,6 +30,13 @@ struct Interest {
     is_wanted: AtomicBool,
     /// A request that took longer is slow.
     slow_us: AtomicU64,
+}
+
+/// What the gateway tells the log. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Told {
+    pub outcomes: Outcomes,
+    pub access: AccessLog,
 }
 
 /// The other end.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::access::Line;
 use super::drain;
 use super::fullness::Fullness;
 use super::outcomes::Heard;
@@ -44,8 +45,8 @@ pub(super) struct Processor {
     kept: Vec<Arc<Record>>,
     rates: Rates,
     fullness: Fullness,
-    /// Lines that found the ring full and were told of.
-    lost_told: u64,
+    /// Lines that found the ring full and were told of: those of the app, and those of the access log.
+    lost_told: (u64, u64),
 }
 
 /// What is known of a pipe between two chunks.
@@ -72,7 +73,7 @@ impl Processor {
             kept: Vec::new(),
             rates: Rates::new(now),
             fullness: Fullness::default(),
-            lost_told: 0,
+            lost_told: (0, 0),
         }
     }
 
@@ -105,10 +106,17 @@ impl Processor {
         if waiting > self.parts.ring.bytes_max() / 4 {
             return;
         }
-        let lost = self.parts.stats.lost_lines();
-        if lost > self.lost_told {
-            let missing = lost - self.lost_told;
-            self.lost_told = lost;
+        let lost = (self.parts.stats.lost_lines(), self.parts.stats.lost_access_lines());
+        let told = std::mem::replace(&mut self.lost_told, lost);
+        if lost.1 > told.1 {
+            let missing = lost.1 - told.1;
+            tracing::warn!(
+                "there were more requests than could be logged: {missing} lines of the access log are missing; hint: \
+                 --access-log sample"
+            );
+        }
+        if lost.0 > told.0 {
+            let missing = lost.0 - told.0;
             tracing::warn!(
                 "the app logged faster than its lines could be read: {missing} lines of the app are missing (their \
                  level is not known); hint: log less, or raise logs.buffer"
@@ -149,6 +157,16 @@ impl Processor {
                 reader.end(&mut |candidate| self.keeper.take(candidate, now, &mut self.kept));
                 let origin = source.origin;
                 self.keeper.last_words(Some(origin.worker), origin.stream, now, &mut self.kept);
+            }
+            Item::Access(chunk) => {
+                for line in chunk.lines() {
+                    let Line { record, message, is_traced } = line;
+                    if chunk.is_all {
+                        self.keeper.pass(record, &mut self.kept);
+                    } else {
+                        self.keeper.take(Candidate { record, message, is_traced }, now, &mut self.kept);
+                    }
+                }
             }
             Item::Own { level, at, line } => self.kept.push(Arc::new(own_record(*level, *at, line.clone()))),
         }

@@ -1,11 +1,12 @@
 //! Bytes between the drain and the processor: bounded, and full means dropped.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::access::Chunk;
 use super::source::Source;
 use crate::concerns::logs::record::Level;
 
@@ -28,6 +29,8 @@ pub(super) enum Item {
     End(Arc<Source>),
     /// A line of Plimsoll itself.
     Own { level: Level, at: u64, line: Bytes },
+    /// Lines of the access log.
+    Access(Chunk),
 }
 
 impl Item {
@@ -36,6 +39,7 @@ impl Item {
             + match self {
                 Self::Chunk { bytes, .. } => bytes.len(),
                 Self::Own { line, .. } => line.len(),
+                Self::Access(chunk) => chunk.bytes(),
                 Self::End(_) => 0,
             }
     }
@@ -72,7 +76,20 @@ impl Ring {
 
     /// `Err`: there is no room. The end of a pipe always has room.
     pub(super) fn push(&self, item: Item) -> Result<(), Item> {
-        let mut state = self.state();
+        self.push_into(self.state(), item)
+    }
+
+    /// As [`Ring::push`]; `Err` also where somebody else is at it now.
+    pub(super) fn try_push(&self, item: Item) -> Result<(), Item> {
+        let state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(state)) => state.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(item),
+        };
+        self.push_into(state, item)
+    }
+
+    fn push_into(&self, mut state: MutexGuard<'_, State>, item: Item) -> Result<(), Item> {
         let size = item.size();
         if state.is_closed || (state.bytes + size > self.bytes_max && !matches!(item, Item::End(_))) {
             return Err(item);

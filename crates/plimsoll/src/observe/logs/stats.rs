@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::access::AccessLog;
 use super::sinks::SinkStats;
 use crate::concerns::logs::record::Level;
 use crate::concerns::logs::{Tally, Verdict};
@@ -20,6 +21,7 @@ pub struct Stats {
     sinks: Mutex<Vec<Arc<SinkStats>>>,
     /// By place in the fleet.
     workers: Mutex<BTreeMap<u16, Arc<WorkerStats>>>,
+    access: OnceLock<AccessLog>,
 }
 
 #[derive(Debug, Default)]
@@ -108,6 +110,15 @@ impl Stats {
     /// Lines that found the ring full.
     pub fn lost_lines(&self) -> u64 {
         self.workers().values().map(|worker| worker.lost_lines.load(Relaxed)).sum()
+    }
+
+    pub(super) fn watch_access(&self, access: &AccessLog) {
+        let _first = self.access.set(access.clone());
+    }
+
+    /// Lines of the access log that found no room.
+    pub fn lost_access_lines(&self) -> u64 {
+        self.access.get().map_or(0, AccessLog::lost)
     }
 
     pub fn worker_figures(&self, index: u16) -> Option<WorkerFigures> {

@@ -14,6 +14,7 @@ pub(super) struct LogFigures {
     decided: Vec<(&'static str, &'static str, u64, u64)>,
     sinks: Vec<Sink>,
     lost_lines: u64,
+    lost_access_lines: u64,
     buffer_bytes: u64,
     lag: Duration,
 }
@@ -38,6 +39,7 @@ impl LogFigures {
                 .collect(),
             sinks: sinks.collect(),
             lost_lines: stats.lost_lines(),
+            lost_access_lines: stats.lost_access_lines(),
             buffer_bytes: stats.buffer_bytes(),
             lag: stats.lag(),
         }
@@ -61,7 +63,7 @@ impl LogFigures {
 pub(super) const METRICS: &[Metric] = &[
     Metric {
         name: "plimsoll_logs_lines_total",
-        help: "Log records of the workers by outcome: kept, sampled (above logs.rate, or by logs.sample), capped (one of very many with the same message). With logs.mode = observe, what would have become of them.",
+        help: "Log records of the workers, and of the access log, by outcome: kept, sampled (above logs.rate, or by logs.sample), capped (one of very many with the same message). With logs.mode = observe, what would have become of them.",
         labels: &["level", "outcome"],
         values: Values::Counter(|scrape| decided(scrape, |lines, _| lines)),
     },
@@ -73,7 +75,7 @@ pub(super) const METRICS: &[Metric] = &[
     },
     Metric {
         name: "plimsoll_logs_dropped_lines_total",
-        help: "Log lines that were dropped after they were read, by reason: buffer_full (the pipeline did not keep up; level and sink are not known), queue_full (the sink was too slow or its target away), refused (its target will not take them), undelivered (not before the end), broken (nobody reads the stream any more).",
+        help: "Log lines that were dropped after they were read, by reason: buffer_full (the pipeline did not keep up; level and sink are not known), access_full (the same, of the access log), queue_full (the sink was too slow or its target away), refused (its target will not take them), undelivered (not before the end), broken (nobody reads the stream any more).",
         labels: &["level", "reason", "sink"],
         values: Values::Counter(dropped),
     },
@@ -149,7 +151,9 @@ fn decided(scrape: &Scrape, read: fn(u64, u64) -> u64) -> Samples {
 }
 
 fn dropped(scrape: &Scrape) -> Samples {
-    let lost = Some(("unknown", "buffer_full", "-", scrape.logs.lost_lines)).filter(|(.., lines)| *lines > 0);
+    let lost = [("buffer_full", scrape.logs.lost_lines), ("access_full", scrape.logs.lost_access_lines)];
+    let lost = lost.into_iter().filter(|(_, lines)| *lines > 0);
+    let lost = lost.map(|(reason, lines)| ("unknown", reason, "-", lines));
     let by_sinks = scrape.logs.sinks.iter().flat_map(|sink| {
         let name = sink.figures.name.as_str();
         sink.dropped.iter().map(move |(level, reason, lines)| (*level, *reason, name, *lines))

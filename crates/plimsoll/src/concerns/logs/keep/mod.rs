@@ -148,6 +148,12 @@ impl Keeper {
         self.judge(candidate, share, now, kept);
     }
 
+    /// Takes a line that stays whatever the budget says, and costs it nothing.
+    pub fn pass(&mut self, record: Record, kept: &mut Vec<Arc<Record>>) {
+        self.tally.add(&record, Verdict::Kept);
+        kept.push(Arc::new(record));
+    }
+
     /// How a request went, told when it is over.
     pub fn hear(&mut self, outcome: &Outcome, now: Instant, kept: &mut Vec<Arc<Record>>) {
         let Some(key) = Key::of(outcome.trace, outcome.request.as_ref()) else { return };

@@ -14,6 +14,7 @@ mod trace;
 use std::ops::Range;
 
 pub(super) use self::fingerprint::{fingerprint, hash};
+pub(super) use self::trace::parent;
 use super::record::{Level, Shape, Stream};
 
 /// What was found in a line. Ranges are places in the line.

@@ -14,7 +14,7 @@ pub(super) fn id(text: &[u8]) -> Option<[u8; 16]> {
 }
 
 /// `00-<trace>-<span>-<flags>`: the trace and the flags.
-pub(super) fn parent(text: &[u8]) -> Option<([u8; 16], u8)> {
+pub(in crate::concerns::logs) fn parent(text: &[u8]) -> Option<([u8; 16], u8)> {
     let mut parts = text.split(|byte| *byte == b'-');
     let (_version, trace, _span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let [high, low] = flags else { return None };
