@@ -3,7 +3,7 @@
 // and not in that which the machine takes.
 const http = require('node:http')
 
-const PER_SECOND = Number(process.env.LEAK_BYTES_PER_SECOND || 500_000)
+const PER_SECOND = Number(process.env.LEAK_BYTES_PER_SECOND || 250_000)
 const PIECE = 2000
 
 const kept = []

@@ -67,7 +67,10 @@ pub(super) fn run(workshop: &Workshop, program: &Path, seconds: u32) -> anyhow::
     row("workers renewed", recycled.to_string());
     row("workers that died", deaths.to_string());
     row("most memory, all processes, without files", format!("{most_mb:.0} MB"));
-    row("p50, p99", latency.map_or_else(|| "–".to_owned(), |one| format!("{:.1}, {:.1} ms", one.p50, one.p99)));
+    row(
+        "p50, p99",
+        latency.map_or_else(|| "–".to_owned(), |one| format!("{:.1}, {:.1} ms", one.p50, one.p99)),
+    );
     let at_most =
         |what: &str, limit, found| Target { what: what.to_owned(), limit, found: Some(found), unit: "" };
     let targets = vec![

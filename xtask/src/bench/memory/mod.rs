@@ -64,7 +64,7 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
              would set, so that the effect of the heap is seen without that of the gateway, which has CPUs of its own where \
              there are enough."
                 .to_owned(),
-            "Leak: `bench/apps/leak.js` keeps 500 kB a second in each of 4 workers, under 400 requests a second that come at \
+            "Leak: `bench/apps/leak.js` keeps some 300 kB a second in each of 4 workers, under 400 requests a second that come at \
              fixed times. The limit is given by memory.limit; who is over his share is not killed but counted."
                 .to_owned(),
         ],

@@ -1,11 +1,11 @@
 //! Which worker is renewed before it is full.
 //!
 //! A worker whose heap is nearly full after a major collection, or which holds nearly all of its share, is replaced the way
-//! a reload replaces it: the new process first. One at a time, with a pause between two, and only where there is room for
-//! both. A worker that is full soon after its start is not renewed, because the next one would be full as soon: that is
+//! a reload replaces it: the new process first. One at a time, with a pause between two as long as it is not urgent, and only where there
+//! is room for both. A worker that is full soon after its start is not renewed, because the next one would be full as soon: that is
 //! told, and left alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::ids::WorkerId;
@@ -62,8 +62,8 @@ pub struct Recycler {
     rules: Rules,
     last: Option<Instant>,
     /// Who is left alone, and has been told of.
-    crowded: BTreeMap<WorkerId, ()>,
-    without_room: BTreeMap<WorkerId, ()>,
+    crowded: BTreeSet<WorkerId>,
+    without_room: BTreeSet<WorkerId>,
     /// Places whose last process was full soon, and that one.
     soon: BTreeMap<u16, WorkerId>,
 }
@@ -74,8 +74,8 @@ impl Recycler {
         Self {
             rules,
             last: None,
-            crowded: BTreeMap::new(),
-            without_room: BTreeMap::new(),
+            crowded: BTreeSet::new(),
+            without_room: BTreeSet::new(),
             soon: BTreeMap::new(),
         }
     }
@@ -88,31 +88,33 @@ impl Recycler {
     /// `is_renewing`: a process is being replaced already. `room`: memory that can still be had.
     pub fn judge(&mut self, levels: &[Level], is_renewing: bool, room: u64, now: Instant) -> Vec<Decision> {
         let is_there = |worker: &WorkerId| levels.iter().any(|level| level.worker == *worker);
-        self.crowded.retain(|worker, ()| is_there(worker));
-        self.without_room.retain(|worker, ()| is_there(worker));
+        self.crowded.retain(is_there);
+        self.without_room.retain(is_there);
         let mut decisions = Vec::new();
         let mut full: Vec<(f64, &Level, Why)> = Vec::new();
         for level in levels {
             let Some((fullness, why)) = self.reason(level) else { continue };
-            if self.crowded.contains_key(&level.worker) {
+            if self.crowded.contains(&level.worker) {
                 continue;
             }
             if self.is_crowded(level, why) {
-                self.crowded.insert(level.worker, ());
+                self.crowded.insert(level.worker);
                 decisions.push(Decision::Crowded(level.worker, why));
                 continue;
             }
             full.push((fullness, level, why));
         }
         let rests = self.last.is_some_and(|last| now.saturating_duration_since(last) < SPACING);
-        if is_renewing || rests {
-            return decisions;
-        }
-        let Some((_, level, why)) = full.into_iter().max_by(|one, other| one.0.total_cmp(&other.0)) else {
+        let fullest = full.into_iter().max_by(|one, other| one.0.total_cmp(&other.0));
+        let Some((_, level, why)) = fullest.filter(|(fullness, ..)| !rests || self.is_urgent(*fullness))
+        else {
             return decisions;
         };
+        if is_renewing {
+            return decisions;
+        }
         if room < need(levels) {
-            if self.without_room.insert(level.worker, ()).is_none() {
+            if self.without_room.insert(level.worker) {
                 decisions.push(Decision::NoRoom(level.worker, why));
             }
             return decisions;
@@ -139,6 +141,11 @@ impl Recycler {
         });
         let worn = self.rules.max_requests.is_some_and(|most| level.requests >= due(most, level.worker));
         memory.or(worn.then_some((0.0, Why::Requests(level.requests))))
+    }
+
+    /// Workers that leak together are full together: who has used up a quarter of what was left does not wait.
+    fn is_urgent(&self, fullness: f64) -> bool {
+        self.rules.at.is_some_and(|at| fullness >= at + (1.0 - at) / 4.0)
     }
 
     fn is_crowded(&self, level: &Level, why: Why) -> bool {
@@ -209,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn one_at_a_time_the_fullest_first_with_a_pause_between() {
+    fn one_at_a_time_the_fullest_first_with_a_pause_unless_it_is_urgent() {
         let start = Instant::now();
         let mut recycler = Recycler::new(RULES);
         let levels = [level(0, 92, 100), level(1, 97, 100), level(2, 95, 100), level(3, 50, 100)];
@@ -226,7 +233,7 @@ mod tests {
             }
         }
         let order: Vec<_> = renewed.iter().map(|(second, worker)| (*second, worker.index)).collect();
-        assert_eq!(order, [(0, 1), (10, 2), (20, 0)]);
+        assert_eq!(order, [(0, 1), (1, 2), (11, 0)]);
     }
 
     #[test]

@@ -123,7 +123,8 @@ mod tests {
     #[test]
     fn a_cache_that_fills_traffic_and_noise_are_no_leak() {
         let cache = |second: u64| 20 * MB + second.min(120) * 500_000 + second % 7;
-        let tides = |second: u64| 40 * MB + if second / 60 % 2 == 0 { second % 60 * 300_000 } else { 0 };
+        let tides =
+            |second: u64| 40 * MB + if (second / 60).is_multiple_of(2) { second % 60 * 300_000 } else { 0 };
         let noise = |second: u64| 40 * MB + second * 7919 % 1000 * 2000;
         let crumbs = |second: u64| 40 * MB + second * 2000;
         assert_eq!(simulate(3600, cache).0, [0; 0]);

@@ -2,7 +2,7 @@
 
 use super::{DAY, KB, length, size};
 use crate::config::definition::{Default, Definition, FlagDefinition, Setting};
-use crate::config::form::{Count, HeapSize, Optional, Share};
+use crate::config::form::{HeapSize, Optional, Share};
 
 const MB: u64 = KB * KB;
 
@@ -45,14 +45,5 @@ pub(super) static SETTINGS: &[&dyn Definition] = &[
         doc: "How full a worker may become before it is renewed the way a reload does it, without losing a request: the \
               share of its heap that a major collection leaves, or of its part of the memory that it holds. Lower it where \
               a leak is so fast that workers die before they are renewed; `off` waits for that.",
-    },
-    &Setting {
-        key: "workers.max_requests",
-        form: Optional { word: "off", form: Count { least: 1, most: 1_000_000_000_000 } },
-        place: |config| &mut config.workers.max_requests,
-        flag: FlagDefinition::None,
-        default: Default::Value,
-        doc: "After how many requests a worker is renewed, whatever it holds; up to a tenth fewer, so that workers do not go \
-              together. Set it for a leak that is outside of what can be measured, until it is found.",
     },
 ];
