@@ -15,6 +15,11 @@ const PROGRAMS: [(&str, &str, &str); 4] = [
     ("npm", "--version", "npm"),
 ];
 
+/// What some of the tests need, and others do without: where Debian puts it, a program of it, and its package. The tests say
+/// themselves that they are skipped.
+const DATABASES: [(&str, &str, &str); 2] =
+    [("/usr/lib/postgresql", "initdb", "postgresql"), ("/usr/sbin/mariadbd", "mariadbd", "mariadb-server")];
+
 /// Left in `node_modules`: the package files that it was installed from.
 const STAMP: &str = ".installed-from";
 
@@ -25,8 +30,7 @@ pub(crate) fn programs() -> anyhow::Result<()> {
         return Ok(());
     }
     let packages: Vec<&str> = missing.iter().map(|(_, _, package)| *package).collect();
-    let may_install = exists("apt-get", &["--version"]) && output(command("id", &["-u"]))?.trim() == "0";
-    if !may_install {
+    if !may_install()? {
         let names: Vec<&str> = missing.iter().map(|(program, ..)| *program).collect();
         bail!(
             "not installed: {}\n hint: on Debian: apt-get install {}",
@@ -34,6 +38,32 @@ pub(crate) fn programs() -> anyhow::Result<()> {
             packages.join(" ")
         );
     }
+    apt_get_install(&packages)
+}
+
+/// Installs databases for the tests where that may be done. It is no failure where it may not.
+pub(crate) fn databases() -> anyhow::Result<()> {
+    let is_there = |place: &str, program: &str| Path::new(place).exists() || exists(program, &["--version"]);
+    let missing = DATABASES.iter().filter(|(place, program, _)| !is_there(place, program));
+    let packages: Vec<&str> = missing.map(|(.., package)| *package).collect();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    if !may_install()? {
+        println!(
+            "   the tests that need a database are skipped\n   hint: apt-get install {}",
+            packages.join(" ")
+        );
+        return Ok(());
+    }
+    apt_get_install(&packages)
+}
+
+fn may_install() -> anyhow::Result<bool> {
+    Ok(exists("apt-get", &["--version"]) && output(command("id", &["-u"]))?.trim() == "0")
+}
+
+fn apt_get_install(packages: &[&str]) -> anyhow::Result<()> {
     run(command("apt-get", &["update", "--quiet"]))?;
     let mut install = command("apt-get", &["install", "--yes", "--quiet", "--no-install-recommends"]);
     install.args(packages).env("DEBIAN_FRONTEND", "noninteractive");

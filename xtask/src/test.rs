@@ -24,6 +24,7 @@ pub(crate) fn run(nodes: Nodes) -> anyhow::Result<()> {
     steps.run("install: programs", install::programs);
     if steps.failed.is_empty() {
         steps.run("install: npm packages", install::npm_packages);
+        steps.run("install: databases", install::databases);
         match nodes {
             Nodes::OfMachine => everything(&mut steps)?,
             Nodes::Major(major) => on_node(&nodes::install(major)?, &mut steps),

@@ -3,8 +3,9 @@
 // framework calls the route. Both are told once or seldom, never per request.
 const diagnostics = require('node:diagnostics_channel')
 const http = require('node:http')
+const frameworks = require('./frameworks.js')
 const { patch } = require('./patch.js')
-const { kLink } = require('./watchdog.js')
+const { found, isLost, kLink } = require('./watchdog.js')
 const wire = require('./wire.js')
 
 // A body from this size on should be a stream. Characters of strings are counted as bytes.
@@ -29,11 +30,14 @@ function watch (tell) {
   const isFirst = say === null
   say = tell
   if (!isFirst) return
+  frameworks.watch(tellRoute)
   patch(http.ServerResponse.prototype, 'write', (write) => function (chunk) {
+    if (isLost()) found(this)
     if (chunk?.length > LARGE) tellLarge(this, chunk.length)
     return Reflect.apply(write, this, arguments)
   })
   patch(http.ServerResponse.prototype, 'end', (end) => function (chunk) {
+    if (isLost()) found(this)
     if (chunk?.length > LARGE) tellLarge(this, chunk.length)
     const route = this.req?.route
     if (route !== undefined) express(this.req, route)
@@ -83,8 +87,8 @@ function listenToFastify () {
 function tellRoute (method, url, template) {
   if (typeof url !== 'string' || typeof template !== 'string' || template === '') return false
   const key = `${method} ${template}`
-  const path = url.split('?', 1)[0]
   if (told.has(key) || told.size >= ROUTES_MAX) return false
+  const path = url.split('?', 1)[0]
   if (Math.max(Buffer.byteLength(path), Buffer.byteLength(template)) > wire.ROUTE_MAX) return false
   told.add(key)
   say(wire.route(method, path, template))

@@ -7,6 +7,7 @@ const answers = require('./answers.js')
 const { take } = require('./directory.js')
 const downstream = require('./downstream.js')
 const page = require('./page.js')
+const pools = require('./pools.js')
 const watchdog = require('./watchdog.js')
 const wire = require('./wire.js')
 
@@ -87,6 +88,8 @@ class Channel {
   #answer (message) {
     if (message?.order) return this.#obey(message)
     if (message?.watch) return downstream.watch((bytes) => this.#say(bytes), message.hold)
+    if (message?.watchPools) return pools.watch((bytes) => this.#say(bytes), message.hold)
+    if (message?.pool !== undefined) return pools.hear(message)
     if (message?.limit || message?.grant) return downstream.hear(message)
     const waiting = message && this.#waiting.get(message.server)
     if (!waiting) return
@@ -115,6 +118,7 @@ class Channel {
   #lost () {
     current = null
     downstream.lost()
+    pools.lost()
     const waiting = [...this.#waiting.values()]
     this.#waiting.clear()
     if (this.#answered) process.kill(process.pid, 'SIGTERM')

@@ -2,14 +2,10 @@
 // Which request of a client makes a call: how many it makes in parallel to one origin, and how many it may.
 //
 // Exact or not at all. The part of a handler that runs before its first `await` is known from the mark that the watchdog
-// uses. What comes after is known where Node carries a request's context through `await` at no cost, from version 24
-// on; elsewhere a call after an `await` belongs to nobody.
+// uses. What comes after is known where requests are followed (context.js); elsewhere a call after an `await` belongs to
+// nobody.
+const { current } = require('./context.js')
 const { running } = require('./watchdog.js')
-
-const CONTEXT_FRAME = 24
-
-/** The requests' context, once the app has made a call. */
-let storage = null
 
 /** The calls of one request to one origin. */
 class Group {
@@ -41,11 +37,15 @@ class Group {
 
 /** The group that a call to `origin` belongs to; null: it is not known. */
 function groupOf (origin) {
-  const request = storage?.getStore() ?? ofLink(running())
-  if (request === null) return null
-  let group = request.get(origin)
-  if (group === undefined) request.set(origin, group = new Group())
+  const calls = callsOf(current()) ?? ofLink(running())
+  if (calls === null) return null
+  let group = calls.get(origin)
+  if (group === undefined) calls.set(origin, group = new Group())
   return group
+}
+
+function callsOf (request) {
+  return request === null ? null : request.calls ??= new Map()
 }
 
 function ofLink (link) {
@@ -57,22 +57,4 @@ function ofLink (link) {
   return link.calls
 }
 
-/** From now on requests are known also after an `await`, where that costs nothing. */
-function follow () {
-  if (storage !== null || !isFree()) return
-  const { AsyncLocalStorage } = require('node:async_hooks')
-  storage = new AsyncLocalStorage()
-}
-
-function isFree () {
-  const major = Number(process.versions.node.split('.')[0])
-  const flags = `${process.execArgv.join(' ')} ${process.env.NODE_OPTIONS ?? ''}`
-  return major >= CONTEXT_FRAME && !flags.includes('--no-async-context-frame')
-}
-
-/** Runs what handles a request: see link.js. */
-function within (step, request, keepAlive) {
-  return storage === null ? step(request, keepAlive) : storage.run(new Map(), step, request, keepAlive)
-}
-
-module.exports = { follow, groupOf, within }
+module.exports = { groupOf }

@@ -7,8 +7,8 @@
 // `parser.onIncoming`: wrapping that once per link costs a request some ten nanoseconds, wrapping `emit` some
 // hundred.
 const { answer, extras, parse } = require('./address.js')
+const { within } = require('./context.js')
 const { dismiss } = require('./dismiss.js')
-const { within } = require('./fan_out.js')
 const { take } = require('./headers.js')
 const { ignoreIdleTimeout, ignoreKeepAliveTimeout } = require('./keep_alive.js')
 const page = require('./page.js')
@@ -59,7 +59,7 @@ function watchParser (socket, link) {
     watchBody(request)
     const before = enter(link)
     try {
-      return within(onIncoming, request, keepAlive)
+      return within(onIncoming, link, request, keepAlive)
     } finally {
       leave(link, before)
       // After an upgrade there is no next request, and what the app sets is its own.

@@ -1,6 +1,6 @@
 'use strict'
 // All downstreams of this process, and the one timer that looks after them while calls are made.
-const { follow } = require('./fan_out.js')
+const { follow } = require('./context.js')
 const { Origin, TICKS_PER_SECOND } = require('./origin.js')
 const wire = require('./wire.js')
 

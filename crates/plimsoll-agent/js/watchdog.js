@@ -3,13 +3,14 @@
 // that its thread reads. Where there is no watchdog the notes are made all the same and nobody reads them.
 const path = require('node:path')
 const { addon } = require('./addon.js')
+const context = require('./context.js')
 const memory = require('./memory.js')
 const page = require('./page.js')
 const {
   CHANNEL_SOCKET, MARK, STALL_THRESHOLD, STALL_THRESHOLD_DEFAULT, PAUSE_THRESHOLD, PAUSE_THRESHOLD_DEFAULT
 } = require('./wire.js')
 
-const { SLOT, WORD, ASLEEP, ARMED, WANTED } = MARK
+const { SLOT, WORD, ASLEEP, ARMED, LOST, FOLLOW, WANTED } = MARK
 
 const kLink = Symbol('plimsoll.link')
 
@@ -17,6 +18,7 @@ let marks = new Int32Array(MARK.WORDS)
 let wake = () => {}
 let left = wake
 let started = false
+let isFollowing = false
 let watching = false
 /** The link of the noted request. */
 let noted = null
@@ -33,6 +35,7 @@ function start (directory) {
   marks = new Int32Array(buffer)
   wake = native.wake
   left = native.left
+  context.watchUse()
   watching = true
   memory.begin(marks)
 }
@@ -46,9 +49,42 @@ function enter (link) {
     noted = link
     if (marks[WANTED] !== 0) memory.measure(marks)
     // The last thing before the app, so that a watchdog that falls asleep now sees the claim or is woken.
-    if (Atomics.load(marks, ASLEEP) !== 0) wake()
+    if (Atomics.load(marks, ASLEEP) !== 0) woken()
   }
   return before
+}
+
+function woken () {
+  wake()
+  if (marks[FOLLOW] === 0) return
+  marks[FOLLOW] = 0
+  if (isFollowing || !context.follow()) return
+  isFollowing = true
+  addon().follow(tellContext)
+}
+
+/** Called in the middle of whatever runs, when the watchdog asks. */
+function tellContext () {
+  note(context.current(), MARK.CONTEXT_SLOT, MARK.CONTEXT_WORD)
+}
+
+function note (running, slot, word) {
+  if (running === null) return
+  marks[word] = running.word
+  marks[slot] = running.slot
+}
+
+/** The loop stood still, for a request that nobody knows, and has not turned since. */
+function isLost () {
+  return marks[LOST] !== 0
+}
+
+/** This one was answered first. */
+function found (response) {
+  marks[LOST] = 0
+  const link = response.socket?.[kLink]
+  // Another request may have come by the same link.
+  if (link !== undefined && link.parser.incoming === response.req) note(link, MARK.ANSWERED_SLOT, MARK.ANSWERED_WORD)
 }
 
 /** The part is over. What it was inside of, if of another request, is not known to go on: nothing is noted. */
@@ -93,4 +129,4 @@ const EMIT = {
   }
 }
 
-module.exports = { start, enter, leave, running, watchBody, kLink }
+module.exports = { start, enter, leave, running, watchBody, isLost, found, kLink }

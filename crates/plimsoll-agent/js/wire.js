@@ -29,13 +29,19 @@ const MARK = {
   WORD: 1,
   ASLEEP: 2,
   ARMED: 3,
-  WANTED: 4,
-  HEAP_USED: 5,
-  HEAP_TOTAL: 6,
-  HEAP_LIMIT: 7,
-  EXTERNAL: 8,
-  ARRAY_BUFFERS: 9,
-  WORDS: 10
+  LOST: 4,
+  ANSWERED_SLOT: 5,
+  ANSWERED_WORD: 6,
+  FOLLOW: 7,
+  CONTEXT_SLOT: 8,
+  CONTEXT_WORD: 9,
+  WANTED: 10,
+  HEAP_USED: 11,
+  HEAP_TOTAL: 12,
+  HEAP_LIMIT: 13,
+  EXTERNAL: 14,
+  ARRAY_BUFFERS: 15,
+  WORDS: 16
 }
 
 // What is said of the app's calls: see the crate's `calls`.
@@ -46,11 +52,22 @@ const CALLS = {
   BOUNDS_MS: [5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10_000]
 }
 
+// What is said of the app's pools: see the crate's `pools`.
+const POOLS = {
+  POOLS_MAX: 32,
+  NAME_MAX: 200,
+  TAKER_MAX: 2000,
+  DECADE_US: [100, 110, 125, 140, 160, 180, 200, 225, 250, 280, 315, 350, 400, 450, 500, 560, 625, 680, 750, 860],
+  DECADES: 6
+}
+
 // Raw, as no response of Node's would be without headers of its own.
 const STARTED = 'HTTP/1.1 199 Started\r\n\r\n'
 const MARKER = 'HTTP/1.1 599 Revoked\r\nContent-Length: 0\r\n\r\n'
 
 const LENGTH_MAX = 64 * 1024
+// What a name must not hold.
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g
 const ROUTE_MAX = 1024
 
 const HELLO = 1
@@ -76,6 +93,15 @@ const CALL_FIGURES = 50
 const WATCH_CALLS = 96
 const LIMIT = 97
 const GRANT = 98
+const POOL = 112
+const POOL_FIGURES = 113
+const POOL_LEAK = 114
+const POOL_GONE = 115
+const POOL_ASK = 116
+const POOL_SERVER = 117
+const WATCH_POOLS = 120
+const POOL_RULE = 121
+const POOL_GRANT = 122
 
 /** One frame: u32 length, u8 kind, then per field u16 length and bytes; little-endian. */
 function frame (kind, fields) {
@@ -163,18 +189,18 @@ function calls (number, figures) {
 /** What the watchdog says, from its frame; null for any other. The addon writes them; tests read them here. */
 function notice ({ kind, fields }) {
   const number = (index) => Number(fields[index])
+  const request = (index) => fields[index] === '' ? null : { slot: number(index), word: number(index + 1) }
   if (kind === WATCHDOG) return { watchdog: number(1), version: number(0) }
   if (kind === BUSY) return { busy: number(2), slot: number(0), word: number(1) }
-  if (kind === RESUMED) return { resumed: number(0), total: number(1), gc: number(2), cpu: number(3) }
+  if (kind === RESUMED) return { resumed: number(0), total: number(1), gc: number(2), cpu: number(3), answered: request(4) }
   if (kind === MEMORY) return { memory: fields[0].split(' ').map(Number) }
   if (kind !== STALLED) return null
-  const running = fields[2] === '' ? null : { slot: number(2), word: number(3) }
-  return { stalled: number(0), at: number(1), running, stack: fields[4], late: fields[5] === '1' }
+  return { stalled: number(0), at: number(1), running: request(2), stack: fields[4], late: fields[5] === '1' }
 }
 
 /** What a frame of the supervisor says; null where it is unknown. */
 function message ({ kind, fields }) {
-  return answer(kind, fields) ?? order(kind, fields) ?? rule(kind, fields)
+  return answer(kind, fields) ?? order(kind, fields) ?? rule(kind, fields) ?? poolRule(kind, fields)
 }
 
 function answer (kind, fields) {
@@ -215,6 +241,50 @@ function rule (kind, fields) {
   return null
 }
 
+/** What is said of the app's pools. */
+function poolRule (kind, fields) {
+  if (kind === WATCH_POOLS && fields.length >= 1) return { watchPools: true, hold: fields[0] === '1' }
+  const [pool, ...numbers] = fields.map(Number)
+  if (kind === POOL_RULE && numbers.length >= 5) {
+    const [enforce, mayGrow, inspect, leakAfterMs, waitTimeoutMs] = numbers
+    return { pool, rule: { enforce: enforce === 1, mayGrow: mayGrow === 1, inspect: inspect === 1, leakAfterMs, waitTimeoutMs } }
+  }
+  if (kind === POOL_GRANT && numbers.length >= 4) {
+    const [serial, amount, stamp, lengthMs] = numbers
+    return { pool, grant: { serial, amount, stamp, lengthMs } }
+  }
+  return null
+}
+
+/** A pool is used for the first time: what it leads to, its size, and whether that can be changed. */
+function pool (number, library, server, database, max, isSizeable) {
+  const short = (text) => Buffer.from(text.replace(CONTROL, '')).subarray(0, POOLS.NAME_MAX - 4).toString()
+  return frame(POOL, [number, short(library), short(server), short(database), max, isSizeable ? 1 : 0])
+}
+
+/** What was seen of a pool, in the order of the crate's `Figures`. */
+function poolFigures (number, figures) {
+  return frame(POOL_FIGURES, [number, figures.join(' ')])
+}
+
+/** A connection has been held for so long; where it was taken. */
+function poolLeak (number, heldMs, taker) {
+  return frame(POOL_LEAK, [number, heldMs, taker])
+}
+
+function poolGone (number) {
+  return frame(POOL_GONE, [number])
+}
+
+function poolAsk (number, serial, wants, held, stamp) {
+  return frame(POOL_ASK, [number, serial, wants, held, stamp])
+}
+
+/** How many connections a server allows, and has. */
+function poolServer (number, limit, open) {
+  return frame(POOL_SERVER, [number, limit, open])
+}
+
 module.exports = {
   VERSION,
   ENV_DIRECTORY,
@@ -233,6 +303,7 @@ module.exports = {
   PAUSE_THRESHOLD_DEFAULT,
   MARK,
   CALLS,
+  POOLS,
   SENT,
   STARTED,
   MARKER,
@@ -240,7 +311,8 @@ module.exports = {
   ROUTE_MAX,
   kinds: {
     HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, MEMORY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
-    ORIGIN, ASK, CALLS: CALL_FIGURES, WATCH_CALLS, LIMIT, GRANT
+    ORIGIN, ASK, CALLS: CALL_FIGURES, WATCH_CALLS, LIMIT, GRANT,
+    POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, POOL_SERVER, WATCH_POOLS, POOL_RULE, POOL_GRANT
   },
   frame,
   read,
@@ -254,6 +326,12 @@ module.exports = {
   origin,
   ask,
   calls,
+  pool,
+  poolFigures,
+  poolLeak,
+  poolGone,
+  poolAsk,
+  poolServer,
   notice,
   message
 }

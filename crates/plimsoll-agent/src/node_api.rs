@@ -9,6 +9,7 @@
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use plimsoll_wire::page::BYTES;
 use plimsoll_wire::stall::mark;
@@ -27,6 +28,10 @@ type Finalize = unsafe extern "C" fn(Env, *mut c_void, *mut c_void);
 type Hook = unsafe extern "C" fn(*mut c_void);
 
 const OK: Status = 0;
+const PENDING_EXCEPTION: Status = 10;
+
+/// A reference to the function that tells the request in whose context it is called.
+static ASK: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 
 /// Longest path that is looked at, with its NUL: PATH_MAX of Linux.
 const PATH_MAX: usize = 4096;
@@ -71,6 +76,18 @@ unsafe extern "C" {
     fn napi_add_env_cleanup_hook(env: Env, hook: Hook, data: *mut c_void) -> Status;
     fn napi_open_handle_scope(env: Env, result: *mut *mut c_void) -> Status;
     fn napi_close_handle_scope(env: Env, scope: *mut c_void) -> Status;
+    fn napi_create_reference(env: Env, value: Value, count: u32, result: *mut *mut c_void) -> Status;
+    fn napi_get_reference_value(env: Env, reference: *mut c_void, result: *mut Value) -> Status;
+    fn napi_get_undefined(env: Env, result: *mut Value) -> Status;
+    fn napi_call_function(
+        env: Env,
+        this: Value,
+        function: Value,
+        count: usize,
+        arguments: *const Value,
+        result: *mut Value,
+    ) -> Status;
+    fn napi_get_and_clear_last_exception(env: Env, result: *mut Value) -> Status;
 }
 
 /// Called by Node when the addon is loaded; `exports` is what `require` returns.
@@ -86,6 +103,7 @@ unsafe extern "C" fn napi_register_module_v1(env: Env, exports: Value) -> Value 
         export(env, exports, c"watch", js_watch);
         export(env, exports, c"wake", js_wake);
         export(env, exports, c"left", js_left);
+        export(env, exports, c"follow", js_follow);
     };
     exports
 }
@@ -160,6 +178,52 @@ unsafe extern "C" fn js_wake(_env: Env, _info: CallbackInfo) -> Value {
 unsafe extern "C" fn js_left(_env: Env, _info: CallbackInfo) -> Value {
     watchdog::left();
     ptr::null_mut()
+}
+
+/// `follow(ask)`: requests are followed from now on, and `ask()` writes the one of the context that it is called in.
+unsafe extern "C" fn js_follow(env: Env, info: CallbackInfo) -> Value {
+    let mut reference = ptr::null_mut();
+    // SAFETY: `env` and `info` are Node's own, for this call. The reference is never given back.
+    let status = unsafe {
+        match first_argument(env, info) {
+            Some(ask) => napi_create_reference(env, ask, 1, &raw mut reference),
+            None => return ptr::null_mut(),
+        }
+    };
+    if status == OK {
+        ASK.store(reference, Ordering::Release);
+    }
+    ptr::null_mut()
+}
+
+/// Requests are followed.
+pub(crate) fn follows() -> bool {
+    !ASK.load(Ordering::Acquire).is_null()
+}
+
+/// Has the running context's request written down, on the thread of `env`; false where it is not known.
+pub(crate) fn ask_context(env: Env) -> bool {
+    let reference = ASK.load(Ordering::Acquire);
+    if reference.is_null() {
+        return false;
+    }
+    let Some(_scope) = Scope::open(env) else { return false };
+    let (mut ask, mut this, mut result) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+    // SAFETY: we are on the thread of `env`, which runs JavaScript; the values live as long as the scope. An exception
+    // (the stack may be full) must not be left for the app to find.
+    unsafe {
+        if napi_get_reference_value(env, reference, &raw mut ask) != OK
+            || ask.is_null()
+            || napi_get_undefined(env, &raw mut this) != OK
+        {
+            return false;
+        }
+        let status = napi_call_function(env, this, ask, 0, ptr::null(), &raw mut result);
+        if status == PENDING_EXCEPTION {
+            napi_get_and_clear_last_exception(env, &raw mut result);
+        }
+        status == OK
+    }
 }
 
 /// libuv's loop of the environment.

@@ -41,6 +41,18 @@ pub(crate) fn has_started() -> bool {
             .any(|index| page::state(sys::word(first, index)) == page::State::Started)
 }
 
+/// The one request that is in flight, if it is one: its slot and word.
+pub(crate) fn only_started() -> Option<(u16, u32)> {
+    let first = MAPPED.load(Ordering::Acquire);
+    if first.is_null() {
+        return None;
+    }
+    let words = (0..).zip(page::SLOT_FIRST..page::WORDS).map(|(slot, index)| (slot, sys::word(first, index)));
+    let mut started = words.filter(|(_, word)| page::state(*word) == page::State::Started);
+    let one = started.next()?;
+    started.next().is_none().then_some(one)
+}
+
 fn check([magic, version, slots]: [u32; 3]) -> Result<(), String> {
     let expected = [page::MAGIC, u32::from(plimsoll_wire::VERSION), page::SLOTS as u32];
     if [magic, version, slots] == expected {

@@ -100,3 +100,36 @@ test('an app sees nothing of it', async (t) => {
   assert.deepStrictEqual(await app.next(), ['ERR_STREAM_NULL_VALUES', 'function', 'function'])
   assert.strictEqual(await app.next(), 'called')
 })
+
+// Nothing but the names and places of files that the real packages have; those are in the tests of the examples.
+test('what koa and hapi call a route is told once', async (t) => {
+  const plimsoll = await supervisor(t)
+  const app = new App(t, plimsoll, `
+    const fs = require('node:fs'), path = require('node:path');
+    const put = (name, source) => {
+      const file = path.join(__dirname, 'node_modules', name);
+      fs.mkdirSync(path.dirname(file), { recursive: true });
+      fs.writeFileSync(file, source);
+      return require(file);
+    };
+    const proto = put('koa/lib/context.js', 'module.exports = {}');
+    const Request = put('@hapi/hapi/lib/request.js', \`module.exports = class {
+      constructor (raw) { this.raw = raw; this.method = 'get' }
+      _lookup () { this.route = this.raw.req.url === '/no' ? { method: '_special', path: '/{p*}' } : { method: 'get', path: '/b/{id}' } }
+    }\`);
+    http.createServer((req, res) => {
+      const context = Object.assign(Object.create(proto), { method: req.method, originalUrl: req.url });
+      if (req.url.startsWith('/a')) { context._matchedRoute = '/a/:id'; context._matchedRoute = '(.*)'; context._matchedRoute = /x/ }
+      else new Request({ req })._lookup();
+      res.setHeader('Content-Length', 2);
+      res.end(context._matchedRoute instanceof RegExp ? 'ok' : 'no');
+    }).listen(3000, () => say('up'))`)
+  const { path } = await plimsoll.listens.next()
+  await app.next()
+  const one = link(t, path)
+  const bodies = []
+  for (const url of ['/a/1', '/a/2?x=1', '/no', '/b/7']) bodies.push((await one.request({ head: `GET ${url} HTTP/1.1` })).body)
+  assert.deepStrictEqual(bodies, ['ok', 'ok', 'no', 'no'])
+  assert.deepStrictEqual(await plimsoll.answers.next(), { method: 'GET', path: '/a/1', route: '/a/:id' })
+  assert.deepStrictEqual(await plimsoll.answers.next(), { method: 'GET', path: '/b/7', route: '/b/{id}' })
+})

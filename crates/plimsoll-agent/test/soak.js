@@ -15,18 +15,20 @@ const STALL_MS = 60
 /** Above what a heap varies by. */
 const GROWTH_MAX_KB = 24 * 1024
 
-/** Four ways to stall for a while; each has its name in the stack. */
+/** Five ways to stall for a while; each has its name in the stack, and the last comes after an `await`. */
 const APP = `
 const over = (end) => Date.now() >= end;
 const ways = {
   alpha (end) { while (!over(end)); },
   beta (end) { Array.from({ length: 9 }, (_, i) => -i).sort(function beta (a, b) { while (!over(end)); return a - b }); },
   gamma (end) { (function gamma (depth) { const kept = [{}, {}]; while (!over(end) && depth > 0) gamma(depth - 1); return kept })(40); },
+  async omega () { await null; await new Promise((resolve) => setTimeout(resolve, 1)); const end = Date.now() + ${STALL_MS}; (function omega () { while (!over(end)); })() },
   delta (end) { while (!over(end)) JSON.parse(JSON.stringify({ a: [1, 2, { b: 'c'.repeat(100) }] })); }
 };
 process.on('uncaughtException', (error) => say(['thrown', String(error.message)]));
-http.createServer((request, response) => {
-  ways[request.url.slice(1)](Date.now() + ${STALL_MS});
+http.createServer(async (request, response) => {
+  const stalled = ways[request.url.slice(1)](Date.now() + ${STALL_MS});
+  if (stalled instanceof Promise) await stalled;
   response.writeHead(200, { 'Content-Length': 2 }).end('hi');
 }).listen(3000, () => {
   Error.prepareStackTrace = () => { throw new Error('the app heard of it') };
@@ -34,7 +36,7 @@ http.createServer((request, response) => {
 });
 `
 
-const WAYS = ['alpha', 'beta', 'gamma', 'delta']
+const WAYS = ['alpha', 'beta', 'gamma', 'delta', 'omega']
 
 async function soak (t, minutes) {
   const plimsoll = await supervisor(t)

@@ -50,11 +50,13 @@ test('what the watchdog says is read', () => {
   const stalled = { stalled: 9, at: 104, running: { slot: 7, word: 6 }, stack: '    at work (/a:1:2)', late: false }
   assert.deepStrictEqual(notice(STALLED, [9, 104, 7, 6, '    at work (/a:1:2)', 0]), stalled)
   assert.deepStrictEqual(notice(STALLED, [9, 104, '', '', '', 1]), { ...stalled, running: null, stack: '', late: true })
-  assert.deepStrictEqual(notice(RESUMED, [9, 412, 3, 400]), { resumed: 9, total: 412, gc: 3, cpu: 400 })
+  const resumed = { resumed: 9, total: 412, gc: 3, cpu: 400, answered: { slot: 7, word: 6 } }
+  assert.deepStrictEqual(notice(RESUMED, [9, 412, 3, 400, 7, 6]), resumed)
+  assert.deepStrictEqual(notice(RESUMED, [9, 412, 3, 400, '', '']), { ...resumed, answered: null })
   assert.deepStrictEqual(notice(BUSY, [7, 6, 25]), { busy: 25, slot: 7, word: 6 })
   assert.strictEqual(notice(HELLO, []), null)
   assert.match(source('message.rs'), /STALLED => .*stall: .*at_ms: .*running: .*stack: .*late: /s)
-  assert.match(source('message.rs'), /RESUMED => .*stall: .*total_ms: .*gc_ms: .*cpu_ms: /s)
+  assert.match(source('message.rs'), /RESUMED => .*stall: .*total_ms: .*gc_ms: .*cpu_ms: .*answered: /s)
 })
 
 test('kinds are those of the Rust crate', () => {
@@ -62,7 +64,8 @@ test('kinds are those of the Rust crate', () => {
   assert.strictEqual(wire.ROUTE_MAX, Number(ROUTE_MAX))
   const kinds = Object.fromEntries(Object.entries(wire.kinds).map(([name, value]) => [name, String(value)]))
   const { ORIGINS_MAX, OTHERS, NAME_MAX, BOUNDS_MS, BUCKETS, ...calls } = constants('calls.rs')
-  assert.deepStrictEqual(kinds, { ...rest, ...calls })
+  const { POOLS_MAX, NAME_MAX: POOL_NAME_MAX, TAKER_MAX, DECADE_US, DECADES, TIMES, ...pools } = constants('pools.rs')
+  assert.deepStrictEqual(kinds, { ...rest, ...calls, ...pools })
   assert.ok(BUCKETS.startsWith('BOUNDS_MS'))
 })
 
@@ -90,6 +93,38 @@ test('what is said of calls is what the Rust crate reads', () => {
   const figures = new Origin(0, 'http://a', {}, false).figures()
   const names = source('calls.rs').match(/fn numbers[^[]*\[([^\]]*)\]/)[1].match(/self\.\w+/g)
   assert.strictEqual(figures.length, names.length + BOUNDS_MS.length + 1)
+})
+
+test('what is said of pools is what the Rust crate reads', () => {
+  const found = constants('pools.rs')
+  const decade = source('pools.rs').match(/DECADE_US: .* =\s+\[(.*)\];/)[1].split(',').map(Number)
+  const [POOLS_MAX, NAME_MAX, TAKER_MAX, DECADES] = [found.POOLS_MAX, found.NAME_MAX, found.TAKER_MAX, found.DECADES].map(Number)
+  assert.deepStrictEqual(wire.POOLS, { POOLS_MAX, NAME_MAX, TAKER_MAX, DECADE_US: decade, DECADES })
+  const fieldsOf = (bytes) => wire.read(bytes).fields
+  assert.deepStrictEqual(fieldsOf(wire.pool(3, 'pg', 'db:5432', 'sh\nop', 10, true)), ['3', 'pg', 'db:5432', 'shop', '10', '1'])
+  assert.ok(Buffer.byteLength(fieldsOf(wire.pool(3, 'pg', 'é'.repeat(200), '', 10, true))[2]) <= NAME_MAX)
+  assert.match(source('pools.rs'), /POOL => .*library: .*server: .*database: .*max: .*is_sizeable: /s)
+  assert.deepStrictEqual(fieldsOf(wire.poolAsk(3, 1, 2, 4, 5)), ['3', '1', '2', '4', '5'])
+  assert.match(source('lease.rs'), /serial: .*wants: .*held: .*stamp: .*serial: .*amount: .*stamp: .*length_ms: /s)
+  assert.deepStrictEqual(fieldsOf(wire.poolLeak(3, 31000, 'at')), ['3', '31000', 'at'])
+  assert.deepStrictEqual(fieldsOf(wire.poolGone(3)), ['3'])
+  assert.deepStrictEqual(fieldsOf(wire.poolServer(3, 100, 17)), ['3', '100', '17'])
+  const message = (kind, fields) => wire.message(wire.read(wire.frame(kind, fields)))
+  const { WATCH_POOLS, POOL_RULE, POOL_GRANT } = wire.kinds
+  assert.deepStrictEqual(message(WATCH_POOLS, [1]), { watchPools: true, hold: true })
+  const rule = { enforce: true, mayGrow: false, inspect: true, leakAfterMs: 30000, waitTimeoutMs: 0 }
+  assert.deepStrictEqual(message(POOL_RULE, [3, 1, 0, 1, 30000, 0]), { pool: 3, rule })
+  assert.match(source('pools.rs'), /POOL_RULE => .*enforce: .*may_grow: .*inspect: .*leak_after_ms: .*wait_timeout_ms: /s)
+  assert.deepStrictEqual(message(POOL_GRANT, [3, 1, 2, 3, 4]), { pool: 3, grant: { serial: 1, amount: 2, stamp: 3, lengthMs: 4 } })
+  // The figures: as many numbers, in the same order.
+  const { Pool } = require('../js/pool.js')
+  const { BOUNDS_MS } = require('../js/times.js')
+  const none = () => 0
+  const adapter = { library: 'none', open: none, idle: none, waiting: none, max: none }
+  const figures = new Pool(0, adapter, adapter, {}, false).figures(0, adapter)
+  const names = source('pools.rs').match(/fn numbers[^[]*\[([^\]]*)\]/)[1].match(/self\.\w+/g)
+  assert.strictEqual(figures.length, names.length + 2 * (BOUNDS_MS.length + 1))
+  assert.deepStrictEqual([BOUNDS_MS[0], BOUNDS_MS[34], BOUNDS_MS[BOUNDS_MS.length - 1]], [0.1, 5, 86_000])
 })
 
 test('fields of the messages come in the order of the Rust crate', () => {

@@ -13,10 +13,12 @@
 
 pub mod calls;
 pub mod frame;
+pub mod lease;
 pub mod memory;
 pub mod message;
 pub mod names;
 pub mod page;
+pub mod pools;
 pub mod stall;
 
 /// Version of everything in this crate. Raised whenever a frame or a name changes its meaning.

@@ -6,7 +6,7 @@
 //! decimal text: a message must be readable in a hex dump.
 
 use crate::stall::STACK_MAX;
-use crate::{VERSION, calls, frame, memory};
+use crate::{VERSION, calls, frame, memory, pools};
 
 /// How the gateway must treat what arrives at a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,13 +64,16 @@ pub enum FromAgent {
     },
     /// The loop turned again. `gc_ms` and `cpu_ms` are what the main thread spent of `total_ms` collecting garbage
     /// and on a processor: little of the latter means that it was stopped, throttled or asleep.
-    Resumed { stall: u32, total_ms: u32, gc_ms: u32, cpu_ms: u32 },
+    /// `answered`: where no request was known to run, the first that was answered after that, within the same turn.
+    Resumed { stall: u32, total_ms: u32, gc_ms: u32, cpu_ms: u32, answered: Option<(u16, u32)> },
     /// A synchronous part of a request took so long, whether or not the loop stalled over it.
     Busy { slot: u16, word: u32, ms: u32 },
     /// How much memory the process uses, and what collecting garbage costs it; from its watchdog.
     Memory(Box<memory::Figures>),
     /// Of the calls that the app makes.
     Calls(calls::FromAgent),
+    /// Of the pools in which it keeps connections.
+    Pools(pools::FromAgent),
 }
 
 /// Supervisor to agent.
@@ -91,6 +94,8 @@ pub enum ToAgent {
     StopProfile { id: u32 },
     /// Of the calls that the app makes.
     Calls(calls::ToAgent),
+    /// Of the pools in which it keeps connections.
+    Pools(pools::ToAgent),
 }
 
 /// Longest text of a [`FromAgent::Route`], in bytes.
@@ -171,6 +176,7 @@ impl FromAgent {
             calls::ORIGIN | calls::ASK | calls::CALLS => {
                 calls::FromAgent::parse(frame.kind, &field).map(Self::Calls)
             }
+            pools::POOL..=pools::POOL_SERVER => pools::FromAgent::parse(frame.kind, &field).map(Self::Pools),
             _ => Self::parse_stall(frame.kind, &field),
         }
     }
@@ -181,10 +187,7 @@ impl FromAgent {
             STALLED => Some(Self::Stalled {
                 stall: field.number(0)?,
                 at_ms: field.number(1)?,
-                running: match field.text(2)?.as_str() {
-                    "" => None,
-                    _ => Some(field.running(2)?),
-                },
+                running: field.running_if_any(2)?,
                 stack: field.text(4).filter(|stack| stack.len() <= STACK_MAX)?,
                 late: field.number::<u8>(5)? != 0,
             }),
@@ -193,6 +196,7 @@ impl FromAgent {
                 total_ms: field.number(1)?,
                 gc_ms: field.number(2)?,
                 cpu_ms: field.number(3)?,
+                answered: field.running_if_any(4)?,
             }),
             BUSY => {
                 let (slot, word) = field.running(0)?;
@@ -239,17 +243,19 @@ impl FromAgent {
             Self::Route { method, path, route } => write(ROUTE, &[method, path, route]),
             Self::Watchdog { version, pid } => write_numbers(WATCHDOG, &[u32::from(*version), *pid]),
             Self::Stalled { stall, at_ms, running, stack, late } => {
-                let (slot, word) = running
-                    .map_or_else(Default::default, |(slot, word)| (slot.to_string(), word.to_string()));
+                let (slot, word) = write_running(*running);
                 let late = u8::from(*late).to_string();
                 write(STALLED, &[&stall.to_string(), &at_ms.to_string(), &slot, &word, stack, &late])
             }
-            Self::Resumed { stall, total_ms, gc_ms, cpu_ms } => {
-                write_numbers(RESUMED, &[*stall, *total_ms, *gc_ms, *cpu_ms])
+            Self::Resumed { stall, total_ms, gc_ms, cpu_ms, answered } => {
+                let [stall, total, gc, cpu] = [stall, total_ms, gc_ms, cpu_ms].map(u32::to_string);
+                let (slot, word) = write_running(*answered);
+                write(RESUMED, &[&stall, &total, &gc, &cpu, &slot, &word])
             }
             Self::Busy { slot, word, ms } => write_numbers(BUSY, &[u32::from(*slot), *word, *ms]),
             Self::Memory(figures) => write(MEMORY, &[&figures.write()]),
             Self::Calls(said) => said.write(),
+            Self::Pools(said) => said.write(),
         }
     }
 
@@ -290,6 +296,9 @@ impl ToAgent {
                 path: field.text(2)?,
             }),
             STOP_PROFILE => Some(Self::StopProfile { id: field.number(0)? }),
+            pools::WATCH_POOLS..=pools::POOL_GRANT => {
+                pools::ToAgent::parse(frame.kind, &field).map(Self::Pools)
+            }
             kind => calls::ToAgent::parse(kind, &field).map(Self::Calls),
         }
     }
@@ -311,6 +320,7 @@ impl ToAgent {
             }
             Self::StopProfile { id } => write(STOP_PROFILE, &[&id.to_string()]),
             Self::Calls(said) => said.write(),
+            Self::Pools(said) => said.write(),
         }
     }
 }
@@ -318,6 +328,11 @@ impl ToAgent {
 pub(crate) fn write(kind: u8, fields: &[&str]) -> Vec<u8> {
     let fields: Vec<&[u8]> = fields.iter().map(|field| field.as_bytes()).collect();
     frame::write(kind, &fields)
+}
+
+/// Both empty: no request.
+fn write_running(running: Option<(u16, u32)>) -> (String, String) {
+    running.map_or_else(Default::default, |(slot, word)| (slot.to_string(), word.to_string()))
 }
 
 fn write_numbers(kind: u8, fields: &[u32]) -> Vec<u8> {
@@ -340,6 +355,10 @@ impl Fields<'_> {
 
     pub(crate) fn number<N: std::str::FromStr>(&self, index: usize) -> Option<N> {
         std::str::from_utf8(self.0.get(index)?).ok()?.parse().ok()
+    }
+
+    fn running_if_any(&self, index: usize) -> Option<Option<(u16, u32)>> {
+        if self.text(index)?.is_empty() { Some(None) } else { Some(Some(self.running(index)?)) }
     }
 
     fn running(&self, index: usize) -> Option<(u16, u32)> {
@@ -404,7 +423,8 @@ mod tests {
             FromAgent::Watchdog { version: VERSION, pid: 42 },
             stalled(Some(running), stack, false),
             stalled(None, String::new(), true),
-            FromAgent::Resumed { stall: 9, total_ms: 412, gc_ms: 3, cpu_ms: 400 },
+            FromAgent::Resumed { stall: 9, total_ms: 412, gc_ms: 3, cpu_ms: 400, answered: None },
+            FromAgent::Resumed { stall: 9, total_ms: 412, gc_ms: 3, cpu_ms: 400, answered: Some(running) },
             FromAgent::Busy { slot: 0, word: 6, ms: 25 },
             FromAgent::Memory(Box::new(memory::Figures { heap_used: 7, ..memory::Figures::default() })),
         ] {
@@ -425,6 +445,8 @@ mod tests {
             (STALLED, vec!["1", "100", "", "", &"x".repeat(STACK_MAX + 1), "0"]),
             (BUSY, vec!["1024", "6", "25"]),
             (RESUMED, vec!["1", "100", "0"]),
+            (RESUMED, vec!["1", "100", "0", "0"]),
+            (RESUMED, vec!["1", "100", "0", "0", "1024", "6"]),
             (99, vec![]),
         ] {
             let bytes = write(kind, &fields);

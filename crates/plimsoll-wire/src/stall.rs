@@ -26,14 +26,24 @@ pub mod mark {
     pub const ASLEEP: usize = 2;
     /// Not 0: the running part has taken long, and its end is to be told to the watchdog.
     pub const ARMED: usize = 3;
+    /// Not 0: the loop stands still, and nobody knows for which request. The first answer that ends says whose it is, as
+    /// `SLOT` and `WORD` do, in the two words behind.
+    pub const LOST: usize = 4;
+    pub const ANSWERED_SLOT: usize = 5;
+    pub const ANSWERED_WORD: usize = 6;
+    /// Not 0: requests should be followed through `await`, where that is free. Asked for with `ASLEEP`.
+    pub const FOLLOW: usize = 7;
+    /// The request in whose context the loop was interrupted, if it is followed.
+    pub const CONTEXT_SLOT: usize = 8;
+    pub const CONTEXT_WORD: usize = 9;
     /// Not 0: who begins a request next measures the memory, and writes what follows.
-    pub const WANTED: usize = 4;
+    pub const WANTED: usize = 10;
     /// In units of 1,024 bytes: the heap, its limit, and what is held outside it.
-    pub const HEAP_USED: usize = 5;
-    pub const HEAP_TOTAL: usize = 6;
-    pub const HEAP_LIMIT: usize = 7;
-    pub const EXTERNAL: usize = 8;
-    pub const ARRAY_BUFFERS: usize = 9;
+    pub const HEAP_USED: usize = 11;
+    pub const HEAP_TOTAL: usize = 12;
+    pub const HEAP_LIMIT: usize = 13;
+    pub const EXTERNAL: usize = 14;
+    pub const ARRAY_BUFFERS: usize = 15;
     /// How many there are.
-    pub const WORDS: usize = 10;
+    pub const WORDS: usize = 16;
 }

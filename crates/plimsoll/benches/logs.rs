@@ -1,15 +1,13 @@
-//! `cargo xtask bench logs`: what the log pipeline costs, in lines per second of one core and for the app.
+//! The pipeline by itself, for `cargo xtask bench logs`: one JSON object a line.
 //!
-//! A thread writes 200-byte pino lines into a real pipe as fast as it is read; what the pipeline's own two threads
-//! used of the CPU is taken from `/proc`, so that neither the writer nor other programs count. The app's side is the
-//! CPU that a Node process reports for so many lines, beside the same process with a plain pipe and a fast reader.
+//! A thread writes 200-byte pino lines into a real pipe as fast as it is read; what the pipeline's own threads used of
+//! the CPU is taken from `/proc`, so that neither the writer nor other programs count.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a measurement that cannot be made has failed")]
 
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,50 +16,67 @@ use plimsoll::concerns::logs::record::Stream;
 use plimsoll::config::{Compress, FileSink, LogFormat, LogLevel, LogSink, Logs, SinkTarget};
 use plimsoll::ids::WorkerId;
 use plimsoll::observe::logs::{Pipeline, Tail, pipe};
+use serde_json::json;
 
 const LINES: usize = 3_000_000;
-const APP_LINES: usize = 200_000;
-const ROUNDS: usize = 3;
-const BUFFER_BYTES: u64 = 64 << 20;
+const BUFFER_BYTES: usize = 64 << 20;
+/// Written at once, and before it is looked whether the pipeline keeps up.
+const BLOCK_BYTES: usize = 60_000;
 const WORKER: WorkerId = WorkerId { index: 0, incarnation: 1 };
 
+/// What one run found.
+struct Found {
+    /// Of the pipeline's threads, per line.
+    cpu_us: f64,
+    wall_us: f64,
+    kept: u64,
+    lost: u64,
+}
+
 fn main() {
-    println!("pipeline, {LINES} lines of 200 bytes");
-    println!("{:<32}{:>14}{:>16}{:>14}{:>12}", "", "lines/s", "lines/s core", "kept", "lost");
-    let unlimited = Logs { rate: None, buffer_bytes: BUFFER_BYTES as usize, ..Logs::default() };
-    let budget = Logs { buffer_bytes: BUFFER_BYTES as usize, ..Logs::default() };
+    let rounds = std::env::var("ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1_usize);
+    let unlimited = Logs { rate: None, buffer_bytes: BUFFER_BYTES, ..Logs::default() };
+    let budget = Logs { buffer_bytes: BUFFER_BYTES, ..Logs::default() };
     let share = Logs { sample: Some(0.01), ..unlimited.clone() };
-    for (name, settings) in [("all kept", &unlimited), ("budget 1000/s", &budget), ("share 0.01", &share)] {
-        measure(&format!("{name}, no sink"), settings);
-        let directory = tempfile::tempdir().unwrap();
-        measure(&format!("{name}, file"), &with_file(settings, directory.path()));
-    }
-    println!("\napp, {APP_LINES} lines, CPU of the process in ms (user + system), least of {ROUNDS}");
-    println!("{:<32}{:>14}{:>16}", "", "plain pipe", "pipeline");
-    for (name, script) in [("console.log", CONSOLE), ("fs.writeSync (pino sync)", SYNC)] {
-        let least = |run: fn(&str) -> u64| (0..ROUNDS).map(|_| run(script)).min().unwrap_or_default();
-        println!("{name:<32}{:>14}{:>16}", least(app_with_plain_pipe), least(app_with_pipeline));
+    // Made before: only the pipeline is to be measured.
+    let blocks = blocks();
+    for (rules, settings) in [("all kept", &unlimited), ("budget 1000/s", &budget), ("share 0.01", &share)] {
+        for sink in ["none", "file"] {
+            let all = (0..rounds).map(|_| {
+                let directory = tempfile::tempdir().unwrap();
+                let with_sink = with_file(settings, directory.path());
+                measure(if sink == "file" { &with_sink } else { settings }, &blocks)
+            });
+            let least = all.min_by(|one, other| one.cpu_us.total_cmp(&other.cpu_us)).unwrap();
+            println!(
+                "{}",
+                json!({
+                    "rules": rules, "sink": sink, "cpu_us": least.cpu_us, "wall_us": least.wall_us, "kept": least.kept,
+                    "lost": least.lost,
+                })
+            );
+        }
     }
 }
 
-/// With the file sink as it is by default, so that setting aside and packing are in the figure.
+/// With the file sink as it is by default, but for the packing of old files: that has all the time it wants.
 fn with_file(settings: &Logs, directory: &Path) -> Logs {
     let target = SinkTarget::File(FileSink {
         path: directory.join("app.log"),
         format: LogFormat::Raw,
         rotate_bytes: 100 << 20,
         rotate_every: None,
-        keep: 2,
-        compress: Compress::Gzip,
+        keep: 1,
+        compress: Compress::Off,
     });
     let sink =
         LogSink { name: "file".to_owned(), level: Some(LogLevel::Trace), queue_bytes: 64 << 20, target };
     Logs { sinks: vec![sink], ..settings.clone() }
 }
 
-fn measure(name: &str, settings: &Logs) {
+fn measure(settings: &Logs, blocks: &[Vec<u8>]) -> Found {
     // The threads of the one before would be counted with the new ones.
-    while cpu() > 0.0 {
+    while cpu_ns() > 0 {
         thread::yield_now();
     }
     let pipeline = Pipeline::start_alone(settings, Vec::new()).unwrap();
@@ -70,35 +85,45 @@ fn measure(name: &str, settings: &Logs) {
     let stats = Arc::clone(pipeline.stats());
     let start = Instant::now();
     let mut pipe = File::from(theirs);
-    let mut block = Vec::new();
-    for number in 0..LINES {
-        line(number, &mut block);
-        if block.len() > 60_000 {
-            pipe.write_all(&block).unwrap();
-            block.clear();
-            // What is dropped costs next to nothing: the figure must be of lines that were dealt with.
-            while stats.buffer_bytes() > BUFFER_BYTES / 4 {
-                thread::yield_now();
-            }
+    for block in blocks {
+        pipe.write_all(block).unwrap();
+        // What is dropped costs next to nothing: the figure must be of lines that were dealt with.
+        while stats.buffer_bytes() > BUFFER_BYTES as u64 / 4 || waiting(&stats) > BUFFER_BYTES as u64 / 4 {
+            thread::yield_now();
         }
     }
-    pipe.write_all(&block).unwrap();
     drop(pipe);
-    while !tap.is_settled() {
+    while !tap.is_settled() || waiting(&stats) > 0 {
         thread::yield_now();
     }
-    let (wall, used) = (start.elapsed().as_secs_f64(), cpu());
+    let (wall, used) = (start.elapsed().as_secs_f64(), cpu_ns());
     pipeline.close(Instant::now() + Duration::from_secs(5));
     let decided = stats.decided();
-    let kept: u64 =
+    let kept =
         decided.iter().filter(|(verdict, ..)| verdict.word() == "kept").map(|(_, _, lines, _)| lines).sum();
-    let per_second = |seconds: f64| LINES as f64 / seconds / 1e6;
-    println!(
-        "{name:<32}{:>13.2}M{:>15.2}M{kept:>14}{:>12}",
-        per_second(wall),
-        per_second(used),
-        stats.lost_lines()
-    );
+    let dropped: u64 = stats.sinks().iter().map(|sink| sink.figures().dropped_lines).sum();
+    Found {
+        cpu_us: used as f64 / 1000.0 / LINES as f64,
+        wall_us: wall * 1e6 / LINES as f64,
+        kept,
+        lost: stats.lost_lines() + dropped,
+    }
+}
+
+/// Bytes that wait for the sinks.
+fn waiting(stats: &plimsoll::observe::logs::Stats) -> u64 {
+    stats.sinks().iter().map(|sink| sink.figures().queue_bytes).sum()
+}
+
+fn blocks() -> Vec<Vec<u8>> {
+    let mut blocks = vec![Vec::new()];
+    for number in 0..LINES {
+        if blocks.last().is_some_and(|block: &Vec<u8>| block.len() > BLOCK_BYTES) {
+            blocks.push(Vec::new());
+        }
+        line(number, blocks.last_mut().expect("there is one"));
+    }
+    blocks
 }
 
 /// As pino writes it, 200 bytes with the newline.
@@ -115,61 +140,12 @@ fn line(number: usize, block: &mut Vec<u8>) {
     block.extend_from_slice(b"\"}\n");
 }
 
-/// Seconds that the pipeline's threads have used, those of sinks among them.
-fn cpu() -> f64 {
+/// What the pipeline's threads have used, those of sinks among them.
+fn cpu_ns() -> u64 {
     let tasks = fs::read_dir("/proc/self/task").expect("/proc is mounted").flatten();
-    let ticks: u64 = tasks
-        .filter_map(|task| fs::read_to_string(task.path().join("stat")).ok())
-        .filter(|stat| stat.contains("(logs"))
-        .map(|stat| {
-            let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-            let field =
-                |number: usize| fields.get(number - 3).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
-            field(14) + field(15)
-        })
-        .sum();
-    ticks as f64 / rustix::param::clock_ticks_per_second() as f64
-}
-
-const CONSOLE: &str = "for (let i = 0; i < N; i++) console.log(LINE + i);";
-const SYNC: &str = "const fs = require('fs'); const all = (text) => { for (;;) try { return fs.writeSync(1, text) } \
-                    catch (error) { if (error.code !== 'EAGAIN') throw error } }; \
-                    for (let i = 0; i < N; i++) all(LINE + i + '\\n');";
-
-fn app(script: &str, stdout: impl Into<Stdio>) -> u64 {
-    // In slices, so that the loop turns and what is queued is written, as in an app.
-    let program = format!(
-        "const N = 1000, LINE = 'x'.repeat(190); let left = {}; \
-         const work = () => {{ {script} }}; \
-         const turn = () => {{ work(); --left ? setImmediate(turn) : process.stdout.write('', () => {{ \
-         const {{ user, system }} = process.cpuUsage(before); \
-         process.stderr.write(String(Math.round((user + system) / 1000))) }}) }}; \
-         const before = process.cpuUsage(); turn();",
-        APP_LINES / 1000
-    );
-    let node = std::env::var("PLIMSOLL_BENCH_NODE").unwrap_or_else(|_| "node".to_owned());
-    let output =
-        Command::new(node).args(["-e", &program]).stdout(stdout).stderr(Stdio::piped()).output().unwrap();
-    String::from_utf8_lossy(&output.stderr).trim().parse().expect("node tells its CPU")
-}
-
-fn app_with_plain_pipe(script: &str) -> u64 {
-    let (mut reader, writer) = std::io::pipe().unwrap();
-    let reading = thread::spawn(move || {
-        let mut buffer = vec![0; 256 * 1024];
-        while reader.read(&mut buffer).unwrap() > 0 {}
+    let named = tasks.filter(|task| {
+        fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.starts_with("logs"))
     });
-    let used = app(script, writer);
-    reading.join().unwrap();
-    used
-}
-
-fn app_with_pipeline(script: &str) -> u64 {
-    let pipeline = Pipeline::start_alone(&Logs::default(), Vec::new()).unwrap();
-    let (ours, theirs) = pipe().unwrap();
-    let tap = pipeline.capture().adopt(WORKER, 1, Stream::Stdout, ours, Tail::default()).unwrap();
-    let used = app(script, theirs);
-    drop(tap);
-    pipeline.close(Instant::now() + Duration::from_secs(5));
-    used
+    let used = named.filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok());
+    used.filter_map(|text| text.split(' ').next()?.parse::<u64>().ok()).sum()
 }

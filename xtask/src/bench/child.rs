@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -28,11 +28,40 @@ impl Child {
         log: &Path,
         configure: impl FnOnce(&mut Command),
     ) -> anyhow::Result<Self> {
+        let output = create(log)?;
+        Self::spawn(program, cpu, |command| {
+            configure(command);
+            command.stdout(output.try_clone()?).stderr(output);
+            Ok(())
+        })
+    }
+
+    /// As [`Self::start`], with a pipe for its standard output.
+    pub(super) fn start_piped(
+        program: &Path,
+        cpu: Option<usize>,
+        log: &Path,
+        configure: impl FnOnce(&mut Command),
+    ) -> anyhow::Result<(Self, ChildStdout)> {
+        let output = create(log)?;
+        let mut child = Self::spawn(program, cpu, |command| {
+            configure(command);
+            command.stdout(Stdio::piped()).stderr(output);
+            Ok(())
+        })?;
+        let stdout = child.0.stdout.take().context("the child has no pipe")?;
+        Ok((child, stdout))
+    }
+
+    fn spawn(
+        program: &Path,
+        cpu: Option<usize>,
+        configure: impl FnOnce(&mut Command) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Self> {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "TERM"]).arg(program);
-        configure(&mut command);
-        let output = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        configure(&mut command)?;
+        command.stdin(Stdio::null());
         on_cpu(cpu, || Ok(Self(command.spawn()?)))
             .with_context(|| format!("cannot start {}", program.display()))
     }
@@ -67,6 +96,10 @@ impl Drop for Child {
             let _ = self.0.wait();
         }
     }
+}
+
+fn create(log: &Path) -> anyhow::Result<File> {
+    File::create(log).with_context(|| format!("cannot write {}", log.display()))
 }
 
 /// A child inherits the CPUs of the thread that starts it: so this thread goes there for a moment. (Setting them

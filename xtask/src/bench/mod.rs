@@ -6,6 +6,7 @@
 //!
 //! What this does not do: measure over a network, or tell how an app of one's own behaves.
 
+mod accuracy;
 mod agent;
 mod child;
 mod claim;
@@ -19,10 +20,12 @@ mod idle;
 mod large;
 mod ledger;
 mod load;
+mod logs;
 mod machine;
 mod memory;
 mod open;
 mod peer;
+mod pools;
 mod procfs;
 mod report;
 mod sample;
@@ -48,14 +51,18 @@ enum Verb {
     Gateway(gateway::Options),
     /// Time from the start of the process to the app's first answer, with and without Plimsoll.
     Start(start::Options),
+    /// Whether the route and the function that block the loop are named.
+    Accuracy(accuracy::Options),
     /// CPU that the agent adds to a worker's request.
     Agent(agent::Options),
-    /// CPU of the log pipeline, and of an app that logs into it.
-    Logs,
+    /// CPU of the log pipeline and of an app that logs into it, and what of the log is kept, beside PM2.
+    Logs(logs::Options),
     /// Time of the atomic steps of a claim, in the gateway and in the worker.
     Claim(claim::Options),
     /// CPU of a call that the app makes, how much of a limit is used, and what a killed worker had.
     Downstream(downstream::Options),
+    /// Pools of connections: what is said of one that is too small, what is shared out, and what an acquire costs.
+    Pools(pools::Options),
     /// Memory while a large body goes through slowly, and throughput of large downloads.
     Large(large::Options),
     /// Throughput with heaps that fit, on each Node, and a leak in four workers.
@@ -98,13 +105,12 @@ pub(crate) fn run(args: Vec<String>) -> anyhow::Result<()> {
     match cli.verb {
         Verb::Gateway(options) => gateway::run(&options, command),
         Verb::Start(options) => start::run(&options, command),
+        Verb::Accuracy(options) => accuracy::run(&options, command),
         Verb::Agent(options) => agent::run(&options, command),
-        // Beside the code that it measures: a pipe within one process needs no contender.
-        Verb::Logs => {
-            crate::process::run(crate::process::cargo(&["bench", "-p", "plimsoll", "--bench", "logs"]))
-        }
+        Verb::Logs(options) => logs::run(&options, command),
         Verb::Claim(options) => claim::run(&options, command),
         Verb::Downstream(options) => downstream::run(&options, command),
+        Verb::Pools(options) => pools::run(&options, command),
         Verb::Large(options) => large::run(&options, command),
         Verb::Memory(options) => memory::run(&options, command),
         Verb::EventLoop(options) => event_loop::run(&options, command),

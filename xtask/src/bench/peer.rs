@@ -318,6 +318,13 @@ impl<'a> Serving<'a> {
         }
     }
 
+    /// What Plimsoll knows of loops that stood still, and of requests that waited for them.
+    pub(super) fn incidents(&self) -> Option<serde_json::Value> {
+        let name = format!("bench-{}", self.port);
+        let told = self.tool(&self.programs.plimsoll, &["incidents", "--json", "--name", &name]).ok()?;
+        serde_json::from_str(&told).ok().filter(|_| self.is_plimsoll())
+    }
+
     pub(super) fn is_plimsoll(&self) -> bool {
         self.peer == Peer::Plimsoll
     }

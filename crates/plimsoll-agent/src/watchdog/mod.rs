@@ -4,6 +4,7 @@
 //!   main thread                                      thread `plimsoll-watch`
 //!   libuv: before and after each wait ── turn ─────► each tick: has the loop turned, does it wait? (`pulse`)
 //!   agent: request begins, ends ── marks ──────────► whose synchronous part runs, for how long (`marks`)
+//!   V8: next call or loop ◄── interrupt ──────────── in whose context, after an `await`? (`unmarked`)
 //!   V8: next call or loop ◄── interrupt ──────────── over the threshold: what runs there? (`stall`)
 //!         └── stack ───────────────────────────────► frames to the supervisor, on a connection of its own (`report`)
 //! ```
@@ -27,6 +28,7 @@ mod report;
 mod shared;
 mod stall;
 mod thread;
+mod unmarked;
 
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering};

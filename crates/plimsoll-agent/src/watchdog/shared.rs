@@ -13,7 +13,7 @@ use plimsoll_wire::stall::{STACK_MAX, mark};
 
 use super::collector;
 use crate::engine::Stack;
-use crate::node_api::Env;
+use crate::node_api::{self, Env};
 use crate::sys;
 
 /// Words that JavaScript writes and reads too, without a call.
@@ -31,6 +31,9 @@ static ASKED_FOR: AtomicU32 = AtomicU32::new(0);
 /// The engine was asked and has not answered.
 static PENDING: AtomicBool = AtomicBool::new(false);
 static ANSWER: Mutex<Option<Answer>> = Mutex::new(None);
+/// When the engine was asked last, and what it said of the request in whose context it was interrupted.
+static ASKED_AT: AtomicU64 = AtomicU64::new(0);
+static SIGHTING: Mutex<Option<Sighting>> = Mutex::new(None);
 /// The process ends: neither loop nor engine may be touched. Held while they are.
 static GONE: Mutex<bool> = Mutex::new(false);
 static THREAD: OnceLock<Thread> = OnceLock::new();
@@ -43,6 +46,14 @@ pub(super) struct Answer {
     pub(super) at: u64,
     pub(super) running: Option<(u16, u32)>,
     pub(super) stack: String,
+}
+
+/// A request ran from one moment to the other, as far as was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sighting {
+    pub(super) running: (u16, u32),
+    pub(super) from: u64,
+    pub(super) to: u64,
 }
 
 pub(super) fn prepare(env: Env, stack: Option<Stack>) {
@@ -91,6 +102,8 @@ pub(super) unsafe extern "C" fn on_turn(_handle: *mut c_void) {
     fence(Ordering::SeqCst);
     if WANTS_TURN.load(Ordering::Relaxed) {
         WANTS_TURN.store(false, Ordering::Relaxed);
+        // Who is answered in another turn has nothing to do with it.
+        word(mark::LOST).store(0, Ordering::Relaxed);
         WOKEN_AT.store(now, Ordering::Release);
         unpark();
     }
@@ -98,20 +111,32 @@ pub(super) unsafe extern "C" fn on_turn(_handle: *mut c_void) {
 
 /// The engine is in a place where its stack can be read.
 pub(super) unsafe extern "C" fn on_interrupt(isolate: *mut c_void, _data: *mut c_void) {
+    let env = ENV.load(Ordering::Acquire);
+    let running = running().or_else(|| context(env));
+    if let Some(running) = running {
+        let sighting = Sighting { running, from: ASKED_AT.load(Ordering::Acquire), to: sys::now_ns() };
+        *SIGHTING.lock().unwrap_or_else(PoisonError::into_inner) = Some(sighting);
+    }
     if ASKED_FOR.load(Ordering::Acquire) != 0 {
         let mut stack = String::new();
         if let Some(reader) = STACK.get() {
             // SAFETY: this is the interrupt of the isolate that the environment belongs to: it was asked for on the
             // thread that loaded us.
             unsafe {
-                reader.read(ENV.load(Ordering::Acquire), isolate, |frame| append(&mut stack, &frame));
+                reader.read(env, isolate, |frame| append(&mut stack, &frame));
             }
         }
-        let answer = Answer { at: sys::now_ns(), running: running(), stack };
+        let answer = Answer { at: sys::now_ns(), running, stack };
         *ANSWER.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
     }
     PENDING.store(false, Ordering::Release);
     unpark();
+}
+
+/// The request in whose context JavaScript runs, where requests are followed.
+fn context(env: Env) -> Option<(u16, u32)> {
+    word(mark::CONTEXT_SLOT).store(0, Ordering::Relaxed);
+    node_api::ask_context(env).then(|| request(mark::CONTEXT_SLOT, mark::CONTEXT_WORD))?
 }
 
 /// Writes a frame as V8 does; false where there is no more room.
@@ -201,12 +226,41 @@ pub(super) fn awake() {
 
 /// The request whose synchronous part runs.
 pub(super) fn running() -> Option<(u16, u32)> {
-    let slot = word(mark::SLOT).load(Ordering::Acquire);
-    let request = word(mark::WORD).load(Ordering::Acquire);
+    request(mark::SLOT, mark::WORD)
+}
+
+fn request(slot_at: usize, word_at: usize) -> Option<(u16, u32)> {
+    let slot = word(slot_at).load(Ordering::Acquire);
+    let request = word(word_at).load(Ordering::Acquire);
     // Written in two steps, by a thread that may be between them.
-    let is_whole = word(mark::SLOT).load(Ordering::Acquire) == slot;
+    let is_whole = word(slot_at).load(Ordering::Acquire) == slot;
     let slot = u16::try_from(slot.checked_sub(1)?).ok().filter(|slot| usize::from(*slot) < SLOTS)?;
     is_whole.then_some((slot, request))
+}
+
+/// Nobody knows for whom the loop stands still: the first that is answered says so.
+pub(super) fn lose() {
+    word(mark::ANSWERED_SLOT).store(0, Ordering::Relaxed);
+    word(mark::LOST).store(1, Ordering::Release);
+}
+
+/// Who was answered first since then, in the same turn.
+pub(super) fn answered() -> Option<(u16, u32)> {
+    word(mark::LOST).store(0, Ordering::Relaxed);
+    request(mark::ANSWERED_SLOT, mark::ANSWERED_WORD)
+}
+
+/// From now on requests should be followed through `await`. The agent looks with its next claim.
+pub(super) fn wish_to_follow() {
+    if !node_api::follows() {
+        word(mark::FOLLOW).store(1, Ordering::Relaxed);
+        word(mark::ASLEEP).store(1, Ordering::SeqCst);
+    }
+}
+
+/// What the engine has said of the running request since the last time.
+pub(super) fn take_sighting() -> Option<Sighting> {
+    SIGHTING.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// From now on the end of the running part is timed.
@@ -233,7 +287,11 @@ pub(super) fn ask_for(stall: u32) {
 
 /// True where the engine is now to be interrupted; false: it already is.
 pub(super) fn begin_asking() -> bool {
-    STACK.get().is_some() && !PENDING.swap(true, Ordering::AcqRel)
+    let begins = STACK.get().is_some() && !PENDING.swap(true, Ordering::AcqRel);
+    if begins {
+        ASKED_AT.store(sys::now_ns(), Ordering::Release);
+    }
+    begins
 }
 
 pub(super) fn take_answer() -> Option<Answer> {

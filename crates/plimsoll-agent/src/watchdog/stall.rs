@@ -37,12 +37,26 @@ pub(super) struct Stall {
     /// When the engine was asked, and what ran then, while this look has not been told.
     asked: Option<(u64, Option<(u16, u32)>)>,
     answered_from: u64,
+    /// Some look named the request.
+    is_known: bool,
 }
 
 impl Stall {
     pub(super) fn begin(number: u32, began: u64, before: Used, now: u64) -> Self {
         shared::ask_for(number);
-        Self { number, began, before, looks: 0, next_look: now, asked: None, answered_from: now }
+        if shared::running().is_none() {
+            shared::lose();
+        }
+        Self {
+            number,
+            began,
+            before,
+            looks: 0,
+            next_look: now,
+            asked: None,
+            answered_from: now,
+            is_known: false,
+        }
     }
 
     /// Tells what has become known, and asks again where it is time. `engine` may be touched.
@@ -79,7 +93,11 @@ impl Stall {
             // It ended before the engine had answered.
             self.tell(end, running, String::new(), false, report)?;
         }
-        report.say(&resumed(self.number, end.saturating_sub(self.began), self.before, used))
+        let answered = shared::answered().filter(|_| !self.is_known);
+        if !self.is_known {
+            shared::wish_to_follow();
+        }
+        report.say(&resumed(self.number, end.saturating_sub(self.began), (self.before, used), answered))
     }
 
     /// How long nothing need be done.
@@ -96,13 +114,14 @@ impl Stall {
     }
 
     fn tell(
-        &self,
+        &mut self,
         at: u64,
         running: Option<(u16, u32)>,
         stack: String,
         late: bool,
         report: &mut Report,
     ) -> Result<(), Gone> {
+        self.is_known |= running.is_some();
         report.say(&stalled(self.number, at.saturating_sub(self.began), running, stack, late))
     }
 }
@@ -117,7 +136,12 @@ pub(super) fn stalled(
     FromAgent::Stalled { stall, at_ms: ms(at_ns), running, stack, late }
 }
 
-pub(super) fn resumed(stall: u32, total_ns: u64, before: Used, used: Used) -> FromAgent {
+pub(super) fn resumed(
+    stall: u32,
+    total_ns: u64,
+    (before, used): (Used, Used),
+    answered: Option<(u16, u32)>,
+) -> FromAgent {
     // The run was seen a tick after it had begun: no share is larger than the whole.
     let share = |after: u64, before: u64| ms(after.saturating_sub(before).min(total_ns));
     FromAgent::Resumed {
@@ -125,6 +149,7 @@ pub(super) fn resumed(stall: u32, total_ns: u64, before: Used, used: Used) -> Fr
         total_ms: ms(total_ns),
         gc_ms: share(used.gc_ns, before.gc_ns),
         cpu_ms: share(used.cpu_ns, before.cpu_ns),
+        answered,
     }
 }
 

@@ -5,19 +5,26 @@ use std::time::Duration;
 
 use libc::clockid_t;
 
+use super::collector;
 use super::marks::Marks;
 use super::memory::Memory;
 use super::pulse::{Beat, Look, Pulse};
 use super::report::{Gone, Report};
+use super::shared::{self, Sighting};
 use super::stall::{self, Stall, Used};
-use super::{collector, shared};
+use super::unmarked::{Run, Unmarked};
 use crate::engine::{Engine, Loop};
-use crate::{page, sys};
+use crate::{node_api, page, sys};
 
 const MS: u64 = 1_000_000;
 
 /// Looks in a row at a loop that waits, with no request in flight, before the watchdog sleeps.
 const QUIET_LOOKS: u32 = 8;
+
+/// From runs of this length on that nobody is known to have made, it is worth following requests.
+const LOST_FROM_NS: u64 = 40 * MS;
+/// A run from this long on is asked whose it is.
+const ASKED_FROM_NS: u64 = 10 * MS;
 
 pub(super) struct Watch {
     watched: Loop,
@@ -71,6 +78,7 @@ impl Watch {
 
     fn watch(&mut self, report: &mut Report) -> Result<(), Gone> {
         let mut marks = Marks::default();
+        let mut unmarked = Unmarked::default();
         let mut stall: Option<Stall> = None;
         let mut pulse = Pulse::new(self.look()?);
         loop {
@@ -85,6 +93,14 @@ impl Watch {
             self.used = self.use_up(look.at);
             if let Some(busy) = marks.look(look.at, last_at.max(look.at.saturating_sub(beat.busy_ns))) {
                 report.say(&busy)?;
+            }
+            let sighting = self.sight(look, beat, stall.is_some())?;
+            let ended = unmarked.look(Run::of(look, beat), sighting);
+            if let Some(busy) = ended.busy {
+                report.say(&busy)?;
+            }
+            if ended.lost_ns >= LOST_FROM_NS && page::has_started() {
+                shared::wish_to_follow();
             }
             stall = match stall {
                 Some(stall) => self.follow(stall, look, report)?,
@@ -118,12 +134,33 @@ impl Watch {
         Used { gc_ns: collector::collected_ns(now), cpu_ns }
     }
 
+    /// Who runs, where nobody has marked it: what the engine says where requests are followed, else the one that is in
+    /// flight, if it is one.
+    fn sight(&self, look: Look, beat: Beat, is_stalled: bool) -> Result<Option<Sighting>, Gone> {
+        let seen = shared::take_sighting();
+        if shared::running().is_some() || look.waits || beat.busy_ns < ASKED_FROM_NS {
+            return Ok(seen);
+        }
+        if !node_api::follows() {
+            let alone = page::only_started();
+            return Ok(alone.map(|running| Sighting { running, from: look.at, to: look.at }));
+        }
+        // In a stall it is asked for the stack as well, less often.
+        if let Some(engine) = self.engine.as_ref().filter(|_| !is_stalled)
+            && shared::begin_asking()
+        {
+            let _leave = shared::leave_to_touch().ok_or(Gone)?;
+            engine.interrupt(shared::on_interrupt);
+        }
+        Ok(seen)
+    }
+
     /// Whether a stall begins, or has been missed.
     fn judge(&mut self, look: Look, beat: Beat, report: &mut Report) -> Result<Option<Stall>, Gone> {
         if beat.missed_ns >= self.threshold_ns {
             self.stalls += 1;
             report.say(&stall::stalled(self.stalls, beat.missed_ns, None, String::new(), false))?;
-            report.say(&stall::resumed(self.stalls, beat.missed_ns, self.before, self.used))?;
+            report.say(&stall::resumed(self.stalls, beat.missed_ns, (self.before, self.used), None))?;
             self.told_until = look.at;
         }
         if beat.busy_ns < self.threshold_ns && !collector::is_long(look.at) {
@@ -164,7 +201,7 @@ impl Watch {
         self.stalls += 1;
         self.told_until = ended;
         report.say(&stall::stalled(self.stalls, took, None, String::new(), false))?;
-        report.say(&stall::resumed(self.stalls, took, Used::default(), used))
+        report.say(&stall::resumed(self.stalls, took, (Used::default(), used), None))
     }
 
     /// Without a timer, until a claim or a turn of the loop.

@@ -9,7 +9,8 @@ const { Page } = require('./page.js')
 const { Queue } = require('./queue.js')
 
 const {
-  HELLO, LISTEN, CLOSE, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, ORIGIN, ASK, CALLS, WATCH_CALLS
+  HELLO, LISTEN, CLOSE, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, ORIGIN, ASK, CALLS, WATCH_CALLS, POOL,
+  POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, WATCH_POOLS
 } = wire.kinds
 
 /** `answer(listen)` gives `{ address, port, family }`, `{ code }`, or null: the test answers by itself. */
@@ -31,6 +32,14 @@ class Supervisor {
     this.figures = new Queue()
     /** Calls are to be seen; `hold`: the first waits. */
     this.watch = null
+    /** What is said of the app's pools. */
+    this.pools = new Queue()
+    this.poolAsks = new Queue()
+    this.poolFigures = new Queue()
+    this.leaks = new Queue()
+    this.gone = new Queue()
+    /** Pools are to be seen; `hold`: they wait for their rule. */
+    this.watchPools = null
     this.sockets = new Set()
     this.answer = answer
   }
@@ -57,6 +66,18 @@ class Supervisor {
 
   #hear (socket, { kind, fields }) {
     if (kind === HELLO && this.watch !== null) socket.write(wire.frame(WATCH_CALLS, [this.watch.hold ? 1 : 0]))
+    if (kind === HELLO && this.watchPools !== null) socket.write(wire.frame(WATCH_POOLS, [this.watchPools.hold ? 1 : 0]))
+    if (kind === POOL) this.pools.push({ pool: Number(fields[0]), library: fields[1], server: fields[2], database: fields[3], max: Number(fields[4]), isSizeable: fields[5] === '1' })
+    if (kind === POOL_ASK) {
+      const [pool, serial, wants, held, stamp] = fields.map(Number)
+      this.poolAsks.push({ pool, serial, wants, held, stamp })
+    }
+    if (kind === POOL_FIGURES) {
+      const [open, idle, waiting, oldest, max, leaked, asked, got, gaveUp, refused, opened, errors] = fields[1].split(' ').map(Number)
+      this.poolFigures.push({ pool: Number(fields[0]), open, idle, waiting, oldest, max, leaked, asked, got, gaveUp, refused, opened, errors, numbers: fields[1].split(' ').map(Number) })
+    }
+    if (kind === POOL_LEAK) this.leaks.push({ pool: Number(fields[0]), heldMs: Number(fields[1]), taker: fields[2] })
+    if (kind === POOL_GONE) this.gone.push(Number(fields[0]))
     if (kind === ORIGIN) this.origins.push({ origin: Number(fields[0]), name: fields[1] })
     if (kind === ASK) {
       const [serial, wants, held, stamp] = fields.slice(2).map(Number)

@@ -12,19 +12,20 @@ use plimsoll_wire::message::{FromAgent, ServerKind};
 
 use crate::concerns::event_loop::incident::Body;
 use crate::config;
-use crate::gateway::{self, Gateway, Load, Protocol, Upgraded};
+use crate::gateway::{self, Delayed, Gateway, Load, Protocol, Upgraded};
 use crate::ids::{EndpointId, WorkerId};
 use crate::observe::incidents::{Event, Incidents};
 use crate::observe::status;
 use crate::routes::Method;
 use crate::workers::{Bind, Front, Target};
 
-/// The end of a stall is heard so long after it.
+/// What is said of a stall is heard so long after it.
 const REPORTED_WITHIN_MS: u64 = 20;
 
-fn ago(time: Duration) -> Instant {
+/// When a stall began that is said to have lasted for so long.
+fn began(lasted_ms: u32) -> Instant {
     let now = Instant::now();
-    now.checked_sub(time).unwrap_or(now)
+    now.checked_sub(Duration::from_millis(u64::from(lasted_ms) + REPORTED_WITHIN_MS)).unwrap_or(now)
 }
 
 /// The gateway, and the load of each worker in it. Cheap to clone; lives on the main thread only.
@@ -67,12 +68,8 @@ impl GatewayFront {
         Some(Body { bytes, content_type })
     }
 
-    fn rescued_since(&self, worker: WorkerId, since: Instant) -> u32 {
-        self.loads.borrow().workers.get(&worker).map_or(0, |load| load.rescued_since(since))
-    }
-
-    fn queued_since(&self, since: Instant) -> u32 {
-        self.gateway.stats().iter().map(|thread| thread.queued_recently.since(since)).sum()
+    fn delayed(&self, worker: WorkerId, from: Instant) -> Delayed {
+        self.loads.borrow().workers.get(&worker).map(|load| load.delayed(from)).unwrap_or_default()
     }
 
     pub(super) fn gateway(&self) -> &Gateway {
@@ -146,6 +143,14 @@ impl Front for GatewayFront {
         self.loads.borrow().workers.get(&worker).map_or(0, |load| load.requests())
     }
 
+    fn expect_work(&self) {
+        self.gateway.expect_work();
+    }
+
+    async fn work_came(&self) {
+        self.gateway.work_came().await;
+    }
+
     fn connections_open(&self) -> u64 {
         self.gateway.connections_open()
     }
@@ -183,19 +188,20 @@ impl Front for GatewayFront {
                     body: running.and_then(|(slot, word)| self.body_of(worker, slot, word)),
                     stack: stack.clone(),
                     late: *late,
-                    unclaimed: self.gateway.unclaimed(worker),
+                    waited: self.delayed(worker, began(*at_ms)).waited,
                 }
             }
-            FromAgent::Resumed { stall, total_ms, gc_ms, cpu_ms } => {
-                let since = ago(Duration::from_millis(u64::from(*total_ms) + REPORTED_WITHIN_MS));
+            FromAgent::Resumed { stall, total_ms, gc_ms, cpu_ms, answered } => {
+                let Delayed { waited, rescued } = self.delayed(worker, began(*total_ms));
                 Event::Resumed {
                     process,
                     stall: *stall,
                     total_ms: *total_ms,
                     gc_ms: *gc_ms,
                     cpu_ms: *cpu_ms,
-                    rescued: self.rescued_since(worker, since),
-                    queued: self.queued_since(since),
+                    answered: answered.and_then(|(slot, word)| self.route_of(worker, slot, word)),
+                    waited,
+                    rescued,
                 }
             }
             FromAgent::Busy { slot, word, ms } => Event::Busy { worker, slot: *slot, word: *word, ms: *ms },
@@ -214,11 +220,11 @@ impl Front for GatewayFront {
     }
 
     fn stopped(&self, worker: WorkerId, since: Instant) {
-        self.incidents.hear(Event::Stopped { worker, since, unclaimed: self.gateway.unclaimed(worker) });
+        self.incidents.hear(Event::Stopped { worker, since, waited: self.delayed(worker, since).waited });
     }
 
     fn runs(&self, worker: WorkerId, stopped_since: Instant) {
-        let rescued = self.rescued_since(worker, stopped_since);
-        self.incidents.hear(Event::Runs { worker, rescued });
+        let Delayed { waited, rescued } = self.delayed(worker, stopped_since);
+        self.incidents.hear(Event::Runs { worker, waited, rescued });
     }
 }

@@ -1,5 +1,7 @@
 //! Answers what the admin server and the control socket ask, from what the parts know.
 
+mod pools;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -121,6 +123,8 @@ impl Questions {
             heavy_routes: gateway.heavy_routes().into_iter().map(heavy_route).collect(),
             downstreams: snapshot.downstreams.iter().map(downstream).collect(),
             memory: memory(snapshot),
+            pools: snapshot.pools.iter().map(pools::pool).collect(),
+            pool_queues: snapshot.queues.iter().map(pools::queue).collect(),
             requests: status::Requests {
                 total: sum(|thread| thread.requests_total.get()),
                 failed: sum(|thread| thread.requests_failed.get()),
@@ -170,7 +174,8 @@ fn state(snapshot: &Snapshot) -> status::State {
 }
 
 fn heavy_route(route: HeavyRoute) -> status::HeavyRoute {
-    status::HeavyRoute { route: route.name, cost_ms: route.cost.as_secs_f64() * 1000.0 }
+    let cost_ms = route.cost.as_secs_f64() * 1000.0;
+    status::HeavyRoute { route: route.name, cost_ms, is_lifted: route.is_lifted }
 }
 
 fn memory(snapshot: &Snapshot) -> status::Memory {

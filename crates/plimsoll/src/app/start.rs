@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, UnixListener};
 use super::questions::Identity;
 use super::{GatewayFront, memory};
 use crate::concerns::event_loop::profile::Origin;
-use crate::concerns::{downstream, shutdown};
+use crate::concerns::{downstream, pools, shutdown};
 use crate::config::{AgentMode, Config, WorkerCount};
 use crate::exit::Exit;
 use crate::gateway::Gateway;
@@ -94,6 +94,7 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         dead_after: config.event_loop.dead_after,
         open_files,
         downstream: downstream::Rules::new(&config.downstream),
+        pools: pools::Rules::new(&config.pools, config.workers.surge),
         logs: logs.capture().clone(),
         heap: memory::policy(config, &command),
         memory_limit: memory::limit(config),

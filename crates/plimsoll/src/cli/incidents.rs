@@ -1,16 +1,21 @@
-//! `plimsoll incidents`: what has blocked the event loops, by route and function.
+//! `plimsoll incidents`: what has blocked the event loops, by route and function, and when requests waited for a
+//! connection of a pool.
+
+mod pools;
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
+use serde::Serialize;
 
 use super::instance;
 use super::output;
 use crate::concerns::event_loop::incident::book::Group;
 use crate::concerns::event_loop::incident::large::Large;
 use crate::concerns::event_loop::incident::words::{duration, size};
-use crate::observe::status::Incidents;
+use crate::observe::status::pools::{Pool, Queue};
+use crate::observe::status::{Incidents, Status};
 use crate::observe::units;
 
 /// Of each list; `--json` has all of it.
@@ -19,13 +24,33 @@ const RECENT_SHOWN: usize = 5;
 
 pub(super) fn command() -> Command {
     Command::new("incidents")
-        .about("Shows what has blocked the event loops of a running instance, by route and function")
+        .about("Shows what has blocked the event loops of a running instance, and which pools of connections were too small")
         .arg(instance::name_argument())
         .arg(output::json_argument())
 }
 
 pub(super) fn run(arguments: &ArgMatches) -> ExitCode {
-    instance::show(arguments, |status| status.incidents, render)
+    instance::show(arguments, Told::of, |told| {
+        render(&told.incidents) + &pools::render(&told.pools, &told.pool_queues)
+    })
+}
+
+/// What of the status is shown here.
+#[derive(Serialize)]
+struct Told {
+    #[serde(flatten)]
+    incidents: Incidents,
+    /// Those with something to say.
+    pools: Vec<Pool>,
+    pool_queues: Vec<Queue>,
+}
+
+impl Told {
+    fn of(status: Status) -> Self {
+        let mut pools = status.pools;
+        pools.retain(|pool| !pool.findings.is_empty() || !pool.leaks.is_empty());
+        Self { incidents: status.incidents, pools, pool_queues: status.pool_queues }
+    }
 }
 
 fn render(incidents: &Incidents) -> String {
@@ -65,7 +90,11 @@ fn headline(incidents: &Incidents) -> String {
 /// `  4.2 s      12  480 ms     340  POST /reports/:id` and what it was below.
 fn group(text: &mut String, group: &Group) {
     let total = duration(u32::try_from(group.total_ms).unwrap_or(u32::MAX));
-    let route = group.route.as_deref().unwrap_or("(no request is known)");
+    let route = match &group.route {
+        Some(route) if group.route_is_guess => format!("{route} (probably)"),
+        Some(route) => route.clone(),
+        None => "(no request is known)".to_owned(),
+    };
     let place = group.place.as_deref().unwrap_or("what it did is not known");
     let (count, waited) = (group.count, group.waited);
     let worst = duration(group.worst_ms);
@@ -100,6 +129,7 @@ mod tests {
     fn what_cost_most_stands_first_with_what_would_help() {
         let group = Group {
             route: Some("POST /reports/:id".into()),
+            route_is_guess: false,
             place: Some("formatRows (src/report.js)".into()),
             kind: Kind::JavaScript,
             count: 12,

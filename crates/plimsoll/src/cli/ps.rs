@@ -44,7 +44,12 @@ fn growing(worker: &Worker) -> Option<String> {
 }
 
 fn heavy_route(route: &HeavyRoute) -> String {
-    format!("{} keeps the loop for {:.0} ms: it is a heavy route\n", route.route, route.cost_ms)
+    let what = if route.is_lifted {
+        "every worker serves it, as its lane is too small or there is nothing else to do"
+    } else {
+        "it is a heavy route"
+    };
+    format!("{} keeps the loop for {:.0} ms: {what}\n", route.route, route.cost_ms)
 }
 
 fn headline(status: &Status) -> String {
@@ -125,8 +130,13 @@ worker 0: its heap grows: major collections left 20 MB and, 270 s later, 44 MB
     #[test]
     fn heavy_routes_stand_below_the_table() {
         let mut status = fixture();
-        status.heavy_routes.push(HeavyRoute { route: "GET /report".into(), cost_ms: 181.6 });
+        let route = HeavyRoute { route: "GET /report".into(), cost_ms: 181.6, is_lifted: false };
+        status.heavy_routes.push(route);
         assert!(render(&status).ends_with("GET /report keeps the loop for 182 ms: it is a heavy route\n"));
+        status.heavy_routes[0].is_lifted = true;
+        assert!(
+            render(&status).contains("GET /report keeps the loop for 182 ms: every worker serves it, as")
+        );
     }
 
     #[test]

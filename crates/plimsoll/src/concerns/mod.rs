@@ -5,4 +5,5 @@ pub mod downstream;
 pub mod event_loop;
 pub mod logs;
 pub mod memory;
+pub mod pools;
 pub mod shutdown;

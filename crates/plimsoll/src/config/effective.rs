@@ -32,24 +32,30 @@ fn toml(effective: &Effective) -> String {
         text.push_str(&format!("{assignment:<36}# {origin}\n"));
     }
     let mut under = None;
-    for (name, key, value) in named::rows(&effective.config) {
-        if under.replace(name) != Some(name) {
-            text.push_str(&format!("\n[downstream.\"{name}\"]\n"));
+    for named::Row { table, key, value } in named::rows(&effective.config) {
+        if under.as_ref() != Some(&table) {
+            text.push_str(&format!("\n[{table}]\n"));
+            under = Some(table);
         }
         text.push_str(&format!("{key} = {}\n", literal(&value)));
     }
     text + &sinks::toml(&effective.sinks)
 }
 
-/// Numbers bare, all else as text. No value of any form holds a quote or a backslash.
+/// Numbers and truths bare, all else as text. No value of any form holds a quote or a backslash.
 pub(super) fn literal(value: &str) -> String {
-    if value.parse::<u64>().is_ok() { value.to_owned() } else { format!("\"{value}\"") }
+    let is_bare = value.parse::<u64>().is_ok() || value.parse::<bool>().is_ok();
+    if is_bare { value.to_owned() } else { format!("\"{value}\"") }
 }
 
 fn json(effective: &Effective) -> String {
-    let number = |value: &str| value.parse::<u64>().map_or_else(|_| value.into(), serde_json::Value::from);
-    let named = named::rows(&effective.config).map(|(name, key, value)| {
-        serde_json::json!({ "key": format!("downstream.\"{name}\".{key}"), "value": number(&value), "origin": "file" })
+    let number = |value: &str| match (value.parse::<u64>(), value.parse::<bool>()) {
+        (Ok(number), _) => number.into(),
+        (_, Ok(truth)) => truth.into(),
+        _ => serde_json::Value::from(value),
+    };
+    let named = named::rows(&effective.config).map(|named::Row { table, key, value }| {
+        serde_json::json!({ "key": format!("{table}.{key}"), "value": number(&value), "origin": "file" })
     });
     let settings: Vec<serde_json::Value> = effective
         .rows()

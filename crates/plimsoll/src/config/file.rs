@@ -103,8 +103,8 @@ impl Reading<'_> {
                 },
                 (None, _) if key == SINKS => self.sinks(value),
                 (None, DeValue::Table(table)) if is_table(&key) => self.walk(&key, table),
-                (None, DeValue::Table(table)) if named::may_stand_in(prefix) => {
-                    self.walk_named(name.get_ref(), name, table);
+                (None, DeValue::Table(table)) if named::table(prefix).is_some() => {
+                    named::table(prefix).into_iter().for_each(|names| self.walk_named(names, name, table));
                 }
                 (None, _) if is_table(&key) => {
                     self.wrong_type(&key, value, &format!("write its settings under `[{key}]`"));
@@ -164,14 +164,19 @@ impl Reading<'_> {
     }
 
     /// A table under a name of the user's choice: `[downstream."api.example.com"]`.
-    fn walk_named(&mut self, under: &str, at: &Spanned<std::borrow::Cow<'_, str>>, table: &DeTable<'_>) {
-        if let Err(reason) = named::check(under) {
+    fn walk_named(
+        &mut self,
+        names: named::Table,
+        at: &Spanned<std::borrow::Cow<'_, str>>,
+        table: &DeTable<'_>,
+    ) {
+        let under = at.get_ref().as_ref();
+        if let Err(reason) = names.check(under) {
             return self.problem(at.span().start, reason.fault, reason.hint);
         }
         for (name, value) in table {
-            let Some(setting) = named::find(name.get_ref()) else {
-                let key = format!("{}.{}", named::DEFAULT, name.get_ref());
-                self.unknown(&key, name);
+            let Some(setting) = names.find(name.get_ref()) else {
+                self.unknown(&names.general_key(name.get_ref()), name);
                 continue;
             };
             match scalar(value.get_ref(), setting) {
@@ -181,7 +186,7 @@ impl Reading<'_> {
                 }
                 None => {
                     let hint = format!("write {}", setting.describe());
-                    self.wrong_type(&named::key(under, setting), value, &hint);
+                    self.wrong_type(&names.key(under, setting), value, &hint);
                 }
             }
         }
@@ -232,13 +237,15 @@ fn scalar(value: &DeValue<'_>, setting: &dyn super::definition::Definition) -> O
             let parsed = i128::from_str_radix(number.as_str(), number.radix());
             Some(parsed.map_or_else(|_| number.as_str().to_owned(), |number| number.to_string()))
         }
-        // Few settings are shares; for any other a fraction is a mistake of kind.
-        DeValue::Float(number) => {
-            let text = number.as_str();
-            setting.set(&mut super::resolved::Config::default(), text).is_ok().then(|| text.to_owned())
-        }
+        // Few settings are shares or truths; for any other it is a mistake of kind.
+        DeValue::Float(number) => fits(setting, number.as_str()),
+        DeValue::Boolean(truth) => fits(setting, if *truth { "true" } else { "false" }),
         _ => None,
     }
+}
+
+fn fits(setting: &dyn super::definition::Definition, text: &str) -> Option<String> {
+    setting.set(&mut super::resolved::Config::default(), text).is_ok().then(|| text.to_owned())
 }
 
 fn place_of(path: &Path, before: &str) -> Place {

@@ -16,8 +16,8 @@
 //!
 //! An array of tables (`[[event_loop.lane]]`) is one setting, written in one line everywhere but in the file.
 //!
-//! Tables whose names the user chooses (`[downstream."api.example.com"]`) hold the settings of one table of the
-//! definitions, and begin with its values: see [`named`].
+//! Tables whose names the user chooses (`[downstream."api.example.com"]`, `[pools."db"]`) hold the settings of one table
+//! of the definitions, and begin with its values: see [`named`].
 //!
 //! Tables of which there may be many (`[[logs.sink]]`) are not rows of that
 //! table: they have one of their own, as in [`sinks`]. The place where they part is `file::walk`, the only code that

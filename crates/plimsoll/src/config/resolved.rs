@@ -18,6 +18,7 @@ pub struct Config {
     pub event_loop: EventLoop,
     pub downstream: Downstream,
     pub memory: Memory,
+    pub pools: Pools,
     pub shutdown: Shutdown,
     pub admin: Admin,
     pub log: Log,
@@ -202,6 +203,42 @@ pub struct Memory {
     pub recycle_at: Option<f64>,
 }
 
+/// The pools in which the app keeps its connections to databases.
+#[derive(Debug, Clone, Default)]
+pub struct Pools {
+    /// For every server that none of the names fits.
+    pub default: PoolLimits,
+    /// `[pools."NAME"]`, in the order of their first key.
+    pub named: Vec<(String, PoolLimits)>,
+}
+
+/// What holds for all pools that lead to one server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolLimits {
+    pub mode: PoolsMode,
+    /// Connections that the server allows; `None`: not known.
+    pub max_connections: Option<usize>,
+    /// Instances of the app that share them.
+    pub replicas: usize,
+    /// Ask the server.
+    pub inspect: bool,
+    /// A pool may become larger than the app made it.
+    pub allow_growth: bool,
+    /// How long a connection may be waited for; `None`: as the app has it.
+    pub wait_timeout: Option<Duration>,
+    /// A connection that is held for longer was perhaps forgotten.
+    pub leak_after: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolsMode {
+    /// Pools are not even looked at.
+    Off,
+    Observe,
+    /// Connections are shared out over the workers.
+    Enforce,
+}
+
 #[derive(Debug, Clone)]
 pub struct Shutdown {
     /// How long everything goes on after a stop was asked for.
@@ -338,6 +375,20 @@ impl Default for Memory {
             limit_bytes: None,
             pause_threshold: Duration::from_millis(50),
             recycle_at: Some(0.9),
+        }
+    }
+}
+
+impl Default for PoolLimits {
+    fn default() -> Self {
+        Self {
+            mode: PoolsMode::Observe,
+            max_connections: None,
+            replicas: 1,
+            inspect: false,
+            allow_growth: false,
+            wait_timeout: None,
+            leak_after: Duration::from_secs(30),
         }
     }
 }

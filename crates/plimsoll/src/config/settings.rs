@@ -5,6 +5,7 @@
 
 mod logs;
 mod memory;
+mod pools;
 
 use std::marker::PhantomData;
 
@@ -29,7 +30,7 @@ pub fn flags() -> impl Iterator<Item = (&'static str, FlagDefinition, String)> {
 
 /// Every row, in the order of the reference page.
 pub(super) fn all() -> impl Iterator<Item = &'static dyn Definition> {
-    SETTINGS.iter().chain(logs::SETTINGS).chain(memory::SETTINGS).copied()
+    SETTINGS.iter().chain(logs::SETTINGS).chain(memory::SETTINGS).chain(pools::SETTINGS).copied()
 }
 
 pub(super) fn find(key: &str) -> Option<&'static dyn Definition> {

@@ -96,13 +96,6 @@ impl Claims {
         running.next().is_none().then_some(first)
     }
 
-    /// Requests that were sent and have not begun.
-    pub(super) fn unclaimed(&self) -> u32 {
-        let sent =
-            self.page.slots().filter(|slot| page::state(slot.load(Ordering::Relaxed)) == page::State::Sent);
-        u32::try_from(sent.count()).unwrap_or(u32::MAX)
-    }
-
     /// A slot for a new link; `None` when the worker has more links than slots.
     pub(super) fn take(self: &Arc<Self>) -> Option<Claim> {
         let index = self.free().pop()?;

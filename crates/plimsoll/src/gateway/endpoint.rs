@@ -250,6 +250,15 @@ impl Endpoint {
         }
     }
 
+    /// A request waits because of those that are late.
+    pub(super) fn waits_for_late(&self) {
+        let workers = self.workers.borrow();
+        workers
+            .iter()
+            .filter(|worker| worker.load.is_late())
+            .for_each(|worker| worker.load.lateness.waits(1));
+    }
+
     /// Somebody waits for a worker.
     pub(super) fn has_waiting(&self) -> bool {
         !self.queue.is_empty() || self.lanes_wait()

@@ -87,7 +87,7 @@ pub(super) async fn run(connection: &mut Connection, request: &Request) -> After
         thread.access.give_back(heads);
     }
     if let Some(ids) = ids {
-        tell(&thread, [Some(ids), connection.answered_as.take().map(|tag| *tag)], status, took);
+        tell(&thread, [Some(ids), connection.answered_as.take().map(|tag| *tag)], (route, status), took);
     }
     after
 }
@@ -115,8 +115,8 @@ fn ids_of(connection: &mut Connection, request: &Request) -> Tag {
 }
 
 /// The log keeps what was written about a request that failed or was slow.
-fn tell(thread: &Thread, tags: [Option<Tag>; 2], status: u16, took: Duration) {
-    let is_slow = thread.outcomes.is_slow(took);
+fn tell(thread: &Thread, tags: [Option<Tag>; 2], (route, status): (RouteId, u16), took: Duration) {
+    let is_slow = thread.outcomes.is_slow(route, took);
     if status < 500 && !is_slow {
         return;
     }
@@ -171,7 +171,7 @@ async fn serve(
             let offer = link.claim.as_ref().and_then(Claim::take_offer);
             connection.thread.stats.requests_rescued.add(1);
             link.tenure = None;
-            link.worker.load.rescued.note(Instant::now());
+            link.worker.load.lateness.is_relieved();
             settled.finish(link, &connection.thread);
             (link, at) = Box::pin(follow(connection, &flight, offer)).await?;
             continue;

@@ -34,6 +34,8 @@ pub struct HeavyRoute {
     pub name: String,
     /// For how long its requests keep the loop, in the mean.
     pub cost: Duration,
+    /// Its lane is lifted: every worker serves it all the same.
+    pub is_lifted: bool,
 }
 
 #[derive(Debug)]
@@ -205,9 +207,12 @@ impl Lanes {
 
     /// The heavy routes that were learned, the costliest first.
     pub(super) fn heavy_routes(&self) -> Vec<HeavyRoute> {
-        let mut all: Vec<_> = self.learned().costs.heavy().collect();
+        let learned = self.learned();
+        let is_lifted = learned.demand.is_lifted();
+        let mut all: Vec<_> = learned.costs.heavy().collect();
+        drop(learned);
         all.sort_by_key(|(_, cost)| std::cmp::Reverse(*cost));
-        all.into_iter().map(|(route, cost)| HeavyRoute { name: self.name(route), cost }).collect()
+        all.into_iter().map(|(route, cost)| HeavyRoute { name: self.name(route), cost, is_lifted }).collect()
     }
 
     fn learned(&self) -> MutexGuard<'_, Learned> {

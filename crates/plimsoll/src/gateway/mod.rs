@@ -23,6 +23,7 @@ mod gather;
 pub mod http1;
 mod inquest;
 mod lanes;
+mod lateness;
 mod linger;
 mod links;
 mod listen;
@@ -41,6 +42,7 @@ mod tunnel;
 mod unclaimed;
 mod unix;
 mod watch;
+mod work;
 
 use std::collections::HashMap;
 use std::io;
@@ -59,15 +61,18 @@ use crate::config;
 use crate::ids::{EndpointId, RouteId, WorkerId};
 use crate::observe::http::ThreadStats;
 use crate::observe::logs::Told;
-use crate::observe::recent::Recent;
 use crate::routes::Routes;
 use crate::sys::page::Page;
+use crate::sys::slice;
 use claim::Claims;
 use endpoint::{Counters, Joining};
 use gather::Gather;
 pub use lanes::HeavyRoute;
 use lanes::Lanes;
-use thread::{Command, Thread};
+pub use lateness::Delayed;
+use lateness::Lateness;
+use thread::{Command, Shared, Thread};
+use work::Work;
 
 /// What the gateway and the supervisor both know of a worker. Written by the gateway, read by both.
 #[derive(Debug, Default)]
@@ -80,8 +85,7 @@ pub struct Load {
     /// Until when a heavy request has it to itself: see [`tenure`].
     tenure_until: AtomicU64,
     is_in_lane: AtomicBool,
-    /// Requests that were taken back from it.
-    rescued: Recent,
+    lateness: Lateness,
 }
 
 impl Load {
@@ -109,10 +113,10 @@ impl Load {
         self.is_in_lane.load(Ordering::Relaxed)
     }
 
-    /// Requests that were taken back from it from this time on.
+    /// Whom it has kept waiting, if its latest lateness began at this time or later.
     #[must_use]
-    pub fn rescued_since(&self, since: Instant) -> u32 {
-        self.rescued.since(since)
+    pub fn delayed(&self, from: Instant) -> Delayed {
+        self.lateness.cost(from)
     }
 
     #[must_use]
@@ -120,6 +124,9 @@ impl Load {
         self.requests.load(Ordering::Relaxed)
     }
 }
+
+/// What a gateway thread does when it wakes takes tens of microseconds; the least that Linux knows are a hundred.
+const SLICE: Duration = Duration::from_micros(300);
 
 /// How a worker's server is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,6 +168,7 @@ pub struct Bind {
 pub struct Gateway {
     routes: Arc<Routes>,
     lanes: Arc<Lanes>,
+    work: Arc<Work>,
     stats: Arc<[Arc<ThreadStats>]>,
     commands: Arc<[mpsc::UnboundedSender<Command>]>,
     endpoints: Arc<Mutex<HashMap<EndpointId, Bound>>>,
@@ -193,6 +201,7 @@ impl Gateway {
     pub fn start(config: &config::Gateway, event_loop: &config::EventLoop, told: &Told) -> io::Result<Self> {
         let routes = Arc::<Routes>::default();
         let lanes = Arc::new(Lanes::new(event_loop.clone(), Arc::clone(&routes)));
+        let shared = Shared { routes, lanes, work: Arc::default() };
         let mut all_stats = Vec::new();
         let mut all_commands = Vec::new();
         for index in 0..config.threads.max(1) {
@@ -200,14 +209,16 @@ impl Gateway {
             let stats = Arc::<ThreadStats>::default();
             all_stats.push(Arc::clone(&stats));
             all_commands.push(sender);
-            let shared = (stats, told.clone(), (Arc::clone(&routes), Arc::clone(&lanes)));
-            start_thread(index, (config.clone(), event_loop.clone()), shared, receiver)?;
+            let given = (stats, told.clone(), shared.clone());
+            start_thread(index, (config.clone(), event_loop.clone()), given, receiver)?;
         }
         let stats: Arc<[_]> = all_stats.into();
+        let Shared { routes, lanes, work } = shared;
         lanes.watch(&stats);
         Ok(Self {
             routes,
             lanes,
+            work,
             stats,
             commands: all_commands.into(),
             endpoints: Arc::default(),
@@ -315,13 +326,6 @@ impl Gateway {
         all.get(&worker).and_then(Weak::upgrade)?.body_of(slot, word)
     }
 
-    /// Requests that `worker` has been sent and has not begun.
-    #[must_use]
-    pub fn unclaimed(&self, worker: WorkerId) -> u32 {
-        let all = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(&worker).and_then(Weak::upgrade).map_or(0, |claims| claims.unclaimed())
-    }
-
     #[must_use]
     pub fn routes(&self) -> &Arc<Routes> {
         &self.routes
@@ -332,6 +336,15 @@ impl Gateway {
         if let Some(route) = self.route_of(worker, slot, word) {
             self.lanes.busy(route, (worker, slot, word), cost);
         }
+    }
+
+    /// From now on [`work_came`](Self::work_came) tells of the next request that is sent.
+    pub fn expect_work(&self) {
+        self.work.expect();
+    }
+
+    pub async fn work_came(&self) {
+        self.work.came().await;
     }
 
     /// The routes that are kept to workers of their own because of what they cost.
@@ -366,11 +379,12 @@ impl Gateway {
 fn start_thread(
     index: usize,
     (config, event_loop): (config::Gateway, config::EventLoop),
-    (stats, told, shared): (Arc<ThreadStats>, Told, (Arc<Routes>, Arc<Lanes>)),
+    (stats, told, shared): (Arc<ThreadStats>, Told, Shared),
     commands: mpsc::UnboundedReceiver<Command>,
 ) -> io::Result<()> {
     let (report, started) = std::sync::mpsc::channel();
     std::thread::Builder::new().name(format!("gateway-{index}")).spawn(move || {
+        slice::shorten(SLICE);
         let mut builder = runtime::Builder::new_current_thread();
         builder.enable_all();
         if config.gather == config::Gather::Auto {

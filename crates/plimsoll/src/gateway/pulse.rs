@@ -42,6 +42,7 @@ pub(super) async fn run(thread: Rc<Thread>) {
     let ticker = Ticker::new(BEAT);
     loop {
         pulse.start.notified().await;
+        thread.work.begins();
         let mut last = Instant::now();
         while pulse.beats.get() {
             ticker.beat().await;

@@ -140,7 +140,7 @@ impl Seek<'_> {
             Some(_) => thread.stats.requests_queued_in_lane.add(1),
             None => {
                 thread.stats.requests_queued.add(1);
-                thread.stats.queued_recently.note(Instant::now());
+                self.connection.endpoint.waits_for_late();
             }
         }
         thread.pulse.wake();

@@ -19,6 +19,7 @@ use super::links;
 use super::listen;
 use super::pulse::{self, Pulse};
 use super::watch::{Phase, TICK, Watches};
+use super::work::Work;
 use super::{Protocol, Upgraded};
 use crate::config;
 use crate::ids::{EndpointId, WorkerId};
@@ -38,6 +39,14 @@ pub(super) enum Command {
     Abort,
 }
 
+/// What all threads and the handle share.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    pub(super) routes: Arc<Routes>,
+    pub(super) lanes: Arc<Lanes>,
+    pub(super) work: Arc<Work>,
+}
+
 /// What the tasks of one thread share.
 #[derive(Debug)]
 pub(super) struct Thread {
@@ -54,6 +63,7 @@ pub(super) struct Thread {
     pub(super) pulse: Pulse,
     pub(super) routes: RefCell<Reader>,
     pub(super) lanes: Arc<Lanes>,
+    pub(super) work: Arc<Work>,
     endpoints: RefCell<HashMap<EndpointId, Open>>,
     ticker: Notify,
     ticks: Cell<bool>,
@@ -70,7 +80,7 @@ impl Thread {
         config: config::Gateway,
         event_loop: config::EventLoop,
         (stats, told): (Arc<ThreadStats>, Told),
-        (routes, lanes): (Arc<Routes>, Arc<Lanes>),
+        Shared { routes, lanes, work }: Shared,
     ) -> Self {
         let limits = Limits {
             head_bytes_max: config.head_bytes_max,
@@ -90,6 +100,7 @@ impl Thread {
             pulse: Pulse::default(),
             routes: RefCell::new(Reader::new(routes)),
             lanes,
+            work,
             endpoints: RefCell::default(),
             ticker: Notify::new(),
             ticks: Cell::new(false),

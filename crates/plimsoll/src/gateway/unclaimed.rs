@@ -26,6 +26,8 @@ struct Entry {
     /// It was not rescued too often.
     may_move: bool,
     kept: Option<Kept>,
+    /// It is counted as one that had to wait.
+    has_waited: bool,
 }
 
 /// A request that waits for too long.
@@ -68,7 +70,7 @@ impl Unclaimed {
 
     pub(super) fn push(&self, sent: Sent, at: Instant, alarm: Alarm, terms: Terms) {
         let Terms { may_move, kept } = terms;
-        self.entries.borrow_mut().push_back(Entry { sent, at, alarm, may_move, kept });
+        self.entries.borrow_mut().push_back(Entry { sent, at, alarm, may_move, kept, has_waited: false });
     }
 
     /// May the worker be sent one more? No thread finds it late, and it has room for what this one would send.
@@ -98,7 +100,9 @@ impl Unclaimed {
         if is_late != self.is_late.replace(is_late) {
             if is_late {
                 window.late(entries.len());
-                self.load.late_threads.fetch_add(1, Relaxed);
+                if self.load.late_threads.fetch_add(1, Relaxed) == 0 {
+                    self.load.lateness.begins(now);
+                }
             } else {
                 self.load.late_threads.fetch_sub(1, Relaxed);
             }
@@ -109,11 +113,30 @@ impl Unclaimed {
     /// A look at regular intervals, as [`Patience`] wants them. `false`: nothing is unclaimed.
     pub(super) fn pulse(&self, now: Instant) -> bool {
         self.look(now);
+        if self.is_late.get() {
+            self.count_waiting(now);
+        }
         let age = self.entries.borrow().front().map(|front| now.saturating_duration_since(front.at));
         let mut patience = self.patience.get();
         patience.observe(age.unwrap_or_default());
         self.patience.set(patience);
         age.is_some()
+    }
+
+    fn count_waiting(&self, now: Instant) {
+        let limit = self.patience.get().limit();
+        let mut waited = 0;
+        for entry in &mut *self.entries.borrow_mut() {
+            if now.saturating_duration_since(entry.at) <= limit {
+                break;
+            }
+            // Those behind the front may have been taken back, and sent again.
+            if !entry.has_waited && entry.sent.is_unclaimed() {
+                entry.has_waited = true;
+                waited += 1;
+            }
+        }
+        self.load.lateness.waits(waited);
     }
 
     /// Those that wait for too long and may be rescued, oldest first.

@@ -95,6 +95,22 @@ struct Figures {
     times: Sum,
 }
 
+/// How long requests took, by the number under which their route is counted now; and for each number that a thread may
+/// still use which one that is.
+pub(super) fn times(
+    threads: &[Arc<ThreadStats>],
+    table: &Table,
+) -> (BTreeMap<RouteId, Sum>, BTreeMap<RouteId, RouteId>) {
+    let mut sums: BTreeMap<RouteId, Sum> = BTreeMap::new();
+    let mut current = BTreeMap::new();
+    for (id, row) in threads.iter().flat_map(|stats| stats.by_route.seen()) {
+        let now = table.current(id);
+        current.insert(id, now);
+        sums.entry(now).or_default().add(&row.times);
+    }
+    (sums, current)
+}
+
 /// The routes that are asked for most, and the rest as one.
 #[must_use]
 pub fn routes(threads: &[Arc<ThreadStats>], table: &Table) -> Vec<Route> {

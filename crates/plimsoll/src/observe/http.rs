@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::by_route::ByRoute;
 pub use super::by_route::routes;
 use super::histogram::{Durations, Snapshot};
-use super::recent::Recent;
 use super::status::Requests;
 use crate::ids::RouteId;
 pub use crate::routes::Method;
@@ -51,7 +50,6 @@ pub struct ThreadStats {
     pub requests_rescued: Counter,
     /// Had to wait because every worker was late.
     pub requests_queued: Counter,
-    pub queued_recently: Recent,
     /// Had to wait for a worker of their lane.
     pub requests_queued_in_lane: Counter,
     /// Requests that the gateway itself had to answer with an error, or whose transfer it had to cut.

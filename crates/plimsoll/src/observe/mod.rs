@@ -20,7 +20,6 @@ pub mod logs;
 pub mod metrics;
 mod page;
 pub mod query;
-pub mod recent;
 pub mod report;
 mod server;
 pub mod socket;

@@ -5,6 +5,7 @@
 //! do not know: a client may be older than the instance that it asks.
 
 mod memory;
+pub mod pools;
 
 use std::net::SocketAddr;
 
@@ -53,6 +54,12 @@ pub struct Status {
     pub downstreams: Vec<Downstream>,
     #[serde(default)]
     pub memory: Memory,
+    /// The pools in which it keeps its connections to databases, by name.
+    #[serde(default)]
+    pub pools: Vec<pools::Pool>,
+    /// When requests waited for a connection; those that last first, then the latest.
+    #[serde(default)]
+    pub pool_queues: Vec<pools::Queue>,
 }
 
 /// An origin that the app calls: what all workers saw together, since the start where it does not say "now".
@@ -110,6 +117,9 @@ pub struct HeavyRoute {
     pub route: String,
     /// In the mean of the latest.
     pub cost_ms: f64,
+    /// Its lane would do harm: every worker serves it all the same.
+    #[serde(default)]
+    pub is_lifted: bool,
 }
 
 /// How far a reload has come.
@@ -430,6 +440,8 @@ pub(crate) fn fixture() -> Status {
             share_bytes: Some(89 << 20),
             recycled: Recycled { heap: 3, resident: 1, requests: 0 },
         },
+        pools: vec![pools::fixture()],
+        pool_queues: Vec::new(),
     }
 }
 

@@ -49,6 +49,14 @@ impl Sum {
         iter::zip(&mut self.0, &times.0).for_each(|(sum, bucket)| *sum += bucket.get());
     }
 
+    /// What came since then.
+    pub(super) fn since(&self, earlier: &Self) -> Self {
+        Self(std::array::from_fn(|at| {
+            let read = |sum: &Self| sum.0.get(at).copied().unwrap_or(0);
+            read(self).saturating_sub(read(earlier))
+        }))
+    }
+
     pub(super) fn count(&self) -> u64 {
         self.0.iter().sum()
     }

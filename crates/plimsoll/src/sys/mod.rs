@@ -17,4 +17,5 @@ pub mod readiness;
 pub mod room;
 pub mod runtime_dir;
 pub mod signals;
+pub mod slice;
 pub mod ticker;

@@ -8,10 +8,10 @@
 use std::path::PathBuf;
 
 use plimsoll_wire::VERSION;
-use plimsoll_wire::calls;
 use plimsoll_wire::frame::{Frame, LENGTH_MAX};
 use plimsoll_wire::memory::Figures;
 use plimsoll_wire::message::{FromAgent, ServerKind, ToAgent};
+use plimsoll_wire::{calls, pools};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
@@ -69,6 +69,8 @@ pub enum Said {
     Memory(Box<Figures>),
     /// Of the calls that the app makes.
     Calls(calls::FromAgent),
+    /// Of the pools in which it keeps connections.
+    Pools(pools::FromAgent),
     /// The channel is gone: the process ended, or it broke the rules (then: how).
     Lost {
         mistake: Option<String>,
@@ -209,6 +211,7 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
             Ok(Said::Route { method, path, route })
         }
         FromAgent::Calls(said) if matches!(talk, Talk::Agent) => Ok(Said::Calls(said)),
+        FromAgent::Pools(said) if matches!(talk, Talk::Agent) => Ok(Said::Pools(said)),
         FromAgent::Listen { server, kind, host, port, ipv6_only, backlog, path }
             if matches!(talk, Talk::Agent) =>
         {
@@ -223,6 +226,7 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
         FromAgent::Close { .. }
         | FromAgent::Calls(_)
         | FromAgent::Memory(_)
+        | FromAgent::Pools(_)
         | FromAgent::ProfileBegan { .. }
         | FromAgent::Profiled { .. }
         | FromAgent::LargeBody { .. }
@@ -295,7 +299,7 @@ mod tests {
 
     #[tokio::test]
     async fn hears_a_watchdog_on_a_channel_of_its_own() {
-        let resumed = FromAgent::Resumed { stall: 1, total_ms: 120, gc_ms: 0, cpu_ms: 119 };
+        let resumed = FromAgent::Resumed { stall: 1, total_ms: 120, gc_ms: 0, cpu_ms: 119, answered: None };
         let watchdog = FromAgent::Watchdog { version: VERSION, pid: 1 };
         let said = hear([watchdog.write(), resumed.write()].concat()).await;
         let [Said::Watches { pid }, Said::Stall(heard), Said::Lost { mistake: None }] = &said[..] else {

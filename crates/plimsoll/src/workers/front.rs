@@ -48,6 +48,9 @@ pub trait Front {
     fn is_idle(&self, worker: WorkerId) -> bool;
     /// Requests that this process has served.
     fn requests_of(&self, worker: WorkerId) -> u64;
+    /// From now on `work_came` ends with the next request that is sent to a worker.
+    fn expect_work(&self);
+    fn work_came(&self) -> impl Future<Output = ()>;
     fn connections_open(&self) -> u64;
     /// Requests and upgraded connections under way.
     fn in_flight(&self) -> u64;
@@ -75,8 +78,8 @@ pub(super) fn describe_stall(worker: WorkerId, report: &FromAgent) {
                 stack.lines().next().map_or("an unknown place", |line| line.trim_start_matches("    at "));
             tracing::debug!(%worker, stall, at_ms, ?running, "the event loop stands still {place} {frame}");
         }
-        FromAgent::Resumed { stall, total_ms, gc_ms, cpu_ms } => {
-            tracing::debug!(%worker, stall, total_ms, gc_ms, cpu_ms, "the event loop turns again");
+        FromAgent::Resumed { stall, total_ms, gc_ms, cpu_ms, answered } => {
+            tracing::debug!(%worker, stall, total_ms, gc_ms, cpu_ms, ?answered, "the event loop turns again");
         }
         FromAgent::Busy { slot, word, ms } => {
             tracing::debug!(%worker, slot, word, ms, "a request kept the event loop busy");

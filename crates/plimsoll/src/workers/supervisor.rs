@@ -10,6 +10,7 @@ mod liveness;
 mod memory;
 mod orders;
 mod plain;
+mod pools;
 mod profiles;
 mod snapshot;
 
@@ -37,6 +38,7 @@ use super::watch::{self, Seen};
 use crate::concerns::downstream::{Desk, Rules};
 use crate::concerns::memory::heap::{Limit, Policy};
 use crate::concerns::memory::recycle;
+use crate::concerns::pools as connections;
 use crate::concerns::shutdown::{self, Echo, Fleet, Input, Phase};
 use crate::config::AgentMode;
 use crate::ids::WorkerId;
@@ -69,6 +71,8 @@ pub struct Settings {
     pub open_files: Option<Rlimit>,
     /// What holds for the calls that the app makes.
     pub downstream: Rules,
+    /// What holds for the pools in which it keeps connections.
+    pub pools: connections::Rules,
     /// Where what workers print goes.
     pub logs: Capture,
     /// How large heaps are made; `None`: as V8 makes them.
@@ -155,6 +159,7 @@ pub struct Supervisor<F> {
     desk: Desk,
     heaps: heaps::Heaps,
     memory: memory::Memory,
+    pools: connections::Desk,
 }
 
 impl<F: Front> Supervisor<F> {
@@ -170,6 +175,7 @@ impl<F: Front> Supervisor<F> {
         let (events, heard) = mpsc::channel(EVENTS_MAX);
         let desk = Desk::new(settings.downstream.clone());
         let recycle = settings.recycle;
+        let pools = connections::Desk::new(settings.pools.clone());
         Ok(Self {
             fleet: Fleet::new(settings.fleet),
             endpoints: Endpoints::new(settings.listen),
@@ -190,6 +196,7 @@ impl<F: Front> Supervisor<F> {
             desk,
             heaps: heaps::Heaps::default(),
             memory: memory::Memory::new(recycle),
+            pools,
         })
     }
 
@@ -202,6 +209,7 @@ impl<F: Front> Supervisor<F> {
                 signal = signals.next() => self.on_signal(signal),
                 Some(event) = self.heard.recv() => self.on_event(event),
                 Some(request) = requests.recv() => self.on_request(request),
+                () = self.front.work_came() => self.looks_again(),
                 () = tokio::time::sleep_until(deadline.into()) => {}
             }
             self.look_around(Instant::now());
@@ -296,6 +304,7 @@ impl<F: Front> Supervisor<F> {
         self.look_for_dead(now);
         self.look_after_memory(now);
         self.look_after_calls(now);
+        self.look_after_pools(now);
         for worker in self.fleet.finishing() {
             if self.front.is_idle(worker) {
                 self.apply(Input::Idle(worker));
@@ -321,6 +330,7 @@ impl<F: Front> Supervisor<F> {
             .chain(profiles)
             .chain(self.next_look)
             .chain(self.desk.deadline())
+            .chain(self.pools.deadline())
             .min()
             .unwrap_or(now + FAR_AWAY)
     }

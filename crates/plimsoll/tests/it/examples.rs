@@ -25,6 +25,11 @@ fn koa_answers_the_same() {
 }
 
 #[test]
+fn hapi_answers_the_same() {
+    compare("hapi", FRAMEWORK);
+}
+
+#[test]
 fn nest_answers_the_same() {
     compare("nest", FRAMEWORK);
 }
@@ -64,7 +69,7 @@ fn the_page_beside_a_websocket_is_the_same() {
     compare("websocket", &["GET /", "GET /echo"]);
 }
 
-/// Routes that all four web frameworks have.
+/// Routes that all web frameworks have.
 const FRAMEWORK: &[&str] = &[
     "GET /",
     "HEAD /",

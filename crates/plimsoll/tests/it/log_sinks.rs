@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, SystemTime};
 
+use rustix::net::sockopt::set_socket_linger;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -112,7 +116,7 @@ fn a_file_that_cannot_be_written_is_said_once_and_written_when_it_can_be() {
     assert_eq!(figures(&server, "bad")["dropped_lines"], 0);
 }
 
-/// A collector that answers with `status` and keeps what it gets.
+/// A collector that answers with `status` and keeps what it gets; with 0 it resets the connection.
 struct Collector {
     port: u16,
     status: Arc<AtomicU16>,
@@ -153,6 +157,11 @@ fn answer(stream: &TcpStream, status: &AtomicU16, bodies: &Mutex<String>) -> Opt
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok().filter(|()| length > 0)?;
         let status = status.load(Ordering::SeqCst);
+        if status == 0 {
+            // Closing with nothing to linger for is a reset.
+            set_socket_linger(stream, Some(Duration::ZERO)).unwrap();
+            return None;
+        }
         if status == 200 {
             bodies.lock().unwrap().push_str(&String::from_utf8_lossy(&body));
         }
@@ -216,4 +225,148 @@ fn a_full_disk_drops_by_level_and_says_what_is_lost() {
     );
     assert!(!metrics.contains(r#"dropped_lines_total{level="error""#), "{metrics}");
     assert!(figures(&server, "full")["queue_bytes"].as_u64() <= Some(64 * 1024));
+}
+
+#[test]
+fn what_a_collector_refuses_for_now_comes_later_whatever_it_says() {
+    let troubles = [("limits", 429, "answered 429"), ("broken", 500, "answered 500"), ("resets", 0, "")];
+    let collectors: Vec<Collector> =
+        troubles.iter().map(|(_, status, _)| Collector::start(*status)).collect();
+    let sinks: Vec<String> = troubles
+        .iter()
+        .zip(&collectors)
+        .map(|((name, ..), collector)| {
+            let url = format!("http://127.0.0.1:{}/in", collector.port);
+            format!("[[logs.sink]]\ntype = 'http'\nname = '{name}'\nurl = '{url}'\nbatch_wait = '0s'\n")
+        })
+        .collect();
+    let server = start(&sinks.concat());
+    assert_eq!(server.get("/log?lines=3").status, 200);
+    until("stdout has all", || server.stdout().contains("line 2").then_some(()));
+    for ((name, _, said), collector) in troubles.iter().zip(&collectors) {
+        server.wait_for_stderr(&format!("logs to {name}: "));
+        assert!(server.stderr().contains(said), "{said} in {}", server.stderr());
+        collector.status.store(200, Ordering::SeqCst);
+        server.wait_for_stderr(&format!("logs to {name} are delivered again"));
+        until("all has come", || (collector.has("line 0") && collector.has("line 2")).then_some(()));
+        assert_eq!(figures(&server, name)["dropped_lines"], 0, "{name}");
+    }
+}
+
+#[test]
+fn syslog_gets_each_line_by_whatever_way() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let unix = UnixDatagram::bind(&path).unwrap();
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = start(&format!(
+        "[[logs.sink]]\ntype = 'syslog'\nname = 'unix'\naddress = 'unix://{}'\nlevel = 'error'\n\
+         [[logs.sink]]\ntype = 'syslog'\nname = 'udp'\naddress = 'udp://{}'\nlevel = 'error'\n\
+         [[logs.sink]]\ntype = 'syslog'\nname = 'tcp'\naddress = 'tcp://{}'\nlevel = 'error'",
+        path.display(),
+        udp.local_addr().unwrap(),
+        tcp.local_addr().unwrap()
+    ));
+    assert_eq!(server.get("/log?lines=1&level=50").status, 200);
+    let mut datagram = [0; 4096];
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let by_unix = unix.recv(&mut datagram).map(|length| text(&datagram[..length])).unwrap();
+    let by_udp = udp.recv(&mut datagram).map(|length| text(&datagram[..length])).unwrap();
+    let (mut stream, _) = tcp.accept().unwrap();
+    let mut by_tcp = String::new();
+    while !by_tcp.ends_with('}') {
+        let length = stream.read(&mut datagram).unwrap();
+        assert!(length > 0, "{by_tcp}");
+        by_tcp.push_str(&text(&datagram[..length]));
+    }
+    let (length, by_tcp) = by_tcp.split_once(' ').unwrap();
+    assert_eq!(length.parse(), Ok(by_tcp.len()), "octets are counted");
+    for line in [&by_unix, &by_udp, by_tcp] {
+        // The severity of an error, and version 1.
+        assert!(line.starts_with('<') && line.contains(">1 2"), "{line}");
+        assert!(line.contains(r#""msg":"line 0""#), "{line}");
+    }
+}
+
+#[test]
+fn a_file_of_an_earlier_day_is_set_aside_and_one_whose_place_is_gone_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("log");
+    fs::create_dir(&place).unwrap();
+    let path = place.join("app.log");
+    fs::write(&path, "of yesterday\n").unwrap();
+    let yesterday = SystemTime::now() - Duration::from_secs(86_400);
+    fs::File::options().append(true).open(&path).unwrap().set_modified(yesterday).unwrap();
+    let server = start(&format!(
+        "[[logs.sink]]\ntype = 'file'\nname = 'daily'\npath = {path:?}\nrotate_every = '1d'\ncompress = 'off'"
+    ));
+    assert_eq!(server.get("/log").status, 200);
+    until("today has its own", || {
+        let today = fs::read_to_string(&path).unwrap_or_default();
+        (today.contains("line 0") && !today.contains("of yesterday")).then_some(())
+    });
+    let old = fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().path()).find(|other| *other != path);
+    assert_eq!(fs::read_to_string(old.unwrap()).unwrap(), "of yesterday\n");
+    // Where it should be set aside to, and where it is, is taken away.
+    fs::remove_dir_all(&place).unwrap();
+    until("it is there again", || {
+        assert_eq!(server.get("/log").status, 200);
+        fs::read_to_string(&path).is_ok_and(|text| text.contains("line 0")).then_some(())
+    });
+    assert_eq!(figures(&server, "daily")["dropped_lines"], 0);
+}
+
+/// A file system of its own, which is small.
+struct Small<'a>(&'a Path);
+
+impl<'a> Small<'a> {
+    /// `None`: only root can make one.
+    fn mount(place: &'a Path) -> Option<Self> {
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=256k", "plimsoll-test"]).arg(place);
+        let is_mounted =
+            rustix::process::geteuid().is_root() && mount.status().is_ok_and(|status| status.success());
+        is_mounted.then(|| Self(place))
+    }
+}
+
+impl Drop for Small<'_> {
+    fn drop(&mut self) {
+        // Whoever still has a file there lets go of it later.
+        let _unmounted = Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}
+
+#[test]
+fn what_a_full_disk_has_no_room_for_waits_and_no_line_is_torn() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(small) = Small::mount(directory.path()) else {
+        eprintln!("skipped: a small file system can only be made by root");
+        return;
+    };
+    let (path, filler) = (small.0.join("app.log"), small.0.join("filler"));
+    fs::write(&filler, vec![0; 128 * 1024]).unwrap();
+    let server = start(&format!("[[logs.sink]]\ntype = 'file'\nname = 'small'\npath = {path:?}"));
+    let pad = "x".repeat(100);
+    for _ in 0..10 {
+        assert_eq!(server.get(&format!("/log?lines=90&pad={pad}")).status, 200);
+        // Batches: what does not fit is written when there is room, with what has come since.
+        until("it has been read", || {
+            let waits = figures(&server, "small")["queue_bytes"].as_u64() > Some(0);
+            (waits || fs::metadata(&path).is_ok_and(|file| file.len() > 0)).then_some(())
+        });
+    }
+    server.wait_for_stderr("logs to small: ");
+    assert!(server.stderr().contains("No space left on device"), "{}", server.stderr());
+    let written = fs::read_to_string(&path).unwrap();
+    assert!(written.is_empty() || written.ends_with('\n'), "{:?}", written.get(written.len() - 20..));
+    until("stdout goes on", || (server.stdout().matches("\"msg\":\"line ").count() == 900).then_some(()));
+    fs::remove_file(&filler).unwrap();
+    server.wait_for_stderr("logs to small are delivered again");
+    until("all is there", || {
+        let text = fs::read_to_string(&path).unwrap();
+        (text.matches("\"msg\":\"line ").count() == 900).then_some(())
+    });
+    assert_eq!(figures(&server, "small")["dropped_lines"], 0);
 }

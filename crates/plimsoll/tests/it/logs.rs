@@ -239,3 +239,31 @@ fn a_stuck_reader_of_stdout_holds_up_nobody_and_is_told_what_it_missed() {
         "{read} {said}"
     );
 }
+
+#[test]
+fn of_requests_that_are_slow_for_their_route_every_line_stays() {
+    let app = "
+        const { createServer } = require('node:http');
+        createServer((request, response) => {
+            const { searchParams } = new URL(request.url, 'http://app');
+            const reqId = request.headers['x-request-id'];
+            const log = (msg) => searchParams.has('log') && console.log(JSON.stringify({ level: 30, reqId, msg }));
+            log('begins');
+            setTimeout(() => response.end('ok', () => log('ends')), Number(searchParams.get('wait')));
+        }).listen(process.env.PORT);
+    ";
+    let server = Launch::plimsoll(App::source(app)).env("PLIMSOLL_LOGS_SAMPLE", "0.0001").start();
+    let mut client = server.connect();
+    let mut send = |target: &str, id: &str| {
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\nX-Request-Id: {id}\r\n\r\n"));
+        assert_eq!(client.response("GET").status, 200);
+    };
+    let has = |id: &str| server.stdout().matches(&format!("\"reqId\":\"{id}\"")).count();
+    until("slow ones are kept as a whole", || {
+        (0..200).for_each(|_| send("/work", "quiet"));
+        send("/work?wait=0&log", "usual");
+        send("/work?wait=300&log", "slow");
+        (has("slow") >= 2).then_some(())
+    });
+    assert_eq!(has("usual"), 0);
+}

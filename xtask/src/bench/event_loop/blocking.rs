@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 use crate::bench::ledger;
 use crate::bench::open::{self, Latency, Load, Outcome, Record, Stream};
 use crate::bench::peer::{Peer, Programs, Serving, Setup};
-use crate::bench::report::Table;
+use crate::bench::report::{Table, Target};
 use crate::bench::workshop::Workshop;
 
 /// The app's code is compiled and its routes are known by then.
 const WARM_SECONDS: u32 = 8;
 const FAST_PER_SECOND: f64 = 2000.0;
 const POSTS: f64 = 0.1;
+const HEAVY_PER_SECOND: f64 = 1.0;
 
 struct Contender {
     name: &'static str,
@@ -39,6 +40,7 @@ struct Finding {
     heavy: Vec<Record>,
     rounds: Vec<Option<Latency>>,
     twice: usize,
+    incidents: Vec<Value>,
 }
 
 pub(super) fn run(
@@ -46,12 +48,17 @@ pub(super) fn run(
     programs: &Programs,
     rounds: usize,
     seconds: u32,
-    only: &[String],
-) -> anyhow::Result<(Table, Value)> {
+    (only, trace): (&[String], bool),
+) -> anyhow::Result<(Table, Value, Vec<Target>)> {
     let wanted =
         |name: &str| only.is_empty() || only.iter().any(|only| name.to_lowercase().starts_with(only));
-    let contenders: Vec<Contender> =
+    let mut contenders: Vec<Contender> =
         contenders().into_iter().filter(|contender| wanted(contender.name)).collect();
+    if trace {
+        contenders
+            .iter_mut()
+            .for_each(|one| one.settings.push(("PLIMSOLL_EVENT_LOOP_STALL_THRESHOLD", "20ms")));
+    }
     let mut findings: Vec<Finding> = contenders.iter().map(|_| Finding::default()).collect();
     for round in 1..=rounds {
         for (contender, finding) in contenders.iter().zip(&mut findings) {
@@ -79,10 +86,34 @@ pub(super) fn run(
         raw.push(json!({
             "name": contender.name, "fast": open::latency(&finding.fast), "heavy": open::latency(&finding.heavy),
             "slowest": finding.slowest(), "rounds": finding.rounds, "heavy_per_second": finding.heavy_ok() as f64 / measured,
+            "incidents": finding.incidents,
             "failed": open::failures(finding.fast.iter().chain(&finding.heavy)), "ran_twice": finding.twice,
         }));
     }
-    Ok((table, json!(raw)))
+    Ok((table, json!(raw), targets(&contenders, &findings)))
+}
+
+fn targets(contenders: &[Contender], findings: &[Finding]) -> Vec<Target> {
+    let find = |name: &str| {
+        let at = contenders.iter().position(|contender| contender.name == name)?;
+        findings.get(at)
+    };
+    let fast =
+        |name, read: fn(Latency) -> f64| find(name).and_then(|found| open::latency(&found.fast)).map(read);
+    let (off, auto) = ("Plimsoll, lanes off", "Plimsoll, lanes auto");
+    let heavy = |name| find(name).map(|found| found.heavy_ok() as f64);
+    let fewer =
+        heavy("node:cluster").zip(heavy(auto)).map(|(theirs, ours)| (1.0 - ours / theirs.max(1.0)) * 100.0);
+    let twice = find(off).zip(find(auto)).map(|(off, auto)| (off.twice + auto.twice) as f64);
+    let target = |what: &str, limit, found, unit| Target { what: what.to_owned(), limit, found, unit };
+    vec![
+        target("lanes off, p99 of fast requests", 5.0, fast(off, |latency| latency.p99), " ms"),
+        target("lanes off, p99.9", 15.0, fast(off, |latency| latency.p999), " ms"),
+        target("lanes off, worst", 30.0, fast(off, |latency| latency.worst), " ms"),
+        target("lanes auto, p99.9", 8.0, fast(auto, |latency| latency.p999), " ms"),
+        target("lanes auto, heavy requests fewer than node:cluster's", 10.0, fewer, " %"),
+        target("requests that ran twice", 0.0, twice, ""),
+    ]
 }
 
 fn take_turn(
@@ -92,7 +123,7 @@ fn take_turn(
     seconds: u32,
     finding: &mut Finding,
 ) -> anyhow::Result<()> {
-    let path = workshop.directory.join("ledger");
+    let path = ledger::place(&workshop.directory);
     let _none_left = fs::remove_file(&path);
     let setup = Setup { workers: 2, ledger: Some(path.clone()), settings: contender.settings.clone() };
     let serving = Serving::start(contender.peer, workshop, programs, &setup)?;
@@ -109,12 +140,14 @@ fn take_turn(
         streams: vec![
             stream("fast", FAST_PER_SECOND * (1.0 - POSTS), "GET", "/items?id={id}"),
             stream("fast", FAST_PER_SECOND * POSTS, "POST", "/items?id={id}"),
-            stream("heavy", 1.0, "POST", "/report?spin=200&id={id}"),
+            stream("heavy", HEAVY_PER_SECOND, "POST", "/report?spin=200&id={id}"),
         ],
     };
     let (records, ()) = load.run(|_| Ok(()))?;
+    finding.incidents.extend(serving.incidents());
     drop(serving);
     finding.twice += ledger::read(&path)?.values().filter(|count| **count > 1).count();
+    let _removed = fs::remove_file(&path);
     let warm = FAST_PER_SECOND * f64::from(WARM_SECONDS);
     let is_heavy =
         |record: &Record| load.streams.get(record.stream).is_some_and(|stream| stream.name == "heavy");
@@ -131,18 +164,22 @@ impl Finding {
         self.heavy.iter().filter(|record| record.outcome == Outcome::Ok).count()
     }
 
-    /// The slowest fast requests: when they were due, how long they took, and how much of that was our own lateness.
+    /// The slowest fast requests: when they were due and how long after a heavy one, how long they took, and how much of
+    /// that was our own lateness. What comes in one burst has one cause.
     fn slowest(&self) -> Vec<Value> {
         let mut all: Vec<&Record> = self.fast.iter().collect();
         all.sort_by_key(|record| std::cmp::Reverse(record.latency));
         let ms = |time: std::time::Duration| time.as_secs_f64() * 1000.0;
         let describe = |record: &&Record| {
+            let due = record.id as f64 / (FAST_PER_SECOND + HEAVY_PER_SECOND);
+            // As `Load` lays out three streams.
+            let after_heavy = (due - 2.5 / 3.0 / HEAVY_PER_SECOND).rem_euclid(1.0 / HEAVY_PER_SECOND);
             json!({
-                "due_s": record.id as f64 / (FAST_PER_SECOND + 1.0), "ms": ms(record.latency),
+                "due_s": due, "after_heavy_ms": after_heavy * 1000.0, "ms": ms(record.latency),
                 "sent_late_ms": ms(record.late), "outcome": format!("{:?}", record.outcome),
             })
         };
-        all.iter().take(10).map(describe).collect()
+        all.iter().take(60).map(describe).collect()
     }
 
     fn row(&self, name: &str, seconds: f64) -> Vec<String> {

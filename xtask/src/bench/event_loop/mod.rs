@@ -9,7 +9,7 @@ mod overload;
 use serde_json::json;
 
 use super::peer::Programs;
-use super::report::{Keep, Report};
+use super::report::{Keep, Report, targets};
 use super::workshop::Workshop;
 use super::{Common, machine};
 
@@ -23,6 +23,10 @@ pub(super) struct Options {
     /// Only this part.
     #[arg(long)]
     part: Option<Part>,
+    /// Have Plimsoll tell of loops that stand still for 20 ms, to see what made the slowest requests wait (in the raw
+    /// figures).
+    #[arg(long)]
+    trace: bool,
     /// Seconds of each turn that count.
     #[arg(long)]
     seconds: Option<u32>,
@@ -41,17 +45,21 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let seconds = options.seconds.unwrap_or(if quick { 5 } else { 20 });
     let rounds = options.common.rounds(5);
     let wants = |part| options.part.is_none_or(|only| only == part);
-    let (mut tables, mut raw) = (Vec::new(), Vec::new());
+    let (mut tables, mut raw, mut reached) = (Vec::new(), Vec::new(), Vec::new());
     if wants(Part::Blocking) {
-        let (table, figures) = blocking::run(&workshop, &programs, rounds, seconds, &options.only)?;
+        let (table, figures, targets) =
+            blocking::run(&workshop, &programs, rounds, seconds, (&options.only, options.trace))?;
         tables.push(("2,000 fast requests/s beside one of 200 ms a second".to_owned(), table));
         raw.push(json!({ "blocking": figures }));
+        reached.extend(targets);
     }
     if wants(Part::Overload) {
-        let (table, figures) = overload::run(&workshop, &programs, rounds.min(3), seconds)?;
+        let (table, figures, targets) = overload::run(&workshop, &programs, rounds.min(3), seconds)?;
         tables.push(("Twice the capacity of one worker".to_owned(), table));
         raw.push(json!({ "overload": figures }));
+        reached.extend(targets);
     }
+    tables.insert(0, ("Figures to reach".to_owned(), targets(&reached)));
     Report {
         verb: "event-loop",
         title: "Fast requests beside a route that blocks the loop",
@@ -62,8 +70,9 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
             "Open loop: each request has a time at which it is due, and its latency counts from then. 2 workers; each \
              contender is started afresh in each round, and what comes in the first seconds does not count."
                 .to_owned(),
+            "The client takes, of its idle connections, the one that has been idle for the longest time.".to_owned(),
             "The app answers at once, and keeps the loop for 200 ms where it is asked to. Every heavy request and a tenth \
-             of the fast ones are POSTs, whose ids the app writes down before it answers: from that comes what ran twice."
+             of the fast ones are POSTs, whose ids the app writes down (to a file in memory) before it answers: from that comes what ran twice."
                 .to_owned(),
             "node:cluster: `bench/peers/cluster.js`. PM2: cluster mode. Watt: on the Node.js that it needs.".to_owned(),
             "Overload: one worker, 2 ms of work a request. Its capacity is what it answers per second to 4 clients that \
@@ -73,7 +82,7 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
         tables,
         notes: Vec::new(),
         raw: json!(raw),
-        keep: Keep::unless(quick || !options.only.is_empty() || options.part.is_some()),
+        keep: Keep::unless(quick || options.trace || !options.only.is_empty() || options.part.is_some()),
     }
     .publish()
 }

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::bench::client::{Address, Connection};
 use crate::bench::open::{self, Latency, Load, Outcome, Record, Stream};
 use crate::bench::peer::{Peer, Programs, Serving, Setup};
-use crate::bench::report::Table;
+use crate::bench::report::{Table, Target};
+use crate::bench::stats::median;
 use crate::bench::workshop::Workshop;
 
 /// Few enough that none waits for long.
@@ -22,7 +23,7 @@ pub(super) fn run(
     programs: &Programs,
     rounds: usize,
     seconds: u32,
-) -> anyhow::Result<(Table, Value)> {
+) -> anyhow::Result<(Table, Value, Vec<Target>)> {
     let mut table = Table::new(&[
         "round",
         "capacity",
@@ -39,6 +40,7 @@ pub(super) fn run(
         "p99 sent late",
     ]);
     let mut raw = Vec::new();
+    let mut reached = Reached::default();
     for round in 1..=rounds {
         println!("overload, round {round}");
         let setup = Setup { workers: 1, ..Setup::default() };
@@ -61,6 +63,9 @@ pub(super) fn run(
         let goodput = served as f64 / f64::from(seconds);
         let others = records.len() - served - refused.len();
         let refusals = open::latency(&refused);
+        reached.short.push((1.0 - goodput / capacity) * 100.0);
+        reached.accepted_p99.extend(accepted.map(|latency| latency.p99));
+        reached.refused_p99.extend(refusals.map(|latency| latency.p99));
         let ms = |latency: Option<Latency>, read: fn(Latency) -> f64| {
             latency.map_or("–".to_owned(), |latency| format!("{:.0} ms", read(latency)))
         };
@@ -84,7 +89,26 @@ pub(super) fn run(
             "refusals": refused.len(), "failures": open::failures(&records),
         }));
     }
-    Ok((table, json!(raw)))
+    Ok((table, json!(raw), reached.targets()))
+}
+
+/// By round.
+#[derive(Default)]
+struct Reached {
+    short: Vec<f64>,
+    accepted_p99: Vec<f64>,
+    refused_p99: Vec<f64>,
+}
+
+impl Reached {
+    fn targets(&self) -> Vec<Target> {
+        let target = |what: &str, limit, found, unit| Target { what: what.to_owned(), limit, found, unit };
+        vec![
+            target("overload: goodput below the capacity, median", 5.0, median(&self.short), " %"),
+            target("overload: p99 of accepted requests, median", 300.0, median(&self.accepted_p99), " ms"),
+            target("overload: p99 of refusals, median", 110.0, median(&self.refused_p99), " ms"),
+        ]
+    }
 }
 
 /// Twice the capacity, at a fixed rate.

@@ -1,6 +1,7 @@
 //! Clients of the open loop: a pool of kept-alive connections, and fresh ones.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 
@@ -14,7 +15,7 @@ const BLOCK: usize = 4096;
 #[derive(Clone)]
 pub(super) struct Clients {
     port: u16,
-    idle: Rc<RefCell<Vec<TcpStream>>>,
+    idle: Rc<RefCell<VecDeque<TcpStream>>>,
 }
 
 impl Clients {
@@ -38,15 +39,17 @@ impl Clients {
         }
         let (outcome, keeps) = receive(&mut stream).await;
         if keeps && !fresh {
-            self.idle.borrow_mut().push(stream);
+            self.idle.borrow_mut().push_back(stream);
         }
         outcome
     }
 
-    /// As careful clients do: what the server has closed meanwhile is not used.
+    /// The connection that has been idle for the longest time, so that all are used alike, as those of many clients are;
+    /// the one used last would keep most requests on few connections, and so on few threads of a server. As careful
+    /// clients do: what the server has closed meanwhile is not used.
     fn take_idle(&self) -> Option<TcpStream> {
         loop {
-            let stream = self.idle.borrow_mut().pop()?;
+            let stream = self.idle.borrow_mut().pop_front()?;
             let mut byte = [0];
             if stream.try_read(&mut byte).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock) {
                 return Some(stream);

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use self::scenario::{Finding, Scenario};
 use super::peer::{Peer, Programs};
-use super::report::{Keep, Report, Table, placement_sentence};
+use super::report::{Keep, Report, Table};
 use super::workshop::Workshop;
 use super::{Common, machine};
 
@@ -65,7 +65,7 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
         title: "What is lost on reload, stop and crash",
         command,
         machine: machine::facts(&programs.versions(&workshop)),
-        method: scenario::method(&placement_sentence(&workshop)),
+        method: scenario::method(),
         tables,
         notes: Vec::new(),
         raw: json!(raw),

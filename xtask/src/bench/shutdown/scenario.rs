@@ -291,9 +291,10 @@ impl Finding {
     }
 }
 
-pub(super) fn method(placement: &str) -> Vec<String> {
+pub(super) fn method() -> Vec<String> {
     vec![
-        placement.to_owned(),
+        "Placement: the kernel's. The processes of a contender and the load share all CPUs; one contender runs at a time."
+            .to_owned(),
         "Open loop: each request has a time at which it is due, and its latency counts from then. Half of the requests \
          open a connection of their own, the others use kept ones, which are not used when the server has closed them. \
          `refused`: no connection; `reset`: no byte of an answer; `cut`: not all of one."

@@ -45,8 +45,8 @@ pub enum Event {
         body: Option<Body>,
         stack: String,
         late: bool,
-        /// Requests that the worker has been sent and has not begun.
-        unclaimed: u32,
+        /// Requests that it has kept waiting so far.
+        waited: u32,
     },
     Resumed {
         process: ProcessKey,
@@ -54,14 +54,16 @@ pub enum Event {
         total_ms: u32,
         gc_ms: u32,
         cpu_ms: u32,
-        /// Requests that were taken back from the worker meanwhile, and those that waited in the gateway.
+        /// The route of who was answered first, where no request was known to run.
+        answered: Option<String>,
+        /// Requests that it has kept waiting, and those of them that were taken back from it.
+        waited: u32,
         rescued: u32,
-        queued: u32,
     },
     /// The process is stopped, and has been since then.
-    Stopped { worker: WorkerId, since: Instant, unclaimed: u32 },
+    Stopped { worker: WorkerId, since: Instant, waited: u32 },
     /// It is not stopped any more.
-    Runs { worker: WorkerId, rescued: u32 },
+    Runs { worker: WorkerId, waited: u32, rescued: u32 },
     /// All processes of the worker have ended.
     Ended { worker: WorkerId },
     /// A request wrote so large a body in one go.

@@ -63,7 +63,7 @@ impl Track {
 
     pub(super) fn take(&mut self, event: Event, now: Instant) -> Outcome {
         match event {
-            Event::Stalled { process, stall, at_ms, route, body, stack, late, unclaimed } => {
+            Event::Stalled { process, stall, at_ms, route, body, stack, late, waited } => {
                 let look = self.look(&stack, late);
                 let open = self.open(process, stall, at_ms, now);
                 let Some(open) = open else { return Outcome::default() };
@@ -71,13 +71,13 @@ impl Track {
                 observed.total_ms = at_ms;
                 observed.route = observed.route.take().or(route);
                 observed.body = observed.body.or(body);
-                observed.waited = observed.waited.max(unclaimed);
+                observed.waited = observed.waited.max(waited);
                 if observed.looks.len() < LOOKS_MAX {
                     observed.looks.extend(look);
                 }
                 self.tell_lasting(process)
             }
-            Event::Resumed { process, stall, total_ms, gc_ms, cpu_ms, rescued, queued } => {
+            Event::Resumed { process, stall, total_ms, gc_ms, cpu_ms, answered, waited, rescued } => {
                 let throttled = cgroup::throttled();
                 let before = std::mem::replace(&mut self.throttled, throttled);
                 let Some(open) = self.open.remove(&process).filter(|open| open.stall == stall) else {
@@ -87,8 +87,9 @@ impl Track {
                 observed.total_ms = total_ms;
                 observed.gc_ms = gc_ms;
                 observed.cpu_ms = Some(cpu_ms);
+                observed.answered = answered;
                 observed.rescued = rescued;
-                observed.waited = observed.waited.saturating_add(rescued).saturating_add(queued);
+                observed.waited = observed.waited.max(waited);
                 observed.throttled_ms = grown(open.throttled.or(before), throttled, total_ms);
                 observed.end = End::Turned;
                 // The watchdog of a stopped process wakes up with it: what it tells is the same thing.
@@ -100,14 +101,17 @@ impl Track {
                 }
                 Outcome { over: vec![conclude(&observed)], ..Outcome::default() }
             }
-            Event::Stopped { worker, since, unclaimed } => {
+            Event::Stopped { worker, since, waited } => {
                 let stop = Stop { since, waited: 0, rescued: 0, route: None };
                 let stop = self.stopped.entry(worker).or_insert(stop);
-                stop.waited = stop.waited.max(unclaimed);
+                stop.waited = stop.waited.max(waited);
                 Outcome::default()
             }
-            Event::Runs { worker, rescued } => {
-                let stop = self.stopped.remove(&worker);
+            Event::Runs { worker, waited, rescued } => {
+                let mut stop = self.stopped.remove(&worker);
+                if let Some(stop) = &mut stop {
+                    stop.waited = stop.waited.max(waited);
+                }
                 let over = stop.map(|stop| stop.conclude(worker, rescued, End::Turned, now));
                 Outcome { over: over.into_iter().collect(), ..Outcome::default() }
             }
@@ -169,7 +173,13 @@ impl Track {
 
     /// Understands one look. `None`: nothing was seen.
     fn look(&mut self, text: &str, late: bool) -> Option<Look> {
-        let frames = stack::read(text);
+        let mut frames = stack::read(text);
+        // A helper is entered far more often than it is where the time goes.
+        if let Some(first) = frames.first().filter(|first| !first.script.starts_with("node:"))
+            && calls::is_entry(&self.sources.line(&first.script, first.line), first.column)
+        {
+            frames.remove(0);
+        }
         let Some((inner, app)) = stack::written(&frames, &self.origin) else {
             let call = calls::in_stack(&frames);
             return call.map(|call| Look { culprit: None, call: Some(call) });
@@ -177,7 +187,9 @@ impl Track {
         let above = frames.iter().take_while(|frame| *frame != inner);
         let above: Vec<Frame> = above.cloned().collect();
         let mut blamed = inner;
-        let mut call = calls::in_stack(&above);
+        // Of the packages that the app called, too.
+        let within: Vec<Frame> = frames.iter().take_while(|frame| Some(*frame) != app).cloned().collect();
+        let mut call = calls::of_logger(&within).or_else(|| calls::in_stack(&above));
         if call.is_none() && late {
             let source = self.sources.find(&inner.script, inner.line, inner.column);
             call = Some(calls::near(&source.lines).unwrap_or_else(calls::unknown));

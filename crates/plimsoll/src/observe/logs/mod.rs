@@ -206,10 +206,24 @@ impl Mirror {
         let Some(ring) = self.0.get() else { return };
         // The time that stands before it on stderr is a field of the record here.
         let start = memchr::memmem::find(line, b"plimsoll: ").unwrap_or(0);
-        let line = Bytes::copy_from_slice(line.get(start..).unwrap_or_default().trim_ascii_end());
+        let line = without_colour(line.get(start..).unwrap_or_default().trim_ascii_end());
         // When the ring is full it is written to stderr all the same, by its own queue.
         let _dropped = ring.push(Item::Own { level, at: drain::now(), line });
     }
+}
+
+/// Colours are for the terminal that stderr is; a file or a collector would keep their codes.
+fn without_colour(line: &[u8]) -> Bytes {
+    let mut pieces = line.split(|byte| *byte == 0x1b);
+    let mut bare = pieces.next().unwrap_or_default().to_vec();
+    for piece in pieces {
+        // `[31m`: parameters, and the letter that ends them.
+        let end = piece
+            .strip_prefix(b"[")
+            .and_then(|rest| rest.iter().position(|byte| (0x40..0x7f).contains(byte)));
+        bare.extend_from_slice(end.map_or(piece, |end| piece.get(end + 2..).unwrap_or_default()));
+    }
+    bare.into()
 }
 
 fn rules(settings: &config::Logs) -> Rules {

@@ -1,6 +1,7 @@
 //! How requests went, from the gateway to the processor: told only while the log is being sampled, and only of
 //! requests that failed or were slow. Whoever tells never waits.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -8,13 +9,15 @@ use std::time::{Duration, Instant};
 
 use super::access::AccessLog;
 use crate::concerns::logs::Outcome;
-use crate::observe::histogram::Snapshot;
-use crate::observe::http::{ThreadStats, Totals};
-use crate::routes::Routes;
+use crate::ids::RouteId;
+use crate::observe::by_route;
+use crate::observe::http::ThreadStats;
+use crate::observe::times::Sum;
+use crate::routes::{IDS_MAX, Routes};
 
 /// Told and not read yet.
 const OUTCOMES_MAX: usize = 4096;
-/// How often it is looked what is slow; of fewer requests nothing can be said.
+/// How often it is looked what is slow; of fewer requests of a route nothing can be said.
 const LOOK: Duration = Duration::from_secs(5);
 const REQUESTS_MIN: u64 = 100;
 
@@ -28,8 +31,8 @@ pub struct Outcomes {
 #[derive(Debug)]
 struct Interest {
     is_wanted: AtomicBool,
-    /// A request that took longer is slow.
-    slow_us: AtomicU64,
+    /// By route: a request that took longer is slow.
+    slow_us: Box<[AtomicU64]>,
 }
 
 /// What the gateway tells the log. Cheap to clone.
@@ -46,7 +49,8 @@ pub struct Heard {
     interest: Arc<Interest>,
     threads: Vec<Arc<ThreadStats>>,
     routes: Arc<Routes>,
-    before: Snapshot,
+    /// What the times of each route were when it was last found what is slow in it.
+    before: BTreeMap<RouteId, Sum>,
     looked: Option<Instant>,
 }
 
@@ -54,14 +58,14 @@ impl Outcomes {
     #[must_use]
     pub fn channel() -> (Self, Heard) {
         let (sender, outcomes) = sync_channel(OUTCOMES_MAX);
-        let interest =
-            Arc::new(Interest { is_wanted: AtomicBool::new(false), slow_us: AtomicU64::new(u64::MAX) });
+        let slow_us = (0..IDS_MAX).map(|_| AtomicU64::new(u64::MAX)).collect();
+        let interest = Arc::new(Interest { is_wanted: AtomicBool::new(false), slow_us });
         let heard = Heard {
             outcomes,
             interest: Arc::clone(&interest),
             threads: Vec::new(),
             routes: Arc::default(),
-            before: Snapshot::default(),
+            before: BTreeMap::new(),
             looked: None,
         };
         (Self { sender, interest }, heard)
@@ -73,10 +77,11 @@ impl Outcomes {
         self.interest.is_wanted.load(Relaxed)
     }
 
-    /// Was it slower than 99 of 100?
+    /// Was it slower than 99 of 100 of its route?
     #[must_use]
-    pub fn is_slow(&self, duration: Duration) -> bool {
-        duration.as_micros() > u128::from(self.interest.slow_us.load(Relaxed))
+    pub fn is_slow(&self, route: RouteId, duration: Duration) -> bool {
+        let bound = self.interest.slow_us.get(usize::from(route.0));
+        bound.is_some_and(|bound| duration.as_micros() > u128::from(bound.load(Relaxed)))
     }
 
     /// Forgotten where nobody keeps up.
@@ -102,30 +107,22 @@ impl Heard {
     }
 
     fn look(&mut self) {
-        let mut total = Snapshot::default();
-        Totals::read(&self.threads, &self.routes.table())
-            .durations
-            .values()
-            .for_each(|snapshot| total.merge(snapshot));
-        if let Some(bound) = slowest_hundredth(&self.before, &total) {
-            self.before = total;
-            self.interest.slow_us.store(bound, Relaxed);
+        let (times, current) = by_route::times(&self.threads, &self.routes.table());
+        let mut bounds = BTreeMap::new();
+        for (route, sum) in times {
+            let recent = self.before.get(&route).map_or_else(|| sum.clone(), |before| sum.since(before));
+            if recent.count() >= REQUESTS_MIN {
+                bounds.insert(route, recent.quantile_us(990));
+                self.before.insert(route, sum);
+            }
+        }
+        for (id, now) in current {
+            let place = self.interest.slow_us.get(usize::from(id.0));
+            if let (Some(bound), Some(place)) = (bounds.get(&now), place) {
+                place.store(*bound, Relaxed);
+            }
         }
     }
-}
-
-/// The least bound of the histogram, in microseconds, above which at most one in a hundred of the requests between
-/// the two lies.
-fn slowest_hundredth(before: &Snapshot, after: &Snapshot) -> Option<u64> {
-    let count = after.count().checked_sub(before.count()).filter(|count| *count >= REQUESTS_MIN)?;
-    let earlier = before.by_bound();
-    let below = after
-        .by_bound()
-        .into_iter()
-        .zip(earlier)
-        .map(|((bound, after), (_, before))| (bound, after.saturating_sub(before)));
-    let found = below.into_iter().find(|(_, below)| (count - below.min(&count)) * 100 <= count);
-    found.and_then(|(bound, _)| u64::try_from(Duration::try_from_secs_f64(bound).ok()?.as_micros()).ok())
 }
 
 #[cfg(test)]
@@ -134,30 +131,33 @@ mod tests {
     use crate::observe::http::Method;
 
     #[test]
-    fn slow_is_what_one_in_a_hundred_is_among_the_last() {
+    fn slow_is_what_one_in_a_hundred_is_among_the_last_of_its_route() {
         let stats = Arc::<ThreadStats>::default();
+        let routes = Arc::<Routes>::default();
+        let report = routes.tell(Method::Get, b"/report", "/report").unwrap();
+        let user = routes.tell(Method::Get, b"/user", "/user").unwrap();
         let (outcomes, heard) = Outcomes::channel();
-        let mut heard = heard.with_figures(&[Arc::clone(&stats)], &Arc::default());
+        let mut heard = heard.with_figures(&[Arc::clone(&stats)], &routes);
         let now = Instant::now();
-        let serve = |count: usize, milliseconds| {
+        let serve = |route, count: usize, milliseconds| {
             (0..count).for_each(|_| {
-                stats.record(
-                    crate::ids::RouteId::OTHER,
-                    Method::Get,
-                    200,
-                    Duration::from_millis(milliseconds),
-                )
+                stats.record(route, Method::Get, 200, Duration::from_millis(milliseconds));
             });
         };
+        let is_slow = |route, milliseconds| outcomes.is_slow(route, Duration::from_millis(milliseconds));
+        serve(report, 50, 400);
         heard.want(true, now);
-        assert!(outcomes.is_wanted() && !outcomes.is_slow(Duration::from_secs(1000)), "too few to say");
-        serve(1000, 2);
-        serve(5, 900);
+        assert!(outcomes.is_wanted() && !is_slow(report, 1_000_000), "too few to say");
+        serve(user, 1000, 2);
+        serve(user, 5, 900);
+        serve(report, 1000, 400);
         heard.want(true, now + LOOK);
-        assert!(outcomes.is_slow(Duration::from_millis(800)) && !outcomes.is_slow(Duration::from_millis(2)));
-        serve(1000, 400);
+        assert!(is_slow(user, 300) && !is_slow(user, 2));
+        assert!(is_slow(report, 800) && !is_slow(report, 400), "it is the usual there");
+        assert!(!is_slow(RouteId::OTHER, 1000), "nothing is known of others");
+        serve(user, 1000, 400);
         heard.want(true, now + LOOK * 2);
-        assert!(!outcomes.is_slow(Duration::from_millis(400)), "they are usual now");
+        assert!(!is_slow(user, 400), "they are usual now");
         heard.want(false, now);
         assert!(!outcomes.is_wanted());
     }

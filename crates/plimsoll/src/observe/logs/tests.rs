@@ -62,6 +62,26 @@ fn everything_is_handed_over_before_a_tap_is_settled() {
 }
 
 #[test]
+fn what_we_say_in_colour_is_logged_without() {
+    for (line, bare) in [
+        ("plimsoll: \x1b[31merror:\x1b[0m x", "plimsoll: error: x"),
+        ("\x1b[2;33m", ""),
+        ("a\x1b", "a"),
+        ("a\x1bb", "ab"),
+        ("a\x1b[3", "a[3"),
+        ("plain", "plain"),
+    ] {
+        assert_eq!(without_colour(line.as_bytes()), bare, "{line:?}");
+    }
+    let mirror = Mirror::default();
+    let (pipeline, sink) = start(&config::Logs::default());
+    pipeline.reflect(&mirror);
+    mirror.say(Level::Error, b"plimsoll: \x1b[31merror:\x1b[0m bad\n");
+    wait(|| sink.lines() == ["plimsoll: error: bad"]);
+    pipeline.close(Instant::now() + SECOND);
+}
+
+#[test]
 fn the_end_loses_nothing_that_was_written_before_it() {
     let (pipeline, sink) = start(&config::Logs::default());
     let mut written = 0;

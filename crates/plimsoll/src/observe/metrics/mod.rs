@@ -15,6 +15,7 @@ mod classic;
 mod downstream;
 mod logs;
 mod memory;
+mod pools;
 mod process;
 mod reference;
 mod table;
@@ -111,6 +112,7 @@ impl Collector for Scrape {
             .chain(logs::METRICS)
             .chain(downstream::METRICS)
             .chain(memory::METRICS)
+            .chain(pools::METRICS)
             .try_for_each(|metric| encode(metric, self, &mut encoder))
     }
 }

@@ -71,6 +71,7 @@ fn the_classic_text_is_strictly_well_formed_and_complete() {
             .chain(logs::METRICS)
             .chain(downstream::METRICS)
             .chain(memory::METRICS)
+            .chain(pools::METRICS)
             .map(|metric| metric.name)
             .collect::<Vec<_>>()
     );

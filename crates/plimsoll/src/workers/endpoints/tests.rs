@@ -41,6 +41,12 @@ impl Front for Told {
         0
     }
 
+    fn expect_work(&self) {}
+
+    async fn work_came(&self) {
+        std::future::pending().await
+    }
+
     fn connections_open(&self) -> u64 {
         0
     }

@@ -25,6 +25,7 @@ impl<F: Front> Supervisor<F> {
                     process.channels.insert(channel, Channel { pid, claims, replies });
                 }
                 self.greet(worker, channel);
+                self.greet_pools(worker, channel);
                 self.is_node();
             }
             Said::Listen(listen) => self.on_listen(worker, channel, &listen),
@@ -45,6 +46,7 @@ impl<F: Front> Supervisor<F> {
             Said::LargeBody { slot, word, bytes } => self.front.large_body(worker, slot, word, bytes),
             Said::Route { method, path, route } => self.front.route(&method, &path, &route),
             Said::Calls(said) => self.on_calls(worker, channel, said),
+            Said::Pools(said) => self.on_pools(worker, channel, said),
             Said::Lost { mistake } => self.on_lost(worker, channel, mistake),
         }
     }
@@ -120,6 +122,7 @@ impl<F: Front> Supervisor<F> {
         self.endpoints.lose_channel(worker, channel, &self.front);
         self.lose_profile(worker, channel);
         self.lose_calls(worker, channel);
+        self.lose_pools(worker, channel);
         if let Some(process) = self.processes.get_mut(&worker) {
             process.lose_channel(channel, Instant::now());
         }

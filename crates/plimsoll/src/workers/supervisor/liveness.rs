@@ -1,7 +1,8 @@
 //! Workers that will not answer any more: found, and replaced. Who is only busy is left alone.
 //!
 //! That a loop does not turn is heard from the watchdogs. That a process is stopped nobody can tell but `/proc`, where it
-//! is looked each second while a worker has work, and rarely while none has.
+//! is looked each second while a worker has work. While none has, nobody looks and nobody wakes: the gateway tells of the next
+//! request.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,6 @@ use crate::sys::proc;
 use crate::workers::front::Front;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-const LOOK_RARELY: Duration = Duration::from_secs(10);
 
 /// A process with a watchdog.
 #[derive(Debug)]
@@ -28,8 +28,19 @@ impl<F: Front> Supervisor<F> {
     pub(super) fn on_watchdog(&mut self, worker: WorkerId, channel: u32, pid: u32) {
         if let Some(process) = self.processes.get_mut(&worker) {
             process.watchdogs.insert(channel, Watchdog { pid, pulse: Pulse::default() });
+            self.looks_again();
+        }
+    }
+
+    /// A worker has something to do.
+    pub(super) fn looks_again(&mut self) {
+        if self.is_any_watched() {
             self.next_look.get_or_insert(Instant::now() + LOOK_EVERY);
         }
+    }
+
+    fn is_any_watched(&self) -> bool {
+        self.processes.values().any(|process| !process.watchdogs.is_empty())
     }
 
     pub(super) fn feel_pulse(&mut self, worker: WorkerId, channel: u32, report: &FromAgent) {
@@ -39,7 +50,7 @@ impl<F: Front> Supervisor<F> {
             FromAgent::Stalled { at_ms, .. } => {
                 watchdog.pulse.stalls(*at_ms, Instant::now());
                 // It may stand still from now on: the next look must not be far away.
-                self.next_look = self.next_look.map(|at| at.min(Instant::now() + LOOK_EVERY));
+                self.looks_again();
             }
             FromAgent::Resumed { .. } => watchdog.pulse.turns(),
             _ => {}
@@ -53,9 +64,13 @@ impl<F: Front> Supervisor<F> {
         }
         let workers: Vec<WorkerId> = self.processes.keys().copied().collect();
         let is_any_busy = workers.iter().filter(|worker| self.look_at(**worker, now)).count() > 0;
-        let is_any_watched = self.processes.values().any(|process| !process.watchdogs.is_empty());
-        let every = if is_any_busy { LOOK_EVERY } else { LOOK_RARELY };
-        self.next_look = is_any_watched.then(|| now + every.min(self.settings.dead_after / 4));
+        let goes_on = is_any_busy || {
+            self.front.expect_work();
+            // What came before the gateway heard that it is to tell.
+            workers.iter().any(|worker| !self.front.is_idle(*worker))
+        };
+        let every = LOOK_EVERY.min(self.settings.dead_after / 4);
+        self.next_look = (goes_on && self.is_any_watched()).then(|| now + every);
     }
 
     /// Whether it should be looked at again soon.

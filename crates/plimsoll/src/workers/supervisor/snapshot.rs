@@ -6,6 +6,7 @@ use super::{Death, Recycled, Supervisor};
 use crate::concerns::downstream::Seen;
 use crate::concerns::memory::seen::Use;
 use crate::concerns::memory::trend::Growth;
+use crate::concerns::pools;
 use crate::concerns::shutdown::{Phase, State};
 use crate::ids::WorkerId;
 use crate::workers::front::Front;
@@ -27,6 +28,9 @@ pub struct Snapshot {
     pub recycled: Recycled,
     /// What one worker may hold; `None`: nobody knows how much memory there is.
     pub memory_share: Option<u64>,
+    /// The pools in which it keeps connections, by name, and when requests waited for one.
+    pub pools: Vec<pools::Seen>,
+    pub queues: Vec<pools::Queue>,
 }
 
 #[derive(Debug, Clone)]
@@ -68,6 +72,8 @@ impl<F: Front> Supervisor<F> {
             downstreams: self.desk.seen(),
             recycled: self.memory.recycled(),
             memory_share: self.share(),
+            pools: self.pools.seen(now),
+            queues: self.pools.queues(),
         }
     }
 

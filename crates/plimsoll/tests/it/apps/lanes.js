@@ -14,8 +14,13 @@ const routes = {
     for (const end = performance.now() + 80; performance.now() < end;);
     response.end(worker);
   },
+  async '/later'(response) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    routes['/heavy'](response);
+  },
   '/held'(response, parameters) {
     most = Math.max(most, ++held);
+    fs.writeFileSync(`${parameters.get('until')}.begun`, '');
     const timer = setInterval(() => {
       if (!fs.existsSync(parameters.get('until'))) return;
       clearInterval(timer);

@@ -86,7 +86,9 @@ pub(crate) fn example(name: &str) -> PathBuf {
         return folder;
     }
     // Tests run in threads or in processes of their own; a file lock serves both.
-    let lock = File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.lock"))).unwrap();
+    let lock =
+        File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.lock", name.replace('/', "-"))))
+            .unwrap();
     flock(&lock, FlockOperation::LockExclusive).unwrap();
     if !folder.join("node_modules/.package-lock.json").exists() {
         npm(&folder, &["ci", "--no-audit", "--no-fund", "--prefer-offline"]);

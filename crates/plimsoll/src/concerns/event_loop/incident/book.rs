@@ -14,6 +14,11 @@ use super::{Incident, Kind, words};
 const RECENT_MAX: usize = 100;
 /// Groups that are kept; of those beyond, the one that has cost least gives way.
 const GROUPS_MAX: usize = 200;
+/// Routes that are remembered for a group whose own is not known.
+const GUESSES_MAX: usize = 16;
+/// Of a hundred incidents of one place so many must point at the same route. Another request may be answered first by
+/// chance, and for a timer or a job always is.
+const GUESS_PERCENT: u64 = 80;
 /// Within this time after a line, others of the group are counted only.
 const QUIET: Duration = Duration::from_secs(60);
 
@@ -28,6 +33,9 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
     pub route: Option<String>,
+    /// It was never seen, but inferred from who was answered next.
+    #[serde(default)]
+    pub route_is_guess: bool,
     /// The call, the function and the file.
     pub place: Option<String>,
     pub kind: Kind,
@@ -44,6 +52,8 @@ pub struct Group {
 #[derive(Debug, Clone)]
 struct Kept {
     group: Group,
+    /// Whose it may have been, by the number of incidents.
+    guesses: BTreeMap<String, u64>,
     /// Since the last line about it.
     quiet_from: Instant,
     untold: u64,
@@ -76,7 +86,8 @@ impl Book {
     }
 
     fn group(&mut self, incident: &Incident, now: Instant) -> Option<String> {
-        let key = (incident.route.clone(), words::group_place(incident), incident.kind);
+        let route = incident.route.clone().filter(|_| !incident.route_is_guess);
+        let key = (route, words::group_place(incident), incident.kind);
         let is_new = !self.groups.contains_key(&key);
         if is_new && self.groups.len() >= GROUPS_MAX {
             self.forget_least();
@@ -84,6 +95,7 @@ impl Book {
         let kept = self.groups.entry(key.clone()).or_insert_with(|| Kept {
             group: Group {
                 route: key.0,
+                route_is_guess: false,
                 place: key.1,
                 kind: key.2,
                 count: 0,
@@ -94,6 +106,7 @@ impl Book {
                 example: String::new(),
                 hint: None,
             },
+            guesses: BTreeMap::new(),
             quiet_from: now,
             untold: 0,
             untold_ms: 0,
@@ -123,7 +136,7 @@ impl Book {
         for kept in self.groups.values_mut().filter(|kept| kept.untold > 0) {
             if now.saturating_duration_since(kept.quiet_from) >= QUIET {
                 let (count, total_ms) = (kept.untold, kept.untold_ms);
-                lines.push(words::repeated(&kept.group, count, total_ms, QUIET.as_secs()));
+                lines.push(words::repeated(&kept.told(), count, total_ms, QUIET.as_secs()));
                 kept.untold = 0;
                 kept.untold_ms = 0;
                 kept.quiet_from = now;
@@ -146,7 +159,19 @@ impl Book {
     /// What cost most first.
     #[must_use]
     pub fn groups(&self) -> Vec<Group> {
-        let mut groups: Vec<Group> = self.groups.values().map(|kept| kept.group.clone()).collect();
+        let mut groups: Vec<Group> = Vec::new();
+        // Those whose route is known come first: a guess that is one of them adds to it.
+        let (known, guessed): (Vec<_>, Vec<_>) =
+            self.groups.values().map(Kept::told).partition(|group| !group.route_is_guess);
+        for group in known.into_iter().chain(guessed) {
+            let is_same = |other: &&mut Group| {
+                other.route == group.route && other.place == group.place && other.kind == group.kind
+            };
+            match groups.iter_mut().find(is_same) {
+                Some(same) => same.add(&group),
+                None => groups.push(group),
+            }
+        }
         groups.sort_by(|one, other| {
             other.total_ms.cmp(&one.total_ms).then_with(|| one.place.cmp(&other.place))
         });
@@ -171,8 +196,34 @@ impl Book {
     }
 }
 
+impl Group {
+    fn add(&mut self, other: &Self) {
+        self.count += other.count;
+        self.total_ms += other.total_ms;
+        self.waited += other.waited;
+        self.rescued += other.rescued;
+        self.worst_ms = self.worst_ms.max(other.worst_ms);
+    }
+}
+
 impl Kept {
+    /// The group, with the route that most of it points at where none is known.
+    fn told(&self) -> Group {
+        let mut group = self.group.clone();
+        let best = self.guesses.iter().max_by_key(|(_, count)| **count);
+        if let Some((route, _)) = best.filter(|(_, count)| **count * 100 >= group.count * GUESS_PERCENT) {
+            group.route = Some(route.clone());
+            group.route_is_guess = true;
+        }
+        group
+    }
+
     fn add(&mut self, incident: &Incident) {
+        if let Some(route) = incident.route.as_ref().filter(|_| incident.route_is_guess)
+            && (self.guesses.len() < GUESSES_MAX || self.guesses.contains_key(route))
+        {
+            *self.guesses.entry(route.clone()).or_default() += 1;
+        }
         let group = &mut self.group;
         group.count += 1;
         group.total_ms += u64::from(incident.duration_ms);

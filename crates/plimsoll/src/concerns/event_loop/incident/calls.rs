@@ -26,6 +26,8 @@ const REGEX: &str = "bound the length of what is matched, and write the expressi
 const SORT: &str = "let the database sort and limit, or sort in a worker thread";
 const NATIVE: &str = "`plimsoll profile --on-stall` shows which call it is";
 const CLONE: &str = "copy only what is needed";
+const LOG: &str = "the log's pipe is full, and the logger waits for room: log less, or asynchronously \
+                   (pino: pino.destination({ sync: false }))";
 
 /// What stands in the source, what people call it, what to do.
 const IN_SOURCE: [(&str, &str, &str, bool); 16] = [
@@ -46,6 +48,16 @@ const IN_SOURCE: [(&str, &str, &str, bool); 16] = [
     ("Buffer.concat(", "Buffer.concat", "keep the parts, or pass them on as a stream", false),
     ("Atomics.wait(", "Atomics.wait", "wait for a message instead", false),
 ];
+
+/// Packages that write synchronously for a logger: pino's.
+const SYNC_WRITERS: [&str; 2] = ["/node_modules/sonic-boom/", "/node_modules/atomic-sleep/"];
+
+/// A logger that waits for the pipe behind it. `frames`: the innermost ones, up to the one of the app.
+#[must_use]
+pub fn of_logger(frames: &[Frame]) -> Option<Call> {
+    let writes = |frame: &Frame| SYNC_WRITERS.iter().any(|package| frame.script.contains(package));
+    frames.iter().any(writes).then(|| call("a synchronous write of the log", LOG, false))
+}
 
 /// A call that the stack shows: the outermost `…Sync` above the frame that somebody wrote.
 #[must_use]
@@ -109,6 +121,24 @@ pub fn at(line: &str, column: u32) -> Option<Call> {
     });
     let known = calls.map(|(_, name, hint, parses)| call(name, hint, *parses));
     known.or_else(|| sync_at(line.get(column..)?))
+}
+
+/// Does a function begin at this place of a line, with its parameters? V8 looks for interrupts as it enters one: nothing of
+/// it has run, and the time was spent before, by its caller or in what that had called.
+#[must_use]
+pub fn is_entry(line: &str, column: u32) -> bool {
+    let text = (column as usize).checked_sub(1).and_then(|column| line.get(column..)).unwrap_or_default();
+    let Some(inside) = text.strip_prefix('(') else {
+        let name = text.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_' || c == '$');
+        return name.len() < text.len() && name.trim_start().starts_with("=>");
+    };
+    let mut depth = 1;
+    let end = inside.char_indices().find_map(|(at, c)| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        (depth == 0).then_some(at + 1)
+    });
+    let body = end.and_then(|end| inside.get(end..)).unwrap_or_default().trim_start();
+    body.starts_with("=>") || body.starts_with('{')
 }
 
 /// `readFileSync(…`

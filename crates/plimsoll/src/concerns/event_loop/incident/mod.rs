@@ -134,6 +134,8 @@ pub struct Observed {
     pub worker: u16,
     /// `POST /reports/:id`.
     pub route: Option<String>,
+    /// Where the route is not known: that of the request that was answered first, before the loop had turned.
+    pub answered: Option<String>,
     pub looks: Vec<Look>,
     pub total_ms: u32,
     pub gc_ms: u32,
@@ -164,6 +166,9 @@ pub enum End {
 pub struct Incident {
     pub worker: u16,
     pub route: Option<String>,
+    /// Nobody saw whose request it was; one of this route was the first to be answered when it was over.
+    #[serde(default)]
+    pub route_is_guess: bool,
     pub kind: Kind,
     /// `JSON.parse`; with `is_guess` it is read from the source near the place, not seen.
     pub call: Option<String>,
@@ -205,7 +210,8 @@ pub fn conclude(observed: &Observed) -> Incident {
     let body = observed.body.filter(|body| body.bytes >= BODY_MIN && (is_parse || call.is_none()));
     let mut incident = Incident {
         worker: observed.worker,
-        route: observed.route.clone(),
+        route: observed.route.clone().or_else(|| observed.answered.clone()),
+        route_is_guess: observed.route.is_none() && observed.answered.is_some(),
         kind,
         call: call.map(|call| call.name.clone()),
         is_guess: call.is_some_and(|call| call.is_guess),

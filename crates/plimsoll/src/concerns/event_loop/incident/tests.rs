@@ -74,6 +74,11 @@ fn a_hostile_stack_is_cut_and_cleaned() {
 
 #[test]
 fn a_call_is_read_from_the_stack_and_from_the_source() {
+    let pino = "    at sleep (/srv/node_modules/atomic-sleep/index.js:20:13)\n    \
+                at SonicBoom.flushSync (/srv/node_modules/sonic-boom/index.js:380:9)";
+    let call = calls::of_logger(&read(pino)).unwrap();
+    assert!(call.name.contains("write of the log") && call.hint.contains("sync: false"), "{call:?}");
+    assert_eq!(calls::of_logger(&read("    at writeSync (node:fs:923:3)")), None);
     let in_stack = |stack: &str| calls::in_stack(&read(stack)).map(|call| call.name);
     assert_eq!(
         in_stack("    at Object.pbkdf2Sync (node:internal/crypto/pbkdf2:62:22)"),
@@ -114,6 +119,25 @@ fn a_call_is_read_from_the_stack_and_from_the_source() {
         near("app.get(x, (req, res) => {\n  const a = JSON.parse(b)\n  if (a) {\n  c()"),
         guess("JSON.parse")
     );
+}
+
+#[test]
+fn a_function_that_is_only_entered_is_known_by_its_place() {
+    let table = [
+        ("const isOver = (end) => now() >= end", "(end)", true),
+        ("const isOver = end => now() >= end", "end =>", true),
+        ("function work (a, b = f()) {", "(a,", true),
+        ("  run (all) { return all }", "(all)", true),
+        ("while (now() < end) {", "now", false),
+        ("if (a) (b)(c)", "(b)", false),
+        ("const a = (b + c) * d", "(b", false),
+        ("work(a)", "work", false),
+    ];
+    for (line, at, expected) in table {
+        let column = u32::try_from(line.find(at).unwrap() + 1).unwrap();
+        assert_eq!(calls::is_entry(line, column), expected, "{line}");
+    }
+    assert!(!calls::is_entry("(a) => b", 0) && !calls::is_entry("", 7) && !calls::is_entry("(", 1));
 }
 
 fn look(call: Option<calls::Call>) -> Look {
@@ -174,6 +198,10 @@ fn an_incident_is_one_sentence_in_the_users_words() {
             "worker 2 stood still for 61.3 s until its process ended: its process was stopped",
         ),
         (
+            Observed { route: None, answered: Some("GET /b".into()), waited: 0, ..observed() },
+            "probably GET /b blocked worker 2 for 412 ms in formatRows (src/report.js:88)",
+        ),
+        (
             Observed { looks: Vec::new(), route: None, waited: 0, end: End::Lasts, ..observed() },
             "worker 2 stood still for 412 ms so far; what it did is not known",
         ),
@@ -229,6 +257,37 @@ fn what_repeats_is_one_line_in_a_minute() {
     assert_eq!((groups.len(), groups[0].count, groups[0].total_ms, groups[0].waited), (2, 7, 2884, 259));
     assert_eq!(book.kinds()[0], (Kind::JavaScript, 8, 3296));
     assert_eq!(book.recent().count(), 8);
+}
+
+/// The groups after such incidents of one function: a route that was seen, or one that was answered first.
+fn groups(incidents: &[(Option<&str>, Option<&str>)]) -> Vec<(Option<String>, bool, u64)> {
+    let mut book = Book::default();
+    for (route, answered) in incidents {
+        let [route, answered] = [route, answered].map(|name| name.map(str::to_owned));
+        let _line = book.note(conclude(&Observed { route, answered, ..observed() }), Instant::now());
+    }
+    book.groups().into_iter().map(|group| (group.route, group.route_is_guess, group.count)).collect()
+}
+
+#[test]
+fn a_route_that_nobody_saw_is_told_where_nearly_all_point_at_it() {
+    let (a, b) = (Some("GET /a"), Some("GET /b"));
+    type Row<'a> = (&'a str, Vec<(Option<&'a str>, Option<&'a str>)>, Vec<(Option<&'a str>, bool, u64)>);
+    let table: [Row<'_>; 6] = [
+        ("one", vec![(None, a)], vec![(a, true, 1)]),
+        ("four of five", vec![(None, a), (None, a), (None, b), (None, a), (None, a)], vec![(a, true, 5)]),
+        ("a timer", vec![(None, a), (None, b), (None, a)], vec![(None, false, 3)]),
+        ("it is not always known", vec![(None, a), (None, None)], vec![(None, false, 2)]),
+        ("it was seen later", vec![(None, a), (a, None), (a, b)], vec![(a, false, 3)]),
+        ("another was seen", vec![(None, a), (b, None), (b, None)], vec![(b, false, 2), (a, true, 1)]),
+    ];
+    for (case, incidents, expected) in table {
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|(route, is_guess, count)| (route.map(str::to_owned), is_guess, count))
+            .collect();
+        assert_eq!(groups(&incidents), expected, "{case}");
+    }
 }
 
 #[test]

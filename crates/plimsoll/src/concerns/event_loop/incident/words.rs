@@ -54,9 +54,15 @@ fn opening(incident: &Incident) -> String {
     };
     let is_of_route = matches!(incident.kind, Kind::JavaScript | Kind::NativeCall | Kind::Unknown);
     match &incident.route {
-        Some(route) if is_of_route => format!("{route} blocked worker {worker} {for_time}"),
+        Some(route) if is_of_route => {
+            format!("{}{route} blocked worker {worker} {for_time}", probably(incident.route_is_guess))
+        }
         _ => format!("worker {worker} stood still {for_time}"),
     }
+}
+
+fn probably(is_guess: bool) -> &'static str {
+    if is_guess { "probably " } else { "" }
 }
 
 fn inside(incident: &Incident) -> String {
@@ -101,7 +107,7 @@ fn cost(incident: &Incident) -> String {
 pub fn repeated(group: &Group, count: u64, total_ms: u64, seconds: u64) -> String {
     let times = if count == 1 { "once more".to_owned() } else { format!("{count} more times") };
     let what = match &group.route {
-        Some(route) => format!("{route} blocked its workers {times}"),
+        Some(route) => format!("{}{route} blocked its workers {times}", probably(group.route_is_guess)),
         None => format!("workers stood still {times}"),
     };
     let place = group.place.as_ref().map_or_else(String::new, |place| format!(" in {place}"));

@@ -19,6 +19,8 @@ pub struct Report {
     pub busy_us: u64,
     pub gc_us: u64,
     pub program_us: u64,
+    /// In loggers, with all that they call: making lines of the log, and writing them.
+    pub logging_us: u64,
     /// Most to fix first.
     pub culprits: Vec<Culprit>,
     /// By own time, most first; without V8's states.
@@ -73,10 +75,39 @@ impl Report {
             busy_us: profile.duration_us.saturating_sub(idle_us),
             gc_us: state(State::GarbageCollector),
             program_us: state(State::Program),
+            logging_us: logging(profile),
             culprits: culprits(profile),
             functions: functions(profile),
         }
     }
+}
+
+/// Packages whose work is the log.
+const LOGGERS: [&str; 12] = [
+    "pino",
+    "sonic-boom",
+    "atomic-sleep",
+    "thread-stream",
+    "winston",
+    "winston-transport",
+    "logform",
+    "bunyan",
+    "log4js",
+    "loglevel",
+    "signale",
+    "consola",
+];
+
+fn logging(profile: &Profile) -> u64 {
+    let logs = |node: &Node| {
+        profile.function(node).is_some_and(|function| match &function.place {
+            Place::Package { package, .. } => LOGGERS.contains(&package.as_str()),
+            Place::Node { module } => module.contains("internal/console"),
+            _ => false,
+        })
+    };
+    let busy = profile.nodes.iter().filter(|node| node.self_us > 0);
+    busy.filter(|node| profile.stack(node).any(logs)).map(|node| node.self_us).sum()
 }
 
 fn functions(profile: &Profile) -> Vec<Hot> {

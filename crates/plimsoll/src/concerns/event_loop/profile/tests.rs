@@ -39,6 +39,16 @@ fn time_is_charged_to_the_function_that_ran() {
 }
 
 #[test]
+fn what_logging_takes_is_told_with_what_it_calls() {
+    assert_eq!(Report::of(&small()).logging_us, 0);
+    let origin = Origin { directory: "/srv/my shop".into(), agent: None };
+    let logger = Profile::read(SMALL.replace("lodash", "pino").as_bytes(), &origin).unwrap();
+    let report = Report::of(&logger);
+    assert_eq!(report.logging_us, 2000);
+    assert!(report.render().contains("\n22.2% of it was logging\n"), "{}", report.render());
+}
+
+#[test]
 fn whose_code_is_to_be_changed_comes_first() {
     let report = Report::of(&small());
     let sentences: Vec<String> = report.culprits.iter().map(|one| report.sentence(one)).collect();

@@ -67,6 +67,9 @@ impl Report {
             percent(self.gc_us, self.busy_us),
             percent(self.program_us, self.busy_us)
         );
+        if per_mille(self.logging_us, self.busy_us) >= WORTH_FIXING {
+            let _ = writeln!(text, "{} of it was logging", percent(self.logging_us, self.busy_us));
+        }
         if per_mille(self.busy_us, self.duration_us) < 100 {
             text.push_str("the loop was hardly used: a profile says more while there is load\n");
         }

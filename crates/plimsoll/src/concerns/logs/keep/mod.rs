@@ -64,7 +64,7 @@ pub struct Outcome {
     pub request: Option<Bytes>,
     pub trace: Option<[u8; 16]>,
     pub status: u16,
-    /// Slower than most of its route.
+    /// Slower than 99 of 100 of its route.
     pub is_slow: bool,
 }
 

@@ -84,12 +84,10 @@ impl Sink for Configured {
 }
 
 fn wait(queue: &Queue, deadline: Instant) {
-    let left = queue.wait_until_over(deadline);
-    if left > 0 {
-        tracing::warn!(
-            "logs to {}: {left} lines could not be delivered before the end",
-            queue.stats().name()
-        );
+    let lost = queue.wait_until_over(deadline);
+    if !lost.is_none() {
+        let (name, lost) = (queue.stats().name(), lost.describe());
+        tracing::warn!("logs to {name}: {lost}; they could not be delivered before the end");
     }
 }
 

@@ -37,8 +37,10 @@ struct State {
     lost: Lost,
     /// The end: until then.
     deadline: Option<Instant>,
-    /// The other side is gone for good, and nobody misses anything.
+    /// Nothing more is taken.
     is_broken: bool,
+    /// The other side is gone for good, and nobody misses anything.
+    is_gone: bool,
     is_over: bool,
 }
 
@@ -46,6 +48,7 @@ struct State {
 struct InFlight {
     oldest: u64,
     bytes: usize,
+    by_level: [u64; Level::ALL.len()],
 }
 
 /// What was dropped since people last heard of it.
@@ -145,8 +148,12 @@ impl Queue {
             && let Some((number, record)) = state.pop()
         {
             bytes += size(&record);
-            let oldest = state.in_flight.map_or(number, |in_flight| in_flight.oldest);
-            state.in_flight = Some(InFlight { oldest, bytes });
+            let none = InFlight { oldest: number, bytes: 0, by_level: Default::default() };
+            let in_flight = state.in_flight.get_or_insert(none);
+            in_flight.bytes = bytes;
+            if let Some(lines) = in_flight.by_level.get_mut(record.level.index()) {
+                *lines += 1;
+            }
             batch.push(record);
         }
         !batch.is_empty()
@@ -178,8 +185,10 @@ impl Queue {
         self.given_up(batch, reason);
         let mut state = self.state();
         state.is_broken = true;
+        state.is_gone = reason == Reason::Broken;
         while let Some((_, record)) = state.pop() {
             self.stats.drop_one(record.level, reason);
+            state.lost.add(record.level);
         }
         state.bytes = 0;
         self.note(&state);
@@ -214,12 +223,20 @@ impl Queue {
         self.over.notify_all();
     }
 
-    /// How many lines are left when it is over, or the deadline.
-    pub(super) fn wait_until_over(&self, deadline: Instant) -> u64 {
+    /// What people have not heard of when it is over, or the deadline: what was dropped, and what is left.
+    pub(super) fn wait_until_over(&self, deadline: Instant) -> Lost {
         let within = deadline.saturating_duration_since(Instant::now());
         let waited = self.over.wait_timeout_while(self.state(), within, |state| !state.is_over);
-        let state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        state.lines.iter().map(|lines| lines.len() as u64).sum()
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let mut lost = std::mem::take(&mut state.lost);
+        if state.is_gone {
+            return Lost::default();
+        }
+        let in_flight = state.in_flight.map_or([0; Level::ALL.len()], |in_flight| in_flight.by_level);
+        for ((lost, waiting), sent) in lost.by_level.iter_mut().zip(&state.lines).zip(in_flight) {
+            *lost += waiting.len() as u64 + sent;
+        }
+        lost
     }
 
     /// How many records it has been offered.
@@ -271,6 +288,10 @@ impl Lost {
             *lost += 1;
             self.since.get_or_insert_with(Instant::now);
         }
+    }
+
+    pub(super) fn is_none(&self) -> bool {
+        self.by_level.iter().all(|lost| *lost == 0)
     }
 
     /// `1300 lines of the app are missing (1200 info, 100 error)`

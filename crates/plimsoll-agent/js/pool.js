@@ -1,0 +1,419 @@
+'use strict'
+// One pool of the app: what is seen of it, and, where connections are shared out over the workers, how many it may have.
+// What differs from library to library is in an adapter, such as pool_pg.js.
+const { Lease } = require('./lease.js')
+const { Times } = require('./times.js')
+const { POOLS } = require('./wire.js')
+
+// So many stacks a second are taken of who takes a connection: each costs a few microseconds.
+const TAKERS_PER_SECOND = 100
+const TAKER_FRAMES = 12
+const LINES_KEPT = 6
+// Forgotten connections of which it is told where they were taken, in one second and in all.
+const LEAKS_PER_SECOND = 5
+const LEAKS_MAX = 100
+// What was wanted at most in so many looks is still wanted: a pool must not breathe with each request.
+const WANTS_KEPT = 3
+// After so long without any lent connection one is opened all the same: the app must not stand still.
+const ALONE_MS = 1000
+// A connection that is being closed, and of which nothing is heard, counts for so long.
+const CLOSING_MS = 5000
+// All workers have told by then what they have open.
+const INSPECT_AFTER_MS = 2500
+const INSPECT_EVERY_MS = 60_000
+
+const FREE = { enforce: false, mayGrow: false, inspect: false, leakAfterMs: 0, waitTimeoutMs: 0 }
+
+// Plain fields: private ones cost time on Node 18 and 20.
+class Pool {
+  /** `say` sends to the supervisor. `hold`: no connection is opened until it is known what holds. */
+  constructor (number, adapter, target, say, hold) {
+    this.number = number
+    this.adapter = adapter
+    this.target = new WeakRef(target)
+    this.say = say
+    this.name = adapter.library
+    this.isIntroduced = false
+    this.rule = null
+    this.changed = true
+    this.asked = 0
+    this.got = 0
+    this.gaveUp = 0
+    this.refused = 0
+    this.opened = 0
+    this.errors = 0
+    this.waitedMs = 0
+    this.usedMs = 0
+    this.waits = new Times()
+    this.uses = new Times()
+    /** Since the last report. */
+    this.waitingPeak = 0
+    this.usedPeak = 0
+    this.leaked = 0
+    this.leaksTold = 0
+    this.takers = TAKERS_PER_SECOND
+    this.waitTimer = null
+    this.inspectAt = Infinity
+    this.isSizeable = adapter.setMax !== undefined
+    /** The app's own size, and the one that was set last. */
+    this.ownMax = adapter.max(target)
+    this.setTo = -1
+    /** As large as it may be. */
+    this.size = Infinity
+    this.isApplying = false
+    this.wakesSoon = false
+    /** The connections are those that are lent. */
+    this.enforced = false
+    this.lease = new Lease((serial, wants, held, stamp) => this.say.ask(this.number, serial, wants, held, stamp))
+    this.hasLease = false
+    this.heldSince = 0
+    this.peak = 0
+    this.peaks = new Array(WANTS_KEPT).fill(0)
+    this.asksSoon = false
+    this.closing = new Map()
+    if (hold && this.isSizeable) this.#hold(target)
+  }
+
+  /** A connection is asked for. Gives where, or null: see `takerOf`. */
+  begin (isApp) {
+    this.say.awake()
+    this.asked += 1
+    this.changed = true
+    return isApp && this.takers > 0 ? this.#taker() : null
+  }
+
+  /** It has to wait, as one of so many. */
+  wait (waiting, inUse) {
+    if (waiting > this.waitingPeak) this.waitingPeak = waiting
+    if (this.enforced) this.#wantSoon(waiting + inUse)
+    if (this.rule !== null && this.rule.waitTimeoutMs > 0 && this.waitTimer === null) this.#watchWait()
+  }
+
+  /** One is got, after so long; so many are in use now. */
+  take (waitedMs, inUse) {
+    if (this.enforced && !this.isIntroduced) this.#introduceSoon()
+    this.got += 1
+    this.waitedMs += waitedMs
+    this.waits.add(waitedMs)
+    if (inUse > this.usedPeak) this.usedPeak = inUse
+    if (inUse > this.peak) this.peak = inUse
+  }
+
+  /** It is given back after so long. */
+  give (usedMs) {
+    this.changed = true
+    this.usedMs += usedMs
+    this.uses.add(usedMs)
+  }
+
+  /** A connection could not be opened. */
+  fail () {
+    this.errors += 1
+    this.changed = true
+  }
+
+  /** The app did not want to wait any longer. */
+  giveUp () {
+    this.gaveUp += 1
+    this.changed = true
+  }
+
+  /** What holds for the pool has come. */
+  setRule (rule, now) {
+    this.rule = rule
+    const target = this.target.deref()
+    if (target === undefined) return
+    if (rule.inspect && this.inspectAt === Infinity) this.inspectAt = now + INSPECT_AFTER_MS
+    if (rule.enforce && this.isSizeable) {
+      if (!this.enforced) this.#hold(target)
+      this.look(now)
+    } else {
+      this.#letGo(target)
+    }
+    if (rule.waitTimeoutMs > 0 && this.adapter.waiting(target) > 0) this.#watchWait()
+  }
+
+  /** Connections are lent, or wanted back. */
+  hear (grant, now) {
+    if (!this.enforced || !this.lease.hear(grant)) return
+    if (grant.amount > 0) this.hasLease = true
+    this.apply(now)
+    this.#ask(now)
+  }
+
+  /** Nothing is shared out any more: the supervisor is gone. */
+  free () {
+    this.rule = FREE
+    const target = this.target.deref()
+    if (target !== undefined) this.#letGo(target)
+  }
+
+  /** A connection has left the pool; it counts until its end is heard. Gives what is to be called then. */
+  closes (client, now) {
+    if (!this.enforced) return null
+    this.closing.set(client, now)
+    this.apply(now)
+    return () => this.#closed(client)
+  }
+
+  /** Makes the pool as large as it may be now, and no larger. */
+  apply (now) {
+    const target = this.target.deref()
+    // To close some is heard of here again.
+    if (target === undefined || !this.enforced || this.isApplying) return
+    this.isApplying = true
+    try {
+      this.#fit(now, target)
+    } catch {
+      // A library of another make than we know.
+      this.enforced = false
+    }
+    this.isApplying = false
+  }
+
+  #fit (now, target) {
+    const { adapter } = this
+    this.#resize(now, target)
+    if (adapter.open(target) > this.size) {
+      adapter.closeIdle(target, adapter.open(target) - this.size)
+      this.#resize(now, target)
+    }
+    if (adapter.waiting(target) > 0) this.#wakeSoon()
+  }
+
+  /** In a tick of its own: it may run code of the app, whose errors are the app's. */
+  #wakeSoon () {
+    if (this.wakesSoon) return
+    this.wakesSoon = true
+    process.nextTick(() => {
+      this.wakesSoon = false
+      const target = this.target.deref()
+      if (target !== undefined) this.adapter.wake(target)
+    })
+  }
+
+  /** The library opens none in the place of one that is still being closed. */
+  #resize (now, target) {
+    const { adapter } = this
+    if (this.setTo >= 0 && adapter.max(target) !== this.setTo) this.ownMax = adapter.max(target)
+    this.size = this.#size(now)
+    this.setTo = Math.max(0, this.size - this.closing.size)
+    adapter.setMax(target, this.setTo)
+  }
+
+  /** One that is given back is not to be kept. */
+  isTooLarge (open) {
+    return this.enforced && open > this.size
+  }
+
+  /** Ten times a second where connections are shared out. */
+  look (now) {
+    const target = this.target.deref()
+    if (target === undefined || !this.enforced) return
+    for (const [client, since] of this.closing) if (now - since > CLOSING_MS) this.closing.delete(client)
+    this.peaks.push(Math.max(this.peak, this.#current(target)))
+    this.peaks.shift()
+    this.peak = 0
+    this.apply(now)
+    this.#ask(now)
+  }
+
+  /** What was wanted a moment ago still counts: it must be looked at again soon. */
+  isSettling () {
+    return this.enforced && this.peaks.some((peak) => peak > 1)
+  }
+
+  /** Once a second while something happens. False: there is nothing to look after. */
+  tick (now, target) {
+    this.takers = TAKERS_PER_SECOND
+    if (!this.isIntroduced) this.#introduce(target, false)
+    this.#lookForLeaks(now, target)
+    if (this.rule !== null && this.rule.inspect && now >= this.inspectAt) this.#inspect(now, target)
+    const { adapter } = this
+    const isBusy = adapter.waiting(target) > 0 || adapter.open(target) > adapter.idle(target)
+    return isBusy || this.changed || (this.enforced && adapter.open(target) > 0)
+  }
+
+  /** The figures since it was first seen, in the order of the crate's `Figures`. */
+  figures (now, target) {
+    const { adapter } = this
+    const us = (ms) => Math.round(ms * 1000)
+    const open = adapter.open(target)
+    const idle = adapter.idle(target)
+    const waiting = adapter.waiting(target)
+    const oldest = waiting > 0 ? Math.max(0, now - (adapter.oldest(target) ?? now)) : 0
+    const peaks = [Math.max(this.waitingPeak, waiting), Math.max(this.usedPeak, open - idle)]
+    this.waitingPeak = waiting
+    this.usedPeak = open - idle
+    this.changed = false
+    return [
+      open, idle, waiting, us(oldest), finite(adapter.max(target)), this.leaked, this.asked, this.got, this.gaveUp,
+      this.refused, this.opened, this.errors, us(this.waitedMs), us(this.usedMs), ...peaks, ...this.waits.counts,
+      ...this.uses.counts
+    ]
+  }
+
+  #introduce (target, isUrgent) {
+    const about = this.adapter.describe(target, isUrgent)
+    if (about === null) return
+    this.isIntroduced = true
+    const { library = this.adapter.library, server, database } = about
+    this.name = `${library}${server && '@'}${server}${database && '/'}${database}`
+    this.say.pool(this.number, library, server, database, finite(this.ownMax), this.isSizeable)
+  }
+
+  #introduceSoon () {
+    const target = this.target.deref()
+    if (target !== undefined) this.#introduce(target, true)
+  }
+
+  #hold (target) {
+    this.enforced = true
+    this.heldSince = performance.now()
+    if (!this.isIntroduced) this.#introduce(target, true)
+    // Where it leads is known from its first connection: that one is opened.
+    if (!this.isIntroduced) this.hasLease = true
+    this.apply(this.heldSince)
+  }
+
+  #letGo (target) {
+    if (!this.enforced) return
+    this.enforced = false
+    this.closing.clear()
+    if (this.adapter.max(target) === this.setTo) this.adapter.setMax(target, this.ownMax)
+    this.setTo = -1
+    this.#wakeSoon()
+  }
+
+  /** Nothing before the first answer, and never less than one connection after it. */
+  #size (now) {
+    const most = this.rule?.mayGrow ? Infinity : this.ownMax || Infinity
+    const isAlone = now - this.heldSince > ALONE_MS
+    return Math.min(most, Math.max(this.lease.amount(now), this.hasLease || isAlone ? 1 : 0))
+  }
+
+  #current (target) {
+    const { adapter } = this
+    return adapter.open(target) - adapter.idle(target) + adapter.waiting(target)
+  }
+
+  #ask (now) {
+    const target = this.target.deref()
+    if (target === undefined || this.rule === null) return
+    const most = this.rule.mayGrow ? Infinity : this.ownMax || Infinity
+    const wants = Math.min(most, Math.max(1, this.#current(target), ...this.peaks))
+    this.lease.ask(wants, this.adapter.open(target) + this.closing.size, now)
+  }
+
+  #wantSoon (wants) {
+    if (wants > this.peak) this.peak = wants
+    if (this.asksSoon || !this.lease.isMore(Math.min(wants, this.rule?.mayGrow ? Infinity : this.ownMax || Infinity))) return
+    this.asksSoon = true
+    process.nextTick(() => {
+      this.asksSoon = false
+      if (this.enforced) this.#ask(performance.now())
+    })
+  }
+
+  #closed (client) {
+    if (!this.closing.delete(client)) return
+    const now = performance.now()
+    this.apply(now)
+    this.#ask(now)
+  }
+
+  /** Waits end in the order in which they began, so that one timer does for all. */
+  #watchWait () {
+    const target = this.target.deref()
+    if (target === undefined) return
+    const since = this.adapter.oldest(target) ?? performance.now()
+    const left = Math.max(1, since + this.rule.waitTimeoutMs - performance.now())
+    // It may keep the app alive: the app waits.
+    this.waitTimer = setTimeout(() => {
+      this.waitTimer = null
+      this.#refuseLate(target)
+    }, left)
+  }
+
+  #refuseLate (target) {
+    const { adapter, rule } = this
+    if (rule.waitTimeoutMs === 0) return
+    while (adapter.waiting(target) > 0) {
+      const waitedMs = performance.now() - (adapter.oldest(target) ?? Infinity)
+      if (!(waitedMs >= rule.waitTimeoutMs - 1)) break
+      this.refused += 1
+      this.changed = true
+      adapter.refuse(target, this.#error(target, waitedMs))
+    }
+    if (adapter.waiting(target) > 0) this.#watchWait()
+  }
+
+  /** Asks the server itself, over a connection that is idle. */
+  #inspect (now, target) {
+    const tell = (limit, open) => {
+      if (limit > 0 && open >= 0) this.say.server(this.number, limit, open)
+    }
+    if (this.adapter.inspect?.(target, tell)) this.inspectAt = now + INSPECT_EVERY_MS
+  }
+
+  #error (target, waitedMs) {
+    const { adapter } = this
+    const inUse = adapter.open(target) - adapter.idle(target)
+    const waiting = adapter.waiting(target)
+    const error = new Error(
+      `no connection of the pool ${this.name} came free within ${Math.round(waitedMs)} ms: ${inUse} of ` +
+      `${adapter.max(target)} are in use, and ${waiting === 1 ? '1 request waits' : `${waiting} requests wait`} for one`)
+    error.name = 'TimeoutError'
+    error.code = 'EPLIMSOLL_POOL'
+    error.pool = this.name
+    return error
+  }
+
+  #taker () {
+    this.takers -= 1
+    const holder = {}
+    const { stackTraceLimit } = Error
+    Error.stackTraceLimit = TAKER_FRAMES
+    Error.captureStackTrace(holder, this.begin)
+    Error.stackTraceLimit = stackTraceLimit
+    return holder
+  }
+
+  #lookForLeaks (now, target) {
+    const afterMs = this.rule?.leakAfterMs ?? 0
+    if (afterMs === 0) return
+    let told = 0
+    const before = this.leaked
+    this.leaked = 0
+    this.adapter.held(target, (since, taker, isTold) => {
+      if (!(since > 0) || now - since <= afterMs) return false
+      this.leaked += 1
+      if (isTold || told >= LEAKS_PER_SECOND || this.leaksTold >= LEAKS_MAX) return false
+      told += 1
+      this.leaksTold += 1
+      this.say.leak(this.number, Math.round(now - since), linesOf(taker))
+      return true
+    })
+    if (this.leaked !== before) this.changed = true
+  }
+}
+
+/** The frames of the app, without its packages where there are others. */
+function linesOf (taker) {
+  let lines = []
+  try {
+    lines = String(taker?.stack ?? '').split('\n').filter((line) => line.startsWith('    at ') && !line.includes('node:internal'))
+  } catch {
+    // The app formats stacks in its own way.
+  }
+  lines = lines.filter((line) => !line.includes(__dirname))
+  const own = lines.filter((line) => !/[\\/]node_modules[\\/]/.test(line))
+  const text = (own.length > 0 ? own : lines).slice(0, LINES_KEPT).join('\n')
+  return Buffer.from(text).subarray(0, POOLS.TAKER_MAX - 4).toString()
+}
+
+function finite (max) {
+  return Number.isSafeInteger(max) && max > 0 ? Math.min(max, 0xffff_ffff) : 0
+}
+
+module.exports = { Pool }

@@ -1,0 +1,49 @@
+'use strict'
+// Pools of generic-pool.
+const { addressOf, common, install: installIn, visitHeld, waitsOf } = require('./pool_resources.js')
+
+const kMin = Symbol('plimsoll.min')
+
+const adapter = {
+  ...common,
+  library: 'generic-pool',
+  open: (pool) => pool._allObjects.size + pool._factoryCreateOperations.size,
+  idle: (pool) => pool._availableObjects.length,
+  // Who was refused stands in the queue until a resource is free.
+  waiting: (pool) => Math.min(pool._waitingClientsQueue.length, waitsOf(pool).size),
+  max: (pool) => pool._config.max,
+  isEnded: () => false,
+  promiseOf: (promise) => promise,
+  wake: (pool) => pool._dispense(),
+  drop: (pool, resource) => pool.destroy(resource),
+  held: (pool, visit) => visitHeld(pool._resourceLoans.keys(), visit),
+
+  // It opens again what is closed below its least number.
+  setMax (pool, max) {
+    pool[kMin] ??= pool._config.min
+    pool._config.max = max
+    pool._config.min = Math.min(pool[kMin], max)
+  },
+
+  describe (pool) {
+    const [one] = pool._allObjects
+    return one === undefined ? null : addressOf('generic-pool', one.obj)
+  },
+
+  requestOf (pool, promise) {
+    const { tail } = pool._waitingClientsQueue
+    return tail?.promise === promise ? tail : null
+  },
+
+  endOf: (pool) => [...pool._factoryDestroyOperations].pop(),
+
+  closeIdle (pool, count) {
+    for (; count > 0 && pool._availableObjects.length > 0; count--) pool._destroy(pool._availableObjects.shift())
+  }
+}
+
+function install (Pool, of) {
+  installIn(Pool?.prototype, of, adapter, { ends: ['release', 'destroy'], closes: '_destroy' })
+}
+
+module.exports = { install }

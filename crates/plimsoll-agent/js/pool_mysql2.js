@@ -1,0 +1,146 @@
+'use strict'
+// Pools of `mysql2`, also by promises: the class that both have below them. Who waits is in its queue as a callback.
+const { patch } = require('./patch.js')
+
+const kAt = Symbol('plimsoll.at')
+const kTaker = Symbol('plimsoll.taker')
+const kTracked = Symbol('plimsoll.tracked')
+
+const METHODS = ['getConnection', 'releaseConnection', '_removeConnection']
+// No limit is 0 here. Nothing at all is what no number of connections is less than.
+const NOTHING = -1
+
+/** `pool.query` takes a connection for itself, and gives it back: nobody need know where. */
+let isQuery = false
+
+const adapter = {
+  library: 'mysql2',
+  open: (pool) => pool._allConnections.length,
+  idle: (pool) => pool._freeConnections.length,
+  waiting: (pool) => pool._connectionQueue.length,
+  oldest: (pool) => pool._connectionQueue.get(0)?.[kAt],
+  isEnded: (pool) => pool._closed,
+
+  max ({ config: { connectionLimit } }) {
+    if (connectionLimit === NOTHING) return 0
+    return connectionLimit === 0 ? Infinity : connectionLimit
+  },
+
+  setMax (pool, max) {
+    pool.config.connectionLimit = max === Infinity ? 0 : max || NOTHING
+  },
+
+  describe (pool) {
+    const { host, port, socketPath, database } = pool.config.connectionConfig
+    return { server: socketPath ? String(socketPath) : `${host ?? 'localhost'}:${port ?? 3306}`, database: String(database ?? '') }
+  },
+
+  wake (pool) {
+    const hasRoom = () => pool._freeConnections.length > 0 || pool._allConnections.length < adapter.max(pool)
+    while (pool._connectionQueue.length > 0 && hasRoom()) pool.getConnection(pool._connectionQueue.shift())
+  },
+
+  closeIdle (pool, count) {
+    for (; count > 0 && pool._freeConnections.length > 0; count--) close(pool._freeConnections.get(0))
+  },
+
+  refuse: (pool, error) => pool._connectionQueue.shift()(error),
+
+  inspect (pool, tell) {
+    if (pool._freeConnections.length === 0) return false
+    pool.query('select @@max_connections as allowed', (error, [limit] = []) => {
+      if (error) return
+      pool.query("show global status like 'Threads_connected'", (error, [threads] = []) => {
+        if (!error) tell(Number(limit.allowed), Number(threads.Value))
+      })
+    })
+    return true
+  },
+
+  held (pool, visit) {
+    const idle = new Set()
+    for (let place = 0; place < pool._freeConnections.length; place++) idle.add(pool._freeConnections.get(place))
+    for (let place = 0; place < pool._allConnections.length; place++) {
+      const connection = pool._allConnections.get(place)
+      const at = connection[kAt]
+      if (!idle.has(connection) && visit(Math.abs(at), connection[kTaker], at < 0)) connection[kAt] = -at
+    }
+  }
+}
+
+function install (Pool, of) {
+  const { prototype } = Pool
+  if (METHODS.some((method) => !Object.hasOwn(prototype ?? {}, method)) || prototype[kTracked]) return
+  prototype[kTracked] = true
+  for (const method of ['query', 'execute']) {
+    patch(prototype, method, (original) => function (sql, values, callback) {
+      const before = isQuery
+      isQuery = true
+      try {
+        return original.call(this, sql, values, callback)
+      } finally {
+        isQuery = before
+      }
+    })
+  }
+  patch(prototype, 'getConnection', (getConnection) => function (callback) {
+    const pool = this._closed || typeof callback !== 'function' || callback[kAt] !== undefined ? null : of(this, adapter)
+    if (pool === null) return getConnection.call(this, callback)
+    const taker = pool.begin(!isQuery)
+    const at = performance.now()
+    const got = (error, connection) => {
+      if (error) fails(pool, error)
+      else takes(this, pool, connection, at, taker)
+      return callback(error, connection)
+    }
+    got[kAt] = at
+    const before = this._connectionQueue.length
+    const result = getConnection.call(this, got)
+    const waiting = this._connectionQueue.length
+    if (waiting > before) pool.wait(waiting, adapter.open(this) - adapter.idle(this))
+    return result
+  })
+  patch(prototype, 'releaseConnection', (release) => function (connection) {
+    // Without its pool it has been removed, and another may take its place.
+    const pool = connection._pool ? of(this, adapter) : null
+    if (pool !== null) {
+      gives(pool, connection)
+      if (pool.isTooLarge(adapter.open(this))) return close(connection)
+    }
+    return release.call(this, connection)
+  })
+  patch(prototype, '_removeConnection', (remove) => function (connection) {
+    const pool = of(this, adapter)
+    const { stream } = connection
+    const result = remove.call(this, connection)
+    const closed = pool === null || !stream || stream.closed ? null : pool.closes(connection, performance.now())
+    if (closed !== null) stream.once('close', closed)
+    return result
+  })
+}
+
+function takes (target, pool, connection, at, taker) {
+  const now = performance.now()
+  if (connection[kAt] === undefined) pool.opened += 1
+  connection[kAt] = now
+  connection[kTaker] = taker
+  pool.take(now - at, adapter.open(target) - adapter.idle(target))
+}
+
+function gives (pool, connection) {
+  const since = Math.abs(connection[kAt])
+  if (since > 0) pool.give(performance.now() - since)
+  connection[kAt] = 0
+  connection[kTaker] = null
+}
+
+function fails (pool, error) {
+  if (error.code !== 'EPLIMSOLL_POOL') pool.fail()
+}
+
+function close (connection) {
+  connection._removeFromPool()
+  connection._realEnd(() => {})
+}
+
+module.exports = { install }

@@ -1,0 +1,45 @@
+'use strict'
+// Pools of tarn, which knex has.
+const { addressOf, common, install: installIn, visitHeld } = require('./pool_resources.js')
+
+const adapter = {
+  ...common,
+  library: 'tarn',
+  open: (pool) => pool.used.length + pool.free.length + pool.pendingCreates.length,
+  idle: (pool) => pool.free.length,
+  waiting: (pool) => pool.pendingAcquires.length,
+  max: (pool) => pool.max,
+  setMax: (pool, max) => { pool.max = max },
+  isEnded: (pool) => pool.destroyed,
+  describe: (pool) => addressOf('tarn', (pool.used[0] ?? pool.free[0])?.resource),
+  promiseOf: (operation) => operation.promise,
+  requestOf: (pool, operation) => operation,
+  held: (pool, visit) => visitHeld(pool.used.map(({ resource }) => resource), visit),
+
+  wake (pool) {
+    // One more is opened each time; it knows itself when there is no room.
+    for (let count = pool.pendingAcquires.length; count > 0; count--) pool._tryAcquireOrCreate()
+  },
+
+  closeIdle (pool, count) {
+    for (const free of pool.free.splice(0, count)) {
+      free.settle()
+      pool._destroy(free.resource)
+    }
+  },
+
+  drop (pool, resource) {
+    const place = pool.used.findIndex((used) => used.resource === resource)
+    if (place < 0) return false
+    pool.used.splice(place, 1)[0].settle()
+    pool._destroy(resource)
+    pool._tryAcquireOrCreate()
+    return true
+  }
+}
+
+function install ({ Pool }, of) {
+  installIn(Pool?.prototype, of, adapter, { ends: ['release'], closes: '_destroy' })
+}
+
+module.exports = { install }

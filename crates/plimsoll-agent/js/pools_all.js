@@ -1,0 +1,127 @@
+'use strict'
+// All pools of this process, and the one timer that looks after them while something happens.
+const { Pool } = require('./pool.js')
+const wire = require('./wire.js')
+
+const { POOLS_MAX } = wire.POOLS
+const REPORT_MS = 1000
+/** Where connections are shared out over the workers. */
+const LOOK_MS = 100
+
+let all = null
+
+function open (say, hold) {
+  all ??= new Pools(say, hold)
+  return all
+}
+
+class Pools {
+  #say
+  #hold
+  #pools = new Array(POOLS_MAX).fill(null)
+  #timer = null
+  #reported = 0
+  #isResting = false
+  #tick = () => this.#lookAround()
+
+  constructor (say, hold) {
+    this.#say = {
+      pool: (...fields) => say(wire.pool(...fields)),
+      ask: (...fields) => say(wire.poolAsk(...fields)),
+      figures: (...fields) => say(wire.poolFigures(...fields)),
+      leak: (...fields) => say(wire.poolLeak(...fields)),
+      server: (...fields) => say(wire.poolServer(...fields)),
+      gone: (number) => say(wire.poolGone(number)),
+      awake: () => this.awake()
+    }
+    this.#hold = hold
+  }
+
+  /** A pool is used for the first time; null: there are too many. */
+  meet (target, adapter) {
+    const number = this.#pools.indexOf(null)
+    if (number < 0) return null
+    const pool = new Pool(number, adapter, target, this.#say, this.#hold)
+    this.#pools[number] = pool
+    return pool
+  }
+
+  /** The pools are to be looked after. */
+  awake () {
+    if (this.#timer === null) this.#reported = performance.now()
+    else if (this.#isResting) clearTimeout(this.#timer)
+    else return
+    this.#arm(true)
+  }
+
+  hear ({ pool: number, rule, grant }) {
+    const pool = this.#pools[number]
+    if (!pool) return
+    try {
+      if (rule) pool.setRule(rule, performance.now())
+      else pool.hear(grant, performance.now())
+      this.awake()
+    } catch {
+      this.#leave(pool)
+    }
+  }
+
+  free () {
+    this.#hold = false
+    for (const pool of this.#pools) if (pool !== null) this.#free(pool)
+  }
+
+  /** A pool that holds lent connections and does nothing is looked at less often. */
+  #arm (isActive) {
+    const isShared = this.#pools.some((pool) => pool !== null && pool.enforced)
+    this.#isResting = isShared && !isActive
+    this.#timer = setTimeout(this.#tick, isShared && isActive ? LOOK_MS : REPORT_MS).unref()
+  }
+
+  #lookAround () {
+    this.#timer = null
+    const now = performance.now()
+    const reports = now - this.#reported >= REPORT_MS - LOOK_MS / 2
+    if (reports) this.#reported = now
+    let busy = !reports
+    const changed = this.#pools.some((pool) => pool !== null && pool.changed)
+    for (const pool of this.#pools) {
+      if (pool === null) continue
+      try {
+        pool.look(now)
+        if (reports && this.#report(pool, now)) busy = true
+      } catch {
+        // A library of another make than we know: it is left alone.
+        this.#leave(pool)
+      }
+    }
+    if (busy) this.#arm(!reports || changed || this.#pools.some((pool) => pool?.isSettling()))
+  }
+
+  #report (pool, now) {
+    const target = pool.target.deref()
+    if (target === undefined || pool.adapter.isEnded(target)) {
+      this.#leave(pool)
+      return false
+    }
+    const busy = pool.tick(now, target)
+    if (pool.isIntroduced && pool.changed) this.#say.figures(pool.number, pool.figures(now, target))
+    return busy
+  }
+
+  #leave (pool) {
+    this.#pools[pool.number] = null
+    if (pool.isIntroduced) this.#say.gone(pool.number)
+    this.#free(pool)
+  }
+
+  #free (pool) {
+    try {
+      pool.free()
+    } catch {
+      // It stays as large as it is.
+    }
+  }
+}
+
+module.exports = { open }

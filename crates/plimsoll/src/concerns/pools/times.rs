@@ -1,0 +1,85 @@
+//! Reads a percentile out of a histogram of the agent.
+
+use std::iter;
+
+use plimsoll_wire::pools::{TIMES, Times, bound_us};
+
+/// The time within which so large a part of all stayed, in microseconds; `None`: there are none. Within a bucket the times
+/// are taken to lie evenly.
+#[expect(clippy::cast_precision_loss, reason = "counts of a few seconds, and times of a minute")]
+pub(super) fn percentile(times: &Times, part: f64) -> Option<f64> {
+    let all = count(times);
+    if all == 0 {
+        return None;
+    }
+    let wanted = part * all as f64;
+    let mut before = 0_u64;
+    for (bucket, of_bucket) in times.0.iter().enumerate() {
+        let until = before.saturating_add(*of_bucket);
+        if *of_bucket > 0 && until as f64 >= wanted {
+            let low = bucket.checked_sub(1).and_then(bound_us).unwrap_or(0) as f64;
+            let high = bound_us(bucket).map_or(low, |bound| bound as f64);
+            let share = ((wanted - before as f64) / *of_bucket as f64).clamp(0.0, 1.0);
+            return Some(low + (high - low) * share);
+        }
+        before = until;
+    }
+    bound_us(TIMES - 2).map(|bound| bound as f64)
+}
+
+pub(super) fn count(times: &Times) -> u64 {
+    times.0.iter().fold(0, |sum, bucket| sum.saturating_add(*bucket))
+}
+
+pub(super) fn add(sum: &mut Times, more: &Times) {
+    for (sum, more) in iter::zip(&mut sum.0, more.0) {
+        *sum = sum.saturating_add(more);
+    }
+}
+
+/// What has come since `before`.
+pub(super) fn since(now: &Times, before: &Times) -> Times {
+    let mut times = now.clone();
+    for (now, before) in iter::zip(&mut times.0, before.0) {
+        *now = now.saturating_sub(before);
+    }
+    times
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Buckets and their counts, a part, and what is to be found.
+    type Case = (&'static [(usize, u64)], f64, Option<f64>);
+
+    fn of(counts: &[(usize, u64)]) -> Times {
+        let mut times = Times::default();
+        for (bucket, count) in counts {
+            times.0[*bucket] = *count;
+        }
+        times
+    }
+
+    #[test]
+    fn a_percentile_lies_within_the_bucket_that_holds_it() {
+        // Bucket 20 is 0.86 to 1 ms, bucket 55 is 50 to 56 ms, the last one over 86 s.
+        let table: [Case; 7] = [
+            (&[], 0.99, None),
+            (&[(0, 100)], 0.5, Some(50.0)),
+            (&[(20, 100)], 0.5, Some(930.0)),
+            (&[(20, 98), (55, 2)], 0.99, Some(53_000.0)),
+            (&[(20, 99), (55, 1)], 0.99, Some(1000.0)),
+            (&[(120, 1)], 0.99, Some(86_000_000.0)),
+            (&[(0, u64::MAX), (120, u64::MAX)], 0.1, Some(10.0)),
+        ];
+        for (counts, part, expected) in table {
+            let found = percentile(&of(counts), part);
+            let fits = match (found, expected) {
+                (Some(found), Some(expected)) => (found - expected).abs() < expected / 1000.0,
+                (found, expected) => found == expected,
+            };
+            assert!(fits, "{counts:?} at {part}: {found:?}, not {expected:?}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The last ten seconds of a pool, all workers together.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use plimsoll_wire::pools::{Figures, Times};
+
+use super::times;
+
+const LENGTH: Duration = Duration::from_secs(10);
+/// As often as a worker reports, and so what its first report is about.
+const SLOT: Duration = Duration::from_secs(1);
+/// A wait of less is the connection being opened, or chance.
+const WAIT_US: f64 = 10_000.0;
+const OLDEST_US: u64 = 100_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    slots: VecDeque<Slot>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    first: Instant,
+    last: Instant,
+    asked: u64,
+    got: u64,
+    waited_us: u64,
+    used_us: u64,
+    oldest_us: u64,
+    waiting_peak: u64,
+    /// All connections of a worker were in use at once.
+    is_full: bool,
+    waits: Times,
+    uses: Times,
+}
+
+/// What the window says.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Summary {
+    /// Connections asked for, and got, per second.
+    pub rate: f64,
+    pub got_rate: f64,
+    /// Times of use and of waiting, in milliseconds.
+    pub use_p50_ms: f64,
+    pub use_p99_ms: f64,
+    pub wait_p50_ms: f64,
+    pub wait_p99_ms: f64,
+    /// The longest wait that is not over yet, or was not when it was told.
+    pub wait_oldest_ms: f64,
+    /// Most that waited in one worker at once.
+    pub waiting_peak: u64,
+    /// In use and waiting, in the mean.
+    pub in_use: f64,
+    pub waiting: f64,
+    /// In so many of the seconds all connections of a worker were in use at once.
+    pub full_share: f64,
+}
+
+impl Window {
+    /// A worker has reported: `figures`, of which `before` was known.
+    pub(super) fn add(&mut self, figures: &Figures, before: &Figures, now: Instant) {
+        self.forget(now);
+        if self.slots.back().is_none_or(|slot| now.duration_since(slot.first) >= SLOT) {
+            self.slots.push_back(Slot::new(now));
+        }
+        if let Some(slot) = self.slots.back_mut() {
+            slot.add(figures, before, now);
+        }
+    }
+
+    pub(super) fn summary(&self, now: Instant) -> Summary {
+        let mut slots = self.current(now).peekable();
+        let Some(first) = slots.peek().map(|slot| slot.first) else { return Summary::default() };
+        let mut sum = Slot::new(first);
+        let (mut full, mut all) = (0.0, 0.0);
+        for slot in slots {
+            sum.merge(slot);
+            full += f64::from(u8::from(slot.is_full));
+            all += 1.0;
+        }
+        summary(&sum, full / all)
+    }
+
+    /// Whether requests stand in a queue: in two of the last three seconds that were told of.
+    pub(super) fn queues(&self, now: Instant) -> bool {
+        let young = self.slots.iter().rev().take(3).filter(|slot| now.duration_since(slot.last) < 4 * SLOT);
+        young.filter(|slot| slot.queues()).count() >= 2
+    }
+
+    /// Whether none has lately.
+    pub(super) fn is_calm(&self, now: Instant) -> bool {
+        !self.slots.iter().any(|slot| now.duration_since(slot.last) < 5 * SLOT && slot.queues())
+    }
+
+    fn current(&self, now: Instant) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().filter(move |slot| now.duration_since(slot.last) < LENGTH)
+    }
+
+    fn forget(&mut self, now: Instant) {
+        while self.slots.front().is_some_and(|slot| now.duration_since(slot.last) >= LENGTH) {
+            self.slots.pop_front();
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of ten seconds")]
+fn summary(sum: &Slot, full_share: f64) -> Summary {
+    let seconds = (sum.last.duration_since(sum.first) + SLOT).as_secs_f64();
+    let ms = |times: &Times, part| times::percentile(times, part).unwrap_or(0.0) / 1000.0;
+    Summary {
+        rate: sum.asked as f64 / seconds,
+        got_rate: sum.got as f64 / seconds,
+        use_p50_ms: ms(&sum.uses, 0.5),
+        use_p99_ms: ms(&sum.uses, 0.99),
+        wait_p50_ms: ms(&sum.waits, 0.5),
+        wait_p99_ms: ms(&sum.waits, 0.99),
+        wait_oldest_ms: sum.oldest_us as f64 / 1000.0,
+        waiting_peak: sum.waiting_peak,
+        in_use: sum.used_us as f64 / 1e6 / seconds,
+        waiting: sum.waited_us as f64 / 1e6 / seconds,
+        full_share,
+    }
+}
+
+impl Slot {
+    fn new(now: Instant) -> Self {
+        Self {
+            first: now,
+            last: now,
+            asked: 0,
+            got: 0,
+            waited_us: 0,
+            used_us: 0,
+            oldest_us: 0,
+            waiting_peak: 0,
+            is_full: false,
+            waits: Times::default(),
+            uses: Times::default(),
+        }
+    }
+
+    fn add(&mut self, figures: &Figures, before: &Figures, now: Instant) {
+        let more = |now: u64, before: u64| now.saturating_sub(before);
+        let report = Self {
+            asked: more(figures.asked, before.asked),
+            got: more(figures.got, before.got),
+            waited_us: more(figures.waited_us, before.waited_us),
+            used_us: more(figures.used_us, before.used_us),
+            oldest_us: figures.oldest_us,
+            waiting_peak: figures.waiting_peak,
+            is_full: figures.max > 0 && figures.used_peak >= figures.max && figures.waiting_peak > 0,
+            waits: times::since(&figures.waits, &before.waits),
+            uses: times::since(&figures.uses, &before.uses),
+            ..Self::new(now)
+        };
+        self.merge(&report);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.last = self.last.max(other.last);
+        for (sum, more) in [
+            (&mut self.asked, other.asked),
+            (&mut self.got, other.got),
+            (&mut self.waited_us, other.waited_us),
+            (&mut self.used_us, other.used_us),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+        self.oldest_us = self.oldest_us.max(other.oldest_us);
+        self.waiting_peak = self.waiting_peak.max(other.waiting_peak);
+        self.is_full |= other.is_full;
+        times::add(&mut self.waits, &other.waits);
+        times::add(&mut self.uses, &other.uses);
+    }
+
+    fn queues(&self) -> bool {
+        let waits = times::percentile(&self.waits, 0.99).is_some_and(|us| us >= WAIT_US);
+        self.is_full && (waits || self.oldest_us >= OLDEST_US)
+    }
+}

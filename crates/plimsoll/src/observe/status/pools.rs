@@ -1,0 +1,105 @@
+//! What an instance says of the pools in which the app keeps its connections.
+
+use serde::{Deserialize, Serialize};
+
+/// A pool, all workers together: since the start where it does not say "now" or "lately", which is ten seconds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pool {
+    /// `pg@db:5432/shop`
+    pub name: String,
+    pub library: String,
+    /// Empty: not known.
+    pub server: String,
+    pub database: String,
+    /// Processes that have it now.
+    pub workers: u32,
+    /// What the app set in each of them; 0: no limit.
+    pub max_each: u32,
+    /// What all of them may have now.
+    pub max: u64,
+    pub open: u64,
+    pub in_use: u64,
+    pub idle: u64,
+    /// Who waits for a connection now.
+    pub waiting: u64,
+    pub oldest_wait_ms: u64,
+    /// Connections that are held for longer than `pools.leak_after` now.
+    pub leaked: u64,
+    /// How often a connection was asked for, and got.
+    pub asked: u64,
+    pub got: u64,
+    /// Of those who asked: the app gave up, or `pools.wait_timeout` was over.
+    pub gave_up: u64,
+    pub refused: u64,
+    pub opened: u64,
+    pub errors: u64,
+    pub waited_ms: u64,
+    pub used_ms: u64,
+    /// By the bounds of the metrics; not cumulative.
+    pub waits: Vec<u64>,
+    pub uses: Vec<u64>,
+    /// Lately.
+    pub rate: f64,
+    pub wait_p50_ms: f64,
+    pub wait_p99_ms: f64,
+    pub use_p50_ms: f64,
+    pub use_p99_ms: f64,
+    /// Connections that all workers together need, by what was seen lately; 0: not known.
+    pub needed: u32,
+    /// What the server allows to this instance, where it is known; and what of it is lent to workers.
+    #[serde(default)]
+    pub allowed: Option<u32>,
+    pub lent: u32,
+    /// The workers have as many as they are lent.
+    pub enforced: bool,
+    #[serde(default)]
+    pub findings: Vec<String>,
+    /// The latest last.
+    #[serde(default)]
+    pub leaks: Vec<Leak>,
+}
+
+/// A connection that was held for long.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leak {
+    pub worker: u16,
+    pub age_s: u64,
+    pub held_ms: u64,
+    /// The stack that took it; empty: not known.
+    pub taker: String,
+}
+
+/// Requests stood in a queue of our own for a connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    pub pool: String,
+    /// Since it began.
+    pub age_s: u64,
+    pub lasted_s: u64,
+    pub is_over: bool,
+    pub worst_ms: u64,
+    /// Most that waited at once in one worker.
+    pub waiting_peak: u64,
+    /// How many connections there could be, and how many were needed.
+    pub size: u32,
+    pub needed: u32,
+    pub text: String,
+}
+
+/// A pool of which every metric has something to say.
+#[cfg(test)]
+pub(crate) fn fixture() -> Pool {
+    Pool {
+        name: "pg@db:5432/shop".into(),
+        max: 10,
+        open: 4,
+        in_use: 3,
+        idle: 1,
+        waits: vec![1; 15],
+        uses: vec![2; 15],
+        needed: 6,
+        lent: 7,
+        enforced: true,
+        ..Pool::default()
+    }
+}

@@ -1,0 +1,71 @@
+//! What a line costs the app, beside the same app with a plain pipe and a fast reader.
+
+use serde_json::json;
+
+use super::stage::{Asked, How, Stage};
+use super::{Bench, Findings};
+use crate::bench::report::{Table, Target, figure};
+use crate::bench::stats;
+
+const LINES: u64 = 100_000;
+const WARM_UP: u64 = 20_000;
+const KINDS: [&str; 3] = ["console", "pino", "pino-async"];
+/// Turns of each within a round: what slowly changes meets both alike.
+const SLICES: usize = 4;
+
+pub(super) fn run(bench: &Bench<'_>) -> anyhow::Result<Findings> {
+    let mut table =
+        Table::new(&["logger", "plain pipe, µs per line", "Plimsoll", "ratio of the least", "median"]);
+    let mut targets = Vec::new();
+    let mut raw = Vec::new();
+    for kind in KINDS {
+        let (mut plain, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..bench.rounds {
+            let alone = Stage::start(bench, How::Plain, Asked::default())?;
+            let under = Stage::start(bench, How::Plimsoll, Asked::default())?;
+            for stage in [&alone, &under] {
+                measure(stage, kind, WARM_UP)?;
+            }
+            for _ in 0..SLICES {
+                let (one, other) = (measure(&alone, kind, LINES)?, measure(&under, kind, LINES)?);
+                plain.push(one);
+                ours.push(other);
+                ratios.push(other / one);
+            }
+        }
+        let ratio = stats::min(&ours).zip(stats::min(&plain)).map(|(ours, plain)| ours / plain);
+        table.row(vec![
+            kind.to_owned(),
+            figure(stats::min(&plain), "", 3),
+            figure(stats::min(&ours), "", 3),
+            figure(ratio, "x", 3),
+            figure(stats::median(&ratios), "x", 3),
+        ]);
+        targets.push(Target {
+            what: format!("{kind}: the app's CPU per line, to that with a plain pipe"),
+            limit: 1.0,
+            found: ratio,
+            unit: "x",
+        });
+        raw.push(json!({ "kind": kind, "plain_us": plain, "plimsoll_us": ours }));
+    }
+    Ok(Findings {
+        name: "cpu",
+        title: "What a line costs the app",
+        table,
+        targets,
+        method: format!(
+            "App: {LINES} lines of about 200 bytes in slices of 500 between turns of the loop, CPU (user and system) of the app's process \
+             by `process.cpuUsage()` until all is written; plain: stdout is a pipe that a thread reads 256 KB at a time and throws \
+             away. {} rounds, both started afresh in each, {SLICES} turns of each in a round.",
+            bench.rounds
+        ),
+        notes: Vec::new(),
+        raw: json!(raw),
+    })
+}
+
+fn measure(stage: &Stage, kind: &str, lines: u64) -> anyhow::Result<f64> {
+    let used: f64 = stage.get(&format!("/cpu?kind={kind}&lines={lines}"))?.parse()?;
+    Ok(used / lines as f64)
+}

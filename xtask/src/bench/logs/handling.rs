@@ -1,0 +1,149 @@
+//! The same app, the same lines, a file at the end: CPU of whoever stands between.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::stage::{Asked, How, Stage, lines_of};
+use super::{Bench, Findings, pino};
+use crate::bench::client::{self, Address};
+use crate::bench::report::{Table, Target, figure};
+use crate::bench::workshop::{app, free_port};
+use crate::bench::{machine, procfs, stats, wait};
+use crate::process::{command, output, root, run as run_to_the_end};
+
+const LINES: u64 = 1_000_000;
+/// PM2 takes some microseconds for each.
+const LINES_OF_PM2: u64 = 200_000;
+const WITHIN: Duration = Duration::from_secs(120);
+
+pub(super) fn run(bench: &Bench<'_>) -> anyhow::Result<Findings> {
+    let rounds = if bench.is_quick { 1 } else { bench.rounds.min(2) };
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        ours.push(plimsoll(bench)?);
+        theirs.push(pm2(bench)?);
+    }
+    let mut table = Table::new(&["", "µs of CPU per line", "lines/s from end to end"]);
+    for (name, figures) in [("Plimsoll, file", &ours), ("PM2, file", &theirs)] {
+        let column = |pick: fn(&Handled) -> f64| figures.iter().map(pick).collect::<Vec<_>>();
+        table.row(vec![
+            name.to_owned(),
+            figure(stats::min(&column(|one| one.cpu_us)), "", 2),
+            figure(stats::max(&column(|one| one.per_second)), "", 0),
+        ]);
+    }
+    let least = |all: &[Handled]| stats::min(&all.iter().map(|one| one.cpu_us).collect::<Vec<_>>());
+    let share = least(&ours).zip(least(&theirs)).map(|(ours, theirs)| ours / theirs);
+    let others: Vec<&str> =
+        ["vector", "fluent-bit"].into_iter().filter(|one| machine::find(one).is_none()).collect();
+    let notes = match others.as_slice() {
+        [] => Vec::new(),
+        absent => vec![format!(
+            "Not compared with {}: not installed, and no registry that this machine may use has it as a package.",
+            absent.join(" and ")
+        )],
+    };
+    Ok(Findings {
+        name: "handling",
+        title: "From the app to a file, the whole program",
+        targets: vec![Target {
+            what: "CPU per line, to that of PM2 (a fifth)".to_owned(),
+            limit: 0.2,
+            found: share,
+            unit: "x",
+        }],
+        table,
+        method: format!(
+            "Handling: the app writes {LINES} lines of 200 bytes in blocks of 64 KB ({LINES_OF_PM2} for PM2); CPU of the whole process \
+             between app and file (Plimsoll with `[[logs.sink]] type = \"file\"`, PM2's daemon with `--output FILE`) until all lines \
+             are in the file; {rounds} rounds."
+        ),
+        notes,
+        raw: json!({
+            "plimsoll": ours.iter().map(Handled::raw).collect::<Vec<_>>(),
+            "pm2": theirs.iter().map(Handled::raw).collect::<Vec<_>>(),
+        }),
+    })
+}
+
+struct Handled {
+    cpu_us: f64,
+    per_second: f64,
+}
+
+impl Handled {
+    fn raw(&self) -> serde_json::Value {
+        json!({ "cpu_us_per_line": self.cpu_us, "lines_per_second": self.per_second })
+    }
+}
+
+/// Has the app write, waits until all of it is in the file, and takes what `pid` used.
+fn handle(port: u16, pid: procfs::Pid, lines: u64, file: &Path) -> anyhow::Result<Handled> {
+    let before = procfs::cpu_ns(&[pid])?;
+    let start = Instant::now();
+    // Answered when the last line has been written to the pipe.
+    client::get(&Address::port(port), &format!("/block?lines={lines}"))?;
+    let bytes = |lines: u64| lines * 200;
+    wait::until(WITHIN, "all lines in the file", || {
+        let length = fs::metadata(file).map_or(0, |metadata| metadata.len());
+        (length >= bytes(lines)).then_some(())
+    })?;
+    let took = start.elapsed().as_secs_f64();
+    let used = procfs::cpu_ns(&[pid])? - before;
+    anyhow::ensure!(lines_of(file) >= lines, "lines are missing in {}", file.display());
+    Ok(Handled { cpu_us: used as f64 / 1000.0 / lines as f64, per_second: lines as f64 / took })
+}
+
+fn plimsoll(bench: &Bench<'_>) -> anyhow::Result<Handled> {
+    let settings = "[logs]\nrate = \"off\"\nbuffer = \"256MB\"\n[[logs.sink]]\ntype = \"stdout\"\nlevel = \"off\"\n\
+                    [[logs.sink]]\ntype = \"file\"\npath = \"app.log\"\nrotate_size = \"10GB\"\nqueue = \"256MB\"\n";
+    let stage = Stage::start(bench, How::Plimsoll, Asked { settings, ..Asked::default() })?;
+    handle(stage.port, stage.pid(), LINES, &stage.directory.join("app.log"))
+}
+
+/// PM2's daemon is nobody's child: it is ended by its own order.
+struct Pm2 {
+    program: PathBuf,
+    directory: PathBuf,
+    port: u16,
+}
+
+impl Pm2 {
+    fn call(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut pm2 = command(&self.program, arguments);
+        pm2.current_dir(&self.directory)
+            .env("PM2_HOME", self.directory.join("pm2"))
+            .env("PORT", self.port.to_string())
+            .env("PINO", pino())
+            .env_remove("NODE_OPTIONS");
+        output(pm2)
+    }
+}
+
+impl Drop for Pm2 {
+    fn drop(&mut self) {
+        let _ = self.call(&["kill"]);
+    }
+}
+
+fn pm2(bench: &Bench<'_>) -> anyhow::Result<Handled> {
+    let peers = root().join("bench/peers");
+    let mut npm = command("npm", &["install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]);
+    npm.current_dir(&peers);
+    run_to_the_end(npm)?;
+    let port = free_port()?;
+    let directory = bench.workshop.directory.join(format!("pm2-{port}"));
+    fs::create_dir_all(&directory)?;
+    let file = directory.join("app.log");
+    let pm2 = Pm2 { program: peers.join("node_modules/.bin/pm2"), directory, port };
+    let (script, log) = (app("logs.js"), file.to_string_lossy().into_owned());
+    pm2.call(&["start", &script.to_string_lossy(), "--name", "logs", "--output", &log, "--error", &log])?;
+    wait::until(Duration::from_secs(20), "the first answer of PM2", || {
+        client::get(&Address::port(port), "/").ok()
+    })?;
+    let pid = fs::read_to_string(pm2.directory.join("pm2/pm2.pid"))?.trim().parse()?;
+    handle(port, pid, LINES_OF_PM2, &file)
+}

@@ -1,0 +1,127 @@
+//! Nobody takes the log for a while: what do requests notice?
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::stage::{Asked, How, Stage};
+use super::{Bench, Findings};
+use crate::bench::client::{Address, Connection};
+use crate::bench::report::{Table, Target, figure};
+use crate::bench::{procfs, stats, wait};
+
+const LINES_PER_SECOND: u32 = 10_000;
+/// Between two requests.
+const PACE: Duration = Duration::from_millis(2);
+
+pub(super) fn run(bench: &Bench<'_>) -> anyhow::Result<Findings> {
+    let length = Duration::from_secs(if bench.is_quick { 5 } else { 30 });
+    let mut table = Table::new(&["", "p99 read, ms", "p99 stalled", "moved by", "worst stalled", "MB more"]);
+    let mut raw = Vec::new();
+    let mut moved = Vec::new();
+    for (name, how, kind) in [
+        ("Plimsoll, pino", How::Plimsoll, "pino"),
+        ("Plimsoll, console", How::Plimsoll, "console"),
+        ("plain pipe, pino", How::Plain, "pino"),
+    ] {
+        let found = stall(bench, how, kind, length)?;
+        table.row(vec![
+            name.to_owned(),
+            figure(Some(found.read.p99_ms), "", 2),
+            figure(Some(found.stalled.p99_ms), "", 2),
+            figure(Some(found.moved_percent()), " %", 1),
+            figure(Some(found.stalled.worst_ms), "", 1),
+            figure(Some(found.grown_mb), "", 1),
+        ]);
+        if how == How::Plimsoll {
+            moved.push(found.moved_percent());
+        }
+        raw.push(json!({
+            "name": name, "read_p99_ms": found.read.p99_ms, "stalled_p99_ms": found.stalled.p99_ms,
+            "stalled_worst_ms": found.stalled.worst_ms, "grown_mb": found.grown_mb,
+        }));
+    }
+    Ok(Findings {
+        name: "stalled",
+        title: "Nobody takes the log",
+        targets: vec![Target {
+            what: format!("p99 of requests moves, {LINES_PER_SECOND} lines/s, nobody reads stdout"),
+            limit: 5.0,
+            found: stats::max(&moved),
+            unit: " %",
+        }],
+        table,
+        method: format!(
+            "Stalled: {LINES_PER_SECOND} lines a second while one client asks every {} ms; {} s with stdout being read, and as long with \
+             nobody reading it, no lines sampled. p99 of the requests of each half. A plain Node with a synchronous logger stands \
+             still as soon as the pipe is full: its requests are given up after {} s.",
+            PACE.as_millis(),
+            length.as_secs(),
+            PATIENCE.as_secs()
+        ),
+        notes: Vec::new(),
+        raw: json!(raw),
+    })
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Stall {
+    read: Latency,
+    stalled: Latency,
+    grown_mb: f64,
+}
+
+impl Stall {
+    fn moved_percent(&self) -> f64 {
+        (self.stalled.p99_ms / self.read.p99_ms - 1.0) * 100.0
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Latency {
+    p99_ms: f64,
+    worst_ms: f64,
+}
+
+fn stall(bench: &Bench<'_>, how: How, kind: &str, length: Duration) -> anyhow::Result<Stall> {
+    let stage = Stage::start(bench, how, Asked { settings: "[logs]\nrate = \"off\"\n", ..Asked::default() })?;
+    stage.get(&format!("/rate?kind={kind}&lines={LINES_PER_SECOND}"))?;
+    // What is compiled and allocated once is no part of either half.
+    ask(&stage, Duration::from_secs(3));
+    let read = ask(&stage, length);
+    let before = procfs::memory(&[stage.pid()])?.rss;
+    stage.reader.rest(true);
+    // The pipe behind us fills within a moment.
+    ask(&stage, Duration::from_secs(1).min(length));
+    let stalled = ask(&stage, length);
+    let grown_mb = (procfs::memory(&[stage.pid()])?.rss as f64 - before as f64) / 1e6;
+    stage.reader.rest(false);
+    Ok(Stall { read, stalled, grown_mb })
+}
+
+/// Asks at a steady pace. A request that is not answered counts with the time that it was waited for.
+fn ask(stage: &Stage, length: Duration) -> Latency {
+    let end = Instant::now() + length;
+    let open = || Connection::open(&Address::port(stage.port)).ok();
+    let mut connection = open();
+    let mut took_ms = Vec::new();
+    let mut next = Instant::now();
+    while Instant::now() < end {
+        let start = Instant::now();
+        let is_answered = connection.as_mut().is_some_and(|connection| connection.get("/").is_ok());
+        took_ms.push(start.elapsed().as_secs_f64() * 1000.0);
+        if !is_answered {
+            connection = open();
+        }
+        next = (next + PACE).max(Instant::now());
+        wait::pause(next.saturating_duration_since(Instant::now()));
+    }
+    took_ms.sort_by(f64::total_cmp);
+    let at = |share: f64| {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in the list")]
+        let place = (took_ms.len() as f64 * share) as usize;
+        took_ms.get(place.min(took_ms.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
+    };
+    Latency { p99_ms: at(0.99), worst_ms: at(1.0) }
+}

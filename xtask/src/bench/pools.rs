@@ -1,0 +1,206 @@
+//! `cargo xtask bench pools`: the article's pool of ten, a hundred connections for eight workers that each want twenty, demand
+//! that moves, and what an acquire costs that is seen.
+
+mod cost;
+mod place;
+mod shared;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use self::cost::Costs;
+use self::place::{App, Database, Running, shop};
+use self::shared::Shared;
+use super::field::plimsoll;
+use super::open::{Load, Stream};
+use super::report::{Keep, Report, Table, Target, figure, targets};
+use super::stats::median;
+use super::workshop::Workshop;
+use super::{Common, machine, wait};
+use crate::process::{command, run as run_to_the_end};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    common: Common,
+}
+
+/// The article's case: a pool of ten, and arrivals that need so many.
+const NEEDED: f64 = 25.0;
+const QUERY_MS: f64 = 100.0;
+const SAID_WITHIN_S: f64 = 10.0;
+
+pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
+    let workshop = Workshop::open(&options.common.node)?;
+    let program = plimsoll(&options.common)?;
+    install_example()?;
+    let quick = options.common.quick;
+    let article = Article::run(&workshop, &program)?;
+    eprintln!("article: said after {:.1} s, {} needed", article.said_after_s, article.needed);
+    let by_hand = shared::share(&workshop, &program, "by-hand", "observe", shared::by_hand(), quick)?;
+    let enforced =
+        shared::share(&workshop, &program, "enforced", "enforce", shared::as_the_app_has_it(), quick)?;
+    let plain = shared::share(&workshop, &program, "plain", "observe", shared::as_the_app_has_it(), quick)?;
+    let all = [by_hand, enforced, plain];
+    eprintln!("shared: {all:?}");
+    let moved = shared::moves(&workshop, &program, options.common.rounds(5))?;
+    eprintln!("moved: {moved:?}");
+    let mut costs = Costs::default();
+    for _ in 0..options.common.rounds(3) {
+        costs.round(&workshop, &program, quick)?;
+    }
+    let reached = reached(&article, &all, &moved, &costs);
+    Report {
+        verb: "pools",
+        title: "Pools of connections",
+        command,
+        machine: machine::facts(&[
+            ("node", workshop.version_of_node()),
+            ("plimsoll", machine::version(&program, "version")),
+        ]),
+        method: method(),
+        tables: vec![
+            ("Figures to reach".to_owned(), targets(&reached)),
+            ("Eight workers, a hundred connections".to_owned(), table(&all)),
+            ("CPU of a worker per acquire".to_owned(), costs.table()),
+        ],
+        notes: Vec::new(),
+        raw: json!({
+            "article": article.raw,
+            "shared": all.iter().map(|one| (one.name.to_owned(), one.raw())).collect::<serde_json::Map<_, _>>(),
+            "moved_ms": moved,
+            "us_per_acquire": costs.raw(),
+        }),
+        keep: Keep::unless(quick),
+    }
+    .publish()
+}
+
+/// What was promised, beside what was found.
+fn reached(article: &Article, all: &[Shared; 3], moved: &[f64], costs: &Costs) -> Vec<Target> {
+    let [by_hand, enforced, _] = all;
+    let mut reached = vec![
+        Target {
+            what: "until a queue in our own process is said, with the size".to_owned(),
+            limit: SAID_WITHIN_S,
+            found: Some(article.said_after_s),
+            unit: " s",
+        },
+        Target {
+            what: format!("the size that is said is off from {NEEDED} by"),
+            limit: 20.0,
+            found: Some((article.needed - NEEDED).abs() * 100.0 / NEEDED),
+            unit: " %",
+        },
+        Target {
+            what: "8 workers x 20 against 100: requests that failed".to_owned(),
+            limit: 0.0,
+            found: u32::try_from(enforced.failed).ok().map(f64::from),
+            unit: "",
+        },
+        Target {
+            what: "the same: wait p99 against that of the best sizes by hand".to_owned(),
+            limit: 1.5,
+            found: Some(enforced.wait_p99_ms / by_hand.wait_p99_ms),
+            unit: " x",
+        },
+        Target {
+            what: "until the connections have followed the demand to another worker".to_owned(),
+            limit: 1000.0,
+            found: median(moved),
+            unit: " ms",
+        },
+    ];
+    reached.extend(costs.targets());
+    reached
+}
+
+fn method() -> Vec<String> {
+    [
+        "Article: `examples/shop`, one worker, a pool of ten, PostgreSQL on the same machine; requests come at a fixed rate whose \
+         queries, of 100 ms each in the database, need 25 connections. From the first request until `/status` has the finding; the size is that of 9.5 s after the first request.",
+        "Shared: `examples/shop`, eight workers, `max_connections = 100` (PostgreSQL keeps three), 255 requests a second of 400 ms \
+         each: more than a hundred connections serve. By hand: pools of twelve, the largest that fit. Enforced: pools of twenty, \
+         and `pools.mode = \"enforce\"`. Plain: pools of twenty. Waits are those of the last ten seconds.",
+        "Demand: two workers share twenty connections; only one of them wants any, and from one moment to the next the other one. \
+         Until that has eighteen in use.",
+        "Cost: `pg` with connections that only pretend, sixteen callers and a pool of eight; four workers that differ in \
+         `pools.mode` alone take turns. CPU of the worker's process per acquire; the least of all slices.",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+fn table(all: &[Shared]) -> Table {
+    let mut table = Table::new(&["", "wait p99", "requests", "failed"]);
+    for one in all {
+        let counts = [one.requests.to_string(), one.failed.to_string()];
+        table.row(
+            [vec![one.name.to_owned(), figure(Some(one.wait_p99_ms), " ms", 0)], counts.to_vec()].concat(),
+        );
+    }
+    table
+}
+
+/// When it was said, and what.
+struct Article {
+    said_after_s: f64,
+    needed: f64,
+    raw: Value,
+}
+
+impl Article {
+    fn run(workshop: &Workshop, program: &Path) -> anyhow::Result<Self> {
+        let database = Database::start(workshop, 100)?;
+        let app = App {
+            name: "article",
+            script: shop().join("server.js"),
+            workers: 1,
+            pool: 10,
+            settings: "",
+            database: Some(&database),
+            env: Vec::new(),
+        };
+        let running = Running::start(workshop, program, &app)?;
+        let stream = Stream {
+            name: "orders",
+            per_second: NEEDED * 1000.0 / QUERY_MS,
+            method: "GET",
+            target: format!("/orders/1?ms={QUERY_MS}"),
+            fresh_percent: 0,
+        };
+        let load = Load { port: running.port, seconds: SAID_WITHIN_S, streams: vec![stream] };
+        let (_, said) = load.run(|begun| Self::listen(&running, begun))?;
+        Ok(said)
+    }
+
+    fn listen(running: &Running, begun: Instant) -> anyhow::Result<Self> {
+        let said = || {
+            let pool = running.pool()?;
+            let findings = pool.get("findings")?.as_array()?;
+            let queue = findings
+                .iter()
+                .any(|text| text.as_str().is_some_and(|text| text.contains("in our own process")));
+            queue.then_some(pool)
+        };
+        wait::until(Duration::from_secs(30), "the finding", said)?;
+        let said_after_s = begun.elapsed().as_secs_f64();
+        // What is said when the ten seconds are over rests on more than the first two.
+        wait::pause(Duration::from_secs_f64(SAID_WITHIN_S - 0.5).saturating_sub(begun.elapsed()));
+        let pool = running.pool().context("nothing is told of the pool")?;
+        let needed = pool.get("needed").and_then(Value::as_f64).context("no size is said")?;
+        Ok(Self { said_after_s, needed, raw: pool })
+    }
+}
+
+fn install_example() -> anyhow::Result<()> {
+    if shop().join("node_modules/pg").is_dir() {
+        return Ok(());
+    }
+    let mut npm = command("npm", &["ci", "--no-audit", "--no-fund", "--silent"]);
+    npm.current_dir(shop());
+    run_to_the_end(npm)
+}

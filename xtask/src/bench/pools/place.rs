@@ -1,0 +1,125 @@
+//! Who runs meanwhile: the database, and apps behind Plimsoll.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use super::super::child::Child;
+use super::super::client::{self, Address};
+use super::super::wait;
+use super::super::workshop::{Workshop, free_port};
+use crate::process::root;
+
+pub(super) const START_WITHIN: Duration = Duration::from_secs(30);
+
+pub(super) fn shop() -> PathBuf {
+    root().join("examples/shop")
+}
+
+/// PostgreSQL as `examples/shop/database.js` starts it.
+pub(super) struct Database {
+    port: u16,
+    directory: PathBuf,
+    child: Child,
+}
+
+impl Database {
+    pub(super) fn start(workshop: &Workshop, max_connections: u32) -> anyhow::Result<Self> {
+        let port = free_port()?;
+        // It runs as a user of its own, which must get there.
+        let directory = std::env::temp_dir().join(format!("plimsoll-db-{port}"));
+        std::fs::create_dir(&directory)?;
+        std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o711))?;
+        let log = workshop.log("database");
+        let child = Child::start(&workshop.node, None, &log, |command| {
+            command.arg(shop().join("database.js")).env("PORT", port.to_string());
+            command.env("DATABASE_DIR", &directory).env("MAX_CONNECTIONS", max_connections.to_string());
+        })?;
+        let is_ready = || std::fs::read_to_string(&log).ok().filter(|text| text.contains("ready: "));
+        wait::until(START_WITHIN, "the database", is_ready)
+            .context("is PostgreSQL installed? hint: apt-get install postgresql")?;
+        Ok(Self { port, directory, child })
+    }
+
+    pub(super) fn name(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    fn tell(&self, command: &mut std::process::Command) {
+        command.env("PGHOST", "127.0.0.1").env("PGPORT", self.port.to_string());
+        command.env("PGUSER", "shop").env("PGDATABASE", "shop");
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // Asked to, it ends its server as well.
+        self.child.signal(rustix::process::Signal::TERM);
+        let _ended_late = self.child.wait(START_WITHIN, "the end of the database");
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// An app behind Plimsoll.
+pub(super) struct Running {
+    pub(super) port: u16,
+    admin: u16,
+    _child: Child,
+}
+
+/// What to run.
+pub(super) struct App<'a> {
+    pub(super) name: &'static str,
+    pub(super) script: PathBuf,
+    pub(super) workers: u16,
+    pub(super) pool: u32,
+    /// The file of settings.
+    pub(super) settings: &'a str,
+    pub(super) database: Option<&'a Database>,
+    pub(super) env: Vec<(&'static str, PathBuf)>,
+}
+
+impl Running {
+    pub(super) fn start(workshop: &Workshop, program: &Path, app: &App<'_>) -> anyhow::Result<Self> {
+        let (port, admin) = (free_port()?, free_port()?);
+        let settings = workshop.directory.join(format!("{}.toml", app.name));
+        std::fs::write(&settings, app.settings)?;
+        let child = Child::start(program, None, &workshop.log(app.name), |command| {
+            let instance = format!("bench-{}", app.name);
+            command.args(["run", "--name", &instance, "--workers", &app.workers.to_string(), "--admin"]);
+            command.arg(format!("127.0.0.1:{admin}")).arg("--config").arg(&settings).arg("--");
+            command.arg(&workshop.node).arg(&app.script).current_dir(&workshop.directory);
+            command.env_remove("NODE_OPTIONS").env("PORT", port.to_string()).env("LOG_LEVEL", "error");
+            command.env("POOL_MAX", app.pool.to_string()).env("SHOP", shop().join("server.js"));
+            command.envs(app.env.iter().map(|(name, value)| (name, value)));
+            if let Some(database) = app.database {
+                database.tell(command);
+            }
+        })?;
+        let running = Self { port, admin, _child: child };
+        let ready = || {
+            let status = running.status()?;
+            let workers = status.get("workers")?.as_array()?.iter();
+            let ready = workers.filter(|worker| worker["state"] == "ready").count();
+            (ready == usize::from(app.workers)).then_some(())
+        };
+        wait::until(START_WITHIN, "all workers", ready)?;
+        Ok(running)
+    }
+
+    pub(super) fn ask(&self, path: &str) -> anyhow::Result<String> {
+        client::get(&Address::port(self.port), path)
+    }
+
+    pub(super) fn status(&self) -> Option<Value> {
+        serde_json::from_str(&client::get(&Address::port(self.admin), "/status").ok()?).ok()
+    }
+
+    /// What is told of the first pool.
+    pub(super) fn pool(&self) -> Option<Value> {
+        self.status()?.get("pools")?.as_array()?.first().cloned()
+    }
+}
