@@ -420,7 +420,7 @@ pub(crate) fn fixture() -> Status {
         workers: vec![worker, waiting],
         leaving: Vec::new(),
         heavy_routes: Vec::new(),
-        requests: Requests { total: 1207, failed: 2, retried: 1, rescued: 3, queued: 0, queued_in_lane: 0 },
+        requests: Requests { total: 1207, failed: 2, retried: 1, rescued: 3, ..Requests::default() },
         routes: vec![Route {
             route: "GET /users/:id".into(),
             requests: 1200,
@@ -436,10 +436,7 @@ pub(crate) fn fixture() -> Status {
         reload: None,
         log_sinks: Vec::new(),
         downstreams: vec![origin_fixture()],
-        memory: Memory {
-            share_bytes: Some(89 << 20),
-            recycled: Recycled { heap: 3, resident: 1, requests: 0 },
-        },
+        memory: Memory { share_bytes: Some(89 << 20), recycled: Recycled { heap: 3, ..Recycled::default() } },
         pools: vec![pools::fixture()],
         pool_queues: Vec::new(),
     }
