@@ -143,8 +143,11 @@ fn line(number: usize, block: &mut Vec<u8>) {
 /// What the pipeline's threads have used, those of sinks among them.
 fn cpu_ns() -> u64 {
     let tasks = fs::read_dir("/proc/self/task").expect("/proc is mounted").flatten();
+    // The first thread bears the name of this program, which begins so as well.
+    let own = std::process::id().to_string();
     let named = tasks.filter(|task| {
-        fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.starts_with("logs"))
+        let name = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+        task.file_name().to_str() != Some(own.as_str()) && name.starts_with("logs")
     });
     let used = named.filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok());
     used.filter_map(|text| text.split(' ').next()?.parse::<u64>().ok()).sum()
