@@ -4,10 +4,13 @@
 const path = require('node:path')
 const { addon } = require('./addon.js')
 const context = require('./context.js')
+const memory = require('./memory.js')
 const page = require('./page.js')
-const { CHANNEL_SOCKET, MARK, STALL_THRESHOLD, STALL_THRESHOLD_DEFAULT } = require('./wire.js')
+const {
+  CHANNEL_SOCKET, MARK, STALL_THRESHOLD, STALL_THRESHOLD_DEFAULT, PAUSE_THRESHOLD, PAUSE_THRESHOLD_DEFAULT
+} = require('./wire.js')
 
-const { SLOT, WORD, ASLEEP, ARMED, LOST, FOLLOW } = MARK
+const { SLOT, WORD, ASLEEP, ARMED, LOST, FOLLOW, WANTED } = MARK
 
 const kLink = Symbol('plimsoll.link')
 
@@ -26,13 +29,15 @@ function start (directory) {
   started = true
   const native = addon()
   const threshold = page.words()?.[STALL_THRESHOLD] || STALL_THRESHOLD_DEFAULT
-  const buffer = native.watch?.(path.join(directory, CHANNEL_SOCKET), threshold)
+  const pause = page.words()?.[PAUSE_THRESHOLD] || PAUSE_THRESHOLD_DEFAULT
+  const buffer = native.watch?.(path.join(directory, CHANNEL_SOCKET), threshold, pause)
   if (!(buffer instanceof ArrayBuffer)) return
   marks = new Int32Array(buffer)
   wake = native.wake
   left = native.left
   context.watchUse()
   watching = true
+  memory.begin(marks)
 }
 
 /** A part of the link's request begins: gives what `leave` is to be told. */
@@ -42,6 +47,7 @@ function enter (link) {
     marks[WORD] = link.word
     marks[SLOT] = link.slot
     noted = link
+    if (marks[WANTED] !== 0) memory.measure(marks)
     // The last thing before the app, so that a watchdog that falls asleep now sees the claim or is woken.
     if (Atomics.load(marks, ASLEEP) !== 0) woken()
   }

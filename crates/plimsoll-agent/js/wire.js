@@ -18,6 +18,8 @@ const SLOTS = 1024
 const SLOT_FIRST = 64
 const STALL_THRESHOLD = 3
 const STALL_THRESHOLD_DEFAULT = 100
+const PAUSE_THRESHOLD = 4
+const PAUSE_THRESHOLD_DEFAULT = 50
 const STATE_MASK = 0b11
 const SENT = 1
 
@@ -33,7 +35,13 @@ const MARK = {
   FOLLOW: 7,
   CONTEXT_SLOT: 8,
   CONTEXT_WORD: 9,
-  WORDS: 10
+  WANTED: 10,
+  HEAP_USED: 11,
+  HEAP_TOTAL: 12,
+  HEAP_LIMIT: 13,
+  EXTERNAL: 14,
+  ARRAY_BUFFERS: 15,
+  WORDS: 16
 }
 
 // What is said of the app's calls: see the crate's `calls`.
@@ -75,6 +83,7 @@ const WATCHDOG = 16
 const STALLED = 17
 const RESUMED = 18
 const BUSY = 19
+const MEMORY = 20
 const PROFILE_BEGAN = 32
 const PROFILED = 33
 const LARGE_BODY = 34
@@ -208,6 +217,7 @@ function notice ({ kind, fields }) {
   if (kind === WATCHDOG) return { watchdog: number(1), version: number(0) }
   if (kind === BUSY) return { busy: number(2), slot: number(0), word: number(1) }
   if (kind === RESUMED) return { resumed: number(0), total: number(1), gc: number(2), cpu: number(3), answered: request(4) }
+  if (kind === MEMORY) return { memory: fields[0].split(' ').map(Number) }
   if (kind !== STALLED) return null
   return { stalled: number(0), at: number(1), running: request(2), stack: fields[4], late: fields[5] === '1' }
 }
@@ -314,6 +324,8 @@ module.exports = {
   STATE_MASK,
   STALL_THRESHOLD,
   STALL_THRESHOLD_DEFAULT,
+  PAUSE_THRESHOLD,
+  PAUSE_THRESHOLD_DEFAULT,
   MARK,
   CALLS,
   POOLS,
@@ -323,7 +335,7 @@ module.exports = {
   LENGTH_MAX,
   ROUTE_MAX,
   kinds: {
-    HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
+    HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, MEMORY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
     ORIGIN, ASK, CALLS: CALL_FIGURES, FAN_OUT, SAMPLES, FORKS, WATCH_CALLS, LIMIT, GRANT,
     POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, POOL_SERVER, WATCH_POOLS, POOL_RULE, POOL_GRANT
   },

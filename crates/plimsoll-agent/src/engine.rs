@@ -25,6 +25,7 @@ type FrameAt = unsafe extern "C" fn(Local, Pointer, c_uint) -> Local;
 type Part = unsafe extern "C" fn(Local) -> Local;
 /// Two 32-bit numbers, line and column from 0, which come back in one register.
 type Location = unsafe extern "C" fn(Local) -> u64;
+type HeapStatistics = unsafe extern "C" fn(Pointer, Pointer);
 type GcCallback = unsafe extern "C" fn(Pointer, c_int, c_int, Pointer);
 
 /// Frames that are read of a stack: what called the culprit matters, not how the server came to it.
@@ -35,6 +36,8 @@ const STACK_OPTIONS: c_int = 127 | 256;
 const HANDLE_BYTES: usize = 512;
 /// Scavenges, minor and major collections, incremental marking, weak callbacks.
 const GC_ALL: c_int = 0b1_1111;
+/// Words of `v8::HeapStatistics`: it has 14 or 15.
+const STATISTICS_WORDS: usize = 64;
 const NAME_MAX: usize = 256;
 const SCRIPT_MAX: usize = 1024;
 
@@ -120,12 +123,48 @@ impl Engine {
         ];
         let [Some(prologue), Some(epilogue)] = names.map(find) else { return };
         for (add, callback) in [(prologue, before), (epilogue, after)] {
-            // SAFETY: as `v8-isolate.h` declares both; the callbacks are never unloaded and call nothing of V8.
+            // SAFETY: as `v8-isolate.h` declares both; the callbacks are never unloaded and call nothing of V8 but what
+            // `HeapReader` reads.
             unsafe {
                 let add: unsafe extern "C" fn(Pointer, GcCallback, Pointer, c_int) = transmute(add);
                 add(self.isolate, callback, ptr::null_mut(), GC_ALL);
             }
         }
+    }
+}
+
+/// Reads how full the heap is. Node does the same around each collection for its own `GCProfiler`, so it may be done there.
+#[derive(Clone, Copy)]
+pub(crate) struct HeapReader {
+    read: HeapStatistics,
+}
+
+/// Bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Heap {
+    pub(crate) used: u64,
+    pub(crate) limit: u64,
+}
+
+impl HeapReader {
+    pub(crate) fn find() -> Option<Self> {
+        let found = find(c"_ZN2v87Isolate17GetHeapStatisticsEPNS_14HeapStatisticsE")?;
+        // SAFETY: as `v8-isolate.h` declares it: the object, and a pointer to what it fills in.
+        Some(Self { read: unsafe { transmute::<Pointer, HeapStatistics>(found) } })
+    }
+
+    /// The heap of `isolate`. What the words mean is V8's own affair: whoever asks compares the limit with what
+    /// JavaScript was told before anything is believed.
+    ///
+    /// # Safety
+    /// Called on the thread of the isolate.
+    pub(crate) unsafe fn read(self, isolate: Pointer) -> Heap {
+        let mut words = [0u64; STATISTICS_WORDS];
+        // SAFETY: the object is a row of words and much shorter than what it is given; zeroes are how it begins.
+        unsafe { (self.read)(isolate, words.as_mut_ptr().cast()) };
+        // total, executable, physical, available, used, limit
+        let [_, _, _, _, used, limit, ..] = words;
+        Heap { used, limit }
     }
 }
 

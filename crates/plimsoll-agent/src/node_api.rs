@@ -149,14 +149,16 @@ unsafe extern "C" fn js_map_page(env: Env, info: CallbackInfo) -> Value {
     }
 }
 
-/// `watch(path, threshold)` → `ArrayBuffer` of the words in `plimsoll_wire::stall::mark`, or null where nothing is
+/// `watch(path, threshold, pause)` → `ArrayBuffer` of the words in `plimsoll_wire::stall::mark`, or null where nothing is
 /// watched. `path` is that of the supervisor's channel.
 unsafe extern "C" fn js_watch(env: Env, info: CallbackInfo) -> Value {
     let mut path = [0u8; PATH_MAX];
     // SAFETY: `env` and `info` are Node's own, for this call.
-    let (path, threshold) = unsafe { (first_path(env, info, &mut path), second_integer(env, info)) };
-    let started = path.zip(threshold).and_then(|(path, threshold)| {
-        watchdog::start(env, path.to_str().ok()?, u32::try_from(threshold).ok()?)
+    let (path, [threshold, pause]) =
+        unsafe { (first_path(env, info, &mut path), integers_after_path(env, info)) };
+    let started = path.zip(threshold.zip(pause)).and_then(|(path, (threshold, pause))| {
+        let thresholds = [threshold, pause].map(|ms| u32::try_from(ms).unwrap_or(0));
+        watchdog::start(env, path.to_str().ok()?, thresholds)
     });
     match started {
         // SAFETY: `env` is that of the running call; the words are never freed.
@@ -274,21 +276,24 @@ pub(crate) fn text<const N: usize>(env: Env, value: *mut c_void) -> String {
     String::from_utf8_lossy(text).into_owned()
 }
 
+/// The second and the third argument.
+///
 /// # Safety
 /// `env` and `info` are those of the running call.
-unsafe fn second_integer(env: Env, info: CallbackInfo) -> Option<i32> {
-    let mut count = 2;
-    let mut arguments = [ptr::null_mut(); 2];
-    let mut number = 0;
-    // SAFETY: there is room for the two arguments that `count` asks for; Node checks that it is a number.
+unsafe fn integers_after_path(env: Env, info: CallbackInfo) -> [Option<i32>; 2] {
+    let mut count = 3;
+    let mut arguments = [ptr::null_mut(); 3];
+    // SAFETY: there is room for the three arguments that `count` asks for; missing ones are written as undefined.
     let status = unsafe {
-        let first = arguments.as_mut_ptr();
-        match napi_get_cb_info(env, info, &raw mut count, first, ptr::null_mut(), ptr::null_mut()) {
-            OK => napi_get_value_int32(env, arguments[1], &raw mut number),
-            failed => failed,
-        }
+        napi_get_cb_info(env, info, &raw mut count, arguments.as_mut_ptr(), ptr::null_mut(), ptr::null_mut())
     };
-    (status == OK).then_some(number)
+    let [_, second, third] = arguments;
+    [second, third].map(|argument| {
+        let mut number = 0;
+        // SAFETY: as above; Node checks that it is a number.
+        let is_one = status == OK && unsafe { napi_get_value_int32(env, argument, &raw mut number) } == OK;
+        is_one.then_some(number)
+    })
 }
 
 /// # Safety

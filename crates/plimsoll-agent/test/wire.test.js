@@ -29,16 +29,18 @@ test('the page is that of the Rust crate', () => {
   assert.deepStrictEqual([wire.PAGE_FILE, wire.PAGE_MISSING], [page.FILE, page.MISSING])
   assert.deepStrictEqual([wire.SLOTS, wire.SLOT_FIRST, wire.STATE_MASK], [page.SLOTS, page.SLOT_FIRST, page.STATE_MASK].map(Number))
   assert.strictEqual(wire.STALL_THRESHOLD, Number(page.STALL_THRESHOLD))
+  assert.strictEqual(wire.PAUSE_THRESHOLD, Number(page.PAUSE_THRESHOLD))
   assert.match(source('page.rs'), new RegExp(`Sent = ${wire.SENT},`))
   assert.ok(wire.STARTED.startsWith(`HTTP/1.1 ${page.STARTED_STATUS} `))
   assert.ok(wire.MARKER.startsWith(`HTTP/1.1 ${page.MARKER_STATUS} `))
 })
 
 test('the words for the watchdog are those of the Rust crate', () => {
-  const { STACK_MAX, THRESHOLD_MS, BUSY_MS, ...mark } = constants('stall.rs')
+  const { STACK_MAX, THRESHOLD_MS, PAUSE_MS, BUSY_MS, ...mark } = constants('stall.rs')
   const numbers = Object.fromEntries(Object.entries(mark).map(([name, value]) => [name, Number(value)]))
   assert.deepStrictEqual(wire.MARK, numbers)
   assert.strictEqual(wire.STALL_THRESHOLD_DEFAULT, Number(THRESHOLD_MS))
+  assert.strictEqual(wire.PAUSE_THRESHOLD_DEFAULT, Number(PAUSE_MS))
 })
 
 test('what the watchdog says is read', () => {

@@ -14,6 +14,7 @@
 pub mod calls;
 pub mod frame;
 pub mod lease;
+pub mod memory;
 pub mod message;
 pub mod names;
 pub mod page;

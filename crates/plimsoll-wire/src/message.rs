@@ -6,7 +6,7 @@
 //! decimal text: a message must be readable in a hex dump.
 
 use crate::stall::STACK_MAX;
-use crate::{VERSION, calls, frame, pools};
+use crate::{VERSION, calls, frame, memory, pools};
 
 /// How the gateway must treat what arrives at a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,6 +68,8 @@ pub enum FromAgent {
     Resumed { stall: u32, total_ms: u32, gc_ms: u32, cpu_ms: u32, answered: Option<(u16, u32)> },
     /// A synchronous part of a request took so long, whether or not the loop stalled over it.
     Busy { slot: u16, word: u32, ms: u32 },
+    /// How much memory the process uses, and what collecting garbage costs it; from its watchdog.
+    Memory(Box<memory::Figures>),
     /// Of the calls that the app makes.
     Calls(calls::FromAgent),
     /// Of the pools in which it keeps connections.
@@ -124,6 +126,7 @@ const WATCHDOG: u8 = 16;
 const STALLED: u8 = 17;
 const RESUMED: u8 = 18;
 const BUSY: u8 = 19;
+const MEMORY: u8 = 20;
 const BOUND: u8 = 65;
 const REFUSED: u8 = 66;
 const PROFILE: u8 = 80;
@@ -199,6 +202,7 @@ impl FromAgent {
                 let (slot, word) = field.running(0)?;
                 Some(Self::Busy { slot, word, ms: field.number(2)? })
             }
+            MEMORY => Some(Self::Memory(Box::new(memory::Figures::read(&field.text(0)?)?))),
             _ => None,
         }
     }
@@ -249,6 +253,7 @@ impl FromAgent {
                 write(RESUMED, &[&stall, &total, &gc, &cpu, &slot, &word])
             }
             Self::Busy { slot, word, ms } => write_numbers(BUSY, &[u32::from(*slot), *word, *ms]),
+            Self::Memory(figures) => write(MEMORY, &[&figures.write()]),
             Self::Calls(said) => said.write(),
             Self::Pools(said) => said.write(),
         }
@@ -421,6 +426,7 @@ mod tests {
             FromAgent::Resumed { stall: 9, total_ms: 412, gc_ms: 3, cpu_ms: 400, answered: None },
             FromAgent::Resumed { stall: 9, total_ms: 412, gc_ms: 3, cpu_ms: 400, answered: Some(running) },
             FromAgent::Busy { slot: 0, word: 6, ms: 25 },
+            FromAgent::Memory(Box::new(memory::Figures { heap_used: 7, ..memory::Figures::default() })),
         ] {
             let bytes = message.write();
             let (frame, _) = frame::Frame::read(&bytes).unwrap().unwrap();

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! word 0   MAGIC            word 1   VERSION          word 2   SLOTS       word 3   STALL_THRESHOLD
+//! word 4   PAUSE_THRESHOLD
 //! word 64  slot 0, slot 1, … one word each
 //! ```
 //!
@@ -47,6 +48,8 @@ pub const SLOTS: usize = 1024;
 pub const SLOT_FIRST: usize = 64;
 /// Word of the header that says how long the loop may stand still, in milliseconds; the supervisor writes it once.
 pub const STALL_THRESHOLD: usize = 3;
+/// Word of the header that says how long a collection may take before it is told, in milliseconds; written once, too.
+pub const PAUSE_THRESHOLD: usize = 4;
 /// Words of a page.
 pub const WORDS: usize = SLOT_FIRST + SLOTS;
 /// Bytes of a page.

@@ -10,6 +10,9 @@ pub const STACK_MAX: usize = 8 * 1024;
 /// The threshold, in milliseconds, where there is no page that says it.
 pub const THRESHOLD_MS: u32 = 100;
 
+/// The threshold of a collection's pause, in milliseconds, where there is no page that says it.
+pub const PAUSE_MS: u32 = 50;
+
 /// Shortest synchronous part of a request that is told as [`Busy`](crate::message::FromAgent::Busy).
 pub const BUSY_MS: u32 = 20;
 
@@ -33,6 +36,14 @@ pub mod mark {
     /// The request in whose context the loop was interrupted, if it is followed.
     pub const CONTEXT_SLOT: usize = 8;
     pub const CONTEXT_WORD: usize = 9;
+    /// Not 0: who begins a request next measures the memory, and writes what follows.
+    pub const WANTED: usize = 10;
+    /// In units of 1,024 bytes: the heap, its limit, and what is held outside it.
+    pub const HEAP_USED: usize = 11;
+    pub const HEAP_TOTAL: usize = 12;
+    pub const HEAP_LIMIT: usize = 13;
+    pub const EXTERNAL: usize = 14;
+    pub const ARRAY_BUFFERS: usize = 15;
     /// How many there are.
-    pub const WORDS: usize = 10;
+    pub const WORDS: usize = 16;
 }

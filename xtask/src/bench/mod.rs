@@ -22,6 +22,7 @@ mod ledger;
 mod load;
 mod logs;
 mod machine;
+mod memory;
 mod open;
 mod peer;
 mod pools;
@@ -64,6 +65,8 @@ enum Verb {
     Pools(pools::Options),
     /// Memory while a large body goes through slowly, and throughput of large downloads.
     Large(large::Options),
+    /// Throughput with heaps that fit, on each Node, and a leak in four workers.
+    Memory(memory::Options),
     /// Latency beside a route that blocks the loop, and overload, beside node:cluster, PM2 and Watt.
     EventLoop(event_loop::Options),
     /// What is lost on reload, stop, crash and freeze, beside node:cluster, PM2, Watt and nginx.
@@ -109,6 +112,7 @@ pub(crate) fn run(args: Vec<String>) -> anyhow::Result<()> {
         Verb::Downstream(options) => downstream::run(&options, command),
         Verb::Pools(options) => pools::run(&options, command),
         Verb::Large(options) => large::run(&options, command),
+        Verb::Memory(options) => memory::run(&options, command),
         Verb::EventLoop(options) => event_loop::run(&options, command),
         Verb::Shutdown(options) => shutdown::run(&options, command),
     }

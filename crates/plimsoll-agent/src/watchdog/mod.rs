@@ -9,6 +9,9 @@
 //!         └── stack ───────────────────────────────► frames to the supervisor, on a connection of its own (`report`)
 //! ```
 //!
+//! The same thread tells how much memory the process uses and what the collector does (`collector`, `memory`): it is
+//! awake anyhow, and goes on while the main thread collects. A long pause of the collector is told like a stall.
+//!
 //! It sleeps without a timer while the loop waits and no request is in flight; a claim, or a turn of the loop, wakes
 //! it. On the main thread it costs a clock's reading twice per turn and a few stores per request.
 //!
@@ -17,7 +20,9 @@
 //!
 //! [`shared`] is what the two threads both touch, and the callbacks that run on the main one.
 
+mod collector;
 mod marks;
+mod memory;
 mod pulse;
 mod report;
 mod shared;
@@ -30,7 +35,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) use self::shared::{left, wake};
 use self::thread::Watch;
-use crate::engine::{Engine, Loop, Stack};
+use crate::engine::{Engine, HeapReader, Loop, Stack};
 use crate::node_api::{self, Env};
 use crate::sys;
 
@@ -41,14 +46,15 @@ const STACK_BYTES: usize = 256 * 1024;
 
 /// Starts to watch the loop of `env`, once per process. Gives the words of `plimsoll_wire::stall::mark`; `None` where
 /// nothing is watched.
-pub(crate) fn start(env: Env, path: &str, threshold_ms: u32) -> Option<*mut u32> {
+pub(crate) fn start(env: Env, path: &str, [threshold_ms, pause_ms]: [u32; 2]) -> Option<*mut u32> {
     if STARTED.swap(true, Ordering::Relaxed) || !sys::stay_loaded(start as *const c_void) {
         return None;
     }
     let watched = Loop::watch(env, shared::on_turn)?;
     let engine = Engine::current();
     if let Some(engine) = &engine {
-        engine.watch_collector(shared::on_collection_begins, shared::on_collection_ends);
+        collector::prepare(HeapReader::find(), pause_ms);
+        engine.watch_collector(collector::on_begin, collector::on_end);
     }
     shared::prepare(env, Stack::find());
     if !node_api::at_end(env, shared::on_environment_ends) || !sys::at_exit(shared::on_exit) {

@@ -1,7 +1,7 @@
 //! What the main thread and the watchdog both touch, and the callbacks that run on the main thread.
 #![expect(unsafe_code, reason = "the callbacks are called by libuv, V8 and Node")]
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
 use std::fmt::Write as _;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
@@ -11,6 +11,7 @@ use std::thread::Thread;
 use plimsoll_wire::page::SLOTS;
 use plimsoll_wire::stall::{STACK_MAX, mark};
 
+use super::collector;
 use crate::engine::Stack;
 use crate::node_api::{self, Env};
 use crate::sys;
@@ -25,10 +26,6 @@ static WANTS_TURN: AtomicBool = AtomicBool::new(false);
 static WOKEN_AT: AtomicU64 = AtomicU64::new(0);
 /// When the armed part of a request ended; 0: it has not.
 static LEFT_AT: AtomicU64 = AtomicU64::new(0);
-/// The collector's pauses so far, the beginning of the one that runs, and how many are inside one another.
-static COLLECTED_NS: AtomicU64 = AtomicU64::new(0);
-static COLLECTING_SINCE: AtomicU64 = AtomicU64::new(0);
-static COLLECTING: AtomicU32 = AtomicU32::new(0);
 /// The stall for which the engine was asked; 0: none, and its answer is of no use.
 static ASKED_FOR: AtomicU32 = AtomicU32::new(0);
 /// The engine was asked and has not answered.
@@ -75,7 +72,7 @@ pub(super) fn marks() -> *mut u32 {
     MARKS.as_ptr().cast::<u32>().cast_mut()
 }
 
-fn unpark() {
+pub(super) fn unpark() {
     if let Some(thread) = THREAD.get() {
         thread.unpark();
     }
@@ -109,25 +106,6 @@ pub(super) unsafe extern "C" fn on_turn(_handle: *mut c_void) {
         word(mark::LOST).store(0, Ordering::Relaxed);
         WOKEN_AT.store(now, Ordering::Release);
         unpark();
-    }
-}
-
-pub(super) unsafe extern "C" fn on_collection_begins(_: *mut c_void, _: c_int, _: c_int, _: *mut c_void) {
-    if COLLECTING.fetch_add(1, Ordering::Relaxed) == 0 {
-        COLLECTING_SINCE.store(sys::now_ns(), Ordering::Relaxed);
-    }
-}
-
-pub(super) unsafe extern "C" fn on_collection_ends(_: *mut c_void, _: c_int, _: c_int, _: *mut c_void) {
-    // An end without its beginning is that of a pause in which we were loaded.
-    match COLLECTING.load(Ordering::Relaxed) {
-        0 => {}
-        1 => {
-            COLLECTING.store(0, Ordering::Relaxed);
-            let pause = sys::now_ns().saturating_sub(COLLECTING_SINCE.load(Ordering::Relaxed));
-            COLLECTED_NS.fetch_add(pause, Ordering::Relaxed);
-        }
-        depth => COLLECTING.store(depth - 1, Ordering::Relaxed),
     }
 }
 
@@ -228,7 +206,17 @@ pub(super) fn fall_asleep() {
 
 /// Whether nothing has woken the watchdog yet. Ends the sleep otherwise.
 pub(super) fn is_asleep() -> bool {
-    word(mark::ASLEEP).load(Ordering::Acquire) != 0 && wished_turn().is_none()
+    word(mark::ASLEEP).load(Ordering::Acquire) != 0 && wished_turn().is_none() && !collector::has_long()
+}
+
+/// Who begins a request next measures the memory.
+pub(super) fn want_memory() {
+    word(mark::WANTED).store(1, Ordering::Relaxed);
+}
+
+/// What was measured last, in bytes.
+pub(super) fn measured(index: usize) -> u64 {
+    u64::from(word(index).load(Ordering::Relaxed)) * 1024
 }
 
 pub(super) fn awake() {
@@ -291,13 +279,6 @@ pub(super) fn left_at() -> Option<u64> {
     Some(LEFT_AT.load(Ordering::Acquire)).filter(|at| *at != 0)
 }
 
-/// Nanoseconds that collections have taken, with the one that runs.
-pub(super) fn collected_ns(now: u64) -> u64 {
-    let since = COLLECTING_SINCE.load(Ordering::Relaxed);
-    let running = if COLLECTING.load(Ordering::Relaxed) == 0 { 0 } else { now.saturating_sub(since) };
-    COLLECTED_NS.load(Ordering::Relaxed) + running
-}
-
 /// The engine's next answer is for this stall; 0: for nothing.
 pub(super) fn ask_for(stall: u32) {
     let _old = take_answer();
@@ -318,6 +299,6 @@ pub(super) fn take_answer() -> Option<Answer> {
 }
 
 #[expect(clippy::indexing_slicing, reason = "the indices are the constants of `mark`, all below its length")]
-fn word(index: usize) -> &'static AtomicU32 {
+pub(super) fn word(index: usize) -> &'static AtomicU32 {
     &MARKS[index]
 }

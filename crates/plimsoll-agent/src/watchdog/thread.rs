@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use libc::clockid_t;
 
+use super::collector;
 use super::marks::Marks;
+use super::memory::Memory;
 use super::pulse::{Beat, Look, Pulse};
 use super::report::{Gone, Report};
 use super::shared::{self, Sighting};
@@ -36,6 +38,9 @@ pub(super) struct Watch {
     used: Used,
     /// What was used up when the present run began, or a tick before.
     before: Used,
+    memory: Memory,
+    /// Until then all that stood still has been told.
+    told_until: u64,
 }
 
 impl Watch {
@@ -58,6 +63,8 @@ impl Watch {
             quiet: 0,
             used: Used::default(),
             before: Used::default(),
+            memory: Memory::default(),
+            told_until: 0,
         }
     }
 
@@ -99,9 +106,14 @@ impl Watch {
                 Some(stall) => self.follow(stall, look, report)?,
                 None => self.judge(look, beat, report)?,
             };
+            if stall.is_none() {
+                self.tell_long_pause(report)?;
+            }
+            self.memory.look(look.at, look.idle_ns, report)?;
             let is_quiet = look.waits && stall.is_none() && !marks.is_running() && !page::has_started();
             self.quiet = if is_quiet { self.quiet + 1 } else { 0 };
             if self.quiet >= QUIET_LOOKS {
+                self.memory.tell(look.at, look.idle_ns, report)?;
                 self.sleep();
             }
         }
@@ -119,7 +131,7 @@ impl Watch {
 
     fn use_up(&self, now: u64) -> Used {
         let cpu_ns = self.clock.and_then(sys::clock_ns).unwrap_or(0);
-        Used { gc_ns: shared::collected_ns(now), cpu_ns }
+        Used { gc_ns: collector::collected_ns(now), cpu_ns }
     }
 
     /// Who runs, where nobody has marked it: what the engine says where requests are followed, else the one that is in
@@ -149,8 +161,9 @@ impl Watch {
             self.stalls += 1;
             report.say(&stall::stalled(self.stalls, beat.missed_ns, None, String::new(), false))?;
             report.say(&stall::resumed(self.stalls, beat.missed_ns, (self.before, self.used), None))?;
+            self.told_until = look.at;
         }
-        if beat.busy_ns < self.threshold_ns {
+        if beat.busy_ns < self.threshold_ns && !collector::is_long(look.at) {
             return Ok(None);
         }
         shared::wish_turn();
@@ -164,16 +177,31 @@ impl Watch {
         self.follow(stall, look, report)
     }
 
-    fn follow(&self, mut stall: Stall, look: Look, report: &mut Report) -> Result<Option<Stall>, Gone> {
+    fn follow(&mut self, mut stall: Stall, look: Look, report: &mut Report) -> Result<Option<Stall>, Gone> {
         let end = shared::wished_turn().or(look.waits.then_some(look.at));
         if let Some(end) = end {
             shared::unwish_turn();
             stall.end(end, self.used, report)?;
+            self.told_until = end.max(look.at);
             return Ok(None);
         }
         let _leave = shared::leave_to_touch().ok_or(Gone)?;
         stall.follow(look.at, self.engine.as_ref(), report)?;
         Ok(Some(stall))
+    }
+
+    /// A pause of the collector that began and ended between two looks, in a loop that otherwise turned in time.
+    fn tell_long_pause(&mut self, report: &mut Report) -> Result<(), Gone> {
+        let Some((began, ended)) = collector::take_long().filter(|(began, _)| *began >= self.told_until)
+        else {
+            return Ok(());
+        };
+        let took = ended.saturating_sub(began);
+        let used = Used { gc_ns: took, cpu_ns: took };
+        self.stalls += 1;
+        self.told_until = ended;
+        report.say(&stall::stalled(self.stalls, took, None, String::new(), false))?;
+        report.say(&stall::resumed(self.stalls, took, (Used::default(), used), None))
     }
 
     /// Without a timer, until a claim or a turn of the loop.

@@ -87,11 +87,6 @@ impl GatewayFront {
             _ => status::Lane::Main,
         }
     }
-
-    /// Requests that this very process has served.
-    pub(super) fn requests_of_process(&self, worker: WorkerId) -> u64 {
-        self.loads.borrow().workers.get(&worker).map_or(0, |load| load.requests())
-    }
 }
 
 impl Front for GatewayFront {
@@ -136,6 +131,10 @@ impl Front for GatewayFront {
 
     fn abort(&self) {
         self.gateway.abort();
+    }
+
+    fn requests_of(&self, worker: WorkerId) -> u64 {
+        self.loads.borrow().workers.get(&worker).map_or(0, |load| load.requests())
     }
 
     fn expect_work(&self) {

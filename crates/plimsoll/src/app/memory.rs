@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::concerns::memory::heap::{Limit, Policy, Rule, Source, is_decided};
+use crate::concerns::memory::recycle;
 use crate::config::{AgentMode, Config, Heap};
 use crate::sys::{cgroup, probe, room};
 
@@ -39,6 +40,11 @@ pub(super) fn limit(config: &Config) -> Option<Limit> {
     of(config.memory.limit_bytes, Source::Setting)
         .or(of(container, Source::Container))
         .or(of(machine, Source::Machine))
+}
+
+pub(super) fn recycling(config: &Config) -> recycle::Rules {
+    let max_requests = config.workers.max_requests.and_then(|most| u64::try_from(most).ok());
+    recycle::Rules { at: config.memory.recycle_at, max_requests }
 }
 
 /// The major version of the Node that most probably runs: that of the command, else the one that npm and its like find.

@@ -10,13 +10,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::GatewayFront;
 use crate::concerns::downstream::{Caller, Seen};
+use crate::concerns::memory::words;
 use crate::concerns::shutdown::{Phase, State};
 use crate::gateway::{EndpointStatus, HeavyRoute, Protocol};
 use crate::observe::control::{Ended, Haste, Request};
 use crate::observe::status::{self, Status};
 use crate::observe::{http, logs};
 use crate::sys::proc;
-use crate::workers::{self, Snapshot};
+use crate::workers::{self, Front as _, Snapshot};
 
 /// Who may wait for the end at the same time; the others are not told how it went.
 const WAITING_MAX: usize = 64;
@@ -121,6 +122,7 @@ impl Questions {
             routes: http::routes(gateway.stats(), &gateway.routes().table()),
             heavy_routes: gateway.heavy_routes().into_iter().map(heavy_route).collect(),
             downstreams: snapshot.downstreams.iter().map(downstream).collect(),
+            memory: memory(snapshot),
             pools: snapshot.pools.iter().map(pools::pool).collect(),
             pool_queues: snapshot.queues.iter().map(pools::queue).collect(),
             requests: status::Requests {
@@ -147,13 +149,17 @@ impl Questions {
             generation: worker.generation,
             uptime_s: worker.uptime.as_secs(),
             rss_bytes: worker.pid.map_or(0, |pid| proc::tree_usage(pid).rss_bytes),
+            memory: worker
+                .memory
+                .as_ref()
+                .map(|seen| status::WorkerMemory::new(seen, worker.growth.as_ref().map(words::growth))),
             logs: self.logs.worker_figures(worker.id.index),
             last_death: worker.last_death.as_ref().map(death),
         }
     }
 
     fn leaving(&self, worker: &workers::Worker) -> status::Worker {
-        status::Worker { requests: self.front.requests_of_process(worker.id), ..self.worker(worker) }
+        status::Worker { requests: self.front.requests_of(worker.id), ..self.worker(worker) }
     }
 }
 
@@ -170,6 +176,12 @@ fn state(snapshot: &Snapshot) -> status::State {
 fn heavy_route(route: HeavyRoute) -> status::HeavyRoute {
     let cost_ms = route.cost.as_secs_f64() * 1000.0;
     status::HeavyRoute { route: route.name, cost_ms, is_lifted: route.is_lifted }
+}
+
+fn memory(snapshot: &Snapshot) -> status::Memory {
+    let workers::Recycled { heap, resident, requests } = snapshot.recycled;
+    let recycled = status::Recycled { heap, resident, requests };
+    status::Memory { share_bytes: snapshot.memory_share, recycled }
 }
 
 fn worker_state(worker: &workers::Worker) -> status::WorkerState {

@@ -97,6 +97,9 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         pools: pools::Rules::new(&config.pools, config.workers.surge),
         logs: logs.capture().clone(),
         heap: memory::policy(config, &command),
+        memory_limit: memory::limit(config),
+        pause_threshold: config.memory.pause_threshold,
+        recycle: memory::recycling(config),
         command,
     };
     let origin = Origin {

@@ -6,7 +6,7 @@ use clap::{ArgMatches, Command};
 
 use super::instance;
 use super::output;
-use crate::observe::status::{HeavyRoute, Status, Worker};
+use crate::observe::status::{HeavyRoute, Status, Worker, WorkerMemory};
 use crate::observe::units;
 
 pub(super) fn command() -> Command {
@@ -21,15 +21,16 @@ pub(super) fn run(arguments: &ArgMatches) -> ExitCode {
     instance::show(arguments, |status| status, render)
 }
 
-const TITLES: [&str; 9] =
-    ["WORKER", "PID", "STATE", "LANE", "IN FLIGHT", "REQUESTS", "RESTARTS", "UPTIME", "MEMORY"];
+const TITLES: [&str; 11] =
+    ["WORKER", "PID", "STATE", "LANE", "IN FLIGHT", "REQUESTS", "RESTARTS", "UPTIME", "MEMORY", "HEAP", "GC"];
 
 fn render(status: &Status) -> String {
     let mut rows = vec![TITLES.map(str::to_owned)];
     rows.extend(status.processes().map(row));
     let deaths: String = status.workers.iter().filter_map(death).collect();
-    let heavy: String = status.heavy_routes.iter().map(heavy).collect();
-    format!("{}\n{}{deaths}{heavy}", headline(status), align(&rows))
+    let heavy: String = status.heavy_routes.iter().map(heavy_route).collect();
+    let growing: String = status.workers.iter().filter_map(growing).collect();
+    format!("{}\n{}{deaths}{growing}{heavy}", headline(status), align(&rows))
 }
 
 fn death(worker: &Worker) -> Option<String> {
@@ -37,7 +38,12 @@ fn death(worker: &Worker) -> Option<String> {
     Some(format!("worker {}: the last one {} ({} ago)\n", worker.id, death.reason, units::age(death.age_s)))
 }
 
-fn heavy(route: &HeavyRoute) -> String {
+fn growing(worker: &Worker) -> Option<String> {
+    let growth = worker.memory.as_ref()?.growth.as_ref()?;
+    Some(format!("worker {}: {growth}\n", worker.id))
+}
+
+fn heavy_route(route: &HeavyRoute) -> String {
     let what = if route.is_lifted {
         "every worker serves it, as its lane is too small or there is nothing else to do"
     } else {
@@ -69,7 +75,23 @@ fn row(worker: &Worker) -> [String; TITLES.len()] {
         worker.restarts.to_string(),
         process(units::age(worker.uptime_s)),
         process(units::size(worker.rss_bytes)),
+        worker.memory.as_ref().map_or_else(|| "-".to_owned(), heap),
+        worker.memory.as_ref().map_or_else(|| "-".to_owned(), collecting),
     ]
+}
+
+/// `31 of 54 MB`
+fn heap(memory: &WorkerMemory) -> String {
+    let mb = |bytes: u64| bytes >> 20;
+    match memory.heap_limit_bytes {
+        0 => format!("{} MB", mb(memory.heap_used_bytes)),
+        limit => format!("{} of {} MB", mb(memory.heap_used_bytes), mb(limit)),
+    }
+}
+
+/// Share of the loop's time.
+fn collecting(memory: &WorkerMemory) -> String {
+    format!("{}.{}%", memory.gc_per_mille / 10, memory.gc_per_mille % 10)
 }
 
 /// Columns as wide as their widest cell, two spaces between; no spaces at the end of a line.
@@ -96,10 +118,11 @@ mod tests {
     fn the_table_has_a_line_per_worker_and_dashes_where_no_process_is() {
         let expected = "\
 shop: ready, 0.0.0.0:3000 (pid 4242, admin 127.0.0.1:9797)
-WORKER  PID   STATE    LANE  IN FLIGHT  REQUESTS  RESTARTS  UPTIME  MEMORY
-0       4243  ready    main  3          1200      0         1h 2m   50 MB
-1       -     stopped  main  0          7         2         -       -
+WORKER  PID   STATE    LANE  IN FLIGHT  REQUESTS  RESTARTS  UPTIME  MEMORY  HEAP         GC
+0       4243  ready    main  3          1200      0         1h 2m   50 MB   31 of 54 MB  3.2%
+1       -     stopped  main  0          7         2         -       -       -            -
 worker 1: the last one was killed by SIGKILL after 3.2s; it was running 2 requests (1m 15s ago)
+worker 0: its heap grows: major collections left 20 MB and, 270 s later, 44 MB
 ";
         assert_eq!(render(&fixture()), expected);
     }

@@ -57,6 +57,8 @@ pub struct Workers {
     pub listen_timeout: Duration,
     /// Processes above the number of workers during a reload.
     pub surge: usize,
+    /// Requests after which a worker is renewed; `None`: it is not.
+    pub max_requests: Option<usize>,
 }
 
 /// Whether a busy gateway thread lets events gather.
@@ -205,6 +207,10 @@ pub struct Memory {
     pub heap: Heap,
     /// What the whole instance may have; `None`: what the container or the machine has.
     pub limit_bytes: Option<u64>,
+    /// A collection that takes longer is told.
+    pub pause_threshold: Duration,
+    /// How full a worker may be before it is renewed; `None`: it is not.
+    pub recycle_at: Option<f64>,
 }
 
 /// The pools in which the app keeps its connections to databases.
@@ -317,6 +323,7 @@ impl Default for Workers {
             agent: AgentMode::Auto,
             listen_timeout: Duration::from_secs(30),
             surge: 1,
+            max_requests: None,
         }
     }
 }
@@ -374,7 +381,12 @@ impl Default for DownstreamLimits {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { heap: Heap::Auto, limit_bytes: None }
+        Self {
+            heap: Heap::Auto,
+            limit_bytes: None,
+            pause_threshold: Duration::from_millis(50),
+            recycle_at: Some(0.9),
+        }
     }
 }
 

@@ -125,6 +125,15 @@ static SETTINGS: &[&dyn Definition] = &[
               at a time. Raise it to reload faster where there is memory for as many more.",
     },
     &Setting {
+        key: "workers.max_requests",
+        form: Optional { word: "off", form: Count { least: 1, most: 1_000_000_000_000 } },
+        place: |config| &mut config.workers.max_requests,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "After how many requests a worker is renewed, whatever it holds; up to a tenth fewer, so that workers do not go \
+              together. Set it for a leak that is outside of what can be measured, until it is found.",
+    },
+    &Setting {
         key: "gateway.listen",
         form: Optional { word: "app", form: Address },
         place: |config| &mut config.gateway.listen,

@@ -5,6 +5,7 @@
 //! do not know: a client may be older than the instance that it asks.
 
 pub mod downstream;
+mod memory;
 pub mod pools;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 pub use self::downstream::Downstream;
+pub use self::memory::{Collections, GcKind, Memory, Recycled, WorkerMemory};
 use super::logs::{SinkFigures, WorkerFigures};
 use crate::concerns::event_loop::incident;
 
@@ -52,6 +54,8 @@ pub struct Status {
     /// What the app calls over HTTP, by name.
     #[serde(default)]
     pub downstreams: Vec<Downstream>,
+    #[serde(default)]
+    pub memory: Memory,
     /// The pools in which it keeps its connections to databases, by name.
     #[serde(default)]
     pub pools: Vec<pools::Pool>,
@@ -129,6 +133,9 @@ pub struct Worker {
     /// Age of the process that stands there now.
     pub uptime_s: u64,
     pub rss_bytes: u64,
+    /// Its heap and what collecting costs it; absent before its process has told.
+    #[serde(default)]
+    pub memory: Option<WorkerMemory>,
     /// What it logs; absent before its first process.
     #[serde(default)]
     pub logs: Option<WorkerFigures>,
@@ -328,6 +335,7 @@ pub(crate) fn fixture() -> Status {
         generation: 1,
         uptime_s: 3720,
         rss_bytes: 50 * 1024 * 1024,
+        memory: Some(memory_fixture()),
         logs: Some(WorkerFigures { lines: 70, bytes: 7000, lines_per_s: 7, ..WorkerFigures::default() }),
         last_death: None,
     };
@@ -340,6 +348,7 @@ pub(crate) fn fixture() -> Status {
         restarts: 2,
         uptime_s: 0,
         rss_bytes: 0,
+        memory: None,
         logs: None,
         last_death: Some(Death {
             reason: "was killed by SIGKILL after 3.2s; it was running 2 requests".into(),
@@ -364,7 +373,7 @@ pub(crate) fn fixture() -> Status {
         workers: vec![worker, waiting],
         leaving: Vec::new(),
         heavy_routes: Vec::new(),
-        requests: Requests { total: 1207, failed: 2, retried: 1, rescued: 3, queued: 0, queued_in_lane: 0 },
+        requests: Requests { total: 1207, failed: 2, retried: 1, rescued: 3, ..Requests::default() },
         routes: vec![Route {
             route: "GET /users/:id".into(),
             requests: 1200,
@@ -380,7 +389,34 @@ pub(crate) fn fixture() -> Status {
         reload: None,
         log_sinks: Vec::new(),
         downstreams: vec![downstream::fixture()],
+        memory: Memory { share_bytes: Some(89 << 20), recycled: Recycled { heap: 3, ..Recycled::default() } },
         pools: vec![pools::fixture()],
         pool_queues: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+fn memory_fixture() -> WorkerMemory {
+    let collections = |kind, count, total_us, pauses: [u64; 5]| Collections {
+        kind,
+        count,
+        total_us,
+        pauses: pauses.to_vec(),
+    };
+    WorkerMemory {
+        heap_used_bytes: 31 << 20,
+        heap_total_bytes: 40 << 20,
+        heap_limit_bytes: 54 << 20,
+        heap_after_gc_bytes: 20 << 20,
+        external_bytes: 3 << 20,
+        array_buffers_bytes: 1 << 20,
+        allocated_bytes_per_s: 64 << 20,
+        allocated_bytes: 900 << 20,
+        gc_per_mille: 32,
+        gc: vec![
+            collections(GcKind::Minor, 120, 90_000, [120, 0, 0, 0, 0]),
+            collections(GcKind::Major, 3, 75_500, [1, 2, 0, 0, 0]),
+        ],
+        growth: Some("its heap grows: major collections left 20 MB and, 270 s later, 44 MB".into()),
     }
 }

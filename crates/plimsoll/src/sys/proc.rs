@@ -21,6 +21,8 @@ pub fn host_name() -> String {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     pub rss_bytes: u64,
+    /// Of these: what is no file, and so no other process has as well.
+    pub anonymous_bytes: u64,
     /// User and system time, in clock ticks.
     pub cpu_ticks: u64,
     pub processes: u32,
@@ -42,11 +44,24 @@ pub fn tree_usage(root: u32) -> Usage {
             continue;
         };
         usage.rss_bytes += one.rss_pages.saturating_mul(page_size());
+        usage.anonymous_bytes += anonymous_bytes(pid);
         usage.cpu_ticks += one.cpu_ticks;
         usage.processes += 1;
         waiting.extend(children(pid));
     }
     usage
+}
+
+fn anonymous_bytes(pid: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
+    anonymous_pages(&text).unwrap_or(0).saturating_mul(page_size())
+}
+
+/// Resident pages less those of files, in `/proc/<pid>/statm`.
+fn anonymous_pages(statm: &str) -> Option<u64> {
+    let mut pages = statm.split_ascii_whitespace().skip(1).map(str::parse::<u64>);
+    let (resident, shared) = (pages.next()?.ok()?, pages.next()?.ok()?);
+    Some(resident.saturating_sub(shared))
 }
 
 /// Whether a process is stopped: by a signal, or by a debugger.
@@ -103,6 +118,16 @@ mod tests {
         for broken in ["", "1 (x", "1 (x) S 1 2"] {
             assert_eq!(parse_stat(broken.as_bytes()), None, "{broken:?}");
         }
+    }
+
+    #[test]
+    fn what_is_no_file_is_counted_apart() {
+        assert_eq!(anonymous_pages("5000 900 300 20 0 800 0\n"), Some(600));
+        for broken in ["", "1 2", "1 x 3"] {
+            assert_eq!(anonymous_pages(broken), None, "{broken:?}");
+        }
+        let own = tree_usage(std::process::id());
+        assert!(own.anonymous_bytes > 0 && own.anonymous_bytes < own.rss_bytes, "{own:?}");
     }
 
     #[test]

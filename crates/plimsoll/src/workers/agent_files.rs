@@ -45,6 +45,7 @@ const FILES: &[(&str, &[u8])] = js![
     "listen.js",
     "listening.js",
     "loaded.js",
+    "memory.js",
     "origin.js",
     "origins.js",
     "page.js",

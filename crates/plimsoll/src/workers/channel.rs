@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use plimsoll_wire::VERSION;
 use plimsoll_wire::frame::{Frame, LENGTH_MAX};
+use plimsoll_wire::memory::Figures;
 use plimsoll_wire::message::{FromAgent, ServerKind, ToAgent};
 use plimsoll_wire::{calls, pools};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -64,6 +65,8 @@ pub enum Said {
     },
     /// One of the watchdog's messages: `Stalled`, `Resumed` or `Busy`.
     Stall(FromAgent),
+    /// What a process uses of memory, as its watchdog sees it.
+    Memory(Box<Figures>),
     /// Of the calls that the app makes.
     Calls(calls::FromAgent),
     /// Of the pools in which it keeps connections.
@@ -219,8 +222,10 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
         {
             Ok(Said::Stall(message))
         }
+        FromAgent::Memory(figures) if matches!(talk, Talk::Watchdog) => Ok(Said::Memory(figures)),
         FromAgent::Close { .. }
         | FromAgent::Calls(_)
+        | FromAgent::Memory(_)
         | FromAgent::Pools(_)
         | FromAgent::ProfileBegan { .. }
         | FromAgent::Profiled { .. }

@@ -46,6 +46,8 @@ pub trait Front {
     fn abort(&self);
     /// The worker has neither a request in flight nor an upgraded connection.
     fn is_idle(&self, worker: WorkerId) -> bool;
+    /// Requests that this process has served.
+    fn requests_of(&self, worker: WorkerId) -> u64;
     /// From now on `work_came` ends with the next request that is sent to a worker.
     fn expect_work(&self);
     fn work_came(&self) -> impl Future<Output = ()>;

@@ -6,15 +6,24 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use plimsoll_wire::VERSION;
-use plimsoll_wire::page::{FILE, MAGIC, SLOT_FIRST, SLOTS, STALL_THRESHOLD, State, WORDS, state};
+use plimsoll_wire::page::{
+    FILE, MAGIC, PAUSE_THRESHOLD, SLOT_FIRST, SLOTS, STALL_THRESHOLD, State, WORDS, state,
+};
 
 use crate::ids::WorkerId;
 use crate::sys::page::{self, Page};
 
+/// What the watchdog tells: for how long a loop may stand still, and a collection take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Thresholds {
+    pub stall: Duration,
+    pub pause: Duration,
+}
+
 /// Makes the page of `worker`. Without one it serves all the same; its requests are not claimed.
-pub(super) fn create(worker: WorkerId, directory: &Path, stall_threshold: Duration) -> Option<Arc<Page>> {
+pub(super) fn create(worker: WorkerId, directory: &Path, thresholds: &Thresholds) -> Option<Arc<Page>> {
     debug_assert_eq!(page::FILE, FILE);
-    let page = Page::create(directory, &blank(stall_threshold), SLOT_FIRST).inspect_err(|error| {
+    let page = Page::create(directory, &blank(thresholds), SLOT_FIRST).inspect_err(|error| {
         tracing::warn!(%worker, "no memory could be shared with the worker, its requests are not claimed: {error}");
     });
     page.ok().map(Arc::new)
@@ -52,10 +61,13 @@ impl LeftBehind {
     }
 }
 
-fn blank(stall_threshold: Duration) -> Vec<u32> {
-    let threshold_ms = u32::try_from(stall_threshold.as_millis()).unwrap_or(u32::MAX);
-    let header = [MAGIC, u32::from(VERSION), u32::try_from(SLOTS).unwrap_or(u32::MAX), threshold_ms];
-    debug_assert_eq!(header.get(STALL_THRESHOLD), Some(&threshold_ms));
+fn blank(thresholds: &Thresholds) -> Vec<u32> {
+    let [stall_ms, pause_ms] = [thresholds.stall, thresholds.pause]
+        .map(|threshold| u32::try_from(threshold.as_millis()).unwrap_or(u32::MAX));
+    let slots = u32::try_from(SLOTS).unwrap_or(u32::MAX);
+    let header = [MAGIC, u32::from(VERSION), slots, stall_ms, pause_ms];
+    debug_assert_eq!(header.get(STALL_THRESHOLD), Some(&stall_ms));
+    debug_assert_eq!(header.get(PAUSE_THRESHOLD), Some(&pause_ms));
     header.into_iter().chain(std::iter::repeat(0)).take(WORDS).collect()
 }
 
@@ -65,14 +77,18 @@ mod tests {
 
     use super::*;
 
+    const THRESHOLDS: Thresholds =
+        Thresholds { stall: Duration::from_millis(250), pause: Duration::from_millis(50) };
+
     #[test]
     fn every_slot_of_a_new_page_can_be_claimed() {
         let directory = tempfile::tempdir().unwrap();
         let worker = WorkerId { index: 0, incarnation: 1 };
-        let page = create(worker, directory.path(), Duration::from_millis(250)).unwrap();
+        let page = create(worker, directory.path(), &THRESHOLDS).unwrap();
         let bytes = std::fs::read(directory.path().join(FILE)).unwrap();
         assert_eq!((bytes.len(), &bytes[..4]), (BYTES, &b"PLIM"[..]));
         assert_eq!(bytes[STALL_THRESHOLD * 4..][..4], 250u32.to_ne_bytes());
+        assert_eq!(bytes[PAUSE_THRESHOLD * 4..][..4], 50u32.to_ne_bytes());
         for index in 0..SLOTS {
             let ticket = send(page.slot(index).unwrap());
             assert!(start(page.slot(index).unwrap()));
@@ -85,9 +101,7 @@ mod tests {
     #[test]
     fn what_a_worker_left_behind_is_read_from_its_page() {
         let directory = tempfile::tempdir().unwrap();
-        let page =
-            create(WorkerId { index: 0, incarnation: 1 }, directory.path(), Duration::from_millis(100))
-                .unwrap();
+        let page = create(WorkerId { index: 0, incarnation: 1 }, directory.path(), &THRESHOLDS).unwrap();
         page::remove(directory.path());
         assert_eq!(LeftBehind::of(&page), LeftBehind::default());
         let slot = |index: usize| page.slot(index).unwrap();

@@ -11,6 +11,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::supervisor::Watchdog;
+use crate::concerns::memory::seen::Seen;
+use crate::concerns::memory::trend::Trend;
 use crate::ids::WorkerId;
 use crate::observe::logs::{Tail, Tap};
 use crate::sys::page::Page;
@@ -39,6 +41,12 @@ pub(super) struct Process {
     pub channels: BTreeMap<u32, Channel>,
     /// Those of them whose loop is watched.
     pub watchdogs: BTreeMap<u32, Watchdog>,
+    /// What it uses.
+    pub memory: Seen,
+    /// Whether that grows.
+    pub trend: Trend,
+    /// The most that the old space of one of its heaps may have, where that is known.
+    pub old_space: Option<u64>,
     /// Tasks that end with the worker.
     pub _tasks: JoinSet<()>,
     /// How and when the leader ended.
@@ -104,6 +112,7 @@ impl Process {
     pub(super) fn lose_channel(&mut self, channel: u32, now: Instant) {
         self.channels.remove(&channel);
         self.watchdogs.remove(&channel);
+        self.memory.lose(channel, now);
         if self.asked == Asked::Servers && self.channels.is_empty() && self.end.is_none() {
             self.asked = Asked::GroupAt(now + PARENT_GRACE);
         }

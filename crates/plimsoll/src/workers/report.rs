@@ -21,18 +21,51 @@ pub(super) fn describe_end(status: ExitStatus) -> String {
 /// Longest line of a worker that is quoted.
 const QUOTE_MAX: usize = 200;
 
-/// Why it ended, where that can be told from outside: `; the V8 heap was full …`. `oom_kills` is how many processes
-/// of our control group were killed for its memory meanwhile.
-pub(super) fn describe_cause(status: ExitStatus, oom_kills: u64, last_lines: &[String]) -> String {
+/// Memory that a process died of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lack {
+    /// The kernel killed it for the container's.
+    Container,
+    Heap,
+    /// The system gave no more for something outside the heap.
+    Outside,
+}
+
+/// `oom_kills` is how many processes of our control group were killed for its memory meanwhile.
+pub(super) fn lack(status: ExitStatus, oom_kills: u64, last_lines: &[String]) -> Option<Lack> {
     // A shell between us and Node gives the signal as 128 and its number.
     let by = |signal: i32| status.signal() == Some(signal) || status.code() == Some(128 + signal);
     let said = |words: &str| last_lines.iter().any(|line| line.contains(words));
     if by(libc::SIGKILL) && oom_kills > 0 {
-        return "; the kernel killed it because the memory of the container was used up".to_owned();
+        return Some(Lack::Container);
     }
     if by(libc::SIGABRT) && said("FATAL ERROR") && said("heap out of memory") {
-        return "; the V8 heap was full: find what grows, or raise --max-old-space-size".to_owned();
+        return Some(Lack::Heap);
     }
+    let is_outside = said("Array buffer allocation failed")
+        || said("process out of memory")
+        || (by(libc::SIGABRT) && said("bad_alloc"));
+    (is_outside && !status.success()).then_some(Lack::Outside)
+}
+
+impl Lack {
+    pub(super) fn describe(self) -> &'static str {
+        match self {
+            Self::Container => "; the kernel killed it because the memory of the container was used up",
+            Self::Heap => {
+                "; the V8 heap was full: find what grows (plimsoll heap-snapshot), or raise memory.heap or \
+                 --max-old-space-size"
+            }
+            Self::Outside => {
+                "; memory outside the heap (buffers, addons) could not be had: find what holds buffers, or give the \
+                 container more"
+            }
+        }
+    }
+}
+
+/// Why it ended, where it said so itself: `; it said: TypeError: x is not y`.
+pub(super) fn describe_error(status: ExitStatus, last_lines: &[String]) -> String {
     let error = last_lines.iter().rev().find(|line| line.contains("Error: ") || line.contains("Error ["));
     error.filter(|_| !status.success()).map_or_else(String::new, |line| {
         // It ends up in terminals: what would move their cursor stays out.
@@ -119,7 +152,7 @@ mod tests {
     #[test]
     fn the_cause_of_a_death_is_told_where_it_can_be_known() {
         let heap = "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory";
-        let table: [(i32, u64, &[&str], &str); 9] = [
+        let table: [(i32, u64, &[&str], &str); 12] = [
             (9, 1, &[], "memory of the container"),
             (137 << 8, 1, &[], "memory of the container"),
             (9, 0, &[], ""),
@@ -134,10 +167,20 @@ mod tests {
             ),
             (0x100, 0, &["\x1b]0;title\x07Error: bad\x08"], "; it said: ]0;titleError: bad"),
             (0, 0, &["Error: handled"], ""),
+            (0x100, 0, &["RangeError: Array buffer allocation failed"], "memory outside the heap"),
+            (
+                6,
+                0,
+                &["terminate called after throwing an instance of 'std::bad_alloc'"],
+                "memory outside the heap",
+            ),
+            (0, 0, &["Array buffer allocation failed"], ""),
         ];
         for (raw, oom_kills, lines, expected) in table {
             let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
-            let cause = describe_cause(ExitStatus::from_raw(raw), oom_kills, &lines);
+            let status = ExitStatus::from_raw(raw);
+            let lack = lack(status, oom_kills, &lines).map(|lack| lack.describe().to_owned());
+            let cause = lack.unwrap_or_else(|| describe_error(status, &lines));
             assert!(cause.contains(expected) && cause.is_empty() == expected.is_empty(), "{raw:#x}: {cause}");
         }
     }

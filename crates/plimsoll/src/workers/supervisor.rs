@@ -7,6 +7,7 @@ mod downstreams;
 mod ending;
 mod heaps;
 mod liveness;
+mod memory;
 mod orders;
 mod plain;
 mod pools;
@@ -26,14 +27,17 @@ use tokio::sync::{mpsc, oneshot};
 pub use self::deaths::Death;
 pub use self::ending::Ended;
 pub(super) use self::liveness::Watchdog;
+pub use self::memory::Recycled;
 pub use self::snapshot::{Snapshot, Worker};
 use super::channel::Said;
 use super::endpoints::Endpoints;
 use super::front::Front;
+use super::page::Thresholds;
 use super::process::Process;
 use super::watch::{self, Seen};
 use crate::concerns::downstream::{Desk, Rules};
-use crate::concerns::memory::heap::Policy;
+use crate::concerns::memory::heap::{Limit, Policy};
+use crate::concerns::memory::recycle;
 use crate::concerns::pools as connections;
 use crate::concerns::shutdown::{self, Echo, Fleet, Input, Phase};
 use crate::config::AgentMode;
@@ -73,6 +77,18 @@ pub struct Settings {
     pub logs: Capture,
     /// How large heaps are made; `None`: as V8 makes them.
     pub heap: Option<Policy>,
+    /// How much memory there is; `None`: nobody knows.
+    pub memory_limit: Option<Limit>,
+    /// How long a collection may take before it is told.
+    pub pause_threshold: Duration,
+    /// When workers are renewed because of what they hold.
+    pub recycle: recycle::Rules,
+}
+
+impl Settings {
+    fn thresholds(&self) -> Thresholds {
+        Thresholds { stall: self.stall_threshold, pause: self.pause_threshold }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -142,6 +158,7 @@ pub struct Supervisor<F> {
     next_look: Option<Instant>,
     desk: Desk,
     heaps: heaps::Heaps,
+    memory: memory::Memory,
     pools: connections::Desk,
 }
 
@@ -157,6 +174,7 @@ impl<F: Front> Supervisor<F> {
         };
         let (events, heard) = mpsc::channel(EVENTS_MAX);
         let desk = Desk::new(settings.downstream.clone());
+        let recycle = settings.recycle;
         let pools = connections::Desk::new(settings.pools.clone());
         Ok(Self {
             fleet: Fleet::new(settings.fleet),
@@ -177,6 +195,7 @@ impl<F: Front> Supervisor<F> {
             next_look: None,
             desk,
             heaps: heaps::Heaps::default(),
+            memory: memory::Memory::new(recycle),
             pools,
         })
     }
@@ -283,6 +302,7 @@ impl<F: Front> Supervisor<F> {
         }
         self.look_after_profiles(now);
         self.look_for_dead(now);
+        self.look_after_memory(now);
         self.look_after_calls(now);
         self.look_after_pools(now);
         for worker in self.fleet.finishing() {

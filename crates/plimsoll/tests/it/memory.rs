@@ -1,6 +1,8 @@
-//! Heaps that fit the memory that there is.
+//! Heaps that fit the memory that there is; what is seen of them, and who is renewed because of it.
 
-use crate::harness::{App, Launch};
+use serde_json::Value;
+
+use crate::harness::{App, Launch, Server, under_load, until};
 
 /// Tells the options of V8 that reached it.
 const OPTIONS: &str = "
@@ -34,4 +36,105 @@ fn who_has_decided_about_heaps_is_left_alone() {
     for server in [own, off] {
         assert!(!server.stderr().contains("heap of each worker"), "{}", server.stderr());
     }
+}
+
+/// `/leak` keeps what it makes until most of the heap is full, and has it collected: whoever looks finds it so. `/buffers`
+/// keeps memory outside the heap; `/die` leaks for ever.
+const LEAK: &str = "
+    const v8 = require('node:v8');
+    v8.setFlagsFromString('--expose-gc');
+    const collect = require('node:vm').runInNewContext('gc');
+    const most = 32 * 1024 * 1024;
+    const kept = [], buffers = [];
+    const make = () => Array.from({ length: 500 }, (_, id) => ({ id, text: `x${id}` }));
+    require('node:http').createServer((request, response) => {
+      if (request.url === '/leak') {
+        while (v8.getHeapStatistics().used_heap_size < most) kept.push(make());
+        collect();
+      }
+      if (request.url === '/buffers') buffers.push(Buffer.alloc(20 << 20, 1));
+      if (request.url === '/die') for (;;) kept.push(make());
+      if (request.url === '/') for (let times = 0; times < 5; times++) make();
+      response.end('ok');
+    }).listen(process.env.PORT);
+";
+
+fn leaking() -> Launch {
+    Launch::plimsoll(App::source(LEAK))
+        .env("PLIMSOLL_MEMORY_HEAP", "42MB")
+        .env("PLIMSOLL_MEMORY_LIMIT", "1GB")
+}
+
+fn memory(server: &Server) -> Value {
+    server.status()["workers"][0]["memory"].clone()
+}
+
+#[test]
+fn heap_buffers_and_collections_of_a_worker_are_seen() {
+    let server = leaking().start();
+    let gc = |memory: &Value, kind: usize| memory["gc"][kind]["count"].as_u64().unwrap_or(0);
+    let seen = until("collections are told", || {
+        (0..50).for_each(|_| assert_eq!(server.get("/").status, 200));
+        Some(memory(&server))
+            .filter(|memory| gc(memory, 0) > 0 && memory["allocated_bytes"].as_u64() > Some(0))
+    });
+    let mb = |memory: &Value, name: &str| memory[name].as_u64().unwrap() >> 20;
+    assert!((42..100).contains(&mb(&seen, "heap_limit_bytes")), "{seen}");
+    assert!(mb(&seen, "heap_used_bytes") >= 2 && mb(&seen, "array_buffers_bytes") < 20, "{seen}");
+    server.get("/buffers");
+    until("buffers are told", || {
+        server.get("/");
+        let memory = memory(&server);
+        (mb(&memory, "array_buffers_bytes") >= 20 && mb(&memory, "external_bytes") >= 20).then_some(())
+    });
+    let metrics = server.admin("/metrics").text();
+    for name in ["nodejs_heap_size_used_bytes{worker=\"0\"} ", "v8js_gc_duration_seconds_bucket{"] {
+        assert!(metrics.contains(name), "no {name} in:\n{metrics}");
+    }
+    let table = String::from_utf8(server.plimsoll(&["ps"]).stdout).unwrap();
+    assert!(table.contains("HEAP") && table.contains(" of ") && table.contains('%'), "{table}");
+}
+
+#[test]
+fn a_worker_that_is_nearly_full_is_renewed_and_no_request_is_lost() {
+    let server = leaking().env("PLIMSOLL_MEMORY_RECYCLE_AT", "0.6").start();
+    let before = server.workers(1);
+    // Who is full sooner than this has the heap that it needs.
+    until("it is no longer fresh", || {
+        (server.status()["workers"][0]["uptime_s"].as_u64() > Some(12)).then_some(())
+    });
+    under_load(&server, || {
+        assert_eq!(server.get("/leak").status, 200);
+        until("it is renewed", || (server.status()["memory"]["recycled"]["heap"] == 1).then_some(()));
+        until("another one serves", || (server.workers(1) != before).then_some(()));
+    });
+    assert_eq!(server.status()["requests"]["failed"], 0);
+    assert!(
+        server.stderr().contains("the worker is renewed: a major collection has left "),
+        "{}",
+        server.stderr()
+    );
+}
+
+#[test]
+fn a_worker_is_renewed_after_so_many_requests() {
+    let server = leaking().env("PLIMSOLL_WORKERS_MAX_REQUESTS", "40").start();
+    let before = server.workers(1);
+    under_load(&server, || {
+        until("it is renewed", || {
+            (server.status()["memory"]["recycled"]["requests"].as_u64() >= Some(1)).then_some(())
+        });
+        until("another one serves", || (server.workers(1) != before).then_some(()));
+    });
+    assert_eq!(server.status()["requests"]["failed"], 0);
+}
+
+#[test]
+fn a_full_heap_is_told_with_how_it_came_to_that() {
+    let server = leaking().start();
+    let mut client = server.connect();
+    client.send("GET /die HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.response("GET").error_code(), Some("worker_died"));
+    server.wait_for_stderr("; the V8 heap was full: find what grows");
+    server.wait_for_stderr(" MB (of 42), with ");
 }

@@ -67,11 +67,17 @@ pub struct Policy {
     pub node: Option<u32>,
 }
 
+/// What all workers may have together.
+#[must_use]
+pub fn for_workers(limit: Limit) -> u64 {
+    limit.bytes.saturating_sub(RESERVED)
+}
+
 /// What one process may have, where there are so many.
 #[must_use]
 pub fn share(limit: Limit, workers: u16, surge: u16) -> u64 {
     let processes = u64::from(workers.max(1)) + u64::from(surge);
-    limit.bytes.saturating_sub(RESERVED) / processes
+    for_workers(limit) / processes
 }
 
 /// The sizes of one worker's heap.
@@ -184,6 +190,17 @@ pub fn is_decided(options: &str) -> bool {
     NAMES.iter().any(|name| options.contains(name))
 }
 
+/// The old space that options ask for, in bytes; the last one counts, as for Node.
+#[must_use]
+pub fn old_space_in(options: &str) -> Option<u64> {
+    let options = options.replace('_', "-");
+    let (_, value) = options.rsplit_once("--max-old-space-size")?;
+    // `--max-old-space-size-percentage` is another one.
+    let value = value.strip_prefix(['=', ' '])?.trim_start();
+    let digits = value.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse::<u64>().ok()?.checked_mul(MB)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,6 +269,21 @@ mod tests {
              during a reload) = 89 MB; of these 42 MB are old space, with semi-spaces of 4 MB"
         );
         assert_eq!(plan.options(), "--max-old-space-size=42 --max-semi-space-size=4");
+    }
+
+    #[test]
+    fn the_old_space_that_somebody_asked_for_is_known() {
+        let table = [
+            ("--max-old-space-size=300", Some(300 * MB)),
+            ("node --max_old_space_size 300 server.js", Some(300 * MB)),
+            ("--max-old-space-size=1 -r x --max-old-space-size=2 -r y", Some(2 * MB)),
+            ("--max-old-space-size-percentage=50", None),
+            ("--max-semi-space-size=16", None),
+            ("--max-old-space-size=x", None),
+        ];
+        for (options, expected) in table {
+            assert_eq!(old_space_in(options), expected, "{options}");
+        }
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub enum Input {
     Exited(WorkerId),
     /// The worker has no request in flight.
     Idle(WorkerId),
+    /// Renew this one worker, if it serves and nothing else is being renewed.
+    Renew(WorkerId),
     /// Renew all workers, with this many processes more than workers where it is given.
     Reload(Option<u16>),
     /// From now on there are this many workers.
@@ -274,7 +276,8 @@ impl Fleet {
             Input::FallsSilent(id) => self.falls_silent(id, now),
             Input::Exited(id) => self.exited(id, now),
             Input::Idle(id) => self.idle(id, now),
-            Input::Reload(surge) => self.reload(surge),
+            Input::Renew(id) => self.renew(id, now),
+            Input::Reload(surge) => self.reload(surge, now),
             Input::Scale(workers) => self.scale(workers, now),
             Input::Stop => self.announce(now),
             Input::StopNow => self.kill_all(now),

@@ -1,8 +1,8 @@
 //! Settings of the promise `memory`.
 
-use super::{KB, size};
+use super::{DAY, KB, length, size};
 use crate::config::definition::{Default, Definition, FlagDefinition, Setting};
-use crate::config::form::{HeapSize, Optional};
+use crate::config::form::{HeapSize, Optional, Share};
 
 const MB: u64 = KB * KB;
 
@@ -26,5 +26,24 @@ pub(super) static SETTINGS: &[&dyn Definition] = &[
         default: Default::Depends("`auto`, the limit of the container, or else the memory of the machine"),
         doc: "How much memory Plimsoll and its workers may use together; heaps are made to fit it. Set it where the \
               container's limit cannot be seen from inside, or where others live in the same container.",
+    },
+    &Setting {
+        key: "memory.pause_threshold",
+        form: length(1, DAY),
+        place: |config| &mut config.memory.pause_threshold,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "How long one pause of the garbage collector may take before it is an incident, with the requests that \
+              waited for it. Lower it to hear of shorter ones.",
+    },
+    &Setting {
+        key: "memory.recycle_at",
+        form: Optional { word: "off", form: Share },
+        place: |config| &mut config.memory.recycle_at,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "How full a worker may become before it is renewed the way a reload does it, without losing a request: the \
+              share of its heap that a major collection leaves, or of its part of the memory that it holds. Lower it where \
+              a leak is so fast that workers die before they are renewed; `off` waits for that.",
     },
 ];

@@ -14,6 +14,7 @@
 mod classic;
 mod downstream;
 mod logs;
+mod memory;
 mod pools;
 mod process;
 mod reference;
@@ -110,6 +111,7 @@ impl Collector for Scrape {
             .iter()
             .chain(logs::METRICS)
             .chain(downstream::METRICS)
+            .chain(memory::METRICS)
             .chain(pools::METRICS)
             .try_for_each(|metric| encode(metric, self, &mut encoder))
     }
@@ -124,6 +126,11 @@ fn encode(metric: &Metric, scrape: &Scrape, encoder: &mut DescriptorEncoder<'_>)
             family(metric, MetricType::Histogram, encoder, read(scrape), |encoder, shot| {
                 let sum = std::time::Duration::from_nanos(shot.sum_ns).as_secs_f64();
                 encoder.encode_histogram::<NoLabelSet>(sum, shot.count(), &shot.by_bound(), None)
+            })
+        }
+        Values::Distribution(read) => {
+            family(metric, MetricType::Histogram, encoder, read(scrape), |encoder, shot| {
+                encoder.encode_histogram::<NoLabelSet>(shot.sum, shot.count, &shot.buckets, None)
             })
         }
         Values::Info(read) => {

@@ -23,6 +23,8 @@ pub(super) enum Values {
     Counter(fn(&Scrape) -> Samples),
     Gauge(fn(&Scrape) -> Samples),
     Histogram(fn(&Scrape) -> Vec<(Labels, Snapshot)>),
+    /// A histogram with bounds of its own.
+    Distribution(fn(&Scrape) -> Vec<(Labels, Distribution)>),
     Info(fn(&Scrape) -> Labels),
 }
 
@@ -36,13 +38,21 @@ pub(super) enum Number {
     Real(f64),
 }
 
+#[derive(Debug, Clone)]
+pub(super) struct Distribution {
+    pub(super) sum: f64,
+    pub(super) count: u64,
+    /// Upper bound and observations of each bucket.
+    pub(super) buckets: Vec<(f64, u64)>,
+}
+
 impl Metric {
     /// The name without the suffix that the encoder adds for the kind.
     pub(super) fn family(&self) -> &'static str {
         let suffix = match self.values {
             Values::Counter(_) => "_total",
             Values::Info(_) => "_info",
-            Values::Gauge(_) | Values::Histogram(_) => "",
+            Values::Gauge(_) | Values::Histogram(_) | Values::Distribution(_) => "",
         };
         self.name.strip_suffix(suffix).unwrap_or(self.name)
     }
@@ -51,7 +61,7 @@ impl Metric {
         match self.values {
             Values::Counter(_) => "counter",
             Values::Gauge(_) => "gauge",
-            Values::Histogram(_) => "histogram",
+            Values::Histogram(_) | Values::Distribution(_) => "histogram",
             Values::Info(_) => "info",
         }
     }

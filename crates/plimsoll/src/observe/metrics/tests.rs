@@ -46,7 +46,11 @@ fn parse_strictly(text: &str) -> Vec<(String, String)> {
             assert!(labels.ends_with('}'), "{line}");
             for label in labels.trim_end_matches('}').split_terminator(',') {
                 let (key, quoted) = label.split_once('=').unwrap();
-                assert!(key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{line}");
+                assert!(
+                    key.bytes()
+                        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'),
+                    "{line}"
+                );
                 assert!(quoted.len() >= 2 && quoted.starts_with('"') && quoted.ends_with('"'), "{line}");
             }
             assert!(seen.insert(series.to_owned()), "{series} twice");
@@ -66,6 +70,7 @@ fn the_classic_text_is_strictly_well_formed_and_complete() {
             .iter()
             .chain(logs::METRICS)
             .chain(downstream::METRICS)
+            .chain(memory::METRICS)
             .chain(pools::METRICS)
             .map(|metric| metric.name)
             .collect::<Vec<_>>()

@@ -7,6 +7,8 @@ use tokio::net::UnixListener;
 use tokio::task::JoinSet;
 
 use super::{Nature, Supervisor};
+use crate::concerns::memory::seen::Seen;
+use crate::concerns::memory::trend::Trend;
 use crate::concerns::shutdown::{Action, Input};
 use crate::ids::WorkerId;
 use crate::sys::output::Target;
@@ -81,9 +83,8 @@ impl<F: Front> Supervisor<F> {
             let listener = UnixListener::bind(directory.join(CHANNEL_SOCKET))?;
             tasks.spawn(channel::serve(listener, worker, self.events.clone()));
         }
-        let page = directory
-            .as_deref()
-            .and_then(|directory| page::create(worker, directory, self.settings.stall_threshold));
+        let thresholds = self.settings.thresholds();
+        let page = directory.as_deref().and_then(|directory| page::create(worker, directory, &thresholds));
         let heap = self.plan_heap();
         let environment = Environment {
             worker,
@@ -113,6 +114,9 @@ impl<F: Front> Supervisor<F> {
             taps: started.taps,
             channels: std::collections::BTreeMap::new(),
             watchdogs: std::collections::BTreeMap::new(),
+            memory: Seen::default(),
+            trend: Trend::default(),
+            old_space: self.old_space(heap),
             _tasks: tasks,
             end: None,
             asked: Asked::No,

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::deaths::Death;
 use super::{Nature, Supervisor};
+use crate::concerns::memory::seen::Point;
+use crate::concerns::memory::words;
 use crate::concerns::shutdown::{Input, Outcome, State, Step};
 use crate::ids::WorkerId;
 use crate::sys::{cgroup, process};
@@ -139,8 +141,12 @@ impl<F: Front> Supervisor<F> {
             return Input::Exited(worker);
         };
         let last_lines = process.tail.last_lines(LAST_LINES);
-        let cause =
-            report::describe_cause(status, self.ending.new_oom_kills(), &process.tail.last_lines(usize::MAX));
+        let all_lines = process.tail.last_lines(usize::MAX);
+        let lack = report::lack(status, self.ending.new_oom_kills(), &all_lines);
+        let cause = match lack {
+            Some(lack) => format!("{}{}", lack.describe(), last_minute(process)),
+            None => report::describe_error(status, &all_lines),
+        };
         let preload = self.preload.as_ref().map(|path| path.display().to_string());
         if self.nature == Nature::Unknown
             && preload.is_some_and(|preload| report::was_spoiled_by_preload(&last_lines, &preload))
@@ -174,4 +180,10 @@ impl<F: Front> Supervisor<F> {
         self.reap();
         self.ending.conclude(self.front.requests_ended(), Instant::now())
     }
+}
+
+/// How it came to hold what it held.
+fn last_minute(process: &Process) -> String {
+    let history: Vec<Point> = process.memory.history().copied().collect();
+    words::last_minute(&history, process.memory.limit(process.old_space))
 }

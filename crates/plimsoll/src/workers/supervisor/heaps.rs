@@ -1,7 +1,7 @@
 //! How large the heap of the next process is made, and the line that says so.
 
 use super::{Nature, Supervisor};
-use crate::concerns::memory::heap::Plan;
+use crate::concerns::memory::heap::{Plan, is_decided, old_space_in};
 use crate::workers::front::Front;
 
 #[derive(Debug, Default)]
@@ -37,12 +37,22 @@ impl<F: Front> Supervisor<F> {
     }
 
     fn has_decided_variable(&self) -> bool {
-        let overrides = self.orders.environment();
-        let given =
-            overrides.iter().rfind(|(name, _)| name == "NODE_OPTIONS").map(|(_, value)| value.clone());
-        let options =
-            given.or_else(|| Some(std::env::var_os("NODE_OPTIONS")?.to_string_lossy().into_owned()));
-        options.is_some_and(|options| crate::concerns::memory::heap::is_decided(&options))
+        is_decided(&self.node_options())
+    }
+
+    /// The old space of a process that starts with this plan.
+    pub(super) fn old_space(&self, plan: Option<Plan>) -> Option<u64> {
+        let words = self.settings.command.iter().map(|word| word.to_string_lossy());
+        let command = words.collect::<Vec<_>>().join(" ");
+        let by_plan = || plan.filter(|_| !self.has_decided_variable()).map(|plan| plan.old_mb << 20);
+        old_space_in(&command).or_else(|| old_space_in(&self.node_options())).or_else(by_plan)
+    }
+
+    /// What the next process finds there, without what is ours.
+    fn node_options(&self) -> String {
+        let given = self.orders.environment().iter().rfind(|(name, _)| name == "NODE_OPTIONS");
+        let own = || std::env::var_os("NODE_OPTIONS").unwrap_or_default().to_string_lossy().into_owned();
+        given.map_or_else(own, |(_, value)| value.clone())
     }
 
     pub(super) fn workers(&self) -> u16 {

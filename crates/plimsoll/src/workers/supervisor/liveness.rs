@@ -76,6 +76,9 @@ impl<F: Front> Supervisor<F> {
     /// Whether it should be looked at again soon.
     fn look_at(&mut self, worker: WorkerId, now: Instant) -> bool {
         let has_work = !self.front.is_idle(worker);
+        if has_work {
+            self.weigh(worker, now);
+        }
         let Some(process) = self.processes.get_mut(&worker) else { return false };
         let mut dead = None;
         let mut is_stopped = false;

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Death, Supervisor};
+use super::{Death, Recycled, Supervisor};
 use crate::concerns::downstream::Seen;
+use crate::concerns::memory::seen::Use;
+use crate::concerns::memory::trend::Growth;
 use crate::concerns::pools;
 use crate::concerns::shutdown::{Phase, State};
 use crate::ids::WorkerId;
@@ -22,6 +24,10 @@ pub struct Snapshot {
     pub leaving: Vec<Worker>,
     /// What the app calls, by name.
     pub downstreams: Vec<Seen>,
+    /// Workers that were renewed because of what they held.
+    pub recycled: Recycled,
+    /// What one worker may hold; `None`: nobody knows how much memory there is.
+    pub memory_share: Option<u64>,
     /// The pools in which it keeps connections, by name, and when requests waited for one.
     pub pools: Vec<pools::Seen>,
     pub queues: Vec<pools::Queue>,
@@ -35,6 +41,10 @@ pub struct Worker {
     pub is_failing: bool,
     pub generation: u32,
     pub uptime: Duration,
+    /// `None`: it has not been told.
+    pub memory: Option<Use>,
+    /// How its heap has grown, where it seems to leak.
+    pub growth: Option<Growth>,
     /// The last one in this place.
     pub last_death: Option<Death>,
 }
@@ -48,6 +58,8 @@ impl<F: Front> Supervisor<F> {
             is_failing: place.is_failing,
             generation: place.generation,
             uptime: self.processes.get(&place.id).map_or(Duration::ZERO, |process| process.age(now)),
+            memory: self.processes.get(&place.id).and_then(|process| process.memory.latest()),
+            growth: self.processes.get(&place.id).and_then(|process| process.trend.told()),
             last_death: self.deaths.last(place.id),
         });
         Snapshot {
@@ -58,6 +70,8 @@ impl<F: Front> Supervisor<F> {
             workers: workers.collect(),
             leaving: self.leaving(now).collect(),
             downstreams: self.desk.seen(),
+            recycled: self.memory.recycled(),
+            memory_share: self.share(),
             pools: self.pools.seen(now),
             queues: self.pools.queues(),
         }
@@ -73,6 +87,8 @@ impl<F: Front> Supervisor<F> {
                 is_failing: false,
                 generation: process.generation,
                 uptime: process.age(now),
+                memory: process.memory.latest(),
+                growth: process.trend.told(),
                 last_death: None,
             })
         })

@@ -28,6 +28,12 @@ impl Fleet {
         self.renewal.is_some()
     }
 
+    /// A process is being replaced, for whatever reason.
+    #[must_use]
+    pub fn is_renewing(&self) -> bool {
+        self.is_reloading() || !self.leaving.is_empty() || self.candidates().next().is_some()
+    }
+
     /// How many workers are of the newest generation and serve.
     #[must_use]
     pub fn renewed(&self) -> usize {
@@ -38,11 +44,33 @@ impl Fleet {
         place.generation == self.generation && place.is_ready()
     }
 
-    pub(super) fn reload(&mut self, surge: Option<u16>) {
+    /// The way of a reload, for one place: the same files, and so the same generation. A new process that does not come
+    /// up is given up, and the old one goes on.
+    pub(super) fn renew(&mut self, id: WorkerId, now: Instant) {
+        if self.phase != Phase::Running || self.is_renewing() {
+            return;
+        }
+        if let Some(at) = self.places.iter().position(|place| place.id == id && place.is_ready()) {
+            self.start_candidate(at, now);
+        }
+    }
+
+    fn start_candidate(&mut self, at: usize, now: Instant) {
+        let index = self.places.get(at).map_or(0, |place| place.id.index);
+        let id = self.new_id(index);
+        if let Some(place) = self.places.get_mut(at) {
+            place.candidate = Some(Candidate { id, since: now, listened: None });
+            self.actions.push(Action::Start(id));
+        }
+    }
+
+    pub(super) fn reload(&mut self, surge: Option<u16>, now: Instant) {
         match &mut self.renewal {
             _ if self.phase != Phase::Running || !self.ever_ready => {}
             Some(renewal) => renewal.again = Some(surge),
             None => {
+                // One that renews a single worker may have read the old files.
+                self.turn_candidates_away(now);
                 self.generation = self.generation.saturating_add(1);
                 self.renewal =
                     Some(Renewal { surge: surge.unwrap_or(self.config.surge).max(1), again: None });
@@ -107,7 +135,7 @@ impl Fleet {
         self.renew_next(now);
         let is_new = |place: &Place| place.generation == self.generation && place.is_ready();
         if self.renewal.is_some() && self.leaving.is_empty() && self.places.iter().all(is_new) {
-            self.end_renewal(Verdict::Done);
+            self.end_renewal(Verdict::Done, now);
             self.renew_next(now);
         }
         if let Some(Growth { from, to }) = self.growth {
@@ -128,12 +156,7 @@ impl Fleet {
                 self.start_in(at, now);
                 continue;
             }
-            let index = self.places.get(at).map_or(0, |place| place.id.index);
-            let id = self.new_id(index);
-            if let Some(place) = self.places.get_mut(at) {
-                place.candidate = Some(Candidate { id, since: now, listened: None });
-                self.actions.push(Action::Start(id));
-            }
+            self.start_candidate(at, now);
         }
     }
 
@@ -198,7 +221,7 @@ impl Fleet {
     /// The reload is given up: what serves goes on serving.
     fn fail(&mut self, verdict: Verdict, now: Instant) {
         self.turn_candidates_away(now);
-        self.end_renewal(verdict);
+        self.end_renewal(verdict, now);
     }
 
     fn turn_candidates_away(&mut self, now: Instant) {
@@ -206,11 +229,11 @@ impl Fleet {
         candidates.into_iter().for_each(|candidate| self.turn_away(candidate.id, now));
     }
 
-    fn end_renewal(&mut self, verdict: Verdict) {
+    fn end_renewal(&mut self, verdict: Verdict, now: Instant) {
         let Some(renewal) = self.renewal.take() else { return };
         self.actions.push(Action::ReloadEnds(verdict));
         if let Some(surge) = renewal.again {
-            self.reload(surge);
+            self.reload(surge, now);
         }
     }
 

@@ -225,3 +225,36 @@ fn a_scale_during_a_reload_happens_at_once() {
         ],
     );
 }
+
+#[test]
+fn one_worker_is_renewed_alone_and_nothing_is_said_of_a_reload() {
+    check_serving(
+        CONFIG,
+        &[
+            (10, Input::Renew(id(1, 1)), &[Action::Start(id(1, 2))]),
+            (11, Input::Renew(id(0, 1)), &[]),
+            (20, Input::Listens(id(1, 2)), &[]),
+            (20, Input::Covers(id(1, 2)), &[Action::Admit(id(1, 2)), Action::Retire(id(1, 1))]),
+            (21, Input::Renew(id(0, 1)), &[]),
+            (50, Input::Idle(id(1, 1)), &[Action::Terminate(id(1, 1))]),
+            (60, Input::Exited(id(1, 1)), &[]),
+            (61, Input::Renew(id(1, 1)), &[]),
+            (62, Input::Renew(id(0, 1)), &[Action::Start(id(0, 2))]),
+            // It does not come up: the old one goes on, and may be tried again.
+            (70, Input::Exited(id(0, 2)), &[]),
+            (80, Input::Renew(id(0, 1)), &[Action::Start(id(0, 3))]),
+        ],
+    );
+}
+
+#[test]
+fn a_reload_begins_afresh_where_one_worker_was_being_renewed() {
+    check_serving(
+        CONFIG,
+        &[
+            (10, Input::Renew(id(0, 1)), &[Action::Start(id(0, 2))]),
+            (20, Input::Reload(None), &[Action::Terminate(id(0, 2)), BEGINS]),
+            (30, Input::Exited(id(0, 2)), &[Action::Start(id(0, 3))]),
+        ],
+    );
+}

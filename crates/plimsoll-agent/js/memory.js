@@ -1,0 +1,39 @@
+'use strict'
+// Measures what the process holds in memory, and notes it where the watchdog's thread reads it. Only V8 and Node know
+// some of it, and only on their own thread: so it is done when a request begins and the watchdog has asked since, which
+// it does once a second while it is awake. A process without requests is not measured, and is not woken for it.
+const v8 = require('node:v8')
+const { HEAP_USED, HEAP_TOTAL, HEAP_LIMIT, EXTERNAL, ARRAY_BUFFERS, WANTED } = require('./wire.js').MARK
+
+const UNIT = 1024
+
+// As they are now: what the app makes of them later is its own affair.
+const memoryUsage = process.memoryUsage
+const { getHeapStatistics } = v8
+
+/** Notes what there is now. Never throws. */
+function measure (marks) {
+  marks[WANTED] = 0
+  try {
+    const { heapUsed, heapTotal, external, arrayBuffers } = Reflect.apply(memoryUsage, process, [])
+    marks[HEAP_USED] = heapUsed / UNIT
+    marks[HEAP_TOTAL] = heapTotal / UNIT
+    // In some versions `external` counts what array buffers hold, in all of them it should.
+    marks[EXTERNAL] = Math.max(external, arrayBuffers) / UNIT
+    marks[ARRAY_BUFFERS] = arrayBuffers / UNIT
+  } catch {
+    // An app may forbid it, or have replaced what is behind it.
+  }
+}
+
+/** The first time, with what does not change. */
+function begin (marks) {
+  measure(marks)
+  try {
+    marks[HEAP_LIMIT] = getHeapStatistics().heap_size_limit / UNIT
+  } catch {
+    // As above: then the limit is not known.
+  }
+}
+
+module.exports = { begin, measure }

@@ -1,0 +1,103 @@
+'use strict'
+// What the watchdog tells of the heap, of what is held outside it, and of collections.
+const assert = require('node:assert')
+const { test } = require('node:test')
+const { App, PEER, link, supervisor } = require('./support/index.js')
+const { PAUSE_THRESHOLD } = require('../js/wire.js')
+
+const MB = 1024 * 1024
+
+const APP = `
+const kept = [];
+const make = () => Array.from({ length: 2000 }, (_, id) => ({ id, text: 'x' + id }));
+const ways = {
+  work () { for (let times = 0; times < 100; times++) make(); },
+  buffers () { kept.push(Buffer.alloc(8 << 20, 1)); },
+  live () { for (let times = 0; times < 150; times++) kept.push(make()); },
+  collect () { gc(); }
+};
+http.createServer((request, response) => {
+  ways[request.url.slice(1)]?.();
+  response.writeHead(200, { 'Content-Length': 2 }).end('hi');
+}).listen(3000, () => say('up'));
+`
+
+async function start (t, pauseMs = 0) {
+  const plimsoll = await supervisor(t)
+  if (pauseMs > 0) plimsoll.page.words[PAUSE_THRESHOLD] = pauseMs
+  const app = new App(t, plimsoll, APP, { flags: ['--expose-gc'] })
+  const { path } = await plimsoll.listens.next()
+  assert.strictEqual(await app.next(), 'up')
+  const ask = async (way) => {
+    plimsoll.page.send(7)
+    assert.strictEqual((await link(t, path).request({ head: `GET /${way} HTTP/1.1`, peer: `${PEER} 7` })).status, 200)
+    plimsoll.page.set(7, plimsoll.page.words[7] & ~3)
+  }
+  return { ask, notices: plimsoll.notices }
+}
+
+/** The numbers of a message by name; pauses by kind. */
+function read ([heapUsed, heapTotal, heapLimit, external, arrayBuffers, afterMajor, allocated, busyUs, ...pauses]) {
+  const kind = (index) => {
+    const numbers = pauses.slice(index * 6, index * 6 + 6)
+    return { count: numbers.slice(0, 5).reduce((sum, one) => sum + one), totalUs: numbers[5] }
+  }
+  return { heapUsed, heapTotal, heapLimit, external, arrayBuffers, afterMajor, allocated, busyUs, minor: kind(0), major: kind(1) }
+}
+
+/** Asks again and again until what is told of the memory fits. */
+async function seen ({ ask, notices }, way, fits) {
+  for (;;) {
+    await ask(way)
+    const { memory } = await notices.next()
+    if (memory === undefined) continue
+    const figures = read(memory)
+    if (fits(figures)) return figures
+  }
+}
+
+test('the heap and its limit are told once the process listens', async (t) => {
+  const { notices } = await start(t)
+  let notice
+  do notice = await notices.next(); while (!notice.memory || read(notice.memory).heapLimit === 0)
+  const { heapUsed, heapTotal, heapLimit } = read(notice.memory)
+  assert.ok(heapUsed > MB && heapUsed <= heapTotal && heapTotal < heapLimit, JSON.stringify([heapUsed, heapTotal, heapLimit]))
+})
+
+test('collections, what they left, and what was allocated are told', async (t) => {
+  const running = await start(t)
+  const { major, afterMajor } = await seen(running, 'collect', ({ major, afterMajor }) => major.count > 0 && afterMajor > 0)
+  assert.ok(major.totalUs > 0 && afterMajor > MB)
+  const { minor, allocated, busyUs } = await seen(running, 'work', ({ minor, allocated }) => minor.count > 1 && allocated > 8 * MB)
+  assert.ok(minor.totalUs > 0 && minor.totalUs < busyUs, JSON.stringify([minor, allocated, busyUs]))
+})
+
+test('what is held outside the heap is told', async (t) => {
+  const running = await start(t)
+  const { external, arrayBuffers } = await seen(running, 'buffers', ({ arrayBuffers }) => arrayBuffers >= 8 * MB)
+  assert.ok(external >= arrayBuffers)
+})
+
+test('a pause over the threshold is told like a stall, with its share of collecting', async (t) => {
+  const running = await start(t, 1)
+  await running.ask('live')
+  for (;;) {
+    await running.ask('collect')
+    const { resumed, total, gc } = await running.notices.next()
+    if (resumed === undefined || gc === 0) continue
+    assert.ok(gc <= total && gc * 2 >= total, JSON.stringify({ total, gc }))
+    return
+  }
+})
+
+test('an idle process tells nothing', async (t) => {
+  const running = await start(t)
+  await seen(running, 'work', ({ minor }) => minor.count > 0)
+  const before = Date.now()
+  // What had changed is told before the watchdog sleeps; then nothing wakes it.
+  let last = before
+  const told = (async () => { for (;;) { await running.notices.next(); last = Date.now() } })()
+  told.catch(() => {})
+  await new Promise((resolve) => setTimeout(resolve, 4000))
+  assert.ok(last - before < 2500, `still told after ${last - before} ms`)
+})

@@ -1,0 +1,302 @@
+//! Which worker is renewed before it is full.
+//!
+//! A worker whose heap is nearly full after a major collection, or which holds nearly all of its share, is replaced the way
+//! a reload replaces it: the new process first. One at a time, with a pause between two as long as it is not urgent, and only where there
+//! is room for both. A worker that is full soon after its start is not renewed, because the next one would be full as soon: that is
+//! told, and left alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use crate::ids::WorkerId;
+
+/// Who is full so soon has the heap that it needs, not one that grows.
+const FRESH: Duration = Duration::from_secs(10);
+/// Twice in a row sooner than this, in one place, is no leak that a new process would help against.
+const SOON: Duration = Duration::from_secs(60);
+/// Between two renewals.
+pub const SPACING: Duration = Duration::from_secs(10);
+/// What a fresh process needs at least.
+const NEED_LEAST: u64 = 48 << 20;
+/// Requests before `max_requests` at which the first may go, in parts of it: workers that started together do not go
+/// together.
+const JITTER: u64 = 10;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rules {
+    /// Share of the heap, or of the worker's memory; `None`: nobody is renewed for memory.
+    pub at: Option<f64>,
+    pub max_requests: Option<u64>,
+}
+
+/// What is known of a worker that serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Level {
+    pub worker: WorkerId,
+    pub ready_for: Duration,
+    /// What a major collection left of the heap, and the most that it may be.
+    pub heap: Option<(u64, u64)>,
+    /// What only this worker holds, and its share of the memory that there is.
+    pub resident: Option<(u64, u64)>,
+    pub requests: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    Heap { used: u64, limit: u64 },
+    Resident { bytes: u64, share: u64 },
+    Requests(u64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    Renew(WorkerId, Why),
+    /// It is full, and a new process would be so as well.
+    Crowded(WorkerId, Why),
+    /// There is no room for another process beside it.
+    NoRoom(WorkerId, Why),
+}
+
+#[derive(Debug)]
+pub struct Recycler {
+    rules: Rules,
+    last: Option<Instant>,
+    /// Who is left alone, and has been told of.
+    crowded: BTreeSet<WorkerId>,
+    without_room: BTreeSet<WorkerId>,
+    /// Places whose last process was full soon, and that one.
+    soon: BTreeMap<u16, WorkerId>,
+}
+
+impl Recycler {
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            last: None,
+            crowded: BTreeSet::new(),
+            without_room: BTreeSet::new(),
+            soon: BTreeMap::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.rules.at.is_none() && self.rules.max_requests.is_none()
+    }
+
+    /// `is_renewing`: a process is being replaced already. `room`: memory that can still be had.
+    pub fn judge(&mut self, levels: &[Level], is_renewing: bool, room: u64, now: Instant) -> Vec<Decision> {
+        let is_there = |worker: &WorkerId| levels.iter().any(|level| level.worker == *worker);
+        self.crowded.retain(is_there);
+        self.without_room.retain(is_there);
+        let mut decisions = Vec::new();
+        let mut full: Vec<(f64, &Level, Why)> = Vec::new();
+        for level in levels {
+            let Some((fullness, why)) = self.reason(level) else { continue };
+            if self.crowded.contains(&level.worker) {
+                continue;
+            }
+            if self.is_crowded(level, why) {
+                self.crowded.insert(level.worker);
+                decisions.push(Decision::Crowded(level.worker, why));
+                continue;
+            }
+            full.push((fullness, level, why));
+        }
+        let rests = self.last.is_some_and(|last| now.saturating_duration_since(last) < SPACING);
+        let fullest = full.into_iter().max_by(|one, other| one.0.total_cmp(&other.0));
+        let Some((_, level, why)) = fullest.filter(|(fullness, ..)| !rests || self.is_urgent(*fullness))
+        else {
+            return decisions;
+        };
+        if is_renewing {
+            return decisions;
+        }
+        if room < need(levels) {
+            if self.without_room.insert(level.worker) {
+                decisions.push(Decision::NoRoom(level.worker, why));
+            }
+            return decisions;
+        }
+        self.last = Some(now);
+        if level.ready_for < SOON && !matches!(why, Why::Requests(_)) {
+            self.soon.insert(level.worker.index, level.worker);
+        } else {
+            self.soon.remove(&level.worker.index);
+        }
+        decisions.push(Decision::Renew(level.worker, why));
+        decisions
+    }
+
+    /// How full it is, and of what, if it is full.
+    fn reason(&self, level: &Level) -> Option<(f64, Why)> {
+        let part = |(part, whole): (u64, u64)| part as f64 / whole.max(1) as f64;
+        let heap = level.heap.map(|(used, limit)| (part((used, limit)), Why::Heap { used, limit }));
+        let resident =
+            level.resident.map(|(bytes, share)| (part((bytes, share)), Why::Resident { bytes, share }));
+        let memory = self.rules.at.and_then(|at| {
+            let full = [heap, resident].into_iter().flatten().filter(|(fullness, _)| *fullness >= at);
+            full.max_by(|one, other| one.0.total_cmp(&other.0))
+        });
+        let worn = self.rules.max_requests.is_some_and(|most| level.requests >= due(most, level.worker));
+        memory.or(worn.then_some((0.0, Why::Requests(level.requests))))
+    }
+
+    /// Workers that leak together are full together: who has used up a quarter of what was left does not wait.
+    fn is_urgent(&self, fullness: f64) -> bool {
+        self.rules.at.is_some_and(|at| fullness >= at + (1.0 - at) / 4.0)
+    }
+
+    fn is_crowded(&self, level: &Level, why: Why) -> bool {
+        if matches!(why, Why::Requests(_)) {
+            return false;
+        }
+        let was_soon = self.soon.get(&level.worker.index).is_some_and(|before| *before != level.worker);
+        level.ready_for < FRESH || (level.ready_for < SOON && was_soon)
+    }
+}
+
+/// After how many requests this process goes.
+fn due(most: u64, worker: WorkerId) -> u64 {
+    // The finalizer of splitmix64, of what no two processes have in common.
+    let mut bits = u64::from(worker.index) << 32 | u64::from(worker.incarnation);
+    for factor in [0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb] {
+        bits = (bits ^ bits >> 30).wrapping_mul(factor);
+    }
+    let jitter = most / JITTER;
+    (most - (bits >> 16) % (jitter + 1)).max(1)
+}
+
+/// What a fresh process is expected to take: as much as the lightest one.
+fn need(levels: &[Level]) -> u64 {
+    let lightest = levels.iter().filter_map(|level| Some(level.resident?.0)).min();
+    lightest.unwrap_or(NEED_LEAST).max(NEED_LEAST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MB: u64 = 1 << 20;
+    const RULES: Rules = Rules { at: Some(0.9), max_requests: None };
+
+    fn level(index: u16, heap_mb: u64, ready_s: u64) -> Level {
+        Level {
+            worker: WorkerId { index, incarnation: 1 },
+            ready_for: Duration::from_secs(ready_s),
+            heap: Some((heap_mb * MB, 100 * MB)),
+            resident: Some((60 * MB, 150 * MB)),
+            requests: 0,
+        }
+    }
+
+    #[test]
+    fn who_is_full_is_renewed_who_is_not_stays() {
+        let ready = Duration::from_secs(100);
+        let of =
+            |heap, resident, requests| Level { heap, resident, requests, ready_for: ready, ..level(0, 0, 0) };
+        let requests = Rules { at: None, max_requests: Some(1000) };
+        let table = [
+            (RULES, of(Some((89, 100)), None, 0), None),
+            (RULES, of(Some((90, 100)), None, 0), Some(Why::Heap { used: 90, limit: 100 })),
+            (RULES, of(None, None, 0), None),
+            (RULES, of(Some((10, 100)), Some((91, 100)), 0), Some(Why::Resident { bytes: 91, share: 100 })),
+            (RULES, of(Some((95, 100)), Some((91, 100)), 0), Some(Why::Heap { used: 95, limit: 100 })),
+            (requests, of(Some((99, 100)), None, 899), None),
+            (requests, of(Some((99, 100)), None, 1000), Some(Why::Requests(1000))),
+            (Rules { at: None, max_requests: None }, of(Some((99, 100)), None, 9999), None),
+        ];
+        for (row, (rules, level, expected)) in table.into_iter().enumerate() {
+            let decisions = Recycler::new(rules).judge(&[level], false, u64::MAX, Instant::now());
+            let expected: Vec<_> =
+                expected.map(|why| Decision::Renew(level.worker, why)).into_iter().collect();
+            assert_eq!(decisions, expected, "row {row}");
+        }
+    }
+
+    #[test]
+    fn one_at_a_time_the_fullest_first_with_a_pause_unless_it_is_urgent() {
+        let start = Instant::now();
+        let mut recycler = Recycler::new(RULES);
+        let levels = [level(0, 92, 100), level(1, 97, 100), level(2, 95, 100), level(3, 50, 100)];
+        let mut renewed = Vec::new();
+        for second in 0..40 {
+            let now = start + Duration::from_secs(second);
+            let left: Vec<_> = levels
+                .into_iter()
+                .filter(|level| renewed.iter().all(|(_, id)| *id != level.worker))
+                .collect();
+            for decision in recycler.judge(&left, false, u64::MAX, now) {
+                let Decision::Renew(worker, _) = decision else { panic!("{decision:?}") };
+                renewed.push((second, worker));
+            }
+        }
+        let order: Vec<_> = renewed.iter().map(|(second, worker)| (*second, worker.index)).collect();
+        assert_eq!(order, [(0, 1), (1, 2), (11, 0)]);
+    }
+
+    #[test]
+    fn nobody_is_renewed_while_another_is_or_without_room_and_that_is_told_once() {
+        let now = Instant::now();
+        let mut recycler = Recycler::new(RULES);
+        let full = [level(0, 95, 100)];
+        assert_eq!(recycler.judge(&full, true, u64::MAX, now), []);
+        let without = recycler.judge(&full, false, 59 * MB, now);
+        assert!(matches!(without[..], [Decision::NoRoom(..)]), "{without:?}");
+        assert_eq!(recycler.judge(&full, false, 59 * MB, now), []);
+        assert!(matches!(recycler.judge(&full, false, 60 * MB, now)[..], [Decision::Renew(..)]));
+    }
+
+    #[test]
+    fn who_is_full_right_after_its_start_is_told_and_left_alone() {
+        let start = Instant::now();
+        let mut recycler = Recycler::new(RULES);
+        let mut heard = Vec::new();
+        for second in 5..200 {
+            let now = start + Duration::from_secs(second);
+            heard.extend(recycler.judge(&[level(0, 95, second)], false, u64::MAX, now));
+        }
+        assert!(matches!(heard[..], [Decision::Crowded(..)]), "{heard:?}");
+    }
+
+    /// A place whose processes are full so many seconds after they listen; what happens in an hour.
+    fn simulate(full_after_s: u64) -> (usize, usize) {
+        let start = Instant::now();
+        let mut recycler = Recycler::new(RULES);
+        let (mut incarnation, mut born, mut renewals, mut crowded) = (1, 0, 0, 0);
+        for second in 0..3600 {
+            let age = second - born;
+            let heap = if age >= full_after_s { 95 } else { 50 };
+            let worker = WorkerId { index: 0, incarnation };
+            let level = Level { worker, ..level(0, heap, age) };
+            for decision in recycler.judge(&[level], false, u64::MAX, start + Duration::from_secs(second)) {
+                match decision {
+                    Decision::Renew(..) => {
+                        renewals += 1;
+                        incarnation += 1;
+                        born = second;
+                    }
+                    Decision::Crowded(..) => crowded += 1,
+                    Decision::NoRoom(..) => unreachable!(),
+                }
+            }
+        }
+        (renewals, crowded)
+    }
+
+    #[test]
+    fn it_never_becomes_a_loop() {
+        assert_eq!(simulate(5), (0, 1), "full at once: left alone");
+        assert_eq!(simulate(20), (1, 1), "full soon: tried once");
+        assert_eq!(simulate(300), (11, 0), "a leak: renewed for ever");
+    }
+
+    #[test]
+    fn workers_that_started_together_do_not_go_together() {
+        let dues: Vec<u64> = (0..8).map(|index| due(10_000, WorkerId { index, incarnation: 1 })).collect();
+        let distinct: std::collections::BTreeSet<_> = dues.iter().collect();
+        assert!(distinct.len() == 8 && dues.iter().all(|due| (9000..=10_000).contains(due)), "{dues:?}");
+        assert_eq!(due(1, WorkerId { index: 3, incarnation: 9 }), 1);
+    }
+}

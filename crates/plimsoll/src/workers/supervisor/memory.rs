@@ -1,0 +1,153 @@
+//! The memory of the workers: heard from their watchdogs, weighed from outside, and renewed before it is used up.
+
+use std::time::{Duration, Instant};
+
+use plimsoll_wire::memory::Figures;
+
+use super::Supervisor;
+use crate::concerns::memory::heap;
+use crate::concerns::memory::recycle::{Decision, Level, Recycler, Rules, Why};
+use crate::concerns::memory::words;
+use crate::concerns::shutdown::{Input, State};
+use crate::ids::WorkerId;
+use crate::sys::{proc, room};
+use crate::workers::front::Front;
+
+/// Something may have changed only when a worker was heard or weighed, and both happen once a second.
+const JUDGE_EVERY: Duration = Duration::from_millis(500);
+
+/// How many workers were renewed, and why.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recycled {
+    pub heap: u64,
+    pub resident: u64,
+    pub requests: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Memory {
+    recycler: Recycler,
+    recycled: Recycled,
+    /// There is something new to judge.
+    is_news: bool,
+    judged: Option<Instant>,
+}
+
+impl Memory {
+    pub(super) fn new(rules: Rules) -> Self {
+        let recycler = Recycler::new(rules);
+        Self { recycler, recycled: Recycled::default(), is_news: false, judged: None }
+    }
+
+    pub(super) fn recycled(&self) -> Recycled {
+        self.recycled
+    }
+}
+
+impl<F: Front> Supervisor<F> {
+    pub(super) fn on_memory(&mut self, worker: WorkerId, channel: u32, figures: Figures) {
+        let Some(process) = self.processes.get_mut(&worker) else { return };
+        // One that is known: a channel that is lost is forgotten, and so are its figures.
+        if !process.watchdogs.contains_key(&channel) {
+            return;
+        }
+        let now = Instant::now();
+        process.memory.hear(channel, figures, now);
+        self.memory.is_news = true;
+        let left = process.memory.level(None).map_or(0, |(left, _)| left);
+        if let Some(growth) = process.trend.note(left, self.front.requests_of(worker), now) {
+            tracing::warn!(
+                %worker,
+                "{}; hint: compare two snapshots that are some minutes apart: plimsoll heap-snapshot --worker {}",
+                words::growth(&growth),
+                worker.index
+            );
+        }
+    }
+
+    pub(super) fn weigh(&mut self, worker: WorkerId, now: Instant) {
+        let Some(process) = self.processes.get_mut(&worker) else { return };
+        let usage = proc::tree_usage(process.pid);
+        process.memory.weigh(usage.rss_bytes, usage.anonymous_bytes, now);
+        self.memory.is_news = true;
+    }
+
+    /// Renews who is nearly full.
+    pub(super) fn look_after_memory(&mut self, now: Instant) {
+        let rests =
+            self.memory.judged.is_some_and(|judged| now.saturating_duration_since(judged) < JUDGE_EVERY);
+        if !self.memory.is_news || rests || self.memory.recycler.is_off() {
+            return;
+        }
+        self.memory.is_news = false;
+        self.memory.judged = Some(now);
+        let levels = self.levels(now);
+        let decisions = self.memory.recycler.judge(&levels, self.fleet.is_renewing(), self.room(), now);
+        for decision in decisions {
+            self.carry_out(decision);
+        }
+    }
+
+    /// Of those who serve.
+    fn levels(&self, now: Instant) -> Vec<Level> {
+        let share = self.share();
+        let serving = self.fleet.places().iter().filter_map(|place| match place.state {
+            State::Ready { since } => Some((place.id, since)),
+            _ => None,
+        });
+        serving
+            .filter_map(|(worker, since)| {
+                let process = self.processes.get(&worker)?;
+                let memory = &process.memory;
+                let weight = memory.weight();
+                Some(Level {
+                    worker,
+                    ready_for: now.saturating_duration_since(since),
+                    heap: memory.level(process.old_space),
+                    resident: share.filter(|_| weight > 0).map(|share| (weight, share)),
+                    requests: self.front.requests_of(worker),
+                })
+            })
+            .collect()
+    }
+
+    /// What a worker may hold.
+    pub(super) fn share(&self) -> Option<u64> {
+        let surge = self.settings.fleet.surge;
+        self.settings.memory_limit.map(|limit| heap::share(limit, self.workers(), surge))
+    }
+
+    /// Memory that can still be had: of the container, or of the limit that was set.
+    fn room(&self) -> u64 {
+        let used: u64 = self.processes.values().map(|process| process.memory.weight()).sum();
+        let limit = self.settings.memory_limit.map_or(u64::MAX, heap::for_workers);
+        limit.saturating_sub(used).min(room::memory_left())
+    }
+
+    fn carry_out(&mut self, decision: Decision) {
+        match decision {
+            Decision::Renew(worker, why) => {
+                tracing::warn!(%worker, "the worker is renewed: {}", words::why(why));
+                let recycled = &mut self.memory.recycled;
+                match why {
+                    Why::Heap { .. } => recycled.heap += 1,
+                    Why::Resident { .. } => recycled.resident += 1,
+                    Why::Requests(_) => recycled.requests += 1,
+                }
+                self.apply(Input::Renew(worker));
+            }
+            Decision::Crowded(worker, why) => tracing::error!(
+                %worker,
+                "the worker is nearly full soon after its start, and a new one would be so as well: {}; hint: give it \
+                 more (run fewer workers, raise the limit of the container or memory.heap), or load less at start",
+                words::why(why)
+            ),
+            Decision::NoRoom(worker, why) => tracing::error!(
+                %worker,
+                "the worker is nearly full, and there is no room to start another one before it goes: {}; hint: run \
+                 fewer workers, or raise the limit of the container",
+                words::why(why)
+            ),
+        }
+    }
+}
