@@ -148,8 +148,8 @@ fn method(course: &Course<'_>, rounds: usize, turns: usize) -> Vec<String> {
          contender is alone); plain `node`: the app. Idle: each connection makes one request and stays; looked at 2 s after the last; 100 of them are then \
          asked again and must answer."
             .to_owned(),
-        "System calls: `strace -c -f` on the proxy over exactly 2,000 requests of kept-alive connections. \
-         Data calls are reads and writes of any kind, on any descriptor."
+        "System calls: `strace -c` on the proxy (of Plimsoll: on its gateway threads, not on those that read `/proc` once a \
+         second) over exactly 2,000 requests of kept-alive connections. Data calls are reads and writes of any kind, on any descriptor."
             .to_owned(),
     ]
 }

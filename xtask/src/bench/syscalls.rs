@@ -20,6 +20,8 @@ use super::wait;
 use super::workshop::Workshop;
 
 const REQUESTS: usize = 2_000;
+/// Plimsoll's threads that do.
+const SERVING: &str = "gateway-";
 const DATA_CALLS: [&str; 12] = [
     "read", "readv", "recvfrom", "recvmsg", "recvmmsg", "write", "writev", "sendto", "sendmsg", "sendmmsg",
     "sendfile", "splice",
@@ -74,8 +76,13 @@ pub(super) fn count(
 }
 
 fn attach(workshop: &Workshop, strace: &Path, pids: &[Pid], log: &Path) -> anyhow::Result<Child> {
+    let serving: Vec<Pid> = pids.iter().flat_map(|pid| serving_threads(*pid)).collect();
+    let pids = if serving.is_empty() { pids } else { &serving };
     let child = Child::start(strace, workshop.placement.load, log, |command| {
-        command.args(["-c", "-f", "-S", "calls"]);
+        command.args(["-c", "-S", "calls"]);
+        if serving.is_empty() {
+            command.arg("-f");
+        }
         for pid in pids {
             command.args(["-p", &pid.to_string()]);
         }
@@ -88,6 +95,17 @@ fn attach(workshop: &Workshop, strace: &Path, pids: &[Pid], log: &Path) -> anyho
     .with_context(|| fs::read_to_string(log).unwrap_or_default())?;
     wait::pause(Duration::from_millis(200));
     Ok(child)
+}
+
+/// The threads that serve requests, where a process has others as well: what those do once a second would count for
+/// more requests the slower `strace` makes these.
+fn serving_threads(pid: Pid) -> Vec<Pid> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let serves = |thread: &fs::DirEntry| {
+        fs::read_to_string(thread.path().join("comm")).is_ok_and(|name| name.starts_with(SERVING))
+    };
+    let threads = threads.flatten().filter(serves);
+    threads.filter_map(|thread| thread.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// All clients ask, then all read: `turns` times.

@@ -24,6 +24,8 @@ pub(super) struct Workshop {
 impl Workshop {
     pub(super) fn open(node: &str) -> anyhow::Result<Self> {
         let node = machine::find(node).with_context(|| format!("{node} is not installed"))?;
+        // Some contenders run in a directory of their own.
+        let node = std::path::absolute(node)?;
         // Not below the checkout: the path of a Unix socket holds 108 bytes at most.
         let directory = std::env::temp_dir().join(format!("plimsoll-bench-{}", std::process::id()));
         fs::create_dir(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
