@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::concerns::memory::heap::{Limit, Policy, Rule, Source, is_decided};
 use crate::concerns::memory::recycle;
-use crate::config::{AgentMode, Config, Heap};
+use crate::config::Config;
 use crate::sys::{cgroup, probe, room};
 
 /// `node --version` takes some milliseconds; a version manager's wrapper may take longer.
@@ -14,13 +14,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// How heaps are made; `None`: nobody asks for it, or nobody can (without the agent the environment is left alone).
 pub(super) fn policy(config: &Config, command: &[OsString]) -> Option<Policy> {
-    let rule = match config.memory.heap {
-        Heap::Off => return None,
-        Heap::Auto => Rule::Auto,
-        Heap::Bytes(bytes) => Rule::Size(bytes),
-    };
+    let rule = Rule::of(config);
     let decides = |word: &OsString| is_decided(&word.to_string_lossy());
-    if config.workers.agent == AgentMode::Off || command.iter().any(decides) {
+    if rule == Rule::Off || command.iter().any(decides) {
         return None;
     }
     Some(Policy {

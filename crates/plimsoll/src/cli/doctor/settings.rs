@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::cli::{run, settings};
+use crate::concerns::memory::heap::Rule;
 use crate::concerns::shutdown::manifest::{At, Code, Finding, Invocation, Settings};
 use crate::config::{Config, Place, Problem, Problems, Sources, load};
 
@@ -132,5 +133,8 @@ fn settings_of(config: &Config) -> Settings {
         workers: config.workers.count,
         admin: config.admin.listen,
         listen: config.gateway.listen,
+        heaps: Rule::of(config),
+        surge: u16::try_from(config.workers.surge).unwrap_or(u16::MAX),
+        memory_limit: config.memory.limit_bytes,
     }
 }

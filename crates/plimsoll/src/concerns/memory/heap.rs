@@ -12,6 +12,8 @@
 //! V8 alone takes half of what the container has, for each process; that is too little for one worker, and too much for
 //! four. And its semi-spaces follow the memory of the machine on some versions and nothing on others.
 
+use crate::config::{AgentMode, Config, Heap};
+
 const MB: u64 = 1 << 20;
 
 /// Plimsoll with its buffers, and the pages of Node's executable, which all workers share.
@@ -38,6 +40,19 @@ pub enum Rule {
     Off,
     /// Old space of this size.
     Size(u64),
+}
+
+impl Rule {
+    /// What the settings say; without the agent nobody carries it out.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        match config.memory.heap {
+            _ if config.workers.agent == AgentMode::Off => Self::Off,
+            Heap::Off => Self::Off,
+            Heap::Auto => Self::Auto,
+            Heap::Bytes(bytes) => Self::Size(bytes),
+        }
+    }
 }
 
 /// Who says how much memory there is.

@@ -32,6 +32,7 @@ pub use node::{At, Node, Position};
 pub use workload::{Choice, Kind, Workload, workloads};
 pub use yaml::{Error, parse};
 
+use crate::concerns::memory::heap::Rule;
 use crate::config::WorkerCount;
 
 /// What a manifest is held against: the settings in force in the container.
@@ -46,6 +47,10 @@ pub struct Settings {
     pub admin: Option<SocketAddr>,
     /// The address of `--listen`, if it was given.
     pub listen: Option<SocketAddr>,
+    /// How Plimsoll makes the heaps, with how many processes more during a reload, and of which memory where that is set.
+    pub heaps: Rule,
+    pub surge: u16,
+    pub memory_limit: Option<u64>,
 }
 
 /// What the checks look at.

@@ -1,7 +1,8 @@
 //! Memory and CPUs of the container against the number of workers.
 
 use super::node::At;
-use super::{Code, Finding, Invocation, Subject, whole};
+use super::{Code, Finding, Invocation, Settings, Subject, whole};
+use crate::concerns::memory::heap::{Limit, Plan, Policy, Source, is_decided};
 
 const MB: u64 = 1 << 20;
 /// What a Node process takes outside its heap: code, stacks, buffers. Measured on small apps, so a lower bound.
@@ -26,8 +27,8 @@ fn limit_missing(subject: &Subject<'_>) -> Finding {
     let workers = subject.workers().unwrap_or(1);
     let what = "the container has no memory limit".to_owned();
     let why =
-        "Node sizes its heaps by the memory of the whole node, and the kernel chooses whom to kill when \
-               that is used up"
+        "heaps are sized by the memory of the whole node, and the kernel chooses whom to kill when that is \
+               used up"
             .to_owned();
     let limit = limit_advised_mb(workers);
     let fix = format!("resources:\n  requests: {{ memory: {limit}Mi }}\n  limits: {{ memory: {limit}Mi }}");
@@ -36,13 +37,17 @@ fn limit_missing(subject: &Subject<'_>) -> Finding {
     Finding::missing(&parent, key, Code::MemoryLimitMissing, [what, why, fix])
 }
 
-/// Node takes up to half of the limit for one heap, and each worker does so.
+/// Where Plimsoll makes the heaps, they fit or there is too little; else Node takes up to half of the limit for each.
 fn oversubscribed(subject: &Subject<'_>, at: &At<'_>, limit_mb: u64) -> Option<Finding> {
     let workers = subject.workers()?;
     let options = subject.variable("NODE_OPTIONS").unwrap_or_default();
     let (heap_mb, origin) = match heap_set_mb(subject, options, limit_mb) {
         Some(heap_mb) => (heap_mb, "as set"),
-        None => ((limit_mb / 2).min(HEAP_DEFAULT_MAX_MB), "half of the limit, Node's default"),
+        None => match plan(subject, options, workers, limit_mb) {
+            Some(plan) if plan.is_tight => return Some(too_little(subject, at, workers, &plan)),
+            Some(plan) => (plan.old_mb, "as Plimsoll makes it"),
+            None => ((limit_mb / 2).min(HEAP_DEFAULT_MAX_MB), "half of the limit, Node's default"),
+        },
     };
     let needed_mb = heap_mb.saturating_add(NATIVE_MB).saturating_mul(workers);
     (needed_mb > limit_mb).then(|| {
@@ -54,6 +59,30 @@ fn oversubscribed(subject: &Subject<'_>, at: &At<'_>, limit_mb: u64) -> Option<F
         );
         Finding::at(at, Code::MemoryOversubscribed, what, why, memory_fix(options, workers, limit_mb))
     })
+}
+
+/// The heaps that Plimsoll will make there; `None`: somebody else decides about them.
+fn plan(subject: &Subject<'_>, options: &str, workers: u64, limit_mb: u64) -> Option<Plan> {
+    let invocation = Invocation::of(subject.container);
+    if is_decided(options) || invocation.run_arguments().iter().any(|word| is_decided(word)) {
+        return None;
+    }
+    let Settings { heaps, surge, memory_limit, .. } = *subject.settings;
+    let limit = Limit { bytes: memory_limit.unwrap_or(limit_mb * MB), source: Source::Container };
+    let policy = Policy { rule: heaps, limit, surge, node: None };
+    policy.plan(u16::try_from(workers).unwrap_or(u16::MAX))
+}
+
+fn too_little(subject: &Subject<'_>, at: &At<'_>, workers: u64, plan: &Plan) -> Finding {
+    let (surge, share_mb) = (subject.settings.surge, plan.share_bytes / MB);
+    let what = format!("each worker gets {share_mb} MB, which is less than an app needs");
+    let why = format!(
+        "the limit is shared by {workers} and, during a reload, {surge} more; of its share a worker needs a part for what is \
+         not its heap"
+    );
+    let limit = limit_advised_mb(workers.saturating_add(surge.into()));
+    let fix = format!("resources:\n  limits: {{ memory: {limit}Mi }}");
+    Finding::at(at, Code::MemoryOversubscribed, what, why, fix)
 }
 
 /// A quarter of the limit is left: for Plimsoll, and for what workers take beyond the usual.

@@ -18,6 +18,9 @@ fn settings() -> Settings {
         workers: WorkerCount::Exactly(1),
         admin: Some(SocketAddr::from(([0, 0, 0, 0], 9797))),
         listen: None,
+        heaps: Rule::Auto,
+        surge: 1,
+        memory_limit: None,
     }
 }
 

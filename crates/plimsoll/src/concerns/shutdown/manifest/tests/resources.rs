@@ -1,6 +1,6 @@
 //! Limits and rollouts.
 
-use super::{Code, GOOD, Pod, Settings, WorkerCount, check, findings, settings};
+use super::{Code, GOOD, Pod, Rule, Settings, WorkerCount, check, findings, settings};
 
 #[test]
 fn heaps_and_workers_fit_into_the_limits() {
@@ -35,15 +35,38 @@ fn heaps_and_workers_fit_into_the_limits() {
         (auto, "{ cpu: 2.9, memory: 1Gi }", "[]", GOOD.command, &[MemoryOversubscribed]),
         (auto, "{ memory: 1Gi }", "[]", GOOD.command, &[]),
     ] {
-        let settings = Settings { workers, ..settings() };
+        let settings = Settings { workers, heaps: Rule::Off, ..settings() };
         check(&Pod { limits, env, command, ..GOOD }, &settings, expected);
     }
-    let two = Settings { workers: WorkerCount::Exactly(2), ..settings() };
+    let two = Settings { workers: WorkerCount::Exactly(2), heaps: Rule::Off, ..settings() };
     let env = heap("--enable-source-maps");
     let found = findings(&Pod { limits: "{ memory: 1Gi }", env: &env, ..GOOD }.yaml(), &two);
     assert_eq!(found[0].what, "2 workers may take 1144 MB of 1024 MB");
     let fix = "env:\n  - { name: NODE_OPTIONS, value: \"--enable-source-maps --max-old-space-size=324\" }";
     assert_eq!(found[0].fix, fix);
+}
+
+#[test]
+fn heaps_that_plimsoll_makes_fit_unless_there_is_too_little_for_any() {
+    let decided = |option: &str| format!("[{{ name: NODE_OPTIONS, value: {option} }}]");
+    let bad = &[Code::MemoryOversubscribed][..];
+    let (mb, one) = (1 << 20, Settings { workers: WorkerCount::Exactly(1), ..settings() });
+    let two = Settings { workers: WorkerCount::Exactly(2), ..one.clone() };
+    for (settings, limits, env, expected) in [
+        (&two, "{ memory: 1Gi }", "[]".to_owned(), &[][..]),
+        (&two, "{ memory: 256Mi }", "[]".to_owned(), bad),
+        (&one, "{ memory: 100Mi }", "[]".to_owned(), bad),
+        (&Settings { heaps: Rule::Size(700 * mb), ..two.clone() }, "{ memory: 1Gi }", "[]".to_owned(), bad),
+        (&Settings { heaps: Rule::Size(300 * mb), ..two.clone() }, "{ memory: 1Gi }", "[]".to_owned(), &[]),
+        (&Settings { memory_limit: Some(4096 * mb), ..two.clone() }, "{ memory: 1Gi }", "[]".to_owned(), bad),
+        // Then Plimsoll keeps out of it, and V8 takes half.
+        (&two, "{ memory: 1Gi }", decided("--max-semi-space-size=32"), bad),
+    ] {
+        check(&Pod { limits, env: &env, ..GOOD }, settings, expected);
+    }
+    let found = findings(&Pod { limits: "{ memory: 256Mi }", ..GOOD }.yaml(), &two);
+    assert_eq!(found[0].what, "each worker gets 64 MB, which is less than an app needs");
+    assert_eq!(found[0].fix, "resources:\n  limits: { memory: 1280Mi }");
 }
 
 /// The codes of a workload whose pod is well.
