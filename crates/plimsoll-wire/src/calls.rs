@@ -7,6 +7,7 @@
 mod figures;
 
 pub use self::figures::Figures;
+use crate::lease::{Ask, Grant};
 use crate::message::{Fields, write};
 
 /// Origins that a process tells apart; the calls to any further one are counted together, under [`OTHERS`].
@@ -47,8 +48,8 @@ pub enum Budget {
 pub enum FromAgent {
     /// The first call to `name` is made: `http://stock:8080`.
     Origin { origin: u32, name: String },
-    /// What the worker wants of a budget, and has: see `lease::Ask`.
-    Ask { origin: u32, budget: Budget, serial: u32, wants: u32, held: u32, stamp: u64 },
+    /// What the worker wants of a budget, and has.
+    Ask { origin: u32, budget: Budget, ask: Ask },
     /// What was seen of the calls to the origin since the process began.
     Calls { origin: u32, figures: Box<Figures> },
     /// A client's request, known by its slot and word, makes so many calls to the origin in parallel. Some are told, the widest
@@ -65,11 +66,19 @@ pub enum FromAgent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToAgent {
     /// See the app's calls. `hold`: some may be limited, so that the first call to each origin waits for its limit.
-    Watch { hold: bool },
+    Watch {
+        hold: bool,
+    },
     /// What holds for an origin. 0 stands for "no limit".
-    Limit { origin: u32, limit: Limit },
-    /// See `lease::Grant`. The lease is over `length_ms` after `stamp`.
-    Grant { origin: u32, budget: Budget, serial: u32, amount: u32, stamp: u64, length_ms: u32 },
+    Limit {
+        origin: u32,
+        limit: Limit,
+    },
+    Grant {
+        origin: u32,
+        budget: Budget,
+        grant: Grant,
+    },
 }
 
 /// What holds for an origin; 0: no limit.
@@ -116,10 +125,7 @@ impl FromAgent {
             ASK => Some(Self::Ask {
                 origin: origin()?,
                 budget: Budget::read(&field.text(1)?)?,
-                serial: field.number(2)?,
-                wants: field.number(3)?,
-                held: field.number(4)?,
-                stamp: field.number(5)?,
+                ask: Ask::read(field, 2)?,
             }),
             CALLS => {
                 Some(Self::Calls { origin: origin()?, figures: Box::new(Figures::read(&field.text(1)?)?) })
@@ -143,11 +149,7 @@ impl FromAgent {
     pub(crate) fn write(&self) -> Vec<u8> {
         match self {
             Self::Origin { origin, name } => write(ORIGIN, &[&origin.to_string(), name]),
-            Self::Ask { origin, budget, serial, wants, held, stamp } => {
-                let numbers = [origin, serial, wants, held].map(ToString::to_string);
-                let [origin, serial, wants, held] = &numbers;
-                write(ASK, &[origin, budget.word(), serial, wants, held, &stamp.to_string()])
-            }
+            Self::Ask { origin, budget, ask } => of_budget(ASK, *origin, *budget, &ask.words()),
             Self::Calls { origin, figures } => write(CALLS, &[&origin.to_string(), &figures.write()]),
             Self::FanOut { origin, slot, word, calls } => {
                 let numbers = [*origin, u32::from(*slot), *word, *calls].map(|number| number.to_string());
@@ -160,6 +162,10 @@ impl FromAgent {
             }
         }
     }
+}
+
+fn of_budget(kind: u8, origin: u32, budget: Budget, [a, b, c, d]: &[String; 4]) -> Vec<u8> {
+    write(kind, &[&origin.to_string(), budget.word(), a, b, c, d])
 }
 
 fn samples(text: &str) -> Option<Vec<u32>> {
@@ -189,10 +195,7 @@ impl ToAgent {
             GRANT => Some(Self::Grant {
                 origin: field.number(0)?,
                 budget: Budget::read(&field.text(1)?)?,
-                serial: field.number(2)?,
-                amount: field.number(3)?,
-                stamp: field.number(4)?,
-                length_ms: field.number(5)?,
+                grant: Grant::read(field, 2)?,
             }),
             _ => None,
         }
@@ -226,11 +229,7 @@ impl ToAgent {
                 .map(ToString::to_string);
                 write(LIMIT, &numbers.each_ref().map(String::as_str))
             }
-            Self::Grant { origin, budget, serial, amount, stamp, length_ms } => {
-                let numbers = [origin, serial, amount, length_ms].map(ToString::to_string);
-                let [origin, serial, amount, length_ms] = &numbers;
-                write(GRANT, &[origin, budget.word(), serial, amount, &stamp.to_string(), length_ms])
-            }
+            Self::Grant { origin, budget, grant } => of_budget(GRANT, *origin, *budget, &grant.words()),
         }
     }
 }
@@ -248,7 +247,7 @@ mod tests {
         let budget = Budget::Rate;
         for said in [
             FromAgent::Origin { origin: 64, name: "https://api.example.com:8443".into() },
-            FromAgent::Ask { origin: 1, budget, serial: 2, wants: 3, held: 4, stamp: u64::MAX },
+            FromAgent::Ask { origin: 1, budget, ask: Ask { serial: 2, wants: 3, held: 4, stamp: u64::MAX } },
             FromAgent::Calls { origin: 0, figures: Box::new(figures) },
             FromAgent::FanOut { origin: 0, slot: 1023, word: u32::MAX, calls: 50 },
             FromAgent::Samples { origin: 0, peak: 7, took_us: vec![1, u32::MAX] },
@@ -273,7 +272,11 @@ mod tests {
         for said in [
             ToAgent::Watch { hold: true },
             ToAgent::Limit { origin: 1, limit },
-            ToAgent::Grant { origin: 1, budget, serial: 2, amount: 3, stamp: 4, length_ms: 5 },
+            ToAgent::Grant {
+                origin: 1,
+                budget,
+                grant: Grant { serial: 2, amount: 3, stamp: 4, length_ms: 5 },
+            },
         ] {
             let said = message::ToAgent::Calls(said);
             let bytes = said.write();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use plimsoll_wire::calls::{Budget, Figures, FromAgent, Limit, OTHERS, ToAgent};
+use plimsoll_wire::lease::Grant as Told;
 
 use super::adaptive::Adaptive;
 use super::callers::{Caller, Callers};
@@ -88,8 +89,8 @@ impl Desk {
     pub fn hear(&mut self, holder: Holder, said: FromAgent, now: Instant) -> Answers {
         match said {
             FromAgent::Origin { origin, name } => vec![(holder, self.meet(holder, origin, name, now))],
-            FromAgent::Ask { origin, budget, serial, wants, held, stamp } => {
-                let ask = Ask { serial, wants, held, stamp };
+            FromAgent::Ask { origin, budget, ask } => {
+                let ask = Ask { serial: ask.serial, wants: ask.wants, held: ask.held, stamp: ask.stamp };
                 self.ask(holder, origin, budget, ask, now)
             }
             FromAgent::Calls { origin, figures } => {
@@ -206,7 +207,7 @@ fn tell(
     let message = |(holder, Grant { serial, amount, stamp })| {
         let known = numbers.range((holder, 0)..=(holder, u32::MAX));
         let origin = known.into_iter().find(|(_, of)| *of == name).map(|((_, number), _)| *number)?;
-        Some((holder, ToAgent::Grant { origin, budget, serial, amount, stamp, length_ms }))
+        Some((holder, ToAgent::Grant { origin, budget, grant: Told { serial, amount, stamp, length_ms } }))
     };
     grants.into_iter().filter_map(message).collect()
 }

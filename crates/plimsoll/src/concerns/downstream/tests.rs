@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use plimsoll_wire::calls::{Budget, Figures, FromAgent, OTHERS, ToAgent};
+use plimsoll_wire::lease::Ask;
 
 use super::{Desk, Holder, Rules};
 use crate::config::{Concurrency, Downstream, DownstreamLimits, DownstreamMode, Rate};
@@ -24,7 +25,7 @@ fn holder(index: u16) -> Holder {
 }
 
 fn ask(origin: u32, serial: u32, wants: u32, held: u32) -> FromAgent {
-    FromAgent::Ask { origin, budget: Budget::Concurrency, serial, wants, held, stamp: 1 }
+    FromAgent::Ask { origin, budget: Budget::Concurrency, ask: Ask { serial, wants, held, stamp: 1 } }
 }
 
 fn meets(desk: &mut Desk, holder: Holder, origin: u32, name: &str) -> ToAgent {
@@ -36,7 +37,7 @@ fn meets(desk: &mut Desk, holder: Holder, origin: u32, name: &str) -> ToAgent {
 
 fn amounts(answers: &[(Holder, ToAgent)]) -> Vec<(u16, u32, u32)> {
     let grants = answers.iter().map(|(holder, answer)| match answer {
-        ToAgent::Grant { origin, amount, .. } => (holder.worker.index, *origin, *amount),
+        ToAgent::Grant { origin, grant, .. } => (holder.worker.index, *origin, grant.amount),
         other => panic!("{other:?}"),
     });
     grants.collect()
@@ -151,10 +152,7 @@ fn what_a_service_is_found_to_stand_is_what_is_lent() {
     let wants = |stamp| FromAgent::Ask {
         origin: 0,
         budget: Budget::Concurrency,
-        serial: 0,
-        wants: 200,
-        held: 0,
-        stamp,
+        ask: Ask { serial: 0, wants: 200, held: 0, stamp },
     };
     assert_eq!(amounts(&desk.hear(holder(0), wants(1), start)), [(0, 0, 20)]);
     // Fast with few in flight, ten times as slow with many.
