@@ -123,7 +123,7 @@ impl Questions {
             generation: snapshot.generation,
             reload: snapshot.renewed.map(|renewed| status::Reload { renewed, of: snapshot.workers.len() }),
             incidents: self.front.incidents().status(),
-            log_sinks: self.logs.sinks().iter().map(|sink| sink.figures()).collect(),
+            log_sinks: self.logs.sinks().iter().map(|sink| logs::SinkFigures::of(sink)).collect(),
             logs: status::Logs::read(&self.logs),
             routes: self.routes(),
             heavy_routes: gateway.heavy_routes().into_iter().map(heavy_route).collect(),
