@@ -4,6 +4,7 @@
 //! removed, and an enum's spelling is part of the contract; fields are only added. Readers ignore what they
 //! do not know: a client may be older than the instance that it asks.
 
+mod context;
 pub mod downstream;
 mod memory;
 pub mod pools;
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::context::{Author, Context, Tax};
 pub use self::downstream::Downstream;
 pub use self::memory::{Collections, GcKind, Memory, Recycled, WorkerMemory};
 use super::logs::{SinkFigures, WorkerFigures};
@@ -56,6 +58,9 @@ pub struct Status {
     pub downstreams: Vec<Downstream>,
     #[serde(default)]
     pub memory: Memory,
+    /// What the app pays for async context.
+    #[serde(default)]
+    pub context: Context,
     /// The pools in which it keeps its connections to databases, by name.
     #[serde(default)]
     pub pools: Vec<pools::Pool>,
@@ -136,6 +141,10 @@ pub struct Worker {
     /// Its heap and what collecting costs it; absent before its process has told.
     #[serde(default)]
     pub memory: Option<WorkerMemory>,
+    /// Of the time that its loops did not wait: what promises cost more because somebody follows them; absent: nothing, or
+    /// it is not known.
+    #[serde(default)]
+    pub context_tax_per_mille: Option<u32>,
     /// What it logs; absent before its first process.
     #[serde(default)]
     pub logs: Option<WorkerFigures>,
@@ -336,6 +345,7 @@ pub(crate) fn fixture() -> Status {
         uptime_s: 3720,
         rss_bytes: 50 * 1024 * 1024,
         memory: Some(memory_fixture()),
+        context_tax_per_mille: Some(83),
         logs: Some(WorkerFigures { lines: 70, bytes: 7000, lines_per_s: 7, ..WorkerFigures::default() }),
         last_death: None,
     };
@@ -349,6 +359,7 @@ pub(crate) fn fixture() -> Status {
         uptime_s: 0,
         rss_bytes: 0,
         memory: None,
+        context_tax_per_mille: None,
         logs: None,
         last_death: Some(Death {
             reason: "was killed by SIGKILL after 3.2s; it was running 2 requests".into(),
@@ -390,6 +401,7 @@ pub(crate) fn fixture() -> Status {
         log_sinks: Vec::new(),
         downstreams: vec![downstream::fixture()],
         memory: Memory { share_bytes: Some(89 << 20), recycled: Recycled { heap: 3, ..Recycled::default() } },
+        context: context::fixture(),
         pools: vec![pools::fixture()],
         pool_queues: Vec::new(),
     }
