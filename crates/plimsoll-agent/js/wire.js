@@ -64,7 +64,11 @@ const POOLS = {
   NAME_MAX: 200,
   TAKER_MAX: 2000,
   DECADE_US: [100, 110, 125, 140, 160, 180, 200, 225, 250, 280, 315, 350, 400, 450, 500, 560, 625, 680, 750, 860],
-  DECADES: 6
+  DECADES: 6,
+  FIGURES: [
+    'open', 'idle', 'waiting', 'oldest_us', 'max', 'leaked', 'asked', 'got', 'gave_up', 'refused', 'opened', 'errors',
+    'waited_us', 'used_us', 'waiting_peak', 'used_peak'
+  ]
 }
 
 // Raw, as no response of Node's would be without headers of its own.

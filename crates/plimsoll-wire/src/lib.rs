@@ -12,6 +12,7 @@
 //! two equal. This crate does no I/O and has no dependencies. Readers never panic, whatever the bytes.
 
 pub mod calls;
+pub mod figures;
 pub mod frame;
 pub mod lease;
 pub mod memory;

@@ -4,6 +4,7 @@
 //! removed, and an enum's spelling is part of the contract; fields are only added. Readers ignore what they
 //! do not know: a client may be older than the instance that it asks.
 
+mod counted;
 pub mod downstream;
 mod memory;
 pub mod pools;
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::counted::Counted;
 pub use self::downstream::Downstream;
 pub use self::memory::{Collections, GcKind, Memory, Recycled, WorkerMemory};
 use super::logs::{SinkFigures, WorkerFigures};
