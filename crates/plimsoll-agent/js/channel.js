@@ -91,6 +91,8 @@ class Channel {
     if (message?.watch) return downstream.watch((bytes) => this.#say(bytes), message.hold)
     if (message?.watchPools) return pools.watch((bytes) => this.#say(bytes), message.hold)
     if (message?.pool !== undefined) return pools.hear(message)
+    // Loaded when it is asked for, as profiles are.
+    if (message?.readMetrics) return require('./metrics.js').read(message, (bytes) => this.#say(bytes))
     if (message?.limit || message?.grant) return downstream.hear(message)
     const waiting = message && this.#waiting.get(message.server)
     if (!waiting) return

@@ -71,6 +71,9 @@ const POOLS = {
   ]
 }
 
+// What is said of metrics: see the crate's `metrics`.
+const METRICS = { LINE_MAX: 32 * 1024 }
+
 // Raw, as no response of Node's would be without headers of its own.
 const STARTED = 'HTTP/1.1 199 Started\r\n\r\n'
 const MARKER = 'HTTP/1.1 599 Revoked\r\nContent-Length: 0\r\n\r\n'
@@ -97,6 +100,9 @@ const REFUSED = 66
 const PROFILE = 80
 const HEAP_SNAPSHOT = 81
 const STOP_PROFILE = 82
+const METRICS_PART = 40
+const METRICS_END = 41
+const READ_METRICS = 88
 const ORIGIN = 48
 const ASK = 49
 const CALL_FIGURES = 50
@@ -184,6 +190,16 @@ function route (method, path, route) {
   return frame(ROUTE, [method, path, route])
 }
 
+/** Lines of the answer to a question about metrics. */
+function metricsPart (id, lines) {
+  return frame(METRICS_PART, [id, lines])
+}
+
+/** That was all; so many samples and metrics are not in it. */
+function metricsEnd (id, leftOut) {
+  return frame(METRICS_END, [id, leftOut])
+}
+
 /** The first call to an origin is made. */
 function origin (number, name) {
   return frame(ORIGIN, [number, name])
@@ -250,6 +266,9 @@ function order (kind, fields) {
     return { order: 'heapSnapshot', id, heapBytesMax: Number(fields[1]), path: fields[2] }
   }
   if (kind === STOP_PROFILE && fields.length >= 1) return { order: 'stop', id }
+  if (kind === READ_METRICS && fields.length >= 3) {
+    return { readMetrics: true, id, bytesMax: Number(fields[1]), app: fields[2] === '1' }
+  }
   return null
 }
 
@@ -333,6 +352,7 @@ module.exports = {
   MARK,
   CALLS,
   POOLS,
+  METRICS,
   SENT,
   STARTED,
   MARKER,
@@ -341,7 +361,8 @@ module.exports = {
   kinds: {
     HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, MEMORY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
     ORIGIN, ASK, CALLS: CALL_FIGURES, FAN_OUT, SAMPLES, FORKS, WATCH_CALLS, LIMIT, GRANT,
-    POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, POOL_SERVER, WATCH_POOLS, POOL_RULE, POOL_GRANT
+    POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, POOL_SERVER, WATCH_POOLS, POOL_RULE, POOL_GRANT,
+    METRICS_PART, METRICS_END, READ_METRICS
   },
   frame,
   read,
@@ -364,6 +385,8 @@ module.exports = {
   poolGone,
   poolAsk,
   poolServer,
+  metricsPart,
+  metricsEnd,
   notice,
   message
 }

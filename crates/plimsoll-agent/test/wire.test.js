@@ -71,7 +71,8 @@ test('kinds are those of the Rust crate', () => {
   const kinds = Object.fromEntries(Object.entries(wire.kinds).map(([name, value]) => [name, String(value)]))
   const { ORIGINS_MAX, OTHERS, NAME_MAX, BOUNDS_MS, BUCKETS, SAMPLES_MAX, ...calls } = constants('calls.rs')
   const { POOLS_MAX, NAME_MAX: POOL_NAME_MAX, TAKER_MAX, DECADE_US, DECADES, TIMES, ...pools } = constants('pools.rs')
-  assert.deepStrictEqual(kinds, { ...rest, ...calls, ...pools })
+  const { LINE_MAX, TEXT_MAX, ...metrics } = constants('metrics.rs')
+  assert.deepStrictEqual(kinds, { ...rest, ...calls, ...pools, ...metrics })
   assert.ok(BUCKETS.startsWith('BOUNDS_MS'))
 })
 
@@ -135,6 +136,18 @@ test('what is said of pools is what the Rust crate reads', () => {
   const counted = new Pool(0, adapter, adapter, {}, false).figures(0, adapter)
   assert.deepStrictEqual(counted, new Array(FIGURES.length + 2 * (BOUNDS_MS.length + 1)).fill(0))
   assert.deepStrictEqual([BOUNDS_MS[0], BOUNDS_MS[34], BOUNDS_MS[BOUNDS_MS.length - 1]], [0.1, 5, 86_000])
+})
+
+test('what is said of metrics is what the Rust crate reads', () => {
+  const { LINE_MAX } = constants('metrics.rs')
+  assert.strictEqual(wire.METRICS.LINE_MAX, LINE_MAX.split('*').reduce((product, factor) => product * factor, 1))
+  const fieldsOf = (bytes) => wire.read(bytes).fields
+  assert.deepStrictEqual(fieldsOf(wire.metricsPart(7, 'n{}\n')), ['7', 'n{}\n'])
+  assert.deepStrictEqual(fieldsOf(wire.metricsEnd(7, 3)), ['7', '3'])
+  assert.match(source('metrics.rs'), /METRICS_END => .*id: .*left_out: /s)
+  const question = wire.message(wire.read(wire.frame(wire.kinds.READ_METRICS, [7, 4096, 1])))
+  assert.deepStrictEqual(question, { readMetrics: true, id: 7, bytesMax: 4096, app: true })
+  assert.match(source('metrics.rs'), /READ_METRICS => .*id: .*bytes_max: .*app: /s)
 })
 
 test('fields of the messages come in the order of the Rust crate', () => {

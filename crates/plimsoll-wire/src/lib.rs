@@ -17,6 +17,7 @@ pub mod frame;
 pub mod lease;
 pub mod memory;
 pub mod message;
+pub mod metrics;
 pub mod names;
 pub mod page;
 pub mod pools;

@@ -68,7 +68,8 @@ async fn serve(parts: Parts) -> (Exit, String) {
     if let Some(listener) = parts.admin {
         let figures = (parts.gateway.stats().to_vec(), Arc::clone(parts.gateway.routes()));
         let logs = Arc::clone(parts.logs.stats());
-        servers.spawn(admin::serve(listener, inquiry.clone(), figures, logs, closed(stopped.clone())));
+        let told = (logs, parts.apps);
+        servers.spawn(admin::serve(listener, inquiry.clone(), figures, told, closed(stopped.clone())));
     }
     servers.spawn(socket::serve(parts.control, inquiry, Arc::clone(parts.logs.recent()), closed(stopped)));
 

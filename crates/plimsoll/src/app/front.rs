@@ -80,6 +80,12 @@ impl GatewayFront {
         (loads.workers.get(&worker).map_or(0, |load| load.in_flight()), past + now)
     }
 
+    /// How long a request waits now for the worker to begin it.
+    pub(super) fn late_ms(&self, worker: WorkerId) -> u64 {
+        let waits = self.loads.borrow().workers.get(&worker).map_or(Duration::ZERO, |load| load.waits());
+        u64::try_from(waits.as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Which lane the worker is in.
     pub(super) fn lane(&self, worker: WorkerId) -> status::Lane {
         match self.loads.borrow().workers.get(&worker) {

@@ -67,6 +67,9 @@ impl Questions {
                 Request::Profile { order, teller } => {
                     self.pass_on(workers::Request::Profile { order, teller }).await;
                 }
+                Request::Metrics { app, reply } => {
+                    self.pass_on(workers::Request::Metrics { app, reply }).await;
+                }
             }
         }
         std::future::pending().await
@@ -149,6 +152,7 @@ impl Questions {
             generation: worker.generation,
             uptime_s: worker.uptime.as_secs(),
             rss_bytes: worker.pid.map_or(0, |pid| proc::tree_usage(pid).rss_bytes),
+            late_ms: self.front.late_ms(worker.id),
             memory: worker
                 .memory
                 .as_ref()

@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::gateway::Gateway;
 use crate::observe::incidents::Incidents;
 use crate::observe::logs::{self, Pipeline};
+use crate::observe::metrics::Apps;
 use crate::observe::{admin, socket};
 use crate::sys::runtime_dir::RuntimeDir;
 use crate::sys::signals::Signals;
@@ -32,6 +33,7 @@ pub(super) struct Parts {
     pub signals: Signals,
     pub supervisor: Supervisor<GatewayFront>,
     pub logs: Pipeline,
+    pub apps: Arc<Apps>,
 }
 
 /// Why nothing was started.
@@ -111,7 +113,8 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
     let front = GatewayFront::new(gateway.clone(), Arc::new(incidents), config.shutdown.upgraded);
     let supervisor = Supervisor::new(settings, front.clone(), directory)
         .map_err(|error| failure(Exit::Failure, "the workers could not be prepared", describe(&error)))?;
-    Ok(Parts { identity, gateway, front, admin, control, signals, supervisor, logs })
+    let apps = Arc::new(Apps::new(config.metrics.app));
+    Ok(Parts { identity, gateway, front, admin, control, signals, supervisor, logs, apps })
 }
 
 /// `PORT`, by which a command without agent is found.

@@ -19,6 +19,7 @@ pub struct Config {
     pub downstream: Downstream,
     pub memory: Memory,
     pub pools: Pools,
+    pub metrics: Metrics,
     pub shutdown: Shutdown,
     pub admin: Admin,
     pub log: Log,
@@ -211,6 +212,22 @@ pub struct Memory {
     pub pause_threshold: Duration,
     /// How full a worker may be before it is renewed; `None`: it is not.
     pub recycle_at: Option<f64>,
+}
+
+/// What `/metrics` says of what the app counts itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AppMetrics {
+    /// All workers put together.
+    #[default]
+    Merge,
+    /// Each worker by itself.
+    Each,
+    Off,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Metrics {
+    pub app: AppMetrics,
 }
 
 /// The pools in which the app keeps its connections to databases.

@@ -41,6 +41,7 @@ mod thread;
 mod tunnel;
 mod unclaimed;
 mod unix;
+mod waits;
 mod watch;
 mod work;
 
@@ -72,6 +73,7 @@ use lanes::Lanes;
 pub use lateness::Delayed;
 use lateness::Lateness;
 use thread::{Command, Shared, Thread};
+use waits::Waits;
 use work::Work;
 
 /// What the gateway and the supervisor both know of a worker. Written by the gateway, read by both.
@@ -86,6 +88,7 @@ pub struct Load {
     tenure_until: AtomicU64,
     is_in_lane: AtomicBool,
     lateness: Lateness,
+    waits: Waits,
 }
 
 impl Load {
@@ -117,6 +120,12 @@ impl Load {
     #[must_use]
     pub fn delayed(&self, from: Instant) -> Delayed {
         self.lateness.cost(from)
+    }
+
+    /// How long a request has waited that it was sent and has not begun, at the last beat.
+    #[must_use]
+    pub fn waits(&self) -> Duration {
+        self.waits.longest()
     }
 
     #[must_use]

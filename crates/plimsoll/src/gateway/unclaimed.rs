@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,8 @@ pub(super) struct Unclaimed {
     is_late: Cell<bool>,
     /// Requests that may be sent and have not been yet: their link is being opened.
     granted: Cell<usize>,
+    /// How long the oldest has waited at the last beat, in milliseconds: read by others.
+    age_ms: Arc<AtomicU32>,
     load: Arc<Load>,
 }
 
@@ -64,6 +67,7 @@ impl Unclaimed {
             window: Cell::default(),
             is_late: Cell::new(false),
             granted: Cell::new(0),
+            age_ms: load.waits.join(),
             load: Arc::clone(load),
         }
     }
@@ -110,8 +114,8 @@ impl Unclaimed {
         self.window.set(window);
     }
 
-    /// A look at regular intervals, as [`Patience`] wants them. `false`: nothing is unclaimed.
-    pub(super) fn pulse(&self, now: Instant) -> bool {
+    /// A look at regular intervals, as [`Patience`] wants them: how long the oldest has waited. `None`: nothing is unclaimed.
+    pub(super) fn pulse(&self, now: Instant) -> Option<Duration> {
         self.look(now);
         if self.is_late.get() {
             self.count_waiting(now);
@@ -120,7 +124,9 @@ impl Unclaimed {
         let mut patience = self.patience.get();
         patience.observe(age.unwrap_or_default());
         self.patience.set(patience);
-        age.is_some()
+        let age_ms = age.map_or(0, |age| u32::try_from(age.as_millis()).unwrap_or(u32::MAX));
+        self.age_ms.store(age_ms, Relaxed);
+        age
     }
 
     fn count_waiting(&self, now: Instant) {

@@ -20,6 +20,7 @@ pub mod logs;
 pub mod metrics;
 mod page;
 pub mod query;
+mod queue_age;
 pub mod report;
 mod server;
 pub mod socket;

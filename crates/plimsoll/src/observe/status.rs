@@ -135,6 +135,9 @@ pub struct Worker {
     /// Age of the process that stands there now.
     pub uptime_s: u64,
     pub rss_bytes: u64,
+    /// How long a request waits now that it was sent and has not begun.
+    #[serde(default)]
+    pub late_ms: u64,
     /// Its heap and what collecting costs it; absent before its process has told.
     #[serde(default)]
     pub memory: Option<WorkerMemory>,
@@ -337,6 +340,7 @@ pub(crate) fn fixture() -> Status {
         generation: 1,
         uptime_s: 3720,
         rss_bytes: 50 * 1024 * 1024,
+        late_ms: 120,
         memory: Some(memory_fixture()),
         logs: Some(WorkerFigures { lines: 70, bytes: 7000, lines_per_s: 7, ..WorkerFigures::default() }),
         last_death: None,
@@ -350,6 +354,7 @@ pub(crate) fn fixture() -> Status {
         restarts: 2,
         uptime_s: 0,
         rss_bytes: 0,
+        late_ms: 0,
         memory: None,
         logs: None,
         last_death: Some(Death {
@@ -399,7 +404,7 @@ pub(crate) fn fixture() -> Status {
 
 #[cfg(test)]
 fn memory_fixture() -> WorkerMemory {
-    let collections = |kind, count, total_us, pauses: [u64; 5]| Collections {
+    let collections = |kind, count, total_us, pauses: [u64; 8]| Collections {
         kind,
         count,
         total_us,
@@ -416,8 +421,8 @@ fn memory_fixture() -> WorkerMemory {
         allocated_bytes: 900 << 20,
         gc_per_mille: 32,
         gc: vec![
-            collections(GcKind::Minor, 120, 90_000, [120, 0, 0, 0, 0]),
-            collections(GcKind::Major, 3, 75_500, [1, 2, 0, 0, 0]),
+            collections(GcKind::Minor, 120, 90_000, [100, 20, 0, 0, 0, 0, 0, 0]),
+            collections(GcKind::Major, 3, 75_500, [0, 1, 2, 0, 0, 0, 0, 0]),
         ],
         growth: Some("its heap grows: major collections left 20 MB and, 270 s later, 44 MB".into()),
     }

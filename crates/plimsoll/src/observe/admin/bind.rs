@@ -121,7 +121,7 @@ mod tests {
             listener,
             inquiry,
             Default::default(),
-            std::sync::Arc::default(),
+            Default::default(),
             std::future::pending(),
         ));
         assert_eq!(holder(address).await.as_deref(), Some("plimsoll instance shop (pid 4242)"));

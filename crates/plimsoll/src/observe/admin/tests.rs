@@ -18,7 +18,13 @@ async fn serving(status: Status) -> SocketAddr {
 async fn serve_with(inquiry: Inquiry) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, inquiry, (vec![Arc::default()], Arc::default()), Arc::default(), pending()));
+    tokio::spawn(serve(
+        listener,
+        inquiry,
+        (vec![Arc::default()], Arc::default()),
+        Default::default(),
+        pending(),
+    ));
     address
 }
 
@@ -169,7 +175,7 @@ async fn a_connection_serves_one_request_and_stop_ends_the_server() {
     let (inquiry, requests) = control::channel();
     tokio::spawn(app_loop(requests, fixture()));
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(serve(listener, inquiry, Default::default(), Arc::default(), async {
+    let server = tokio::spawn(serve(listener, inquiry, Default::default(), Default::default(), async {
         let _ = stopped.await;
     }));
     let twice = "GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n".repeat(2);
