@@ -80,10 +80,9 @@ impl GatewayFront {
         (loads.workers.get(&worker).map_or(0, |load| load.in_flight()), past + now)
     }
 
-    /// How long a request waits now for the worker to begin it.
-    pub(super) fn late_ms(&self, worker: WorkerId) -> u64 {
-        let waits = self.loads.borrow().workers.get(&worker).map_or(Duration::ZERO, |load| load.waits());
-        u64::try_from(waits.as_millis()).unwrap_or(u64::MAX)
+    /// The longest that a request waited lately for this worker to begin it.
+    pub(super) fn late_ms(&self, worker: WorkerId) -> u32 {
+        self.loads.borrow().workers.get(&worker).map_or(0, |load| load.late_ms())
     }
 
     /// Which lane the worker is in.

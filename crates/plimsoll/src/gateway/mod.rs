@@ -41,11 +41,10 @@ mod thread;
 mod tunnel;
 mod unclaimed;
 mod unix;
-mod waits;
 mod watch;
 mod work;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -71,9 +70,8 @@ use gather::Gather;
 pub use lanes::HeavyRoute;
 use lanes::Lanes;
 pub use lateness::Delayed;
-use lateness::Lateness;
+use lateness::{Lateness, Peak};
 use thread::{Command, Shared, Thread};
-use waits::Waits;
 use work::Work;
 
 /// What the gateway and the supervisor both know of a worker. Written by the gateway, read by both.
@@ -88,7 +86,7 @@ pub struct Load {
     tenure_until: AtomicU64,
     is_in_lane: AtomicBool,
     lateness: Lateness,
-    waits: Waits,
+    late_peak: Peak,
 }
 
 impl Load {
@@ -122,10 +120,10 @@ impl Load {
         self.lateness.cost(from)
     }
 
-    /// How long a request has waited that it was sent and has not begun, at the last beat.
+    /// The longest that a request waited to be begun in this second and the one before, in milliseconds.
     #[must_use]
-    pub fn waits(&self) -> Duration {
-        self.waits.longest()
+    pub fn late_ms(&self) -> u32 {
+        self.late_peak.ms(Instant::now())
     }
 
     #[must_use]
@@ -360,6 +358,12 @@ impl Gateway {
     #[must_use]
     pub fn heavy_routes(&self) -> Vec<HeavyRoute> {
         self.lanes.heavy_routes()
+    }
+
+    /// For how long requests of a route keep the loop, by its name, where that is worth telling.
+    #[must_use]
+    pub fn route_costs(&self) -> BTreeMap<String, Duration> {
+        self.lanes.costs()
     }
 
     fn claims_of(&self, worker: WorkerId, page: &Arc<Page>) -> Arc<Claims> {

@@ -7,7 +7,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
@@ -54,8 +53,6 @@ pub(super) struct Unclaimed {
     is_late: Cell<bool>,
     /// Requests that may be sent and have not been yet: their link is being opened.
     granted: Cell<usize>,
-    /// How long the oldest has waited at the last beat, in milliseconds: read by others.
-    age_ms: Arc<AtomicU32>,
     load: Arc<Load>,
 }
 
@@ -67,7 +64,6 @@ impl Unclaimed {
             window: Cell::default(),
             is_late: Cell::new(false),
             granted: Cell::new(0),
-            age_ms: load.waits.join(),
             load: Arc::clone(load),
         }
     }
@@ -121,11 +117,12 @@ impl Unclaimed {
             self.count_waiting(now);
         }
         let age = self.entries.borrow().front().map(|front| now.saturating_duration_since(front.at));
+        if let Some(age) = age {
+            self.load.late_peak.note(age, now);
+        }
         let mut patience = self.patience.get();
         patience.observe(age.unwrap_or_default());
         self.patience.set(patience);
-        let age_ms = age.map_or(0, |age| u32::try_from(age.as_millis()).unwrap_or(u32::MAX));
-        self.age_ms.store(age_ms, Relaxed);
         age
     }
 

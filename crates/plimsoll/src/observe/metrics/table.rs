@@ -197,11 +197,12 @@ pub(super) const METRICS: &[Metric] = &[
     },
     Metric {
         name: "plimsoll_event_loop_lateness_seconds",
-        help: "How long a request waits now that a worker was sent and has not begun.",
+        help: "The longest that a request waited for this worker to begin it, in this second and the one before.",
         labels: &["worker"],
         values: Values::Gauge(|scrape| {
             let workers = scrape.status.iter().flat_map(|status| &status.workers);
-            let seconds = |worker: &Worker| Number::Real(Duration::from_millis(worker.late_ms).as_secs_f64());
+            let late = |worker: &Worker| Duration::from_millis(worker.event_loop.late_ms.into());
+            let seconds = |worker: &Worker| Number::Real(late(worker).as_secs_f64());
             workers.map(|worker| (vec![worker.id.to_string()], seconds(worker))).collect()
         }),
     },
