@@ -9,38 +9,27 @@ mod bind;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::header::{ACCEPT, ALLOW, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::spawn_blocking;
 
 pub use self::bind::{Error, bind};
 use super::control::Inquiry;
-use super::http::ThreadStats;
-use super::logs;
-use super::metrics::{Apps, Format, Scrape};
+use super::metrics::{Format, Source};
 use super::page;
 use super::query;
 use super::server::{self, Body, Handler, Limits, Listener, WhenFull};
 use super::status::{Readiness, Status, WorkerState};
-use crate::routes::Routes;
 
 /// A scrape of many series over a slow line takes a second; 15 are the default timeout of nobody.
 const LIMITS: Limits =
     Limits { connections_max: 64, when_full: WhenFull::CloseOldest, lifetime: Some(Duration::from_secs(15)) };
 
 /// Answers on `listener` until `stop` resolves.
-pub async fn serve(
-    listener: TcpListener,
-    inquiry: Inquiry,
-    (threads, routes): (Vec<Arc<ThreadStats>>, Arc<Routes>),
-    (logs, apps): (Arc<logs::Stats>, Arc<Apps>),
-    stop: impl Future<Output = ()>,
-) {
-    server::serve(listener, LIMITS, Admin { inquiry, threads, routes, logs, apps }, stop).await;
+pub async fn serve(listener: TcpListener, source: Source, stop: impl Future<Output = ()>) {
+    server::serve(listener, LIMITS, Admin { inquiry: source.inquiry.clone(), source }, stop).await;
 }
 
 impl Listener for TcpListener {
@@ -54,10 +43,7 @@ impl Listener for TcpListener {
 
 struct Admin {
     inquiry: Inquiry,
-    threads: Vec<Arc<ThreadStats>>,
-    routes: Arc<Routes>,
-    logs: Arc<logs::Stats>,
-    apps: Arc<Apps>,
+    source: Source,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,20 +122,8 @@ impl Admin {
     async fn metrics(&self, query: Option<&str>, accept: Option<&HeaderValue>) -> Response<Body> {
         let format = Format::accepted(accept.and_then(|types| types.to_str().ok()));
         let each = query::parse(query).iter().any(|(name, value)| name == "app" && value == "each");
-        if let Some(app) = self.apps.asks(Instant::now())
-            && let Ok(readings) = self.inquiry.metrics(app).await
-        {
-            let apps = Arc::clone(&self.apps);
-            // An app may have very many metrics.
-            let _panicked = spawn_blocking(move || apps.take(&readings, Instant::now())).await;
-        }
-        let status = self.inquiry.status().await.ok();
-        let (threads, logs) = (self.threads.clone(), Arc::clone(&self.logs));
-        let (routes, apps) = (Arc::clone(&self.routes), Arc::clone(&self.apps));
-        let scrape = spawn_blocking(move || {
-            let scrape = Scrape::read(&threads, &routes.table(), status).with_logs(&logs);
-            scrape.with_apps(&apps, each, format).encode(format)
-        });
+        let scrape =
+            self.source.read(move |scrape, apps| scrape.with_apps(apps, each, format).encode(format));
         match scrape.await {
             Ok(Ok(exposition)) => server::response(StatusCode::OK, format.content_type(), exposition),
             Ok(Err(error)) => server::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),

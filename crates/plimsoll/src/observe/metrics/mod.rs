@@ -16,11 +16,14 @@
 mod apps;
 mod classic;
 mod downstream;
+pub mod export;
 mod logs;
 mod memory;
 mod node;
+mod otlp;
 mod pools;
 mod reference;
+mod source;
 mod table;
 
 use std::fmt;
@@ -38,6 +41,7 @@ use self::apps::Shown;
 use self::logs::LogFigures;
 use self::node::Processes;
 pub use self::reference::reference;
+pub use self::source::Source;
 use self::table::{Labels, METRICS, Metric, Number, Values};
 use super::http::{ThreadStats, Totals};
 use super::logs::Stats;
@@ -52,6 +56,7 @@ pub struct Scrape {
     processes: Processes,
     logs: LogFigures,
     apps: Shown,
+    exported: Option<export::Figures>,
 }
 
 impl Scrape {
@@ -64,6 +69,7 @@ impl Scrape {
             status,
             logs: LogFigures::default(),
             apps: Shown::default(),
+            exported: None,
         }
     }
 
@@ -71,6 +77,12 @@ impl Scrape {
     #[must_use]
     pub fn with_logs(self, stats: &Stats) -> Self {
         Self { logs: LogFigures::read(stats), ..self }
+    }
+
+    /// With what became of exports.
+    #[must_use]
+    pub fn with_exported(self, exported: &export::Exported) -> Self {
+        Self { exported: export::Figures::read(exported), ..self }
     }
 
     /// With what the workers have told; `each`: what the app counts of each worker by itself.
@@ -113,6 +125,7 @@ fn all() -> impl Iterator<Item = &'static Metric> {
         downstream::METRICS,
         logs::METRICS,
         apps::METRICS,
+        export::METRICS,
     ]
     .into_iter()
     .flatten()

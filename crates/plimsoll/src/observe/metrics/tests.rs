@@ -13,7 +13,7 @@ use crate::observe::http::Method;
 use crate::observe::status::fixture;
 use crate::routes::Routes;
 
-fn scrape() -> Scrape {
+pub(super) fn scrape() -> Scrape {
     let threads: Vec<Arc<ThreadStats>> = (0..2).map(|_| Arc::default()).collect();
     let routes = Routes::default();
     let route = routes.tell(Method::Get, b"/users/1", "/users/:id").unwrap();
@@ -30,7 +30,8 @@ fn scrape() -> Scrape {
     status.workers[0].pid = Some(std::process::id());
     let scrape =
         Scrape { logs: LogFigures::sample(), ..Scrape::read(&threads, &routes.table(), Some(status)) };
-    scrape.with_apps(&apps(), false, Format::Classic)
+    let exported = export::Figures { taken: 5, dropped: vec![("queue_full", 1)] };
+    Scrape { exported: Some(exported), ..scrape.with_apps(&apps(), false, Format::Classic) }
 }
 
 /// Two workers, of which one is late, and an app that counts something.

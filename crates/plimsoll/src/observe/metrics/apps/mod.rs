@@ -13,8 +13,10 @@ mod lines;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::family::{Families, Family, merge};
 pub(super) use self::lines::{LeftOut, Node};
@@ -34,29 +36,47 @@ const SHOWN_MAX: usize = 100_000;
 /// Of less the share of a loop's time says nothing.
 const SHARE_OVER_MS: f64 = 500.0;
 
+/// Who may put a scrape together at the same time: each may take many megabytes.
+const MAKERS_MAX: usize = 2;
+
 /// What is known of the workers' own metrics. One for all who show it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Apps {
     mode: AppMetrics,
-    // Held while a scrape is put together, on a thread of its own.
+    read_at: Mutex<Option<Instant>>,
+    makers: Arc<Semaphore>,
+    // Held while a scrape is put together, on a thread of its own, and nowhere else.
     book: Mutex<Book>,
+}
+
+impl Default for Apps {
+    fn default() -> Self {
+        Self::new(AppMetrics::default())
+    }
 }
 
 impl Apps {
     #[must_use]
     pub fn new(mode: AppMetrics) -> Self {
-        Self { mode, book: Mutex::default() }
+        let makers = Arc::new(Semaphore::new(MAKERS_MAX));
+        Self { mode, read_at: Mutex::default(), makers, book: Mutex::default() }
     }
 
     /// What the workers are to be asked for, if they are to be: whether what the app counts as well.
     pub fn asks(&self, now: Instant) -> Option<bool> {
-        let book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_fresh = book.read_at.is_some_and(|at| now.saturating_duration_since(at) < FRESH_FOR);
+        let read_at = *self.read_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_fresh = read_at.is_some_and(|at| now.saturating_duration_since(at) < FRESH_FOR);
         (!is_fresh).then_some(self.mode != AppMetrics::Off)
+    }
+
+    /// The right to put a scrape together; `None`: nobody needs one any more.
+    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.makers).acquire_owned().await.ok()
     }
 
     /// Takes what the workers have answered.
     pub fn take(&self, readings: &Readings, now: Instant) {
+        *self.read_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
         self.book.lock().unwrap_or_else(PoisonError::into_inner).take(readings, now);
     }
 
@@ -72,7 +92,6 @@ impl Apps {
 struct Book {
     /// Of the last answers.
     id: Option<u32>,
-    read_at: Option<Instant>,
     processes: BTreeMap<(WorkerId, u32), Process>,
     /// What was counted by those that are gone.
     kept: Families,
@@ -113,7 +132,6 @@ impl Book {
         if self.id.replace(readings.id) == Some(readings.id) {
             return;
         }
-        self.read_at = Some(now);
         let there: BTreeSet<(WorkerId, u32)> =
             readings.processes.iter().map(|one| (one.worker, one.channel)).collect();
         self.bury(&there);
