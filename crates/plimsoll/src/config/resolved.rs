@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::lane::Lane;
+use super::metrics::Metrics;
 use super::otel::Otel;
 use super::sinks::{LogSink, Standard};
 
@@ -246,22 +247,6 @@ pub struct Memory {
     pub pause_threshold: Duration,
     /// How full a worker may be before it is renewed; `None`: it is not.
     pub recycle_at: Option<f64>,
-}
-
-/// What `/metrics` says of what the app counts itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum AppMetrics {
-    /// All workers put together.
-    #[default]
-    Merge,
-    /// Each worker by itself.
-    Each,
-    Off,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Metrics {
-    pub app: AppMetrics,
 }
 
 /// The pools in which the app keeps its connections to databases.
