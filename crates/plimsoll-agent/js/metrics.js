@@ -16,6 +16,7 @@ const PART_MAX = 48_000
 const LINE_MAX = METRICS.LINE_MAX
 // Longer than this the loop is not kept at a time.
 const SLICE_MS = 2
+const LINES_AT_ONCE = 100
 // Of one `collect`; the supervisor waits a little longer for all.
 const PATIENCE_MS = 300
 // The delay of the loop costs a timer: it is not measured any more when nobody has asked for so long.
@@ -189,12 +190,12 @@ async function readAll (answer) {
     for (const metric of registry.getMetricsAsArray()) {
       if (seen.has(metric) || OURS.has(metric.name)) continue
       seen.add(metric)
-      // All at once: they may wait for the same thing.
-      asked.push([registry, get(metric, late)])
+      // Those that wait for something do it at the same time.
+      asked.push([registry, metric, typeof metric.collect === 'function' ? get(metric, late) : undefined])
     }
   }
-  for (const [registry, data] of asked) {
-    write(answer, registry, await data)
+  for (const [registry, metric, data] of asked) {
+    await write(answer, registry, await (data === undefined ? get(metric, late) : data))
     await answer.pause()
   }
   clearTimeout(timer)
@@ -216,7 +217,7 @@ async function ask (metric) {
   }
 }
 
-function write (answer, registry, data) {
+async function write (answer, registry, data) {
   if (data === null || !Array.isArray(data?.values) || !KINDS.has(data.type)) {
     answer.leftOut += 1
     return
@@ -227,7 +228,9 @@ function write (answer, registry, data) {
     return
   }
   const own = registry._defaultLabels ?? {}
+  let written = 0
   for (const { metricName, value, labels, sharedLabels } of values) {
+    if (++written % LINES_AT_ONCE === 0) await answer.pause()
     const all = { ...own, ...sharedLabels, ...labels }
     for (const label of Object.keys(all)) all[label] = String(all[label] || own[label] || all[label])
     const part = metricName === undefined ? '' : String(metricName).slice(name.length)
