@@ -6,7 +6,7 @@
 //! decimal text: a message must be readable in a hex dump.
 
 use crate::stall::STACK_MAX;
-use crate::{VERSION, calls, frame, memory, metrics, pools};
+use crate::{VERSION, calls, frame, memory, metrics, pools, tax};
 
 /// How the gateway must treat what arrives at a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,6 +76,8 @@ pub enum FromAgent {
     Pools(pools::FromAgent),
     /// The answer to a question about metrics.
     Metrics(metrics::FromAgent),
+    /// Of what it pays for its async context.
+    Tax(tax::FromAgent),
 }
 
 /// Supervisor to agent.
@@ -180,6 +182,7 @@ impl FromAgent {
             calls::ORIGIN | calls::ASK | calls::CALLS | calls::FAN_OUT | calls::SAMPLES | calls::FORKS => {
                 calls::FromAgent::parse(frame.kind, &field).map(Self::Calls)
             }
+            tax::TAX_AUTHOR | tax::TAX_RATE => tax::FromAgent::parse(frame.kind, &field).map(Self::Tax),
             pools::POOL..=pools::POOL_SERVER => pools::FromAgent::parse(frame.kind, &field).map(Self::Pools),
             metrics::METRICS_PART | metrics::METRICS_END => {
                 metrics::FromAgent::parse(frame.kind, &field).map(Self::Metrics)
@@ -264,6 +267,7 @@ impl FromAgent {
             Self::Calls(said) => said.write(),
             Self::Pools(said) => said.write(),
             Self::Metrics(said) => said.write(),
+            Self::Tax(said) => said.write(),
         }
     }
 

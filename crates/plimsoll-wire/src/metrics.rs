@@ -10,8 +10,8 @@ pub const LINE_MAX: usize = 32 * 1024;
 /// Of one message. A field has room for it.
 pub const TEXT_MAX: usize = 60_000;
 
-pub(crate) const METRICS_PART: u8 = 40;
-pub(crate) const METRICS_END: u8 = 41;
+pub(crate) const METRICS_PART: u8 = 60;
+pub(crate) const METRICS_END: u8 = 61;
 pub(crate) const READ_METRICS: u8 = 88;
 
 /// Agent to supervisor.

@@ -132,6 +132,7 @@ impl Questions {
             heavy_routes: gateway.heavy_routes().into_iter().map(heavy_route).collect(),
             downstreams: snapshot.downstreams.iter().map(downstream).collect(),
             memory: memory(snapshot),
+            context: status::Context { tax: snapshot.tax.as_ref().map(status::Tax::new) },
             pools: snapshot.pools.iter().map(pools::pool).collect(),
             pool_queues: snapshot.queues.iter().map(pools::queue).collect(),
             requests: status::Requests {
@@ -184,6 +185,7 @@ impl Questions {
                 .as_ref()
                 .map(|seen| status::WorkerMemory::new(seen, worker.growth.as_ref().map(words::growth))),
             event_loop: self.event_loop(worker, stalls),
+            context_tax_per_mille: worker.tax_per_mille,
             logs: self.logs.worker_figures(worker.id.index),
             last_death: worker.last_death.as_ref().map(death),
         }

@@ -4,6 +4,7 @@
 //! removed, and an enum's spelling is part of the contract; fields are only added. Readers ignore what they
 //! do not know: a client may be older than the instance that it asks.
 
+mod context;
 mod counted;
 pub mod downstream;
 mod event_loop;
@@ -15,6 +16,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::context::{Author, Context, Tax};
 pub use self::counted::Counted;
 pub use self::downstream::Downstream;
 pub use self::event_loop::EventLoop;
@@ -64,6 +66,9 @@ pub struct Status {
     pub downstreams: Vec<Downstream>,
     #[serde(default)]
     pub memory: Memory,
+    /// What the app pays for async context.
+    #[serde(default)]
+    pub context: Context,
     /// The pools in which it keeps its connections to databases, by name.
     #[serde(default)]
     pub pools: Vec<pools::Pool>,
@@ -146,6 +151,10 @@ pub struct Worker {
     pub memory: Option<WorkerMemory>,
     #[serde(default)]
     pub event_loop: EventLoop,
+    /// Of the time that its loops did not wait: what promises cost more because somebody follows them; absent: nothing, or
+    /// it is not known.
+    #[serde(default)]
+    pub context_tax_per_mille: Option<u32>,
     /// What it logs; absent before its first process.
     #[serde(default)]
     pub logs: Option<WorkerFigures>,
@@ -349,6 +358,7 @@ pub(crate) fn fixture() -> Status {
         rss_bytes: 0,
         memory: None,
         event_loop: EventLoop::default(),
+        context_tax_per_mille: None,
         logs: None,
         last_death: Some(Death {
             reason: "was killed by SIGKILL after 3.2s; it was running 2 requests".into(),
@@ -392,6 +402,7 @@ pub(crate) fn fixture() -> Status {
         logs: Logs { kept: 60, sampled: 10, warnings: 4, errors: 1, ..Logs::default() },
         downstreams: vec![downstream::fixture()],
         memory: Memory { share_bytes: Some(89 << 20), recycled: Recycled { heap: 3, ..Recycled::default() } },
+        context: context::fixture(),
         pools: vec![pools::fixture()],
         pool_queues: Vec::new(),
     }
@@ -411,6 +422,7 @@ fn worker_fixture() -> Worker {
         uptime_s: 3720,
         rss_bytes: 50 * 1024 * 1024,
         memory: Some(memory_fixture()),
+        context_tax_per_mille: Some(83),
         event_loop: EventLoop { busy_us: 9_000_000, late_ms: 120, stalls: 2, stalled_ms: 700 },
         logs: Some(WorkerFigures { lines: 70, bytes: 7000, lines_per_s: 7, ..WorkerFigures::default() }),
         last_death: None,

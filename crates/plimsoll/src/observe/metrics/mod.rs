@@ -15,6 +15,7 @@
 
 mod apps;
 mod classic;
+mod context;
 mod downstream;
 pub mod export;
 mod logs;
@@ -123,6 +124,7 @@ fn all() -> impl Iterator<Item = &'static Metric> {
         memory::METRICS,
         pools::METRICS,
         downstream::METRICS,
+        context::METRICS,
         logs::METRICS,
         apps::METRICS,
         export::METRICS,
