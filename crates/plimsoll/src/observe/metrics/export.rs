@@ -86,7 +86,9 @@ pub async fn run(settings: Settings, source: Source, stop: impl Future<Output = 
             break;
         }
     }
-    let _panicked = spawn_blocking(move || queue.wait_until_over(Instant::now() + LAST)).await;
+    let deadline = Instant::now() + LAST;
+    queue.close(deadline);
+    let _panicked = spawn_blocking(move || queue.wait_until_over(deadline)).await;
 }
 
 fn ship(settings: &Settings, queue: &Arc<Queue<Export>>) -> io::Result<()> {
