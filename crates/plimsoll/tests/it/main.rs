@@ -35,6 +35,7 @@ mod limits;
 mod log_sinks;
 mod logs;
 mod memory;
+mod metrics;
 mod pools;
 mod ports;
 mod profile;
