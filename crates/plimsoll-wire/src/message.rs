@@ -173,9 +173,7 @@ impl FromAgent {
                 let text = |index| field.text(index).filter(|text| text.len() <= ROUTE_MAX);
                 Some(Self::Route { method: text(0)?, path: text(1)?, route: text(2)? })
             }
-            calls::ORIGIN | calls::ASK | calls::CALLS | calls::FAN_OUT | calls::SAMPLES | calls::FORKS => {
-                calls::FromAgent::parse(frame.kind, &field).map(Self::Calls)
-            }
+            calls::ORIGIN..=calls::PROBED => calls::FromAgent::parse(frame.kind, &field).map(Self::Calls),
             pools::POOL..=pools::POOL_SERVER => pools::FromAgent::parse(frame.kind, &field).map(Self::Pools),
             _ => Self::parse_stall(frame.kind, &field),
         }

@@ -10,7 +10,7 @@ const { Queue } = require('./queue.js')
 
 const {
   HELLO, LISTEN, CLOSE, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, ORIGIN, ASK, CALLS, FAN_OUT, FORKS, SAMPLES,
-  WATCH_CALLS, POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, WATCH_POOLS
+  OUTCOMES, PROBE, PROBED, WATCH_CALLS, POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, WATCH_POOLS
 } = wire.kinds
 
 /** `answer(listen)` gives `{ address, port, family }`, `{ code }`, or null: the test answers by itself. */
@@ -33,6 +33,9 @@ class Supervisor {
     this.fanOuts = new Queue()
     this.samples = new Queue()
     this.forks = new Queue()
+    /** What is said for breakers. */
+    this.outcomes = new Queue()
+    this.probes = new Queue()
     /** Calls are to be seen; `hold`: the first waits. */
     this.watch = null
     /** What is said of the app's pools. */
@@ -90,6 +93,12 @@ class Supervisor {
       const numbers = fields[1].split(' ').map(Number)
       this.figures.push({ origin: Number(fields[0]), ...Object.fromEntries(wire.CALLS.FIGURES.map((name, at) => [name, numbers[at]])) })
     }
+    if (kind === OUTCOMES) {
+      const [, calls, failed, gateway, run, gatewayRun, okAgoMs] = fields.map(Number)
+      this.outcomes.push({ calls, failed, gateway, run, gatewayRun, okAgoMs })
+    }
+    if (kind === PROBE) this.probes.push('asked')
+    if (kind === PROBED) this.probes.push(fields[1])
     if (kind === FORKS) this.forks.push(true)
     if (kind === SAMPLES) {
       this.samples.push({ peak: Number(fields[1]), tookUs: fields[2].split(' ').filter(Boolean).map(Number) })
