@@ -165,9 +165,8 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn it_is_said_what_a_limit_would_do_and_what_it_does() {
-        let observed = Limit {
+    fn observed() -> Limit {
+        Limit {
             enforce: false,
             concurrency: 10,
             rate: 0,
@@ -179,7 +178,12 @@ mod tests {
             breaker: Watched::Observe,
             retry_percent: 0,
             retry_least: 3,
-        };
+        }
+    }
+
+    #[test]
+    fn it_is_said_what_a_limit_would_do_and_what_it_does() {
+        let observed = observed();
         let enforced = Limit { enforce: true, ..observed };
         let some = Figures { calls: 1000, ..Figures::default() };
         let wide = Figures { fan_out_max: 50, fan_out_p99: 38, ..some.clone() };
@@ -235,13 +239,19 @@ mod tests {
             let about = About { name: "http://stock:8080", limit: &limit, figures: &figures, breaker: None };
             assert_eq!(about.describe(widest).as_deref(), expected);
         }
+    }
+
+    #[test]
+    fn the_hint_is_what_is_missing_in_the_settings() {
+        let enforced = Limit { enforce: true, ..observed() };
+        let queue = Figures { calls: 1000, would_queue: 40, ..Figures::default() };
         let hint =
             |limit, breaker| About { name: "http://stock:8080", limit, figures: &queue, breaker }.hint();
-        let hinted = hint(&observed, None).unwrap();
+        let hinted = hint(&observed(), None).unwrap();
         assert_eq!(hinted, "[downstream.\"stock:8080\"] mode = \"enforce\", concurrency = 10");
         assert_eq!(hint(&enforced, None), None);
-        let (observed, held) = (opened(false), opened(true));
-        let hinted = hint(&enforced, Some(&observed)).unwrap();
+        let (computed, held) = (opened(false), opened(true));
+        let hinted = hint(&enforced, Some(&computed)).unwrap();
         assert_eq!(hinted, "[downstream.\"stock:8080\"] breaker = \"enforce\"");
         assert_eq!(hint(&enforced, Some(&held)), None);
     }
@@ -259,19 +269,7 @@ mod tests {
 
     #[test]
     fn it_is_said_what_a_breaker_did_and_how_much_is_retried() {
-        let limit = Limit {
-            enforce: true,
-            concurrency: 0,
-            rate: 0,
-            burst: 0,
-            queue: 0,
-            queue_timeout_ms: 0,
-            per_request: 0,
-            adaptive: false,
-            breaker: Watched::Enforce,
-            retry_percent: 0,
-            retry_least: 0,
-        };
+        let limit = Limit { enforce: true, concurrency: 0, ..observed() };
         let some = Figures { calls: 1000, broken: 70, ..Figures::default() };
         let retried = Figures { retries: 380, retries_refused: 250, ..some.clone() };
         let table = [

@@ -41,8 +41,9 @@ impl<F: Front> Supervisor<F> {
             match open {
                 Some((length, why)) => tracing::warn!(
                     origin,
+                    why,
                     for_ms = length.as_millis(),
-                    "the circuit breaker is open: {why}; calls are refused, and then one is tried"
+                    "the circuit breaker is open: calls are refused, and then one is tried"
                 ),
                 None => tracing::info!(origin, "the circuit breaker is closed again"),
             }
