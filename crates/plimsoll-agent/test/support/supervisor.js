@@ -70,7 +70,7 @@ class Supervisor {
   #hear (socket, { kind, fields }) {
     if (kind === HELLO && this.watch !== null) socket.write(wire.frame(WATCH_CALLS, [this.watch.hold ? 1 : 0]))
     if (kind === HELLO && this.watchPools !== null) socket.write(wire.frame(WATCH_POOLS, [this.watchPools.hold ? 1 : 0]))
-    if (kind === POOL) this.pools.push({ pool: Number(fields[0]), library: fields[1], server: fields[2], database: fields[3], max: Number(fields[4]), isSizeable: fields[5] === '1' })
+    if (kind === POOL) this.pools.push({ pool: Number(fields[0]), library: fields[1], server: fields[2], database: fields[3], max: Number(fields[4]), isSizeable: fields[5] === '1', isShared: fields[6] === '1' })
     if (kind === POOL_ASK) {
       const [pool, serial, wants, held, stamp] = fields.map(Number)
       this.poolAsks.push({ pool, serial, wants, held, stamp })
