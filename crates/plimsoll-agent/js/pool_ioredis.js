@@ -5,6 +5,9 @@ const { patch } = require('./patch.js')
 
 const kSeen = Symbol('plimsoll.seen')
 
+/** What makes the connection is not the app's. */
+const HANDSHAKE = /^(?:auth|client|hello|info|readonly|select)$/i
+
 function describe ({ options: { host, port, path, db, sentinels, name } }) {
   const server = sentinels ? String(name) : path ? String(path) : `${host ?? 'localhost'}:${port ?? 6379}`
   return { server, database: String(db ?? 0) }
@@ -19,8 +22,8 @@ function install (exported, of) {
     // What waited for the connection is sent again.
     if (command[kSeen]) return sendCommand.call(this, command, stream)
     command[kSeen] = true
-    // What makes the connection is not the app's.
-    const begun = this.status === 'connect' ? null : lines.begin(this, command.name)
+    const isHandshake = this.status === 'connect' && HANDSHAKE.test(command.name)
+    const begun = isHandshake ? null : lines.begin(this, command.name)
     if (begun !== null) watchEnd(command, begun)
     return sendCommand.call(this, command, stream)
   })

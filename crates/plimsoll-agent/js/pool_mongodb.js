@@ -7,6 +7,7 @@ const adapter = {
   library: 'mongodb',
   open: (pool) => pool.totalConnectionCount,
   idle: (pool) => pool.availableConnectionCount,
+  inUse: (pool) => pool.currentCheckedOutCount ?? pool.totalConnectionCount - pool.availableConnectionCount,
   // Whoever asks stands in the queue for a moment, also where connections are free; and who was refused until one is.
   waiting: (pool) => pool.availableConnectionCount > 0 ? 0 : Math.min(pool.waitQueueSize, waitsOf(pool).size),
   max: (pool) => pool.options.maxPoolSize,

@@ -28,11 +28,12 @@ function install (prototype, of, adapter, { takes = 'acquire', ends, closes }) {
     const isOld = typeof option === 'function'
     const result = acquire.call(this, isOld ? wait.calls(option) : option)
     waitsOf(this).add(wait)
-    wait.request = adapter.requestOf(this, result)
-    const answer = isOld ? result : adapter.watch(result, wait)
     const waiting = adapter.waiting(this)
-    if (waiting > 0) pool.wait(waiting, inUse(this, adapter))
-    return answer
+    if (waiting > 0) {
+      wait.request = adapter.requestOf(this, result)
+      pool.wait(waiting, adapter.inUse(this))
+    }
+    return isOld ? result : adapter.watch(result, wait)
   })
   for (const end of ends) {
     patch(prototype, end, (original) => function (resource) {
@@ -76,7 +77,7 @@ class Acquire extends Wait {
       resource[kAt] = now
       resource[kTaker] = taker
     }
-    pool.take(now - at, inUse(target, adapter))
+    pool.take(now - at, adapter.inUse(target))
   }
 
   failed (error) {
@@ -102,10 +103,6 @@ function waitsOf (target) {
   return target[kWaits]
 }
 
-function inUse (target, adapter) {
-  return adapter.open(target) - adapter.idle(target)
-}
-
 /** What the adapters of such pools share. */
 const common = {
   hasGivenUp: (error) => /timeout/i.test(`${error?.name} ${error?.message}`),
@@ -118,6 +115,10 @@ const common = {
     wait.failed(error)
     throw error
   }),
+
+  inUse (pool) {
+    return this.open(pool) - this.idle(pool)
+  },
 
   oldest: (pool) => waitsOf(pool).first?.at,
   reject: (pool, request, error) => request.reject(error),

