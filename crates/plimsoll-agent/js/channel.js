@@ -8,6 +8,7 @@ const { take } = require('./directory.js')
 const downstream = require('./downstream.js')
 const page = require('./page.js')
 const pools = require('./pools.js')
+const tax = require('./tax.js')
 const watchdog = require('./watchdog.js')
 const wire = require('./wire.js')
 
@@ -46,6 +47,7 @@ class Channel {
     this.#socket.write(wire.hello(page.open(directory).reason || unclaimed))
     watchdog.start(directory)
     answers.watch((bytes) => this.#say(bytes))
+    tax.watch((bytes) => this.#say(bytes))
   }
 
   #say (bytes) {
@@ -120,6 +122,7 @@ class Channel {
     current = null
     downstream.lost()
     pools.lost()
+    tax.watch(null)
     const waiting = [...this.#waiting.values()]
     this.#waiting.clear()
     if (this.#answered) process.kill(process.pid, 'SIGTERM')

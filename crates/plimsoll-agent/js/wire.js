@@ -67,6 +67,13 @@ const POOLS = {
   DECADES: 6
 }
 
+// What is said of async context: see the crate's `tax`.
+const TAX = {
+  STACK_MAX: 4096,
+  AUTHORS_MAX: 8,
+  CALLBACK: { INIT: 1, BEFORE: 2, AFTER: 4, DESTROY: 8, PROMISE_RESOLVE: 16, NO_PROMISES: 32 }
+}
+
 // Raw, as no response of Node's would be without headers of its own.
 const STARTED = 'HTTP/1.1 199 Started\r\n\r\n'
 const MARKER = 'HTTP/1.1 599 Revoked\r\nContent-Length: 0\r\n\r\n'
@@ -88,6 +95,8 @@ const PROFILE_BEGAN = 32
 const PROFILED = 33
 const LARGE_BODY = 34
 const ROUTE = 35
+const TAX_AUTHOR = 40
+const TAX_RATE = 41
 const BOUND = 65
 const REFUSED = 66
 const PROFILE = 80
@@ -310,6 +319,16 @@ function poolServer (number, limit, open) {
   return frame(POOL_SERVER, [number, limit, open])
 }
 
+/** Somebody has asked for async context: how, what a hook is called for, and where. */
+function taxAuthor (what, callbacks, stack) {
+  return frame(TAX_AUTHOR, [what, callbacks, Buffer.from(stack).subarray(0, TAX.STACK_MAX - 4).toString()])
+}
+
+/** What is paid for it. */
+function taxRate (isOn, callbacks, hasFrame, resources, activeUs) {
+  return frame(TAX_RATE, [isOn ? 1 : 0, callbacks, hasFrame ? 1 : 0, resources, activeUs])
+}
+
 module.exports = {
   VERSION,
   ENV_DIRECTORY,
@@ -329,6 +348,7 @@ module.exports = {
   MARK,
   CALLS,
   POOLS,
+  TAX,
   SENT,
   STARTED,
   MARKER,
@@ -337,7 +357,8 @@ module.exports = {
   kinds: {
     HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, MEMORY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
     ORIGIN, ASK, CALLS: CALL_FIGURES, FAN_OUT, SAMPLES, FORKS, WATCH_CALLS, LIMIT, GRANT,
-    POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, POOL_SERVER, WATCH_POOLS, POOL_RULE, POOL_GRANT
+    POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, POOL_SERVER, WATCH_POOLS, POOL_RULE, POOL_GRANT,
+    TAX_AUTHOR, TAX_RATE
   },
   frame,
   read,
@@ -360,6 +381,8 @@ module.exports = {
   poolGone,
   poolAsk,
   poolServer,
+  taxAuthor,
+  taxRate,
   notice,
   message
 }

@@ -6,7 +6,7 @@
 //! decimal text: a message must be readable in a hex dump.
 
 use crate::stall::STACK_MAX;
-use crate::{VERSION, calls, frame, memory, pools};
+use crate::{VERSION, calls, frame, memory, pools, tax};
 
 /// How the gateway must treat what arrives at a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,6 +74,8 @@ pub enum FromAgent {
     Calls(calls::FromAgent),
     /// Of the pools in which it keeps connections.
     Pools(pools::FromAgent),
+    /// Of what it pays for its async context.
+    Tax(tax::FromAgent),
 }
 
 /// Supervisor to agent.
@@ -176,6 +178,7 @@ impl FromAgent {
             calls::ORIGIN | calls::ASK | calls::CALLS | calls::FAN_OUT | calls::SAMPLES | calls::FORKS => {
                 calls::FromAgent::parse(frame.kind, &field).map(Self::Calls)
             }
+            tax::TAX_AUTHOR | tax::TAX_RATE => tax::FromAgent::parse(frame.kind, &field).map(Self::Tax),
             pools::POOL..=pools::POOL_SERVER => pools::FromAgent::parse(frame.kind, &field).map(Self::Pools),
             _ => Self::parse_stall(frame.kind, &field),
         }
@@ -256,6 +259,7 @@ impl FromAgent {
             Self::Memory(figures) => write(MEMORY, &[&figures.write()]),
             Self::Calls(said) => said.write(),
             Self::Pools(said) => said.write(),
+            Self::Tax(said) => said.write(),
         }
     }
 

@@ -70,6 +70,7 @@ fn the_classic_text_is_strictly_well_formed_and_complete() {
             .iter()
             .chain(logs::METRICS)
             .chain(downstream::METRICS)
+            .chain(context::METRICS)
             .chain(memory::METRICS)
             .chain(pools::METRICS)
             .map(|metric| metric.name)
