@@ -36,6 +36,7 @@ mod log_sinks;
 mod logs;
 mod memory;
 mod metrics;
+mod pool_libraries;
 mod pools;
 mod ports;
 mod profile;
