@@ -51,6 +51,6 @@ pub use reference::render as render_reference;
 pub use resolved::*;
 pub use settings::flags;
 pub use sinks::{
-    Compress, FileSink, Header, HttpSink, LogFormat, LogSink, Protocol as SinkProtocol, SinkTarget, Standard,
-    SyslogSink,
+    Compress, FileSink, Header, HttpSink, LogFormat, LogSink, Protocol as SinkProtocol, SinkTarget, Spill,
+    Standard, SyslogSink,
 };

@@ -27,4 +27,5 @@ pub mod status;
 #[cfg(test)]
 pub(crate) mod testing;
 mod times;
+mod tls;
 pub mod units;

@@ -10,6 +10,7 @@ mod format;
 mod http;
 mod queue;
 mod ship;
+mod spill;
 mod standard;
 mod stats;
 mod syslog;
@@ -58,7 +59,8 @@ pub(super) fn start(
             SinkTarget::Http(http) => Box::new(http::ToHttp::start(http, identity)?),
         };
         let queue = Arc::new(Queue::new(level_of(sink.level), sink.queue_bytes, stats.sink(&sink.name)));
-        let shipper = Shipper::new(Arc::clone(&queue), outlet);
+        let spill = sink.spill.as_ref().map(spill::Spill::new);
+        let shipper = Shipper::new(Arc::clone(&queue), outlet, spill);
         spawn(&format!("logs-{}", sink.name), move || shipper.run())?;
         Ok(Box::new(Configured { queue }))
     };

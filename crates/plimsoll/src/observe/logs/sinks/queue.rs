@@ -65,6 +65,15 @@ pub(super) struct Limits {
     pub(super) within: Duration,
 }
 
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    Some,
+    /// Nothing came in time.
+    Nothing,
+    /// It is over.
+    Over,
+}
+
 impl Queue {
     pub(super) fn new(least: Option<Level>, bytes_max: usize, stats: Arc<SinkStats>) -> Self {
         Self {
@@ -130,14 +139,25 @@ impl Queue {
     /// would be another than what is counted here.
     fn own(&self, state: &State, record: &Arc<Record>) -> Arc<Record> {
         let has_gaps = self.least > Some(Level::Trace) || state.bytes > self.bytes_max / 4;
-        if has_gaps { Arc::new(record.detached()) } else { Arc::clone(record) }
+        if has_gaps { Arc::new(Record::clone(record).detached()) } else { Arc::clone(record) }
     }
 
-    /// Moves the oldest records into `batch`, which is empty; waits until there are enough, or for long enough.
-    /// `false`: it is over.
-    pub(super) fn take(&self, batch: &mut Vec<Arc<Record>>, limits: Limits) -> bool {
+    /// Moves the oldest records into `batch`, which is empty; waits until there are enough, or for long enough, and no
+    /// longer than `until`.
+    pub(super) fn take(&self, batch: &mut Vec<Arc<Record>>, limits: Limits, until: Option<Instant>) -> Taken {
         let idle = |state: &mut State| state.is_empty() && state.deadline.is_none();
-        let mut state = self.changed.wait_while(self.state(), idle).unwrap_or_else(PoisonError::into_inner);
+        let mut state = match until {
+            None => self.changed.wait_while(self.state(), idle).unwrap_or_else(PoisonError::into_inner),
+            Some(until) => {
+                let within = until.saturating_duration_since(Instant::now());
+                let waited = self.changed.wait_timeout_while(self.state(), within, idle);
+                let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+                if timeout.timed_out() && state.is_empty() {
+                    return Taken::Nothing;
+                }
+                state
+            }
+        };
         if !limits.within.is_zero() {
             let few = |state: &mut State| state.bytes < limits.bytes && state.deadline.is_none();
             let waited = self.changed.wait_timeout_while(state, limits.within, few);
@@ -156,7 +176,14 @@ impl Queue {
             }
             batch.push(record);
         }
-        !batch.is_empty()
+        if batch.is_empty() { Taken::Over } else { Taken::Some }
+    }
+
+    /// What was taken waits somewhere else.
+    pub(super) fn set_aside(&self) {
+        let mut state = self.state();
+        state.land();
+        self.note(&state);
     }
 
     /// What was taken has been delivered. Gives what people should hear of.

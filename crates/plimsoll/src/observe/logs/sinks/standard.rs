@@ -32,7 +32,7 @@ impl Standard {
             let queue =
                 Arc::new(Queue::new(level_of(settings.level), settings.queue_bytes, stats.sink(name)));
             let outlet = Ours { target, format: Format::on(settings.format, target), text: Vec::new() };
-            let shipper = Shipper::new(Arc::clone(&queue), Box::new(outlet));
+            let shipper = Shipper::new(Arc::clone(&queue), Box::new(outlet), None);
             spawn(name, move || shipper.run()).map(|()| queue)
         };
         Ok(Self { stdout: start("stdout", Target::Stdout)?, stderr: start("stderr", Target::Stderr)? })

@@ -46,6 +46,7 @@ pub struct SinkStats {
     unknown: AtomicU64,
     failures: AtomicU64,
     queue_bytes: AtomicU64,
+    spilled_bytes: AtomicU64,
     /// When the oldest line that waits was read, in nanoseconds since the epoch; 0: none waits.
     oldest: AtomicU64,
 }
@@ -61,6 +62,9 @@ pub struct SinkFigures {
     /// Attempts that failed.
     pub failures: u64,
     pub queue_bytes: u64,
+    /// What waits on the disk.
+    #[serde(default)]
+    pub spilled_bytes: u64,
     /// Of the oldest line that waits.
     pub queue_age_ms: u64,
 }
@@ -75,6 +79,7 @@ impl SinkStats {
             unknown: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             queue_bytes: AtomicU64::new(0),
+            spilled_bytes: AtomicU64::new(0),
             oldest: AtomicU64::new(0),
         }
     }
@@ -103,6 +108,10 @@ impl SinkStats {
     pub(super) fn note(&self, queue_bytes: usize, oldest: u64) {
         self.queue_bytes.store(queue_bytes as u64, Relaxed);
         self.oldest.store(oldest, Relaxed);
+    }
+
+    pub(super) fn note_spill(&self, bytes: u64) {
+        self.spilled_bytes.store(bytes, Relaxed);
     }
 
     #[must_use]
@@ -138,6 +147,7 @@ impl SinkStats {
             dropped_lines: self.dropped().map(|(.., lines)| lines).sum(),
             failures: self.failures.load(Relaxed),
             queue_bytes: self.queue_bytes.load(Relaxed),
+            spilled_bytes: self.spilled_bytes.load(Relaxed),
             queue_age_ms: u64::try_from(self.age().as_millis()).unwrap_or(u64::MAX),
         }
     }

@@ -24,7 +24,7 @@ pub(super) fn record(level: Level, line: impl Into<Bytes>) -> Arc<Record> {
         at: 1_795_803_753_123_000_000,
         shape: Shape::Plain,
         line: line.into(),
-        request: None,
+        of_request: None,
         trace: None,
         weight: 1,
     })
@@ -76,7 +76,7 @@ fn wait(what: impl Fn() -> bool) {
 fn start(least: Option<Level>, bytes_max: usize) -> (Arc<Queue>, Told) {
     let told = Told::default();
     let queue = Arc::new(Queue::new(least, bytes_max, Arc::new(SinkStats::new("told"))));
-    let shipper = Shipper::new(Arc::clone(&queue), Box::new(told.clone()));
+    let shipper = Shipper::new(Arc::clone(&queue), Box::new(told.clone()), None);
     spawn("told", move || shipper.run()).unwrap();
     (queue, told)
 }

@@ -62,7 +62,7 @@ impl ToHttp {
             headers: headers(settings, &*encoding, is_packed),
             encoding,
             is_packed,
-            client: Client::new(settings.url.clone(), settings.timeout)?,
+            client: Client::new(settings.url.clone(), settings.ca.clone(), settings.timeout)?,
             limits: Limits { bytes: settings.batch_bytes, within: settings.batch_wait },
         })
     }
@@ -80,10 +80,7 @@ impl ToHttp {
     fn send(&mut self, batch: &[Arc<Record>], deadline: Option<Instant>) -> Result<(), Trouble> {
         let body = self.body(batch).map_err(|error| Trouble::Never { why: error.to_string() })?;
         let answer = self.client.post(&self.headers, body, deadline).map_err(|error| {
-            Trouble::later(
-                format!("{} does not answer: {error}", self.client.url()),
-                "see that it runs and that `url` is right",
-            )
+            Trouble::later(format!("{} does not answer: {}", self.client.url(), error.why), error.hint)
         })?;
         match answer.status {
             200..=299 => match self.encoding.rejected(&answer.body) {
