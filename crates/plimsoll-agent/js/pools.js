@@ -1,8 +1,7 @@
 'use strict'
 // The pools in which the app keeps its connections to databases. Nothing is touched before the app has loaded a library
 // that has pools: such libraries are CommonJS also where the app imports them, so that all of them come by here.
-const Module = require('node:module')
-const { patch } = require('./patch.js')
+const { eachModule } = require('./loaded.js')
 
 const kPool = Symbol('plimsoll.pool')
 
@@ -25,22 +24,12 @@ function watch (say, hold) {
   if (start !== null) return
   isHeld = hold
   start = () => (current ??= require('./pools_all.js').open(say, isHeld))
-  for (const file of Object.keys(require.cache)) adopt(file, require.cache[file].exports)
-  patch(Module._extensions, '.js', (load) => function (module, file) {
-    const result = Reflect.apply(load, this, arguments)
-    if (MAY_BE_ONE.test(file)) adopt(file, module.exports)
-    return result
-  })
+  eachModule(MAY_BE_ONE, adopt)
 }
 
-function adopt (file, exported) {
+function adopt (exported, file) {
   const library = LIBRARIES.find(([where]) => where.test(file))
-  if (library === undefined) return
-  try {
-    require(library[1]).install(exported, of)
-  } catch {
-    // Then it is not seen.
-  }
+  if (library !== undefined) require(library[1]).install(exported, of)
 }
 
 /** What is kept of a pool; null where there are too many. */

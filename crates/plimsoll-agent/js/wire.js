@@ -64,7 +64,21 @@ const POOLS = {
   NAME_MAX: 200,
   TAKER_MAX: 2000,
   DECADE_US: [100, 110, 125, 140, 160, 180, 200, 225, 250, 280, 315, 350, 400, 450, 500, 560, 625, 680, 750, 860],
-  DECADES: 6
+  DECADES: 6,
+  FIGURES: [
+    'open', 'idle', 'waiting', 'oldest_us', 'max', 'leaked', 'asked', 'got', 'gave_up', 'refused', 'opened', 'errors',
+    'waited_us', 'used_us', 'waiting_peak', 'used_peak'
+  ]
+}
+
+// What is said of metrics: see the crate's `metrics`.
+const METRICS = { LINE_MAX: 32 * 1024 }
+
+// What is said of async context: see the crate's `tax`.
+const TAX = {
+  STACK_MAX: 4096,
+  AUTHORS_MAX: 8,
+  CALLBACK: { INIT: 1, BEFORE: 2, AFTER: 4, DESTROY: 8, PROMISE_RESOLVE: 16, NO_PROMISES: 32 }
 }
 
 // Raw, as no response of Node's would be without headers of its own.
@@ -88,11 +102,16 @@ const PROFILE_BEGAN = 32
 const PROFILED = 33
 const LARGE_BODY = 34
 const ROUTE = 35
+const TAX_AUTHOR = 40
+const TAX_RATE = 41
 const BOUND = 65
 const REFUSED = 66
 const PROFILE = 80
 const HEAP_SNAPSHOT = 81
 const STOP_PROFILE = 82
+const METRICS_PART = 60
+const METRICS_END = 61
+const READ_METRICS = 88
 const ORIGIN = 48
 const ASK = 49
 const CALL_FIGURES = 50
@@ -180,6 +199,16 @@ function route (method, path, route) {
   return frame(ROUTE, [method, path, route])
 }
 
+/** Lines of the answer to a question about metrics. */
+function metricsPart (id, lines) {
+  return frame(METRICS_PART, [id, lines])
+}
+
+/** That was all; so many samples and metrics are not in it. */
+function metricsEnd (id, leftOut) {
+  return frame(METRICS_END, [id, leftOut])
+}
+
 /** The first call to an origin is made. */
 function origin (number, name) {
   return frame(ORIGIN, [number, name])
@@ -246,6 +275,9 @@ function order (kind, fields) {
     return { order: 'heapSnapshot', id, heapBytesMax: Number(fields[1]), path: fields[2] }
   }
   if (kind === STOP_PROFILE && fields.length >= 1) return { order: 'stop', id }
+  if (kind === READ_METRICS && fields.length >= 3) {
+    return { readMetrics: true, id, bytesMax: Number(fields[1]), app: fields[2] === '1' }
+  }
   return null
 }
 
@@ -310,6 +342,16 @@ function poolServer (number, limit, open) {
   return frame(POOL_SERVER, [number, limit, open])
 }
 
+/** Somebody has asked for async context: how, what a hook is called for, and where. */
+function taxAuthor (what, callbacks, stack) {
+  return frame(TAX_AUTHOR, [what, callbacks, Buffer.from(stack).subarray(0, TAX.STACK_MAX - 4).toString()])
+}
+
+/** What is paid for it. */
+function taxRate (isOn, callbacks, hasFrame, resources, activeUs) {
+  return frame(TAX_RATE, [isOn ? 1 : 0, callbacks, hasFrame ? 1 : 0, resources, activeUs])
+}
+
 module.exports = {
   VERSION,
   ENV_DIRECTORY,
@@ -329,6 +371,8 @@ module.exports = {
   MARK,
   CALLS,
   POOLS,
+  METRICS,
+  TAX,
   SENT,
   STARTED,
   MARKER,
@@ -337,7 +381,9 @@ module.exports = {
   kinds: {
     HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, MEMORY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
     ORIGIN, ASK, CALLS: CALL_FIGURES, FAN_OUT, SAMPLES, FORKS, WATCH_CALLS, LIMIT, GRANT,
-    POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, POOL_SERVER, WATCH_POOLS, POOL_RULE, POOL_GRANT
+    POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, POOL_SERVER, WATCH_POOLS, POOL_RULE, POOL_GRANT,
+    METRICS_PART, METRICS_END, READ_METRICS,
+    TAX_AUTHOR, TAX_RATE
   },
   frame,
   read,
@@ -360,6 +406,10 @@ module.exports = {
   poolGone,
   poolAsk,
   poolServer,
+  metricsPart,
+  metricsEnd,
+  taxAuthor,
+  taxRate,
   notice,
   message
 }

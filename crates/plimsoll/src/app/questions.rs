@@ -2,6 +2,7 @@
 
 mod pools;
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,6 +22,9 @@ use crate::workers::{self, Front as _, Snapshot};
 
 /// Who may wait for the end at the same time; the others are not told how it went.
 const WAITING_MAX: usize = 64;
+
+/// How often and for how long the loop of each worker has stood still.
+type Stalls = BTreeMap<u16, (u64, u64)>;
 
 /// What does not change as long as the instance lives.
 #[derive(Debug)]
@@ -67,6 +71,9 @@ impl Questions {
                 Request::Profile { order, teller } => {
                     self.pass_on(workers::Request::Profile { order, teller }).await;
                 }
+                Request::Metrics { app, reply } => {
+                    self.pass_on(workers::Request::Metrics { app, reply }).await;
+                }
             }
         }
         std::future::pending().await
@@ -103,6 +110,7 @@ impl Questions {
 
     fn describe(&self, snapshot: &Snapshot) -> Status {
         let gateway = self.front.gateway();
+        let stalls = self.front.incidents().by_worker();
         let sum = |figure: fn(&crate::observe::http::ThreadStats) -> u64| {
             gateway.stats().iter().map(|thread| figure(thread)).sum()
         };
@@ -113,16 +121,18 @@ impl Questions {
             state: state(snapshot),
             admin: self.identity.admin,
             listeners: gateway.endpoints().into_iter().map(listener).collect(),
-            workers: snapshot.workers.iter().map(|worker| self.worker(worker)).collect(),
-            leaving: snapshot.leaving.iter().map(|worker| self.leaving(worker)).collect(),
+            workers: snapshot.workers.iter().map(|worker| self.worker(worker, &stalls)).collect(),
+            leaving: snapshot.leaving.iter().map(|worker| self.leaving(worker, &stalls)).collect(),
             generation: snapshot.generation,
             reload: snapshot.renewed.map(|renewed| status::Reload { renewed, of: snapshot.workers.len() }),
             incidents: self.front.incidents().status(),
-            log_sinks: self.logs.sinks().iter().map(|sink| sink.figures()).collect(),
-            routes: http::routes(gateway.stats(), &gateway.routes().table()),
+            log_sinks: self.logs.sinks().iter().map(|sink| logs::SinkFigures::of(sink)).collect(),
+            logs: status::Logs::read(&self.logs),
+            routes: self.routes(),
             heavy_routes: gateway.heavy_routes().into_iter().map(heavy_route).collect(),
             downstreams: snapshot.downstreams.iter().map(downstream).collect(),
             memory: memory(snapshot),
+            context: status::Context { tax: snapshot.tax.as_ref().map(status::Tax::new) },
             pools: snapshot.pools.iter().map(pools::pool).collect(),
             pool_queues: snapshot.queues.iter().map(pools::queue).collect(),
             requests: status::Requests {
@@ -136,7 +146,28 @@ impl Questions {
         }
     }
 
-    fn worker(&self, worker: &workers::Worker) -> status::Worker {
+    fn routes(&self) -> Vec<status::Route> {
+        let gateway = self.front.gateway();
+        let mut routes = http::routes(gateway.stats(), &gateway.routes().table());
+        let costs = gateway.route_costs();
+        for route in &mut routes {
+            let cost = costs.get(&route.route).map_or(0, |cost| cost.as_micros());
+            route.loop_us = u64::try_from(cost).unwrap_or(u64::MAX);
+        }
+        routes
+    }
+
+    fn event_loop(&self, worker: &workers::Worker, stalls: &Stalls) -> status::EventLoop {
+        let (stalls, stalled_ms) = stalls.get(&worker.id.index).copied().unwrap_or_default();
+        status::EventLoop {
+            busy_us: worker.memory.as_ref().map_or(0, |seen| seen.figures.busy_us),
+            late_ms: self.front.late_ms(worker.id),
+            stalls,
+            stalled_ms,
+        }
+    }
+
+    fn worker(&self, worker: &workers::Worker, stalls: &Stalls) -> status::Worker {
         let (in_flight, requests) = self.front.load(worker.id);
         status::Worker {
             id: worker.id.index,
@@ -153,13 +184,15 @@ impl Questions {
                 .memory
                 .as_ref()
                 .map(|seen| status::WorkerMemory::new(seen, worker.growth.as_ref().map(words::growth))),
+            event_loop: self.event_loop(worker, stalls),
+            context_tax_per_mille: worker.tax_per_mille,
             logs: self.logs.worker_figures(worker.id.index),
             last_death: worker.last_death.as_ref().map(death),
         }
     }
 
-    fn leaving(&self, worker: &workers::Worker) -> status::Worker {
-        status::Worker { requests: self.front.requests_of(worker.id), ..self.worker(worker) }
+    fn leaving(&self, worker: &workers::Worker, stalls: &Stalls) -> status::Worker {
+        status::Worker { requests: self.front.requests_of(worker.id), ..self.worker(worker, stalls) }
     }
 }
 
@@ -209,7 +242,8 @@ fn downstream(seen: &Seen) -> status::Downstream {
         rate: seen.limit.rate,
         per_request: seen.limit.per_request,
         lent: seen.lent,
-        figures: status::downstream::Counted(seen.figures.clone()),
+        figures: status::Counted(seen.figures.clone()),
+        durations: seen.figures.durations.to_vec(),
         callers: seen.callers.iter().map(caller).collect(),
         finding: seen.finding.clone(),
         hint: seen.hint.clone(),

@@ -110,17 +110,20 @@ impl Unclaimed {
         self.window.set(window);
     }
 
-    /// A look at regular intervals, as [`Patience`] wants them. `false`: nothing is unclaimed.
-    pub(super) fn pulse(&self, now: Instant) -> bool {
+    /// A look at regular intervals, as [`Patience`] wants them: how long the oldest has waited. `None`: nothing is unclaimed.
+    pub(super) fn pulse(&self, now: Instant) -> Option<Duration> {
         self.look(now);
         if self.is_late.get() {
             self.count_waiting(now);
         }
         let age = self.entries.borrow().front().map(|front| now.saturating_duration_since(front.at));
+        if let Some(age) = age {
+            self.load.late_peak.note(age, now);
+        }
         let mut patience = self.patience.get();
         patience.observe(age.unwrap_or_default());
         self.patience.set(patience);
-        age.is_some()
+        age
     }
 
     fn count_waiting(&self, now: Instant) {

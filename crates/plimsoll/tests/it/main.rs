@@ -36,6 +36,7 @@ mod log_sinks;
 mod log_tls;
 mod logs;
 mod memory;
+mod metrics;
 mod pools;
 mod ports;
 mod profile;

@@ -150,8 +150,8 @@ impl Slot {
             oldest_us: figures.oldest_us,
             waiting_peak: figures.waiting_peak,
             is_full: figures.max > 0 && figures.used_peak >= figures.max && figures.waiting_peak > 0,
-            waits: times::since(&figures.waits, &before.waits),
-            uses: times::since(&figures.uses, &before.uses),
+            waits: figures.waits.since(&before.waits),
+            uses: figures.uses.since(&before.uses),
             ..Self::new(now)
         };
         self.merge(&report);
@@ -170,8 +170,8 @@ impl Slot {
         self.oldest_us = self.oldest_us.max(other.oldest_us);
         self.waiting_peak = self.waiting_peak.max(other.waiting_peak);
         self.is_full |= other.is_full;
-        times::add(&mut self.waits, &other.waits);
-        times::add(&mut self.uses, &other.uses);
+        self.waits.add(&other.waits);
+        self.uses.add(&other.uses);
     }
 
     fn queues(&self) -> bool {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Compress, FileSink, Header, HttpSink, LogFormat, LogSink, Protocol, QUEUE_BYTES, SinkTarget, Spill,
+    Compress, FileSink, Header, HttpSink, HttpTarget, LogFormat, LogSink, Protocol, QUEUE_BYTES, SinkTarget,
+    Spill,
     Standard, SyslogSink,
 };
 use crate::config::form::{SyslogAddress, Url};
@@ -132,14 +133,16 @@ impl Draft {
         }
         Some(SinkTarget::Http(HttpSink {
             protocol,
-            url,
-            ca: self.ca,
-            headers: self.headers,
             labels: self.labels,
-            compress: self.compress,
-            batch_bytes: self.batch_bytes,
-            batch_wait: self.batch_wait,
-            timeout: self.timeout,
+            target: HttpTarget {
+                url,
+                ca: self.ca,
+                headers: self.headers,
+                compress: self.compress,
+                batch_bytes: self.batch_bytes,
+                batch_wait: self.batch_wait,
+                timeout: self.timeout,
+            },
         }))
     }
 }

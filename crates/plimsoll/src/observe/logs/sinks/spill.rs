@@ -17,6 +17,7 @@ use rustix::fs::{FlockOperation, flock};
 use crate::concerns::logs::record::{Level, Record, RequestId, Shape, Stream};
 use crate::config;
 use crate::ids::WorkerId;
+use crate::observe::ship::Aside;
 
 /// The first bytes of the file; with the place up to which all has been sent they are the head.
 const MAGIC: &[u8; 8] = b"plimspl1";
@@ -49,16 +50,14 @@ impl Spill {
     pub(super) fn new(settings: &config::Spill) -> Self {
         Self { path: settings.path.clone(), bytes_max: settings.bytes_max, open: None, has_looked: false }
     }
+}
 
-    pub(super) fn path(&self) -> &Path {
+impl Aside<Record> for Spill {
+    fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Opens what an earlier run has left.
-    ///
-    /// # Errors
-    /// It is there and cannot be used.
-    pub(super) fn look(&mut self) -> io::Result<()> {
+    fn look(&mut self) -> io::Result<()> {
         if !self.has_looked && self.path.exists() {
             self.open = Some(Open::new(&self.path)?);
         }
@@ -66,16 +65,11 @@ impl Spill {
         Ok(())
     }
 
-    /// Bytes that wait there.
-    pub(super) fn bytes(&self) -> u64 {
+    fn bytes(&self) -> u64 {
         self.open.as_ref().map_or(0, |open| open.end - open.start)
     }
 
-    /// Puts a batch behind those that wait there.
-    ///
-    /// # Errors
-    /// It is full, or cannot be written: then nothing of the batch is there.
-    pub(super) fn push(&mut self, batch: &[Arc<Record>]) -> io::Result<()> {
+    fn push(&mut self, batch: &[Arc<Record>]) -> io::Result<()> {
         let entries = batch.iter().map(|record| Entry::from(&**record)).collect();
         let bytes = Batch { entries }.encode_to_vec();
         let length = u32::try_from(bytes.len()).ok().filter(|length| u64::from(*length) <= BATCH_BYTES_MAX);
@@ -97,11 +91,7 @@ impl Spill {
         Ok(())
     }
 
-    /// The oldest batch.
-    ///
-    /// # Errors
-    /// It cannot be read: see [`Self::give_up`].
-    pub(super) fn front(&self) -> io::Result<Option<Vec<Arc<Record>>>> {
+    fn front(&self) -> io::Result<Option<Vec<Arc<Record>>>> {
         let Some(open) = self.open.as_ref().filter(|open| open.start < open.end) else { return Ok(None) };
         let length = open.length_at(open.start)?;
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
@@ -110,11 +100,8 @@ impl Spill {
         Ok(Some(batch.entries.into_iter().map(|entry| Arc::new(entry.into())).collect()))
     }
 
-    /// The oldest batch has been sent. When that was the last, the file goes.
-    ///
-    /// # Errors
-    /// As the file system gives them; the batch may then be sent again by the next run.
-    pub(super) fn pop(&mut self) -> io::Result<()> {
+    /// When that was the last, the file goes.
+    fn pop(&mut self) -> io::Result<()> {
         let Some(open) = self.open.as_mut() else { return Ok(()) };
         open.start += LENGTH_BYTES + open.length_at(open.start)?;
         if open.start < open.end {
@@ -123,11 +110,7 @@ impl Spill {
         self.give_up()
     }
 
-    /// Throws away what is there.
-    ///
-    /// # Errors
-    /// As the file system gives them.
-    pub(super) fn give_up(&mut self) -> io::Result<()> {
+    fn give_up(&mut self) -> io::Result<()> {
         self.open = None;
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),

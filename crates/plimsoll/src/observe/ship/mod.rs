@@ -1,40 +1,131 @@
-//! The thread of one sink: takes what waits, delivers it, and tries again with growing pauses where that fails.
+//! Sending what must not be waited for: log lines, traces, figures. A queue, and a thread that takes what waits,
+//! delivers it, and tries again with growing pauses where that fails.
+//!
+//! ```text
+//! who has something ─ offer ─► queue ─ take ─► shipper ─ deliver ─► outlet (stream, file, collector, syslog)
+//!                              bounded         tries again, says what was lost
+//! ```
+
+pub(super) mod http;
+pub(super) mod queue;
+pub(super) mod stats;
 
 use std::fmt;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::queue::{Limits, Lost, Queue, Taken};
-use super::spill::Spill;
-use super::stats::Reason;
-use crate::concerns::logs::record::Record;
-use crate::observe::units;
+use self::queue::{Limits, Lost, Queue, Taken};
+use self::stats::Reason;
+use super::units;
 
 const PAUSE_FIRST: Duration = Duration::from_millis(250);
 const PAUSE_MOST: Duration = Duration::from_secs(30);
-/// Of what lies on the disk; more than one, so that it becomes less while new lines come.
+/// Of what was set aside; more than one, so that it becomes less while new ones come.
 const BATCHES_AT_ONCE: usize = 8;
 
-/// Where a sink's lines go, and how.
-pub(super) trait Outlet: Send {
+/// What is sent matters more or less: so many ranks there are.
+pub(super) const RANKS: usize = 6;
+
+/// What can be sent.
+pub(super) trait Item: Send + Sync + Sized + 'static {
+    const WORDS: &'static Words;
+
+    /// How much it matters, below [`RANKS`]: what finds no room goes in this order.
+    fn rank(&self) -> usize;
+
+    /// What it takes of the memory.
+    fn bytes(&self) -> usize;
+
+    /// What is said to have been sent of it.
+    fn length(&self) -> usize {
+        self.bytes()
+    }
+
+    /// Nanoseconds since the epoch.
+    fn at(&self) -> u64;
+
+    /// A copy that keeps nothing else alive, where it does.
+    fn detached(&self) -> Option<Self> {
+        None
+    }
+}
+
+/// How people are told of items.
+#[derive(Debug)]
+pub(super) struct Words {
+    /// `logs`
+    pub(super) what: &'static str,
+    /// `line`
+    pub(super) one: &'static str,
+    /// `lines of the app`
+    pub(super) many: &'static str,
+    pub(super) ranks: [&'static str; RANKS],
+    /// The metric that counts what was dropped.
+    pub(super) dropped: &'static str,
+    /// Whose settings may be wrong.
+    pub(super) settings: &'static str,
+}
+
+/// Where items go, and how.
+pub(super) trait Outlet<T>: Send {
     /// Delivers all of it, or nothing. `deadline`: it must be over by then.
     ///
     /// # Errors
     /// Why not, and whether it is worth another try.
-    fn deliver(&mut self, batch: &[Arc<Record>], deadline: Option<Instant>) -> Result<(), Trouble>;
+    fn deliver(&mut self, batch: &[Arc<T>], deadline: Option<Instant>) -> Result<(), Trouble>;
 
     /// How much it likes at once.
     fn limits(&self) -> Limits;
+}
+
+/// Where batches wait, in order, that cannot be delivered for now.
+pub(super) trait Aside<T>: Send {
+    fn path(&self) -> &Path;
+
+    /// Opens what an earlier run has left.
+    ///
+    /// # Errors
+    /// It is there and cannot be used.
+    fn look(&mut self) -> io::Result<()>;
+
+    /// What waits there.
+    fn bytes(&self) -> u64;
+
+    /// Puts a batch behind those that wait there.
+    ///
+    /// # Errors
+    /// It is full, or cannot be written: then nothing of the batch is there.
+    fn push(&mut self, batch: &[Arc<T>]) -> io::Result<()>;
+
+    /// The oldest batch.
+    ///
+    /// # Errors
+    /// It cannot be read: see [`Self::give_up`].
+    fn front(&self) -> io::Result<Option<Vec<Arc<T>>>>;
+
+    /// The oldest batch has been sent.
+    ///
+    /// # Errors
+    /// As the file system gives them; the batch may then be sent again by the next run.
+    fn pop(&mut self) -> io::Result<()>;
+
+    /// Throws away what is there.
+    ///
+    /// # Errors
+    /// As the file system gives them.
+    fn give_up(&mut self) -> io::Result<()>;
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
     /// It may work later; `after`: not before that.
     Later { why: String, hint: &'static str, after: Option<Duration> },
-    /// These lines will never be taken.
+    /// These items will never be taken.
     Never { why: String },
     /// Some of them, as many as told, will never be taken; the others were.
-    Partly { why: String, lines: u64 },
+    Partly { why: String, items: u64 },
     /// Nothing will ever be taken again, and nobody is there to miss it.
     Gone,
 }
@@ -45,16 +136,16 @@ impl Trouble {
     }
 }
 
-pub(super) struct Shipper {
-    queue: Arc<Queue>,
-    outlet: Box<dyn Outlet>,
-    spill: Option<Spill>,
+pub(super) struct Shipper<T> {
+    queue: Arc<Queue<T>>,
+    outlet: Box<dyn Outlet<T>>,
+    aside: Option<Box<dyn Aside<T>>>,
     /// Since when nothing has been delivered.
     failing: Option<Instant>,
     /// The next pause, and when it is over.
     pause: Duration,
     retry_at: Instant,
-    /// It was said that lines are refused; the next time is said after one was taken.
+    /// It was said that some are refused; the next time is said after one was taken.
     has_said_refused: bool,
     /// The same of a disk that takes no more.
     has_said_full: bool,
@@ -72,12 +163,12 @@ enum Outcome {
     Over,
 }
 
-impl Shipper {
-    pub(super) fn new(queue: Arc<Queue>, outlet: Box<dyn Outlet>, spill: Option<Spill>) -> Self {
+impl<T: Item> Shipper<T> {
+    pub(super) fn new(queue: Arc<Queue<T>>, outlet: Box<dyn Outlet<T>>) -> Self {
         Self {
             queue,
             outlet,
-            spill,
+            aside: None,
             failing: None,
             pause: PAUSE_FIRST,
             retry_at: Instant::now(),
@@ -86,20 +177,25 @@ impl Shipper {
         }
     }
 
+    /// What cannot be delivered for now waits there.
+    pub(super) fn with_aside(self, aside: Box<dyn Aside<T>>) -> Self {
+        Self { aside: Some(aside), ..self }
+    }
+
     /// Until the queue is closed and empty, or the deadline has passed.
     pub(super) fn run(mut self) {
-        self.look_at_spill();
+        self.look_at_aside();
         let mut batch = Vec::new();
         loop {
-            let until = self.has_spilled().then_some(self.retry_at);
+            let until = self.has_aside().then_some(self.retry_at);
             let taken = self.queue.take(&mut batch, self.limits(), until);
             let has_taken = taken == Taken::Some;
             // What lies on the disk is older: this goes behind it.
-            let is_aside = has_taken && self.has_spilled() && self.set_aside(&batch);
+            let is_aside = has_taken && self.has_aside() && self.set_aside(&batch);
             if taken == Taken::Over {
                 break;
             } else if is_aside || !has_taken {
-                self.send_some_spilled();
+                self.send_some_aside();
             } else {
                 match self.deliver(&batch) {
                     Outcome::Delivered => {
@@ -112,21 +208,21 @@ impl Shipper {
             }
             batch.clear();
         }
-        self.say_spilled();
+        self.say_aside();
         self.queue.finish();
     }
 
     /// As the outlet likes it; where older lines are being sent, nobody waits for more of the new ones.
     fn limits(&self) -> Limits {
         let limits = self.outlet.limits();
-        let is_sending = self.has_spilled() && self.retry_at <= Instant::now();
+        let is_sending = self.has_aside() && self.retry_at <= Instant::now();
         Limits { within: if is_sending { Duration::ZERO } else { limits.within }, ..limits }
     }
 
     /// Until it is delivered or set aside, or it is clear that it never will be.
-    fn deliver(&mut self, batch: &[Arc<Record>]) -> Outcome {
+    fn deliver(&mut self, batch: &[Arc<T>]) -> Outcome {
         loop {
-            let trouble = match self.send_spilled(usize::MAX) {
+            let trouble = match self.send_aside(usize::MAX) {
                 Ok(()) => {
                     let until = self.attempt_until();
                     match self.outlet.deliver(batch, until) {
@@ -148,10 +244,10 @@ impl Shipper {
                     self.queue.given_up(batch, Reason::Refused);
                     return Outcome::GoOn;
                 }
-                Trouble::Partly { why, lines } => {
+                Trouble::Partly { why, items } => {
                     self.queue.stats().fail();
                     self.say_refused(&why);
-                    self.queue.stats().drop_unknown(lines);
+                    self.queue.stats().drop_unknown(items);
                     return self.succeed();
                 }
                 Trouble::Later { why, hint, after } => self.fail(&why, hint, after),
@@ -192,26 +288,26 @@ impl Shipper {
     fn attempt_until(&self) -> Option<Instant> {
         let deadline = self.queue.deadline()?;
         let left = deadline.saturating_duration_since(Instant::now());
-        Some(if self.spill.is_some() { deadline - left / 2 } else { deadline })
+        Some(if self.aside.is_some() { deadline - left / 2 } else { deadline })
     }
 
-    fn has_spilled(&self) -> bool {
-        self.spill.as_ref().is_some_and(|spill| spill.bytes() > 0)
+    fn has_aside(&self) -> bool {
+        self.aside.as_ref().is_some_and(|aside| aside.bytes() > 0)
     }
 
     /// Puts a batch on the disk. `false`: it is still ours.
-    fn set_aside(&mut self, batch: &[Arc<Record>]) -> bool {
-        let Some(spill) = &mut self.spill else { return false };
-        match spill.push(batch) {
+    fn set_aside(&mut self, batch: &[Arc<T>]) -> bool {
+        let Some(aside) = &mut self.aside else { return false };
+        match aside.push(batch) {
             Ok(()) => {
-                self.queue.stats().note_spill(spill.bytes());
+                self.queue.stats().note_aside(aside.bytes());
                 self.queue.set_aside();
                 true
             }
             Err(error) => {
-                let why = format!("{} takes no more: {error}", spill.path().display());
+                let why = format!("{} takes no more: {error}", aside.path().display());
                 if !std::mem::replace(&mut self.has_said_full, true) {
-                    self.say_unspilled(&why);
+                    self.say_no_aside(&why);
                 }
                 false
             }
@@ -219,12 +315,12 @@ impl Shipper {
     }
 
     /// A little of what lies on the disk, if it is time; between two calls the queue is emptied.
-    fn send_some_spilled(&mut self) {
+    fn send_some_aside(&mut self) {
         if self.retry_at > Instant::now() || self.queue.deadline().is_some() {
             return;
         }
-        match self.send_spilled(BATCHES_AT_ONCE) {
-            Ok(()) if !self.has_spilled() => {
+        match self.send_aside(BATCHES_AT_ONCE) {
+            Ok(()) if !self.has_aside() => {
                 let lost = self.queue.delivered(&[]);
                 self.say_recovered(&lost);
             }
@@ -234,24 +330,22 @@ impl Shipper {
     }
 
     /// At most so many batches of what lies on the disk.
-    fn send_spilled(&mut self, count: usize) -> Result<(), NotNow> {
+    fn send_aside(&mut self, count: usize) -> Result<(), NotNow> {
         for _ in 0..count {
             let Some(batch) = self.front() else { return Ok(()) };
             let until = self.attempt_until();
             match self.outlet.deliver(&batch, until) {
                 Ok(()) => self.queue.stats().deliver(&batch),
-                Err(Trouble::Partly { why, lines }) => {
+                Err(Trouble::Partly { why, items }) => {
                     self.queue.stats().fail();
                     self.say_refused(&why);
                     self.queue.stats().deliver(&batch);
-                    self.queue.stats().drop_unknown(lines);
+                    self.queue.stats().drop_unknown(items);
                 }
                 Err(Trouble::Never { why }) => {
                     self.queue.stats().fail();
                     self.say_refused(&why);
-                    batch
-                        .iter()
-                        .for_each(|record| self.queue.stats().drop_one(record.level, Reason::Refused));
+                    batch.iter().for_each(|item| self.queue.stats().drop_one(item.rank(), Reason::Refused));
                 }
                 Err(Trouble::Gone) => return Err(NotNow { after: None }),
                 Err(Trouble::Later { why, hint, after }) => {
@@ -261,26 +355,26 @@ impl Shipper {
                 }
             }
             self.pause = PAUSE_FIRST;
-            if let Some(spill) = &mut self.spill {
-                if let Err(error) = spill.pop() {
+            if let Some(aside) = &mut self.aside {
+                if let Err(error) = aside.pop() {
                     tracing::warn!(
                         "{}: {error}; the next run may send some lines again",
-                        spill.path().display()
+                        aside.path().display()
                     );
                 }
-                self.queue.stats().note_spill(spill.bytes());
+                self.queue.stats().note_aside(aside.bytes());
             }
         }
         Ok(())
     }
 
-    fn front(&mut self) -> Option<Vec<Arc<Record>>> {
-        let spill = self.spill.as_mut()?;
-        match spill.front() {
+    fn front(&mut self) -> Option<Vec<Arc<T>>> {
+        let aside = self.aside.as_mut()?;
+        match aside.front() {
             Ok(batch) => batch,
             Err(error) => {
-                let (path, bytes) = (spill.path().display().to_string(), spill.bytes());
-                let _gone = spill.give_up();
+                let (path, bytes) = (aside.path().display().to_string(), aside.bytes());
+                let _gone = aside.give_up();
                 tracing::warn!("{path} cannot be read: {error}; {bytes} bytes of log are lost");
                 None
             }
@@ -288,44 +382,48 @@ impl Shipper {
     }
 
     /// What an earlier run has left.
-    fn look_at_spill(&mut self) {
-        let Some(spill) = &mut self.spill else { return };
-        let looked = spill.look();
-        self.queue.stats().note_spill(spill.bytes());
-        let path = spill.path().display().to_string();
+    fn look_at_aside(&mut self) {
+        let Some(aside) = &mut self.aside else { return };
+        let looked = aside.look();
+        self.queue.stats().note_aside(aside.bytes());
+        let path = aside.path().display().to_string();
         match looked {
-            Ok(()) if spill.bytes() > 0 => {
+            Ok(()) if aside.bytes() > 0 => {
                 tracing::info!(
-                    "logs to {}: {} that an earlier run could not deliver wait in {path}",
+                    "{} to {}: {} that an earlier run could not deliver wait in {path}",
+                    T::WORDS.what,
                     self.queue.stats().name(),
-                    units::size(spill.bytes())
+                    units::size(aside.bytes())
                 );
             }
             Ok(()) => {}
             Err(error) => {
                 // What is not ours is left alone.
-                self.spill = None;
-                self.say_unspilled(&format!("{path} cannot be used: {error}"));
+                self.aside = None;
+                self.say_no_aside(&format!("{path} cannot be used: {error}"));
             }
         }
     }
 
-    fn say_unspilled(&self, why: &str) {
+    fn say_no_aside(&self, why: &str) {
         tracing::warn!(
-            "logs to {}: {why}; lines wait in memory; hint: `spill` is a file of this sink and instance alone, with room \
+            "{} to {}: {why}; {}s wait in memory; hint: `spill` is a file of this sink and instance alone, with room \
              for `spill_size`",
-            self.name()
+            T::WORDS.what,
+            self.name(),
+            T::WORDS.one
         );
     }
 
     /// At the end: what the next run will send.
-    fn say_spilled(&self) {
-        if let Some(spill) = self.spill.as_ref().filter(|spill| spill.bytes() > 0) {
+    fn say_aside(&self) {
+        if let Some(aside) = self.aside.as_ref().filter(|aside| aside.bytes() > 0) {
             tracing::warn!(
-                "logs to {}: {} wait in {} for the next run",
+                "{} to {}: {} wait in {} for the next run",
+                T::WORDS.what,
                 self.name(),
-                units::size(spill.bytes()),
-                spill.path().display()
+                units::size(aside.bytes()),
+                aside.path().display()
             );
         }
     }
@@ -333,8 +431,9 @@ impl Shipper {
     fn say_failing(&mut self, why: &str, hint: &str) {
         if self.failing.is_none() {
             self.failing = Some(Instant::now());
+            let Words { what, one, .. } = T::WORDS;
             tracing::warn!(
-                "logs to {}: {why}; lines wait for it, the app does not; hint: {hint}",
+                "{what} to {}: {why}; {one}s wait for it, the app does not; hint: {hint}",
                 self.name()
             );
         }
@@ -342,9 +441,10 @@ impl Shipper {
 
     fn say_refused(&mut self, why: &str) {
         if !std::mem::replace(&mut self.has_said_refused, true) {
+            let Words { what, one, dropped, settings, .. } = T::WORDS;
             tracing::warn!(
-                "logs to {}: lines are refused, and dropped: {why}; hint: \
-                 plimsoll_logs_dropped_lines_total counts them; correct the sink's settings or the other side's",
+                "{what} to {}: {one}s are refused, and dropped: {why}; hint: \
+                 {dropped} counts them; correct {settings} or the other side's",
                 self.name()
             );
         }
@@ -353,15 +453,15 @@ impl Shipper {
     fn say_recovered(&mut self, lost: &Lost) {
         self.has_said_refused = false;
         self.has_said_full = false;
-        let name = self.queue.stats().name();
+        let (what, name) = (T::WORDS.what, self.queue.stats().name());
         match (self.failing.take(), lost.since) {
             (Some(since), _) => {
                 let (seconds, lost) = (since.elapsed().as_secs_f64(), lost.describe());
-                tracing::warn!("logs to {name} are delivered again after {seconds:.1}s: {lost}");
+                tracing::warn!("{what} to {name} are delivered again after {seconds:.1}s: {lost}");
             }
             (None, Some(since)) => {
                 let (seconds, lost) = (since.elapsed().as_secs_f64(), lost.describe());
-                tracing::warn!("logs to {name} came faster than they were taken for {seconds:.1}s: {lost}");
+                tracing::warn!("{what} to {name} came faster than they were taken for {seconds:.1}s: {lost}");
             }
             (None, None) => {}
         }

@@ -1,4 +1,4 @@
-//! One kept-alive connection to where a sink sends to, made anew when it is gone. Blocks: it has a thread to itself.
+//! One kept-alive connection to where is sent to, made anew when it is gone. Blocks: it has a thread to itself.
 
 use std::io;
 use std::path::PathBuf;
@@ -35,23 +35,22 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
 }
 
-/// Why there is no answer, and what to do about it.
+/// Why there is no answer, and what to do about it if that is known.
 #[derive(Debug)]
 pub(super) struct NoAnswer {
     pub(super) why: String,
-    pub(super) hint: &'static str,
+    pub(super) hint: Option<&'static str>,
 }
 
 impl From<String> for NoAnswer {
     fn from(why: String) -> Self {
-        Self { why, hint: "see that it runs and that `url` is right" }
+        Self { why, hint: None }
     }
 }
 
 impl From<io::Error> for NoAnswer {
     fn from(error: io::Error) -> Self {
-        let usual = Self::from(error.to_string());
-        Self { hint: tls::hint(&error).unwrap_or(usual.hint), ..usual }
+        Self { why: error.to_string(), hint: tls::hint(&error) }
     }
 }
 
