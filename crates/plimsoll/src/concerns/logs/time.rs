@@ -6,11 +6,17 @@ const SECOND_NS: u64 = 1_000_000_000;
 /// them are read as a time from 2001 to 2286.
 #[must_use]
 pub fn of_number(number: f64) -> Option<u64> {
-    let units = [(1e9..1e10, 1e9), (1e12..1e13, 1e6), (1e15..1e16, 1e3), (1e18..1e19, 1.0)];
-    let (_, factor) = units.into_iter().find(|(range, _)| range.contains(&number))?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in one of the ranges")]
-    let nanoseconds = (number * factor) as u64;
-    Some(nanoseconds)
+    let units = [(1e9..1e10, SECOND_NS), (1e12..1e13, 1_000_000), (1e15..1e16, 1000), (1e18..1e19, 1)];
+    let (_, unit) = units.into_iter().find(|(range, _)| range.contains(&number))?;
+    // Whole units are exact: nanoseconds have more digits than a double.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "it is in one of the ranges"
+    )]
+    let (whole, rest) = (number.trunc() as u64, (number.fract() * unit as f64) as u64);
+    whole.checked_mul(unit)?.checked_add(rest)
 }
 
 /// `2026-11-27T18:22:33.123Z`, also with a blank, with other digits of the second, and with an offset; or a number.

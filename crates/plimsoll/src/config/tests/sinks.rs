@@ -130,7 +130,7 @@ fn what_is_wrong_with_a_sink_that_sends_is_said_with_its_place() {
             "[[logs.sink]]\ntype = 'syslog'\naddress = 'localhost'",
             "logs.sink.address: `localhost` is no address of syslog",
             "3:11",
-            "write an address like `unix:///dev/log`, `udp://host:514` or `tcp://host:601`",
+            "write an address like `unix:///dev/log`, `udp://host:514`, `tcp://host:601` or `tls://host:6514`",
         ),
     ]);
 }
