@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::GatewayFront;
-use crate::concerns::downstream::{Caller, Seen};
+use crate::concerns::downstream::{Caller, Position, Seen, Shown};
 use crate::concerns::memory::words;
 use crate::concerns::shutdown::{Phase, State};
 use crate::gateway::{EndpointStatus, HeavyRoute, Protocol};
@@ -245,8 +245,25 @@ fn downstream(seen: &Seen) -> status::Downstream {
         figures: status::Counted(seen.figures.clone()),
         durations: seen.figures.durations.to_vec(),
         callers: seen.callers.iter().map(caller).collect(),
+        breaker: seen.breaker.as_ref().map(breaker),
         finding: seen.finding.clone(),
         hint: seen.hint.clone(),
+    }
+}
+
+fn breaker(shown: &Shown) -> status::downstream::Breaker {
+    let state = match shown.state {
+        Position::Closed => "closed",
+        Position::Open => "open",
+        Position::HalfOpen => "half_open",
+    };
+    status::downstream::Breaker {
+        enforced: shown.enforced,
+        state: state.to_owned(),
+        opened: shown.opened,
+        why: shown.why.clone(),
+        would_refuse: shown.would_refuse,
+        would_fail: shown.would_fail,
     }
 }
 

@@ -1,9 +1,9 @@
 //! The admin server: read-only, over TCP, for probes, scrapers and people.
 //!
 //! It runs beside the app loop and waits for no worker (for `/metrics` they are asked, and half a second is all that they
-//! have), so it answers while every worker's loop is blocked. Nothing here changes anything: that is what the control socket is for. No `Host` is checked,
-//! because there is nothing to protect by it: a page that gets a browser to come here can read what the
-//! address was opened for, and no answer carries a CORS header.
+//! have), so it answers while every worker's loop is blocked. Nothing here changes anything: that is what the control
+//! socket is for. No `Host` is checked, because there is nothing to protect by it: a page that gets a browser to come here
+//! can read what the address was opened for, and no answer carries a CORS header.
 
 mod bind;
 
