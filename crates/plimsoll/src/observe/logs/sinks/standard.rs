@@ -31,7 +31,7 @@ impl Standard {
         let start = |name: &str, target: Target| {
             let queue = Arc::new(Queue::new(rank_of(settings.level), settings.queue_bytes, stats.sink(name)));
             let outlet = Ours { target, format: Format::on(settings.format, target), text: Vec::new() };
-            let shipper = Shipper::new(Arc::clone(&queue), Box::new(outlet), None);
+            let shipper = Shipper::new(Arc::clone(&queue), Box::new(outlet));
             spawn(name, move || shipper.run()).map(|()| queue)
         };
         Ok(Self { stdout: start("stdout", Target::Stdout)?, stderr: start("stderr", Target::Stderr)? })
