@@ -32,6 +32,7 @@ pub mod status;
 #[cfg(test)]
 pub(crate) mod testing;
 mod times;
+mod tls;
 pub mod units;
 
 use std::time::{SystemTime, UNIX_EPOCH};
