@@ -7,12 +7,15 @@
 //!                                        └── socket (Unix, 0600): what acts on the instance
 //! ```
 //!
+//! What is wrong, by what it costs, is judged in `findings`, from what the app loop says.
+//!
 //! The app loop owns the state and answers questions about it; counters of the data path are read where they
 //! are. Nothing here keeps a copy of either.
 
 pub mod admin;
 mod by_route;
 pub mod control;
+pub mod findings;
 pub mod histogram;
 pub mod http;
 pub mod incidents;

@@ -7,6 +7,7 @@
 pub mod downstream;
 mod memory;
 pub mod pools;
+mod setup;
 
 use std::net::SocketAddr;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::downstream::Downstream;
 pub use self::memory::{Collections, GcKind, Memory, Recycled, WorkerMemory};
+pub use self::setup::{Failure, LogLines, Setup, Stops};
 use super::logs::{SinkFigures, WorkerFigures};
 use crate::concerns::event_loop::incident;
 
@@ -26,6 +28,9 @@ pub struct Status {
     /// Where the admin server listens; absent when it is off or its port was taken.
     #[serde(default)]
     pub admin: Option<SocketAddr>,
+    /// Since the instance started.
+    #[serde(default)]
+    pub uptime_s: u64,
     pub listeners: Vec<Listener>,
     pub workers: Vec<Worker>,
     /// Processes that finish what they have while another stands in their place, or none any more. Their `requests`
@@ -33,6 +38,9 @@ pub struct Status {
     #[serde(default)]
     pub leaving: Vec<Worker>,
     pub requests: Requests,
+    /// Requests that the gateway had to answer by itself, or cut, by the code of `x-plimsoll-error`.
+    #[serde(default)]
+    pub failures: Vec<Failure>,
     /// The routes that are asked for most.
     #[serde(default)]
     pub routes: Vec<Route>,
@@ -51,6 +59,15 @@ pub struct Status {
     /// Where the log goes: our own streams, and each `[[logs.sink]]`.
     #[serde(default)]
     pub log_sinks: Vec<SinkFigures>,
+    /// What became of the lines that the app logged.
+    #[serde(default)]
+    pub log_lines: LogLines,
+    /// Workers that were asked to end.
+    #[serde(default)]
+    pub stops: Stops,
+    /// What was found and chosen at the start.
+    #[serde(default)]
+    pub setup: Setup,
     /// What the app calls over HTTP, by name.
     #[serde(default)]
     pub downstreams: Vec<Downstream>,
@@ -120,6 +137,9 @@ pub struct Worker {
     pub id: u16,
     /// Absent while the place waits for its next process.
     pub pid: Option<u32>,
+    /// Its version of Node, `v24.1.0`; absent where it has no agent.
+    #[serde(default)]
+    pub node: Option<String>,
     pub state: WorkerState,
     pub lane: Lane,
     pub in_flight: u32,
@@ -191,6 +211,12 @@ pub struct Requests {
     /// Waited in the gateway for a worker of their lane.
     #[serde(default)]
     pub queued_in_lane: u64,
+    /// How long those that are `queued` waited together.
+    #[serde(default)]
+    pub queued_ms: u64,
+    /// How long all that are over took together, from their first byte to the last of their answers.
+    #[serde(default)]
+    pub took_ms: u64,
 }
 
 /// Requests of one route since the start.
@@ -324,24 +350,11 @@ impl Lane {
 /// An instance with one worker that serves and one that waits to be started again.
 #[cfg(test)]
 pub(crate) fn fixture() -> Status {
-    let worker = Worker {
-        id: 0,
-        pid: Some(4243),
-        state: WorkerState::Ready,
-        lane: Lane::Main,
-        in_flight: 3,
-        requests: 1200,
-        restarts: 0,
-        generation: 1,
-        uptime_s: 3720,
-        rss_bytes: 50 * 1024 * 1024,
-        memory: Some(memory_fixture()),
-        logs: Some(WorkerFigures { lines: 70, bytes: 7000, lines_per_s: 7, ..WorkerFigures::default() }),
-        last_death: None,
-    };
+    let worker = worker_fixture();
     let waiting = Worker {
         id: 1,
         pid: None,
+        node: None,
         state: WorkerState::Stopped,
         in_flight: 0,
         requests: 7,
@@ -363,6 +376,7 @@ pub(crate) fn fixture() -> Status {
         version: "0.1.0".into(),
         pid: 4242,
         state: State::Ready,
+        uptime_s: 3725,
         admin: Some(SocketAddr::from(([127, 0, 0, 1], 9797))),
         listeners: vec![Listener {
             address: SocketAddr::from(([0, 0, 0, 0], 3000)),
@@ -373,6 +387,10 @@ pub(crate) fn fixture() -> Status {
         workers: vec![worker, waiting],
         leaving: Vec::new(),
         heavy_routes: Vec::new(),
+        failures: vec![Failure { code: "worker_died".into(), count: 2 }],
+        log_lines: LogLines { kept: 70, ..LogLines::default() },
+        stops: Stops::default(),
+        setup: Setup { cpus: 2, idle_timeout_ms: 75_000, worker_grace_ms: 5000 },
         requests: Requests { total: 1207, failed: 2, retried: 1, rescued: 3, ..Requests::default() },
         routes: vec![Route {
             route: "GET /users/:id".into(),
@@ -392,6 +410,26 @@ pub(crate) fn fixture() -> Status {
         memory: Memory { share_bytes: Some(89 << 20), recycled: Recycled { heap: 3, ..Recycled::default() } },
         pools: vec![pools::fixture()],
         pool_queues: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+fn worker_fixture() -> Worker {
+    Worker {
+        id: 0,
+        pid: Some(4243),
+        node: Some("v24.1.0".into()),
+        state: WorkerState::Ready,
+        lane: Lane::Main,
+        in_flight: 3,
+        requests: 1200,
+        restarts: 0,
+        generation: 1,
+        uptime_s: 3720,
+        rss_bytes: 50 * 1024 * 1024,
+        memory: Some(memory_fixture()),
+        logs: Some(WorkerFigures { lines: 70, bytes: 7000, lines_per_s: 7, ..WorkerFigures::default() }),
+        last_death: None,
     }
 }
 

@@ -28,7 +28,7 @@ pub use self::deaths::Death;
 pub use self::ending::Ended;
 pub(super) use self::liveness::Watchdog;
 pub use self::memory::Recycled;
-pub use self::snapshot::{Snapshot, Worker};
+pub use self::snapshot::{Snapshot, Stops, Worker};
 use super::channel::Said;
 use super::endpoints::Endpoints;
 use super::front::Front;
@@ -160,6 +160,7 @@ pub struct Supervisor<F> {
     heaps: heaps::Heaps,
     memory: memory::Memory,
     pools: connections::Desk,
+    stops: Stops,
 }
 
 impl<F: Front> Supervisor<F> {
@@ -197,6 +198,7 @@ impl<F: Front> Supervisor<F> {
             heaps: heaps::Heaps::default(),
             memory: memory::Memory::new(recycle),
             pools,
+            stops: Stops::default(),
         })
     }
 
