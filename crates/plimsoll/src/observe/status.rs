@@ -5,6 +5,8 @@
 //! do not know: a client may be older than the instance that it asks.
 
 pub mod downstream;
+mod event_loop;
+mod logs;
 mod memory;
 pub mod pools;
 mod setup;
@@ -14,8 +16,10 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 pub use self::downstream::Downstream;
+pub use self::event_loop::EventLoop;
+pub use self::logs::Logs;
 pub use self::memory::{Collections, GcKind, Memory, Recycled, WorkerMemory};
-pub use self::setup::{Failure, LogLines, Setup, Stops};
+pub use self::setup::{Failure, Setup, Stops};
 use super::logs::{SinkFigures, WorkerFigures};
 use crate::concerns::event_loop::incident;
 
@@ -59,9 +63,8 @@ pub struct Status {
     /// Where the log goes: our own streams, and each `[[logs.sink]]`.
     #[serde(default)]
     pub log_sinks: Vec<SinkFigures>,
-    /// What became of the lines that the app logged.
     #[serde(default)]
-    pub log_lines: LogLines,
+    pub logs: Logs,
     /// Workers that were asked to end.
     #[serde(default)]
     pub stops: Stops,
@@ -156,6 +159,8 @@ pub struct Worker {
     /// Its heap and what collecting costs it; absent before its process has told.
     #[serde(default)]
     pub memory: Option<WorkerMemory>,
+    #[serde(default)]
+    pub event_loop: EventLoop,
     /// What it logs; absent before its first process.
     #[serde(default)]
     pub logs: Option<WorkerFigures>,
@@ -230,6 +235,9 @@ pub struct Route {
     /// From the first byte of a request to the last of its answer.
     pub p50_us: u64,
     pub p99_us: u64,
+    /// For how long its requests keep the loop, in the mean of the latest; 0: not worth telling.
+    #[serde(default)]
+    pub loop_us: u64,
 }
 
 /// What is known of event loops that stood still.
@@ -362,6 +370,7 @@ pub(crate) fn fixture() -> Status {
         uptime_s: 0,
         rss_bytes: 0,
         memory: None,
+        event_loop: EventLoop::default(),
         logs: None,
         last_death: Some(Death {
             reason: "was killed by SIGKILL after 3.2s; it was running 2 requests".into(),
@@ -388,7 +397,6 @@ pub(crate) fn fixture() -> Status {
         leaving: Vec::new(),
         heavy_routes: Vec::new(),
         failures: vec![Failure { code: "worker_died".into(), count: 2 }],
-        log_lines: LogLines { kept: 70, ..LogLines::default() },
         stops: Stops::default(),
         setup: Setup { cpus: 2, idle_timeout_ms: 75_000, worker_grace_ms: 5000 },
         requests: Requests { total: 1207, failed: 2, retried: 1, rescued: 3, ..Requests::default() },
@@ -398,6 +406,7 @@ pub(crate) fn fixture() -> Status {
             failed: 2,
             p50_us: 900,
             p99_us: 12_000,
+            loop_us: 41_000,
         }],
         incidents: Incidents {
             kinds: vec![Stalls { kind: incident::Kind::JavaScript, count: 2, total_ms: 700 }],
@@ -406,6 +415,7 @@ pub(crate) fn fixture() -> Status {
         generation: 1,
         reload: None,
         log_sinks: Vec::new(),
+        logs: Logs { kept: 60, sampled: 10, warnings: 4, errors: 1, ..Logs::default() },
         downstreams: vec![downstream::fixture()],
         memory: Memory { share_bytes: Some(89 << 20), recycled: Recycled { heap: 3, ..Recycled::default() } },
         pools: vec![pools::fixture()],
@@ -428,6 +438,7 @@ fn worker_fixture() -> Worker {
         uptime_s: 3720,
         rss_bytes: 50 * 1024 * 1024,
         memory: Some(memory_fixture()),
+        event_loop: EventLoop { busy_us: 9_000_000, late_ms: 4, stalls: 2, stalled_ms: 700 },
         logs: Some(WorkerFigures { lines: 70, bytes: 7000, lines_per_s: 7, ..WorkerFigures::default() }),
         last_death: None,
     }

@@ -9,7 +9,7 @@ use plimsoll_wire::calls::Figures;
 
 use crate::concerns::event_loop::incident::book::Group;
 use crate::observe::status::pools::Pool;
-use crate::observe::status::{Collections, Downstream, LogLines, Requests, Status, Worker};
+use crate::observe::status::{Collections, Downstream, Logs, Requests, Status, Worker};
 
 pub(super) fn since(now: &Status, then: &Status) -> Status {
     let mut status = now.clone();
@@ -40,7 +40,7 @@ pub(super) fn since(now: &Status, then: &Status) -> Status {
     each(&mut status.pools, &then.pools, |one, other| one.name == other.name, pool);
     // A process that came after is not the same.
     each(&mut status.workers, &then.workers, |one, other| (one.id, one.pid) == (other.id, other.pid), worker);
-    log_lines(&mut status.log_lines, &then.log_lines);
+    log_lines(&mut status.logs, &then.logs);
     status
 }
 
@@ -139,7 +139,7 @@ fn collections(now: &mut Collections, then: &Collections) {
     iter::zip(&mut now.pauses, &then.pauses).for_each(|(now, then)| less(now, *then));
 }
 
-fn log_lines(now: &mut LogLines, then: &LogLines) {
+fn log_lines(now: &mut Logs, then: &Logs) {
     all_less([
         (&mut now.kept, then.kept),
         (&mut now.sampled, then.sampled),

@@ -7,7 +7,7 @@ use crate::observe::logs::WorkerFigures;
 use crate::observe::status::downstream::{Caller, Counted};
 use crate::observe::status::pools::{Leak, Pool};
 use crate::observe::status::{
-    Collections, Death, Downstream, Failure, GcKind, HeavyRoute, Incidents, LogLines, Requests, Route, Setup,
+    Collections, Death, Downstream, Failure, GcKind, HeavyRoute, Incidents, Logs, Requests, Route, Setup,
     Stops, Worker, WorkerMemory, fixture,
 };
 
@@ -108,7 +108,7 @@ fn leak() -> Leak {
 /// A route that keeps the loop for long, and is asked for.
 fn heavy() -> Status {
     let heavy = HeavyRoute { route: "GET /reports".into(), cost_ms: 60.0, is_lifted: false };
-    let of_route = Route { route: "GET /reports".into(), requests: 600, failed: 0, p50_us: 0, p99_us: 0 };
+    let of_route = Route { route: "GET /reports".into(), requests: 600, failed: 0, p50_us: 0, p99_us: 0, loop_us: 0 };
     Status { heavy_routes: vec![heavy], routes: vec![of_route], ..calm() }
 }
 
@@ -121,7 +121,7 @@ fn each_fault_is_found_and_no_other() {
     };
     let death = Death { reason: "exited with code 1".into(), age_s: 5, running: 3, not_begun: 1 };
     let flood = |sampled| Status {
-        log_lines: LogLines { kept: 60_000, sampled, ..LogLines::default() },
+        logs: Logs { kept: 60_000, sampled, ..Logs::default() },
         ..worker(|one| one.logs = Some(WorkerFigures { lines: 60_000 + sampled, ..WorkerFigures::default() }))
     };
     let overloaded = Failure { code: "overloaded".into(), count: 7 };

@@ -12,7 +12,6 @@ use super::sinks::SinkStats;
 use crate::concerns::logs::record::Level;
 use crate::concerns::logs::{Tally, Verdict};
 use crate::ids::WorkerId;
-use crate::observe::status::LogLines;
 
 #[derive(Debug, Default)]
 pub struct Stats {
@@ -84,23 +83,6 @@ impl Stats {
         })
         .filter(|(.., lines, _)| *lines > 0)
         .collect()
-    }
-
-    /// What became of all lines.
-    pub fn lines(&self) -> LogLines {
-        let of = |wanted: Verdict| {
-            self.decided()
-                .iter()
-                .filter(|(verdict, ..)| *verdict == wanted)
-                .map(|(_, _, lines, _)| lines)
-                .sum()
-        };
-        LogLines {
-            kept: of(Verdict::Kept),
-            sampled: of(Verdict::Sampled),
-            capped: of(Verdict::Capped),
-            lost: self.lost_lines(),
-        }
     }
 
     /// What waits between the pipes and the processor.

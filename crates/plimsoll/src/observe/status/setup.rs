@@ -28,15 +28,3 @@ pub struct Stops {
     /// Of these: still there after `shutdown.worker_grace`.
     pub killed: u64,
 }
-
-/// What became of the lines that the app logged.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogLines {
-    pub kept: u64,
-    /// Above the budget, or by the static rule.
-    pub sampled: u64,
-    /// One of very many that are alike.
-    pub capped: u64,
-    /// They came faster than they could be read.
-    pub lost: u64,
-}

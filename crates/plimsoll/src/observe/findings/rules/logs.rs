@@ -45,7 +45,7 @@ impl Flood {
             facts.meanwhile.workers.iter().filter_map(|worker| worker.logs.as_ref()).map(figure).sum::<u64>()
         };
         let lines = sum(|logs| logs.lines);
-        let kinds = &facts.meanwhile.log_lines;
+        let kinds = &facts.meanwhile.logs;
         Self {
             lines,
             left_out: kinds.sampled + kinds.capped,
