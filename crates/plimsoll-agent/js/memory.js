@@ -4,7 +4,7 @@
 // it does once a second while it is awake. A process without requests is not measured, and is not woken for it.
 const v8 = require('node:v8')
 const tax = require('./tax.js')
-const { HEAP_USED, HEAP_TOTAL, HEAP_LIMIT, EXTERNAL, ARRAY_BUFFERS, WANTED } = require('./wire.js').MARK
+const { HEAP_USED, HEAP_TOTAL, HEAP_LIMIT, EXTERNAL, ARRAY_BUFFERS, WANTED, MEASURE } = require('./wire.js').MARK
 
 const UNIT = 1024
 
@@ -14,7 +14,7 @@ const { getHeapStatistics } = v8
 
 /** Notes what there is now. Never throws. */
 function measure (marks) {
-  marks[WANTED] = 0
+  Atomics.and(marks, WANTED, ~MEASURE)
   try {
     const { heapUsed, heapTotal, external, arrayBuffers } = Reflect.apply(memoryUsage, process, [])
     marks[HEAP_USED] = heapUsed / UNIT

@@ -28,7 +28,7 @@ const NAMES = {
   promiseResolve: CALLBACK.PROMISE_RESOLVE
 }
 
-const run = AsyncLocalStorage.prototype.run
+const { run, enterWith } = AsyncLocalStorage.prototype
 let isUsed = false
 /** What was seen before there was somebody to tell. */
 let authors = []
@@ -37,6 +37,7 @@ let say = null
 /** Hook → its callbacks, while it is enabled. */
 const enabled = new Map()
 const known = new WeakSet()
+let storageHook = null
 let wasOn = false
 
 /** Before the app's first line. */
@@ -70,12 +71,22 @@ function watchFirst (name) {
         isSeen = true
         isUsed = true
         undo()
-        note(name, 0, watching)
+        uses(name, watching)
       }
       return Reflect.apply(original, this, arguments)
     })
     return watching
   })
+}
+
+function uses (name, below) {
+  try {
+    const stack = trace(below)
+    // From Node 24 on `run` is made of `enterWith`.
+    if (!/^ *at AsyncLocalStorage\.run \(node:/.test(stack)) note(name, 0, stack)
+  } catch {
+    // A frozen `Error`, or no stack left: then it is not known who it was.
+  }
 }
 
 /** Whoever looks at a function sees the same. */
@@ -87,11 +98,19 @@ function like (original, replacement) {
 }
 
 function enables (hook, below) {
+  if (hook === storageHook) return
   const callbacks = callbacksOf(hook)
+  if (!known.has(hook) && authors.length < AUTHORS_MAX) {
+    known.add(hook)
+    const stack = trace(below)
+    // Before Node 24 AsyncLocalStorage is made of a hook, which is no author.
+    if (/^ *at AsyncLocalStorage\._enable /.test(stack)) {
+      storageHook = hook
+      return
+    }
+    note('hook', callbacks, stack)
+  }
   if (enabled.size < ENABLED_MAX) enabled.set(hook, callbacks)
-  if (known.has(hook) || authors.length >= AUTHORS_MAX) return
-  known.add(hook)
-  note('hook', callbacks, below)
 }
 
 /** What a hook is called for: it keeps its callbacks behind symbols. */
@@ -105,16 +124,9 @@ function callbacksOf (hook) {
   return callbacks
 }
 
-function note (what, callbacks, below) {
-  try {
-    const stack = trace(below)
-    // Before Node 24 AsyncLocalStorage is made of a hook, which is no author.
-    if (what === 'hook' && /^ *at AsyncLocalStorage\._enable /.test(stack)) return
-    authors.push({ what, callbacks, stack })
-    tell()
-  } catch {
-    // A frozen `Error`, or no stack left: then it is not known who it was.
-  }
+function note (what, callbacks, stack) {
+  authors.push({ what, callbacks, stack })
+  tell()
 }
 
 /** The frames above `below`, as V8 writes them, whatever the app has made of `Error`. */
@@ -190,7 +202,7 @@ function isPaid () {
 /** A storage of our own, which is nobody's first use. */
 function ownStorage () {
   const storage = new AsyncLocalStorage()
-  Object.defineProperty(storage, 'run', { value: run })
+  Object.defineProperties(storage, { run: { value: run }, enterWith: { value: enterWith } })
   return storage
 }
 

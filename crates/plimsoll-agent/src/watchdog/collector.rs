@@ -5,14 +5,15 @@
 #![expect(unsafe_code, reason = "the callbacks are called by V8")]
 
 use std::ffi::{c_int, c_void};
+use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use plimsoll_wire::memory::{BOUNDS_MS, KINDS, Pauses};
 use plimsoll_wire::stall::mark;
 
 use super::shared;
-use crate::engine::HeapReader;
+use crate::engine::{Heap, HeapReader};
 use crate::sys;
 
 const MS: u64 = 1_000_000;
@@ -42,9 +43,11 @@ static LONG_NS: AtomicU64 = AtomicU64::new(u64::MAX);
 static LONG_BEGAN: AtomicU64 = AtomicU64::new(0);
 static LONG_ENDED: AtomicU64 = AtomicU64::new(0);
 static READER: OnceLock<HeapReader> = OnceLock::new();
+static ISOLATE: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 
 /// Before the first callback. `long_ms`: what a long pause is.
-pub(super) fn prepare(reader: Option<HeapReader>, long_ms: u32) {
+pub(super) fn prepare(reader: Option<HeapReader>, isolate: *mut c_void, long_ms: u32) {
+    ISOLATE.store(isolate, Ordering::Release);
     LONG_NS.store(u64::from(long_ms.max(1)) * MS, Ordering::Relaxed);
     if let Some(reader) = reader {
         let _first = READER.set(reader);
@@ -93,6 +96,28 @@ pub(super) unsafe extern "C" fn on_end(isolate: *mut c_void, _: c_int, _: c_int,
     }
 }
 
+/// Writes down how much has been allocated until now. On the main thread.
+pub(crate) fn tell_allocated() {
+    let (isolate, reader) = (ISOLATE.load(Ordering::Acquire), READER.get());
+    // Before the first collection it is not known what was there; what matters is the difference.
+    let used = reader.filter(|_| !isolate.is_null()).and_then(|reader| {
+        // SAFETY: JavaScript has called us, on the thread of the isolate.
+        let heap = unsafe { reader.read(isolate) };
+        is_credible(heap).then_some(heap.used)
+    });
+    let left = USED.load(Ordering::Relaxed);
+    let total = used.map(|used| ALLOCATED.load(Ordering::Relaxed).wrapping_add(used).wrapping_sub(left));
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half: differences are what is asked for")]
+    shared::word(mark::ALLOCATED).store(total.unwrap_or(0) as u32, Ordering::Relaxed);
+    shared::word(mark::ALLOCATED_KNOWN).store(u32::from(total.is_some()), Ordering::Relaxed);
+}
+
+/// The words stand where we think they do: JavaScript was told the same limit.
+fn is_credible(heap: Heap) -> bool {
+    let told = u64::from(shared::word(mark::HEAP_LIMIT).load(Ordering::Relaxed));
+    heap.limit / 1024 == told && heap.used <= heap.limit.saturating_mul(2)
+}
+
 fn index_of(kind: u32) -> usize {
     match kind {
         1 | 2 => MINOR,
@@ -133,8 +158,7 @@ unsafe fn read(isolate: *mut c_void, now: u64) -> Option<u64> {
     let heap = unsafe { reader.read(isolate) };
     let after = sys::now_ns();
     NEXT_READING.store(after + (after - before) * READ_SELDOM, Ordering::Relaxed);
-    // The words stand where we think they do: JavaScript was told the same limit.
-    (heap.limit / 1024 == told && heap.used <= heap.limit.saturating_mul(2)).then_some(heap.used)
+    is_credible(heap).then_some(heap.used)
 }
 
 // --- called by the watchdog ----------------------------------------------------------------------------------------

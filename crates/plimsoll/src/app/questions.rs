@@ -1,5 +1,6 @@
 //! Answers what the admin server and the control socket ask, from what the parts know.
 
+mod memory;
 mod pools;
 
 use std::convert::Infallible;
@@ -106,6 +107,7 @@ impl Questions {
         let sum = |figure: fn(&crate::observe::http::ThreadStats) -> u64| {
             gateway.stats().iter().map(|thread| figure(thread)).sum()
         };
+        let routes = http::routes(gateway.stats(), &gateway.routes().table());
         Status {
             name: self.identity.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -119,10 +121,10 @@ impl Questions {
             reload: snapshot.renewed.map(|renewed| status::Reload { renewed, of: snapshot.workers.len() }),
             incidents: self.front.incidents().status(),
             log_sinks: self.logs.sinks().iter().map(|sink| sink.figures()).collect(),
-            routes: http::routes(gateway.stats(), &gateway.routes().table()),
+            memory: memory::describe(snapshot, &routes),
+            routes,
             heavy_routes: gateway.heavy_routes().into_iter().map(heavy_route).collect(),
             downstreams: snapshot.downstreams.iter().map(downstream).collect(),
-            memory: memory(snapshot),
             context: status::Context { tax: snapshot.tax.as_ref().map(status::Tax::new) },
             pools: snapshot.pools.iter().map(pools::pool).collect(),
             pool_queues: snapshot.queues.iter().map(pools::queue).collect(),
@@ -153,7 +155,7 @@ impl Questions {
             memory: worker
                 .memory
                 .as_ref()
-                .map(|seen| status::WorkerMemory::new(seen, worker.growth.as_ref().map(words::growth))),
+                .map(|seen| status::WorkerMemory::new(seen, worker.leak.as_ref().map(words::leak))),
             context_tax_per_mille: worker.tax_per_mille,
             logs: self.logs.worker_figures(worker.id.index),
             last_death: worker.last_death.as_ref().map(death),
@@ -178,12 +180,6 @@ fn state(snapshot: &Snapshot) -> status::State {
 fn heavy_route(route: HeavyRoute) -> status::HeavyRoute {
     let cost_ms = route.cost.as_secs_f64() * 1000.0;
     status::HeavyRoute { route: route.name, cost_ms, is_lifted: route.is_lifted }
-}
-
-fn memory(snapshot: &Snapshot) -> status::Memory {
-    let workers::Recycled { heap, resident, requests } = snapshot.recycled;
-    let recycled = status::Recycled { heap, resident, requests };
-    status::Memory { share_bytes: snapshot.memory_share, recycled }
 }
 
 fn worker_state(worker: &workers::Worker) -> status::WorkerState {

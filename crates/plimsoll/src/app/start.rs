@@ -81,6 +81,7 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         directory: std::env::current_dir().unwrap_or_default(),
         agent: Some(directory.path.clone()),
     };
+    let node = memory::wants_version(config).then(|| memory::node_version(&command)).flatten();
     let settings = Settings {
         fleet: shutdown::Config {
             workers,
@@ -100,7 +101,9 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         downstream: downstream::Rules::new(&config.downstream),
         pools: pools::Rules::new(&config.pools, config.workers.surge),
         logs: logs.capture().clone(),
-        heap: memory::policy(config, &command),
+        heap: memory::policy(config, &command, node),
+        node: node.map(|(major, _)| major),
+        has_context_frame: memory::has_context_frame(config, node),
         memory_limit: memory::limit(config),
         pause_threshold: config.memory.pause_threshold,
         recycle: memory::recycling(config),

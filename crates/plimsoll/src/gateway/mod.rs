@@ -44,7 +44,7 @@ mod unix;
 mod watch;
 mod work;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -317,6 +317,13 @@ impl Gateway {
     pub fn only_running(&self, worker: WorkerId) -> Option<(u16, u32)> {
         let all = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(&worker).and_then(Weak::upgrade)?.only_running()
+    }
+
+    /// Routes of the requests that are in flight in `worker`, and how many of each.
+    #[must_use]
+    pub fn in_flight(&self, worker: WorkerId) -> BTreeMap<RouteId, u32> {
+        let all = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&worker).and_then(Weak::upgrade).map_or_else(BTreeMap::new, |claims| claims.in_flight())
     }
 
     /// The body of that request.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::context::{Author, Context, Tax};
 pub use self::downstream::Downstream;
-pub use self::memory::{Collections, GcKind, Memory, Recycled, WorkerMemory};
+pub use self::memory::{Churn, Collections, GcKind, Leak, Memory, Recycled, Saving, Suspect, WorkerMemory};
 use super::logs::{SinkFigures, WorkerFigures};
 use crate::concerns::event_loop::incident;
 
@@ -400,7 +400,11 @@ pub(crate) fn fixture() -> Status {
         reload: None,
         log_sinks: Vec::new(),
         downstreams: vec![downstream::fixture()],
-        memory: Memory { share_bytes: Some(89 << 20), recycled: Recycled { heap: 3, ..Recycled::default() } },
+        memory: Memory {
+            share_bytes: Some(89 << 20),
+            recycled: Recycled { heap: 3, ..Recycled::default() },
+            ..Memory::default()
+        },
         context: context::fixture(),
         pools: vec![pools::fixture()],
         pool_queues: Vec::new(),
@@ -425,6 +429,7 @@ fn memory_fixture() -> WorkerMemory {
         allocated_bytes_per_s: 64 << 20,
         allocated_bytes: 900 << 20,
         gc_per_mille: 32,
+        scavenge_per_mille: 20,
         gc: vec![
             collections(GcKind::Minor, 120, 90_000, [120, 0, 0, 0, 0]),
             collections(GcKind::Major, 3, 75_500, [1, 2, 0, 0, 0]),

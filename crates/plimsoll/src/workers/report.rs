@@ -127,6 +127,11 @@ pub(super) fn was_spoiled_by_preload(last_lines: &[String], preload: &str) -> bo
     last_lines.iter().any(|line| line.contains(preload) || line.contains("ERR_ACCESS_DENIED"))
 }
 
+/// Node ended at once because it does not know an option of ours.
+pub(super) fn was_refused(last_lines: &[String], option: &str) -> bool {
+    last_lines.iter().any(|line| line.contains(option) && line.contains("is not allowed in NODE_OPTIONS"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

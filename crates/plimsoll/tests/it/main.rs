@@ -43,6 +43,7 @@ mod stalls;
 mod startup;
 mod stop;
 mod stuck_stderr;
+mod tax;
 mod tls;
 mod transparency;
 mod websocket;

@@ -171,7 +171,8 @@ fn wanted_semi_space(node: Option<u32>) -> u64 {
 }
 
 /// In MB, as V8 has it where nobody says anything.
-fn default_semi_space(node: Option<u32>) -> u64 {
+#[must_use]
+pub fn default_semi_space(node: Option<u32>) -> u64 {
     match node {
         Some(..=22) | None => 16,
         Some(23..=25) => 64,
@@ -208,8 +209,18 @@ pub fn is_decided(options: &str) -> bool {
 /// The old space that options ask for, in bytes; the last one counts, as for Node.
 #[must_use]
 pub fn old_space_in(options: &str) -> Option<u64> {
+    size_in(options, "--max-old-space-size")
+}
+
+/// The semi-space that they ask for.
+#[must_use]
+pub fn semi_space_in(options: &str) -> Option<u64> {
+    size_in(options, "--max-semi-space-size")
+}
+
+fn size_in(options: &str, name: &str) -> Option<u64> {
     let options = options.replace('_', "-");
-    let (_, value) = options.rsplit_once("--max-old-space-size")?;
+    let (_, value) = options.rsplit_once(name)?;
     // `--max-old-space-size-percentage` is another one.
     let value = value.strip_prefix(['=', ' '])?.trim_start();
     let digits = value.split(|c: char| !c.is_ascii_digit()).next()?;

@@ -27,6 +27,8 @@ pub struct Use {
     pub figures: Figures,
     /// Of the time that its loops did not wait, in thousandths; collections in a loop that waits are none of it.
     pub gc_per_mille: u32,
+    /// The part of it that is for minor collections.
+    pub scavenge_per_mille: u32,
     pub allocated_per_s: u64,
     /// What only this worker holds: no files.
     pub anonymous_bytes: u64,
@@ -111,6 +113,9 @@ impl Seen {
         let busy_us = sum.busy_us.saturating_sub(base.busy_us);
         let gc_us = collected_us(&sum).saturating_sub(collected_us(&base));
         self.now.gc_per_mille = per_mille(gc_us, busy_us.max(gc_us));
+        let minor_us = |figures: &Figures| figures.pauses.first().map_or(0, |minor| minor.total_us);
+        let scavenged_us = minor_us(&sum).saturating_sub(minor_us(&base));
+        self.now.scavenge_per_mille = per_mille(scavenged_us, busy_us.max(gc_us));
         let allocated = sum.allocated.saturating_sub(base.allocated);
         let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.now.allocated_per_s = allocated.saturating_mul(1000) / ms.max(1);
@@ -195,6 +200,7 @@ mod tests {
         }
         let now = seen.latest().unwrap();
         assert_eq!((now.gc_per_mille, now.allocated_per_s), (50, 64 << 20), "10 of 200 ms");
+        assert_eq!(now.scavenge_per_mille, 50, "all of them were minor");
         assert_eq!(seen.level(None), None, "there was no major collection");
     }
 

@@ -93,6 +93,7 @@ impl<F: Front> Supervisor<F> {
             overrides: self.orders.environment(),
             node_options: std::env::var_os("NODE_OPTIONS"),
             heap,
+            has_context_frame: self.settings.has_context_frame,
             colour: colour(),
         };
         let (command, open_files) = (&self.settings.command, self.settings.open_files);
@@ -117,6 +118,7 @@ impl<F: Front> Supervisor<F> {
             memory: Seen::default(),
             trend: Trend::default(),
             old_space: self.old_space(heap),
+            semi_space: self.semi_space(heap),
             _tasks: tasks,
             end: None,
             asked: Asked::No,
