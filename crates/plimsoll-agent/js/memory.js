@@ -10,7 +10,7 @@ const UNIT = 1024
 
 // As they are now: what the app makes of them later is its own affair.
 const memoryUsage = process.memoryUsage
-const { getHeapStatistics } = v8
+const { getHeapStatistics, setFlagsFromString } = v8
 
 /** Notes what there is now. Never throws. */
 function measure (marks) {
@@ -28,10 +28,12 @@ function measure (marks) {
   tax.look()
 }
 
-/** The first time, with what does not change. */
-function begin (marks) {
+/** The first time, with what does not change. `growth`: by how much semi-spaces grow at once; 0: as V8 does it. */
+function begin (marks, growth = 0) {
   measure(marks)
   try {
+    // Of those that may be set while the engine runs: it is looked at when a semi-space grows.
+    if (growth > 1) setFlagsFromString(`--semi-space-growth-factor=${growth}`)
     marks[HEAP_LIMIT] = getHeapStatistics().heap_size_limit / UNIT
   } catch {
     // As above: then the limit is not known.

@@ -8,7 +8,8 @@ const context = require('./context.js')
 const memory = require('./memory.js')
 const page = require('./page.js')
 const {
-  CHANNEL_SOCKET, MARK, STALL_THRESHOLD, STALL_THRESHOLD_DEFAULT, PAUSE_THRESHOLD, PAUSE_THRESHOLD_DEFAULT
+  CHANNEL_SOCKET, MARK, STALL_THRESHOLD, STALL_THRESHOLD_DEFAULT, PAUSE_THRESHOLD, PAUSE_THRESHOLD_DEFAULT,
+  SEMI_SPACE_GROWTH
 } = require('./wire.js')
 
 const { SLOT, WORD, ASLEEP, ARMED, LOST, FOLLOW, WANTED, MEASURE, WEIGHING } = MARK
@@ -37,7 +38,7 @@ function start (directory) {
   wake = native.wake
   left = native.left
   watching = true
-  memory.begin(marks)
+  memory.begin(marks, page.words()?.[SEMI_SPACE_GROWTH])
   churn.start(native, marks)
 }
 

@@ -30,6 +30,7 @@ test('the page is that of the Rust crate', () => {
   assert.deepStrictEqual([wire.SLOTS, wire.SLOT_FIRST, wire.STATE_MASK], [page.SLOTS, page.SLOT_FIRST, page.STATE_MASK].map(Number))
   assert.strictEqual(wire.STALL_THRESHOLD, Number(page.STALL_THRESHOLD))
   assert.strictEqual(wire.PAUSE_THRESHOLD, Number(page.PAUSE_THRESHOLD))
+  assert.strictEqual(wire.SEMI_SPACE_GROWTH, Number(page.SEMI_SPACE_GROWTH))
   assert.match(source('page.rs'), new RegExp(`Sent = ${wire.SENT},\\s+Started = ${wire.STARTED_STATE},`))
   assert.ok(wire.STARTED.startsWith(`HTTP/1.1 ${page.STARTED_STATUS} `))
   assert.ok(wire.MARKER.startsWith(`HTTP/1.1 ${page.MARKER_STATUS} `))

@@ -95,8 +95,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    fn thresholds(&self) -> Thresholds {
-        Thresholds { stall: self.stall_threshold, pause: self.pause_threshold }
+    fn thresholds(&self, growth: Option<u32>) -> Thresholds {
+        Thresholds { stall: self.stall_threshold, pause: self.pause_threshold, growth }
     }
 }
 

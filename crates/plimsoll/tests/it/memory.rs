@@ -197,7 +197,9 @@ fn a_long_pause_of_the_collector_names_the_requests_in_flight() {
         assert_eq!(server.get("/collect").status, 200);
         let status = server.status();
         let recent = status["incidents"]["recent"].as_array()?.clone();
-        let text = recent.iter().find(|one| one["kind"] == "garbage_collection" && one["hit"] != Value::Array(Vec::new()))?;
+        let text = recent
+            .iter()
+            .find(|one| one["kind"] == "garbage_collection" && one["hit"] != Value::Array(Vec::new()))?;
         Some(text.clone())
     });
     assert!(text["text"].as_str().unwrap().contains("; in flight: GET /"), "{text}");

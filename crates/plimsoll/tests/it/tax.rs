@@ -81,8 +81,10 @@ fn who_does_not_ask_is_told_nothing() {
 
 #[test]
 fn the_frame_is_set_where_node_knows_it_and_nowhere_else() {
-    let server =
-        Launch::plimsoll(app()).env("WAY", "storage").env("PLIMSOLL_CONTEXT_ASYNC_CONTEXT_FRAME", "true").start();
+    let server = Launch::plimsoll(app())
+        .env("WAY", "storage")
+        .env("PLIMSOLL_CONTEXT_ASYNC_CONTEXT_FRAME", "true")
+        .start();
     let tax = tax(&server, |tax| !tax.is_null());
     let is_told = server.get("/").text().contains("--experimental-async-context-frame");
     let version: Vec<u32> =

@@ -73,29 +73,33 @@ const SEMI_SPACES: u64 = 3;
 /// Less is not worth a line.
 const LEAST_PER_MILLE: u32 = 10;
 
-/// What is saved of scavenges that take `scavenged_per_mille` of the loop's time, where semi-spaces have `semi_mb`.
+/// What is saved of scavenges that take `scavenged_per_mille` of the loop's time: `between` bytes are allocated between two
+/// of them, where a semi-space may have `most`.
 ///
 /// A scavenge takes as long as what it copies is large: the objects of the requests that are under way. That does not
 /// depend on the size of the semi-space, but how often it is done does, in inverse proportion. So of the time that is
-/// measured `1 - old size / new size` would be saved; of that [`PART`] is told, because what lives longer than a scavenge is
-/// copied once or twice in any case. Measured with `cargo xtask bench memory --part semi`.
+/// measured `1 - size now / new size` would be saved; of that [`PART`] is told, because what lives longer than a scavenge is
+/// copied once or twice in any case.
 #[must_use]
-pub fn saving(scavenged_per_mille: u32, semi_mb: u64, share_bytes: u64) -> Option<Saving> {
+pub fn saving(scavenged_per_mille: u32, (between, most): (u64, u64), share_bytes: u64) -> Option<Saving> {
     let room = share_bytes / YOUNG_PART / SEMI_SPACES >> 20;
     let mut wanted = SEMI_MOST_MB;
     while wanted > room {
         wanted /= 2;
     }
-    if semi_mb == 0 || wanted <= semi_mb {
+    // One that has not grown to what it may have does not become larger by being allowed more.
+    if wanted <= most >> 20 || between < most / 2 {
         return None;
     }
-    let saved = u64::from(scavenged_per_mille) * (wanted - semi_mb) * PART / (wanted * 100);
+    let (now, wanted_bytes) = (u128::from(between), u128::from(wanted) << 20);
+    let saved =
+        u128::from(scavenged_per_mille) * wanted_bytes.saturating_sub(now) * PART / (wanted_bytes * 100);
     let per_mille = u32::try_from(saved).unwrap_or(u32::MAX);
     (per_mille >= LEAST_PER_MILLE).then_some(Saving { semi_mb: wanted, per_mille })
 }
 
 /// In hundredths.
-const PART: u64 = 80;
+const PART: u128 = 80;
 
 #[cfg(test)]
 mod tests {
@@ -143,17 +147,20 @@ mod tests {
     fn a_larger_semi_space_saves_in_proportion_and_only_where_there_is_room() {
         const MB: u64 = 1 << 20;
         let table = [
-            ((110, 16, 2000 * MB), Some((64, 66))),
-            ((110, 16, 400 * MB), Some((32, 44))),
-            ((110, 16, 200 * MB), None),
-            ((110, 64, 2000 * MB), None),
-            ((110, 0, 2000 * MB), None),
-            ((12, 16, 2000 * MB), None),
-            ((u32::MAX, 1, u64::MAX), Some((64, 3_382_252_110))),
+            ((110, 16 * MB, 16, 2000 * MB), Some((64, 66))),
+            ((110, 16 * MB, 16, 400 * MB), Some((32, 44))),
+            ((110, 16 * MB, 16, 200 * MB), None),
+            ((110, 60 * MB, 64, 2000 * MB), None),
+            // It has not grown.
+            ((110, MB, 16, 2000 * MB), None),
+            ((110, 0, 16, 2000 * MB), None),
+            ((12, 16 * MB, 16, 2000 * MB), None),
+            ((u32::MAX, u64::MAX, 1, u64::MAX), None),
         ];
-        for ((scavenged, semi, share), expected) in table {
-            let found = saving(scavenged, semi, share).map(|saving| (saving.semi_mb, saving.per_mille));
-            assert_eq!(found, expected, "{scavenged} {semi} {share}");
+        for ((scavenged, between, most, share), expected) in table {
+            let found = saving(scavenged, (between, most * MB), share)
+                .map(|saving| (saving.semi_mb, saving.per_mille));
+            assert_eq!(found, expected, "{scavenged} {between} {most} {share}");
         }
     }
 }

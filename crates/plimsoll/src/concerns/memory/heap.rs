@@ -180,6 +180,16 @@ pub fn default_semi_space(node: Option<u32>) -> u64 {
     }
 }
 
+/// By how much semi-spaces grow at once: to their full size, where they are wanted larger.
+///
+/// V8 begins with a small one and doubles it when as much has survived as it holds. From Node 22 on so little survives of
+/// objects that live as long as a request that it hardly ever grows, however large it may be. The option is not allowed
+/// in `NODE_OPTIONS`, but may be set while the process runs: the agent does it.
+#[must_use]
+pub fn semi_space_growth(node: Option<u32>) -> Option<u32> {
+    node.filter(|major| *major >= 22).map(|_| 32)
+}
+
 impl Plan {
     /// For `NODE_OPTIONS`.
     #[must_use]

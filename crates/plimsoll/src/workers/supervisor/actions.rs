@@ -83,9 +83,9 @@ impl<F: Front> Supervisor<F> {
             let listener = UnixListener::bind(directory.join(CHANNEL_SOCKET))?;
             tasks.spawn(channel::serve(listener, worker, self.events.clone()));
         }
-        let thresholds = self.settings.thresholds();
-        let page = directory.as_deref().and_then(|directory| page::create(worker, directory, &thresholds));
         let heap = self.plan_heap();
+        let thresholds = self.settings.thresholds(self.growth(heap));
+        let page = directory.as_deref().and_then(|directory| page::create(worker, directory, &thresholds));
         let environment = Environment {
             worker,
             workers: self.workers(),
