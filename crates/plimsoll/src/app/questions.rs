@@ -3,6 +3,7 @@
 mod memory;
 mod pools;
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,6 +23,9 @@ use crate::workers::{self, Front as _, Snapshot};
 
 /// Who may wait for the end at the same time; the others are not told how it went.
 const WAITING_MAX: usize = 64;
+
+/// How often and for how long the loop of each worker has stood still.
+type Stalls = BTreeMap<u16, (u64, u64)>;
 
 /// What does not change as long as the instance lives.
 #[derive(Debug)]
@@ -104,10 +108,11 @@ impl Questions {
 
     fn describe(&self, snapshot: &Snapshot) -> Status {
         let gateway = self.front.gateway();
+        let stalls = self.front.incidents().by_worker();
         let sum = |figure: fn(&crate::observe::http::ThreadStats) -> u64| {
             gateway.stats().iter().map(|thread| figure(thread)).sum()
         };
-        let routes = http::routes(gateway.stats(), &gateway.routes().table());
+        let routes = self.routes();
         Status {
             name: self.identity.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -115,12 +120,13 @@ impl Questions {
             state: state(snapshot),
             admin: self.identity.admin,
             listeners: gateway.endpoints().into_iter().map(listener).collect(),
-            workers: snapshot.workers.iter().map(|worker| self.worker(worker)).collect(),
-            leaving: snapshot.leaving.iter().map(|worker| self.leaving(worker)).collect(),
+            workers: snapshot.workers.iter().map(|worker| self.worker(worker, &stalls)).collect(),
+            leaving: snapshot.leaving.iter().map(|worker| self.leaving(worker, &stalls)).collect(),
             generation: snapshot.generation,
             reload: snapshot.renewed.map(|renewed| status::Reload { renewed, of: snapshot.workers.len() }),
             incidents: self.front.incidents().status(),
-            log_sinks: self.logs.sinks().iter().map(|sink| sink.figures()).collect(),
+            log_sinks: self.logs.sinks().iter().map(|sink| logs::SinkFigures::of(sink)).collect(),
+            logs: status::Logs::read(&self.logs),
             memory: memory::describe(snapshot, &routes),
             routes,
             heavy_routes: gateway.heavy_routes().into_iter().map(heavy_route).collect(),
@@ -139,7 +145,28 @@ impl Questions {
         }
     }
 
-    fn worker(&self, worker: &workers::Worker) -> status::Worker {
+    fn routes(&self) -> Vec<status::Route> {
+        let gateway = self.front.gateway();
+        let mut routes = http::routes(gateway.stats(), &gateway.routes().table());
+        let costs = gateway.route_costs();
+        for route in &mut routes {
+            let cost = costs.get(&route.route).map_or(0, |cost| cost.as_micros());
+            route.loop_us = u64::try_from(cost).unwrap_or(u64::MAX);
+        }
+        routes
+    }
+
+    fn event_loop(&self, worker: &workers::Worker, stalls: &Stalls) -> status::EventLoop {
+        let (stalls, stalled_ms) = stalls.get(&worker.id.index).copied().unwrap_or_default();
+        status::EventLoop {
+            busy_us: worker.memory.as_ref().map_or(0, |seen| seen.figures.busy_us),
+            late_ms: self.front.late_ms(worker.id),
+            stalls,
+            stalled_ms,
+        }
+    }
+
+    fn worker(&self, worker: &workers::Worker, stalls: &Stalls) -> status::Worker {
         let (in_flight, requests) = self.front.load(worker.id);
         status::Worker {
             id: worker.id.index,
@@ -156,14 +183,15 @@ impl Questions {
                 .memory
                 .as_ref()
                 .map(|seen| status::WorkerMemory::new(seen, worker.leak.as_ref().map(words::leak))),
+            event_loop: self.event_loop(worker, stalls),
             context_tax_per_mille: worker.tax_per_mille,
             logs: self.logs.worker_figures(worker.id.index),
             last_death: worker.last_death.as_ref().map(death),
         }
     }
 
-    fn leaving(&self, worker: &workers::Worker) -> status::Worker {
-        status::Worker { requests: self.front.requests_of(worker.id), ..self.worker(worker) }
+    fn leaving(&self, worker: &workers::Worker, stalls: &Stalls) -> status::Worker {
+        status::Worker { requests: self.front.requests_of(worker.id), ..self.worker(worker, stalls) }
     }
 }
 

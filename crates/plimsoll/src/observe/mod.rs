@@ -2,29 +2,41 @@
 //!
 //! ```text
 //! gateway threads ── http::ThreadStats ──┐
-//!                                        ├── admin (TCP, read-only): /livez /readyz /status /metrics /
+//!                                        ├── admin (TCP, read-only): /livez /readyz /status /metrics / /events
 //! app loop ◄── control::Request ── Inquiry
-//!                                        └── socket (Unix, 0600): what acts on the instance
+//!                                  │     └── socket (Unix, 0600): what acts on the instance
+//!                                  └── history: the last hour, for the dashboard and `doctor`
 //! ```
 //!
 //! The app loop owns the state and answers questions about it; counters of the data path are read where they
-//! are. Nothing here keeps a copy of either.
+//! are. Nothing here keeps a copy of either, but what [`history`] keeps of the past.
 
 pub mod admin;
 mod by_route;
 pub mod control;
 pub mod histogram;
+pub mod history;
 pub mod http;
 pub mod incidents;
 pub mod logs;
 pub mod metrics;
+mod otlp;
 mod page;
 pub mod query;
 pub mod report;
 mod server;
+mod ship;
 pub mod socket;
 pub mod status;
 #[cfg(test)]
 pub(crate) mod testing;
 mod times;
 pub mod units;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Nanoseconds since the epoch.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Compress, FileSink, Header, HttpSink, LogFormat, LogSink, Protocol, QUEUE_BYTES, SinkTarget, Standard,
-    SyslogSink,
+    Compress, FileSink, Header, HttpSink, HttpTarget, LogFormat, LogSink, Protocol, QUEUE_BYTES, SinkTarget,
+    Standard, SyslogSink,
 };
 use crate::config::form::{SyslogAddress, Url};
 use crate::config::resolved::LogLevel;
@@ -120,13 +120,15 @@ impl Draft {
         }
         Some(SinkTarget::Http(HttpSink {
             protocol,
-            url,
-            headers: self.headers,
             labels: self.labels,
-            compress: self.compress,
-            batch_bytes: self.batch_bytes,
-            batch_wait: self.batch_wait,
-            timeout: self.timeout,
+            target: HttpTarget {
+                url,
+                headers: self.headers,
+                compress: self.compress,
+                batch_bytes: self.batch_bytes,
+                batch_wait: self.batch_wait,
+                timeout: self.timeout,
+            },
         }))
     }
 }

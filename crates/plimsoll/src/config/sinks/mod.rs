@@ -58,9 +58,15 @@ pub struct FileSink {
 #[derive(Debug, Clone)]
 pub struct HttpSink {
     pub protocol: Protocol,
+    pub labels: Vec<(String, String)>,
+    pub target: HttpTarget,
+}
+
+/// Where batches are sent to over HTTP, and how.
+#[derive(Debug, Clone)]
+pub struct HttpTarget {
     pub url: Url,
     pub headers: Vec<Header>,
-    pub labels: Vec<(String, String)>,
     pub compress: Compress,
     /// As much as is sent at once.
     pub batch_bytes: usize,
@@ -94,6 +100,13 @@ pub struct Header {
     pub value: String,
     /// What may be shown of the value.
     shown: String,
+}
+
+impl Header {
+    /// One that is never shown.
+    pub(super) fn secret(name: String, value: String) -> Self {
+        Self { name, value, shown: "***".to_owned() }
+    }
 }
 
 impl std::fmt::Debug for Header {

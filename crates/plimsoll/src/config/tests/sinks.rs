@@ -149,9 +149,9 @@ fn headers_take_secrets_from_the_environment_and_show_none() {
     ";
     let effective = load_file(text, variables(&[("TOKEN", "s3cret")])).unwrap();
     let SinkTarget::Http(http) = &effective.config.logs.sinks[0].target else { panic!() };
-    let values: Vec<_> = http.headers.iter().map(|header| header.value.as_str()).collect();
+    let values: Vec<_> = http.target.headers.iter().map(|header| header.value.as_str()).collect();
     assert_eq!(values, ["Bearer s3cret", "abc"]);
-    assert_eq!(http.url.to_string(), "http://collector:4318/v1/logs");
+    assert_eq!(http.target.url.to_string(), "http://collector:4318/v1/logs");
     let shown = render_effective(&effective, Format::Toml) + &render_effective(&effective, Format::Json);
     assert!(!shown.contains("s3cret") && !shown.contains("abc"), "{shown}");
     assert!(

@@ -10,7 +10,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
@@ -22,6 +21,7 @@ use super::ring::{Item, Ring};
 use super::source::{Origin, Source};
 use super::stats::WorkerStats;
 use super::tail::Tail;
+use crate::observe::now;
 
 const READ_BYTES: usize = 64 * 1024;
 const EVENTS_MAX: usize = 64;
@@ -188,10 +188,4 @@ impl Drain {
     fn sources(&self) -> MutexGuard<'_, HashMap<u64, Arc<Source>>> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Nanoseconds since the epoch.
-pub(super) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::access::Line;
-use super::drain;
+
 use super::fullness::Fullness;
 use super::outcomes::Heard;
 use super::recent::Recent;
@@ -18,6 +18,7 @@ use super::source::Source;
 use super::stats::Stats;
 use crate::concerns::logs::record::{Level, Record, Shape, Sink, Stream};
 use crate::concerns::logs::{Candidate, Change, Joined, Joiner, Keeper, Rules, Splitter, understand};
+use crate::observe;
 use crate::sys::proc;
 
 /// A stack trace is written in one piece, or almost: what has not come by then is no part of it.
@@ -141,7 +142,7 @@ impl Processor {
     fn read(&mut self, item: &Item, now: Instant) {
         match item {
             Item::Chunk { source, at, bytes, is_after_gap } => {
-                let lag = drain::now().saturating_sub(*at) / 1000;
+                let lag = observe::now().saturating_sub(*at) / 1000;
                 self.parts.stats.lag_us.store(lag, Ordering::Relaxed);
                 let line_max = self.parts.line_max;
                 let reader =

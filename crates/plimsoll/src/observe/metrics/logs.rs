@@ -30,7 +30,7 @@ impl LogFigures {
     pub(super) fn read(stats: &Stats) -> Self {
         let decided = stats.decided().into_iter();
         let sinks = stats.sinks().into_iter().map(|sink| Sink {
-            figures: sink.figures(),
+            figures: SinkFigures::of(&sink),
             dropped: sink.dropped().map(|(level, reason, lines)| (level, reason.word(), lines)).collect(),
         });
         Self {

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Identity;
-use super::queue::Limits;
-use super::ship::{Outlet, Trouble};
 use crate::concerns::logs::record::{Level, Record};
 use crate::config::{SyslogAddress, SyslogSink};
+use crate::observe::ship::queue::Limits;
+use crate::observe::ship::{Outlet, Trouble};
 use crate::observe::units::Utc;
 
 const BATCH_BYTES: usize = 64 * 1024;
@@ -122,7 +122,7 @@ impl ToSyslog {
     }
 }
 
-impl Outlet for ToSyslog {
+impl Outlet<Record> for ToSyslog {
     fn deliver(&mut self, batch: &[Arc<Record>], _deadline: Option<Instant>) -> Result<(), Trouble> {
         self.send(batch).map_err(|error| {
             let hint = match error.kind() {

@@ -1,4 +1,4 @@
-//! One kept-alive connection to where a sink sends to, made anew when it is gone. Blocks: it has a thread to itself.
+//! One kept-alive connection to where is sent to, made anew when it is gone. Blocks: it has a thread to itself.
 
 use std::io;
 use std::time::{Duration, Instant};

@@ -1,23 +1,75 @@
-//! The thread of one sink: takes what waits, delivers it, and tries again with growing pauses where that fails.
+//! Sending what must not be waited for: log lines, traces, figures. A queue, and a thread that takes what waits,
+//! delivers it, and tries again with growing pauses where that fails.
+//!
+//! ```text
+//! who has something ─ offer ─► queue ─ take ─► shipper ─ deliver ─► outlet (stream, file, collector, syslog)
+//!                              bounded         tries again, says what was lost
+//! ```
+
+pub(super) mod http;
+pub(super) mod queue;
+pub(super) mod stats;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::queue::{Limits, Lost, Queue};
-use super::stats::Reason;
-use crate::concerns::logs::record::Record;
+use self::queue::{Limits, Lost, Queue};
+use self::stats::Reason;
 
 const PAUSE_FIRST: Duration = Duration::from_millis(250);
 const PAUSE_MOST: Duration = Duration::from_secs(30);
 
-/// Where a sink's lines go, and how.
-pub(super) trait Outlet: Send {
+/// What is sent matters more or less: so many ranks there are.
+pub(super) const RANKS: usize = 6;
+
+/// What can be sent.
+pub(super) trait Item: Send + Sync + Sized + 'static {
+    const WORDS: &'static Words;
+
+    /// How much it matters, below [`RANKS`]: what finds no room goes in this order.
+    fn rank(&self) -> usize;
+
+    /// What it takes of the memory.
+    fn bytes(&self) -> usize;
+
+    /// What is said to have been sent of it.
+    fn length(&self) -> usize {
+        self.bytes()
+    }
+
+    /// Nanoseconds since the epoch.
+    fn at(&self) -> u64;
+
+    /// A copy that keeps nothing else alive, where it does.
+    fn detached(&self) -> Option<Self> {
+        None
+    }
+}
+
+/// How people are told of items.
+#[derive(Debug)]
+pub(super) struct Words {
+    /// `logs`
+    pub(super) what: &'static str,
+    /// `line`
+    pub(super) one: &'static str,
+    /// `lines of the app`
+    pub(super) many: &'static str,
+    pub(super) ranks: [&'static str; RANKS],
+    /// The metric that counts what was dropped.
+    pub(super) dropped: &'static str,
+    /// Whose settings may be wrong.
+    pub(super) settings: &'static str,
+}
+
+/// Where items go, and how.
+pub(super) trait Outlet<T>: Send {
     /// Delivers all of it, or nothing. `deadline`: it must be over by then.
     ///
     /// # Errors
     /// Why not, and whether it is worth another try.
-    fn deliver(&mut self, batch: &[Arc<Record>], deadline: Option<Instant>) -> Result<(), Trouble>;
+    fn deliver(&mut self, batch: &[Arc<T>], deadline: Option<Instant>) -> Result<(), Trouble>;
 
     /// How much it likes at once.
     fn limits(&self) -> Limits;
@@ -27,10 +79,10 @@ pub(super) trait Outlet: Send {
 pub(super) enum Trouble {
     /// It may work later; `after`: not before that.
     Later { why: String, hint: &'static str, after: Option<Duration> },
-    /// These lines will never be taken.
+    /// These items will never be taken.
     Never { why: String },
     /// Some of them, as many as told, will never be taken; the others were.
-    Partly { why: String, lines: u64 },
+    Partly { why: String, items: u64 },
     /// Nothing will ever be taken again, and nobody is there to miss it.
     Gone,
 }
@@ -41,12 +93,12 @@ impl Trouble {
     }
 }
 
-pub(super) struct Shipper {
-    queue: Arc<Queue>,
-    outlet: Box<dyn Outlet>,
+pub(super) struct Shipper<T> {
+    queue: Arc<Queue<T>>,
+    outlet: Box<dyn Outlet<T>>,
     /// Since when nothing has been delivered.
     failing: Option<Instant>,
-    /// It was said that lines are refused; the next time is said after one was taken.
+    /// It was said that some are refused; the next time is said after one was taken.
     has_said_refused: bool,
 }
 
@@ -57,8 +109,8 @@ enum Outcome {
     Over,
 }
 
-impl Shipper {
-    pub(super) fn new(queue: Arc<Queue>, outlet: Box<dyn Outlet>) -> Self {
+impl<T: Item> Shipper<T> {
+    pub(super) fn new(queue: Arc<Queue<T>>, outlet: Box<dyn Outlet<T>>) -> Self {
         Self { queue, outlet, failing: None, has_said_refused: false }
     }
 
@@ -80,7 +132,7 @@ impl Shipper {
     }
 
     /// Until it is delivered, or it is clear that it never will be.
-    fn deliver(&mut self, batch: &[Arc<Record>]) -> Outcome {
+    fn deliver(&mut self, batch: &[Arc<T>]) -> Outcome {
         let mut pause = PAUSE_FIRST;
         loop {
             let trouble = match self.outlet.deliver(batch, self.queue.deadline()) {
@@ -98,9 +150,9 @@ impl Shipper {
                     self.queue.given_up(batch, Reason::Refused);
                     return Outcome::GoOn;
                 }
-                Trouble::Partly { why, lines } => {
+                Trouble::Partly { why, items } => {
                     self.say_refused(&why);
-                    self.queue.stats().drop_unknown(lines);
+                    self.queue.stats().drop_unknown(items);
                     return Outcome::Delivered;
                 }
                 Trouble::Later { why, hint, after } => {
@@ -121,8 +173,9 @@ impl Shipper {
     fn say_failing(&mut self, why: &str, hint: &str) {
         if self.failing.is_none() {
             self.failing = Some(Instant::now());
+            let Words { what, one, .. } = T::WORDS;
             tracing::warn!(
-                "logs to {}: {why}; lines wait for it, the app does not; hint: {hint}",
+                "{what} to {}: {why}; {one}s wait for it, the app does not; hint: {hint}",
                 self.name()
             );
         }
@@ -130,9 +183,10 @@ impl Shipper {
 
     fn say_refused(&mut self, why: &str) {
         if !std::mem::replace(&mut self.has_said_refused, true) {
+            let Words { what, one, dropped, settings, .. } = T::WORDS;
             tracing::warn!(
-                "logs to {}: lines are refused, and dropped: {why}; hint: \
-                 plimsoll_logs_dropped_lines_total counts them; correct the sink's settings or the other side's",
+                "{what} to {}: {one}s are refused, and dropped: {why}; hint: \
+                 {dropped} counts them; correct {settings} or the other side's",
                 self.name()
             );
         }
@@ -140,15 +194,15 @@ impl Shipper {
 
     fn say_recovered(&mut self, lost: &Lost) {
         self.has_said_refused = false;
-        let name = self.queue.stats().name();
+        let (what, name) = (T::WORDS.what, self.queue.stats().name());
         match (self.failing.take(), lost.since) {
             (Some(since), _) => {
                 let (seconds, lost) = (since.elapsed().as_secs_f64(), lost.describe());
-                tracing::warn!("logs to {name} are delivered again after {seconds:.1}s: {lost}");
+                tracing::warn!("{what} to {name} are delivered again after {seconds:.1}s: {lost}");
             }
             (None, Some(since)) => {
                 let (seconds, lost) = (since.elapsed().as_secs_f64(), lost.describe());
-                tracing::warn!("logs to {name} came faster than they were taken for {seconds:.1}s: {lost}");
+                tracing::warn!("{what} to {name} came faster than they were taken for {seconds:.1}s: {lost}");
             }
             (None, None) => {}
         }
