@@ -138,6 +138,15 @@ mod tests {
     use crate::workers::page::Running;
 
     #[test]
+    fn an_option_that_node_refuses_is_known_by_what_it_says() {
+        let said = |line: &str| was_refused(&[line.to_owned()], "--experimental-x");
+        assert!(said("/usr/bin/node: --experimental-x is not allowed in NODE_OPTIONS"));
+        assert!(said("node: --experimental-x= is not allowed in NODE_OPTIONS"));
+        assert!(!said("node: --other is not allowed in NODE_OPTIONS"));
+        assert!(!said("--experimental-x was set"));
+    }
+
+    #[test]
     fn what_a_worker_was_running_is_told_in_words() {
         let table = [
             (0, 0, "; it was running no request"),

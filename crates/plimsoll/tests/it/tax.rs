@@ -96,3 +96,19 @@ fn the_frame_is_set_where_node_knows_it_and_nowhere_else() {
         server.wait_for_stderr("context.async_context_frame is not set: Node");
     }
 }
+
+/// As a Node that does not know the flag, started by something in which another one was found.
+#[test]
+fn a_node_that_refuses_the_frame_is_started_without_it() {
+    const SCRIPT: &str = "case \"$NODE_OPTIONS\" in *async-context-frame*) \
+                          echo \"node: --experimental-async-context-frame= is not allowed in NODE_OPTIONS\" >&2; exit 9;; esac; \
+                          exec node app.js";
+    const SERVER: &str = "require('node:http').createServer((request, response) => response.end(process.version)).listen(process.env.PORT)";
+    let app = App::command(&["sh", "-c", SCRIPT], &[("app.js", SERVER)]);
+    let server = Launch::plimsoll(app).env("PLIMSOLL_CONTEXT_ASYNC_CONTEXT_FRAME", "true").start();
+    let version = server.get("/").text();
+    // Others are not given it.
+    if version.starts_with("v22.") || version.starts_with("v23.") {
+        server.wait_for_stderr("context.async_context_frame is not set any more");
+    }
+}

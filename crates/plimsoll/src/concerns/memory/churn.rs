@@ -82,7 +82,7 @@ const LEAST_PER_MILLE: u32 = 10;
 /// copied once or twice in any case.
 #[must_use]
 pub fn saving(scavenged_per_mille: u32, (between, most): (u64, u64), share_bytes: u64) -> Option<Saving> {
-    let room = share_bytes / YOUNG_PART / SEMI_SPACES >> 20;
+    let room = (share_bytes / YOUNG_PART / SEMI_SPACES) >> 20;
     let mut wanted = SEMI_MOST_MB;
     while wanted > room {
         wanted /= 2;
