@@ -39,12 +39,13 @@ function enters (link) {
   const request = link.parser?.incoming
   if (say === null || !request || link.slot === 0) return
   const { method, url } = request
-  weighed = { link, word: link.word, request, method, url, isAlone: isAlone(), before: 0 }
+  weighed = { link, word: link.word, request, method, url, isAlone: isAlone(), before: 0, known: 0 }
   Atomics.or(marks, WANTED, WEIGHING)
   Atomics.or(marks, ARMED, WEIGHING)
   // The last thing before the app.
-  weighed.before = read()
-  if (weighed.before < 0) drop()
+  tellAllocated()
+  weighed.before = marks[ALLOCATED]
+  weighed.known = marks[ALLOCATED_KNOWN]
 }
 
 /** Another part of it goes on, or it is not alone any more. */
@@ -76,9 +77,11 @@ function leaves (link) {
 }
 
 function ends () {
-  const bytes = (read() - weighed.before) >>> 0
-  const { method, url } = weighed
-  const isKnown = marks[ALLOCATED_KNOWN] !== 0 && bytes < HALF
+  tellAllocated()
+  const { method, url, before, known } = weighed
+  const bytes = (marks[ALLOCATED] - before) >>> 0
+  // Less than nothing: a collection has taken away what it did not find when it came.
+  const isKnown = known !== 0 && marks[ALLOCATED_KNOWN] === known && bytes < HALF
   drop()
   if (!isKnown || say === null) return
   const path = url.split('?', 1)[0]
@@ -89,12 +92,6 @@ function drop () {
   weighed = null
   Atomics.and(marks, WANTED, ~WEIGHING)
   Atomics.and(marks, ARMED, ~WEIGHING)
-}
-
-/** Bytes that were allocated, the lower half; -1: not known. */
-function read () {
-  tellAllocated()
-  return marks[ALLOCATED_KNOWN] === 0 ? -1 : marks[ALLOCATED] >>> 0
 }
 
 /** No other request has begun and is not known to be answered. */

@@ -39,6 +39,8 @@ const enabled = new Map()
 const known = new WeakSet()
 let storageHook = null
 let wasOn = false
+/** An author was told since it was last told what is paid. */
+let isNews = false
 
 /** Before the app's first line. */
 function install () {
@@ -149,18 +151,19 @@ function watch (tellFrame) {
   say = tellFrame
   told = 0
   tell()
-  if (say !== null) look(true)
+  look()
 }
 
 function tell () {
   for (; say !== null && told < authors.length; told++) {
     const { what, callbacks, stack } = authors[told]
     say(wire.taxAuthor(what, callbacks, stack))
+    isNews = true
   }
 }
 
 /** Once a second at most, while requests come. Never throws. */
-function look (isFirst = false) {
+function look () {
   if (say === null) return
   try {
     const first = number()
@@ -168,8 +171,9 @@ function look (isFirst = false) {
     Promise.resolve()
     const resources = number()
     const isOn = resources - first > 1
-    if (isOn || wasOn || (isFirst && authors.length > 0)) say(rate(isOn, resources))
+    if (isOn || wasOn || isNews) say(rate(isOn, resources))
     wasOn = isOn
+    isNews = false
   } catch {
     // An app's hook may throw for whatever it is told of.
   }

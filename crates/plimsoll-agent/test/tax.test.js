@@ -51,6 +51,12 @@ test('the first use of AsyncLocalStorage is told with its place, once for each w
   assert.strictEqual(await app.next(), 'up')
 })
 
+test('what is paid is told after the first use, whenever that is', async (t) => {
+  const running = await start(t, CLASS + 'setTimeout(() => { storage.run(1, () => {}); say(`used`) }, 20);')
+  const { hasFrame, isOn } = await rate(running, () => true)
+  assert.deepStrictEqual({ hasFrame, isOn }, { hasFrame: HAS_FRAME, isOn: !HAS_FRAME })
+})
+
 test('a hook is told with what it is called for, and how many resources it is told of', async (t) => {
   const running = await start(t, CLASS + `
     createHook({ init () {}, destroy () {} }).enable();`)

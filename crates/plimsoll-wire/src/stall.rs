@@ -45,6 +45,7 @@ pub mod mark {
     pub const EXTERNAL: usize = 14;
     pub const ARRAY_BUFFERS: usize = 15;
     /// Bytes that were allocated in the heap, the lower half, and not 0 where that is known: written by the addon when asked.
+    /// Two of them can be compared where the second word is the same.
     pub const ALLOCATED: usize = 16;
     pub const ALLOCATED_KNOWN: usize = 17;
     /// How many there are.

@@ -25,6 +25,8 @@ const WEAK: usize = 3;
 
 /// The heap is not read again before so many times as long as a reading took: below 0.5 % of the time.
 const READ_SELDOM: u64 = 200;
+/// A reading that took longer was interrupted by others.
+const READING_NS_MAX: u64 = 50_000;
 
 /// Begin of the pause that runs, and how many are inside one another.
 static SINCE: AtomicU64 = AtomicU64::new(0);
@@ -35,6 +37,8 @@ static BUCKETS: [[AtomicU64; BOUNDS_MS.len() + 1]; KINDS] =
 static TOTAL_NS: [AtomicU64; KINDS] = [const { AtomicU64::new(0) }; KINDS];
 /// What the heap held after the last pause; 0: it was not read.
 static USED: AtomicU64 = AtomicU64::new(0);
+/// Collections after which it was not read.
+static GAPS: AtomicU32 = AtomicU32::new(0);
 static AFTER_MAJOR: AtomicU64 = AtomicU64::new(0);
 static ALLOCATED: AtomicU64 = AtomicU64::new(0);
 static NEXT_READING: AtomicU64 = AtomicU64::new(0);
@@ -85,6 +89,10 @@ pub(super) unsafe extern "C" fn on_end(isolate: *mut c_void, _: c_int, _: c_int,
             if kind <= MAJOR {
                 // SAFETY: as above.
                 let used = unsafe { read(isolate, if kind == MAJOR { u64::MAX } else { now }) };
+                if used.is_none() {
+                    // What is allocated until the next one is not known.
+                    GAPS.store(GAPS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+                }
                 USED.store(used.unwrap_or(0), Ordering::Relaxed);
                 if let Some(used) = used.filter(|_| kind == MAJOR) {
                     AFTER_MAJOR.store(used, Ordering::Relaxed);
@@ -99,17 +107,19 @@ pub(super) unsafe extern "C" fn on_end(isolate: *mut c_void, _: c_int, _: c_int,
 /// Writes down how much has been allocated until now. On the main thread.
 pub(crate) fn tell_allocated() {
     let (isolate, reader) = (ISOLATE.load(Ordering::Acquire), READER.get());
-    // Before the first collection it is not known what was there; what matters is the difference.
     let used = reader.filter(|_| !isolate.is_null()).and_then(|reader| {
         // SAFETY: JavaScript has called us, on the thread of the isolate.
         let heap = unsafe { reader.read(isolate) };
         is_credible(heap).then_some(heap.used)
     });
-    let left = USED.load(Ordering::Relaxed);
+    let (left, gaps) = (USED.load(Ordering::Relaxed), GAPS.load(Ordering::Relaxed));
+    // Before the first collection it is not known what was there; what matters is the difference.
+    let used = used.filter(|_| left != 0 || gaps == 0);
     let total = used.map(|used| ALLOCATED.load(Ordering::Relaxed).wrapping_add(used).wrapping_sub(left));
     #[expect(clippy::cast_possible_truncation, reason = "the lower half: differences are what is asked for")]
     shared::word(mark::ALLOCATED).store(total.unwrap_or(0) as u32, Ordering::Relaxed);
-    shared::word(mark::ALLOCATED_KNOWN).store(u32::from(total.is_some()), Ordering::Relaxed);
+    let known = total.map_or(0, |_| gaps.wrapping_add(1));
+    shared::word(mark::ALLOCATED_KNOWN).store(known, Ordering::Relaxed);
 }
 
 /// The words stand where we think they do: JavaScript was told the same limit.
@@ -157,7 +167,7 @@ unsafe fn read(isolate: *mut c_void, now: u64) -> Option<u64> {
     // SAFETY: as the caller promises.
     let heap = unsafe { reader.read(isolate) };
     let after = sys::now_ns();
-    NEXT_READING.store(after + (after - before) * READ_SELDOM, Ordering::Relaxed);
+    NEXT_READING.store(after + (after - before).min(READING_NS_MAX) * READ_SELDOM, Ordering::Relaxed);
     is_credible(heap).then_some(heap.used)
 }
 
