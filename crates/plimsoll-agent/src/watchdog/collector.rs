@@ -37,7 +37,7 @@ static BUCKETS: [[AtomicU64; BOUNDS_MS.len() + 1]; KINDS] =
 static TOTAL_NS: [AtomicU64; KINDS] = [const { AtomicU64::new(0) }; KINDS];
 /// What the heap held after the last pause; 0: it was not read.
 static USED: AtomicU64 = AtomicU64::new(0);
-/// Collections after which it was not read.
+/// How often it was not read where it should have been.
 static GAPS: AtomicU32 = AtomicU32::new(0);
 static AFTER_MAJOR: AtomicU64 = AtomicU64::new(0);
 static ALLOCATED: AtomicU64 = AtomicU64::new(0);
@@ -75,6 +75,9 @@ pub(super) unsafe extern "C" fn on_begin(isolate: *mut c_void, kind: c_int, _: c
     }
     // SAFETY: V8 calls this on the thread of the isolate.
     let used = unsafe { read(isolate, now) };
+    if used.is_none() {
+        leave_gap();
+    }
     ALLOCATED.fetch_add(used.map_or(0, |used| used.saturating_sub(before)), Ordering::Relaxed);
 }
 
@@ -90,8 +93,7 @@ pub(super) unsafe extern "C" fn on_end(isolate: *mut c_void, _: c_int, _: c_int,
                 // SAFETY: as above.
                 let used = unsafe { read(isolate, if kind == MAJOR { u64::MAX } else { now }) };
                 if used.is_none() {
-                    // What is allocated until the next one is not known.
-                    GAPS.store(GAPS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+                    leave_gap();
                 }
                 USED.store(used.unwrap_or(0), Ordering::Relaxed);
                 if let Some(used) = used.filter(|_| kind == MAJOR) {
@@ -102,6 +104,11 @@ pub(super) unsafe extern "C" fn on_end(isolate: *mut c_void, _: c_int, _: c_int,
         }
         depth => DEPTH.store(depth - 1, Ordering::Relaxed),
     }
+}
+
+/// What is allocated between two readings is not known. One writer.
+fn leave_gap() {
+    GAPS.store(GAPS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
 }
 
 /// Writes down how much has been allocated until now. On the main thread.

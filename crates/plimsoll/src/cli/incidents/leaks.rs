@@ -39,7 +39,7 @@ mod tests {
         };
         assert_eq!(
             render(&[leak]),
-            "\nheaps that grow\n  1m ago: worker 2: its heap grows\n      hint: compare two snapshots\n"
+            "\nheaps that grow\n  1m 30s ago: worker 2: its heap grows\n      hint: compare two snapshots\n"
         );
         assert_eq!(render(&[]), "");
     }
