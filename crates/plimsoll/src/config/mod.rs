@@ -30,6 +30,7 @@ mod file;
 mod form;
 mod lane;
 mod load;
+mod metrics;
 mod named;
 mod nearest;
 mod otel;
@@ -47,6 +48,7 @@ pub use effective::{Format, render as render_effective};
 pub use form::{SyslogAddress, Url};
 pub use lane::{Lane, Pattern};
 pub use load::{Effective, Origin, Sources, load};
+pub use metrics::{AppMetrics, Metrics};
 pub use otel::{Export, Otel, Signal, target_usual};
 pub use problem::{Place, Problem, Problems};
 pub use reference::render as render_reference;
@@ -54,5 +56,5 @@ pub use resolved::*;
 pub use settings::flags;
 pub use sinks::{
     Compress, FileSink, Header, HttpSink, HttpTarget, LogFormat, LogSink, Protocol as SinkProtocol,
-    SinkTarget, Standard, SyslogSink,
+    SinkTarget, Spill, Standard, SyslogSink,
 };

@@ -23,6 +23,7 @@ pub mod metrics;
 mod otlp;
 mod page;
 pub mod query;
+mod queue_age;
 pub mod report;
 mod server;
 mod ship;
@@ -31,6 +32,7 @@ pub mod status;
 #[cfg(test)]
 pub(crate) mod testing;
 mod times;
+mod tls;
 pub mod units;
 
 use std::time::{SystemTime, UNIX_EPOCH};
