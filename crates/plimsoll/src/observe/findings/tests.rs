@@ -4,7 +4,8 @@ use super::*;
 use crate::concerns::event_loop::incident::Kind;
 use crate::concerns::event_loop::incident::book::Group;
 use crate::observe::logs::WorkerFigures;
-use crate::observe::status::downstream::{Caller, Counted};
+use crate::observe::status::Counted;
+use crate::observe::status::downstream::Caller;
 use crate::observe::status::pools::{Leak, Pool};
 use crate::observe::status::{
     Collections, Death, Downstream, Failure, GcKind, HeavyRoute, Incidents, Logs, Requests, Route, Setup,
