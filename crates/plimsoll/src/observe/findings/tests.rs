@@ -7,8 +7,8 @@ use crate::observe::logs::WorkerFigures;
 use crate::observe::status::downstream::Caller;
 use crate::observe::status::pools::{Leak, Pool};
 use crate::observe::status::{
-    Collections, Counted, Death, Downstream, Failure, GcKind, HeavyRoute, Incidents, Logs, Requests, Route, Setup,
-    Stops, Worker, WorkerMemory, fixture,
+    Collections, Counted, Death, Downstream, Failure, GcKind, HeavyRoute, Incidents, Logs, Requests, Route,
+    Setup, Stops, Worker, WorkerMemory, fixture,
 };
 
 /// 2026-11-28, when Node 24 is mended still.
@@ -71,12 +71,7 @@ fn pool() -> Pool {
 }
 
 fn pool_figures(waited_ms: u64) -> plimsoll_wire::pools::Figures {
-    plimsoll_wire::pools::Figures {
-        max: 10,
-        asked: 6000,
-        waited_us: waited_ms * 1000,
-        ..Default::default()
-    }
+    plimsoll_wire::pools::Figures { max: 10, asked: 6000, waited_us: waited_ms * 1000, ..Default::default() }
 }
 
 fn waiting(waited_ms: u64) -> Pool {
@@ -124,7 +119,8 @@ fn leak() -> Leak {
 /// A route that keeps the loop for long, and is asked for.
 fn heavy() -> Status {
     let heavy = HeavyRoute { route: "GET /reports".into(), cost_ms: 60.0, is_lifted: false };
-    let of_route = Route { route: "GET /reports".into(), requests: 600, failed: 0, p50_us: 0, p99_us: 0, loop_us: 0 };
+    let of_route =
+        Route { route: "GET /reports".into(), requests: 600, failed: 0, p50_us: 0, p99_us: 0, loop_us: 0 };
     Status { heavy_routes: vec![heavy], routes: vec![of_route], ..calm() }
 }
 
