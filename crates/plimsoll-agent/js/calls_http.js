@@ -4,6 +4,7 @@
 const { Call } = require('./call.js')
 const { groupOf } = require('./fan_out.js')
 const { patch } = require('./patch.js')
+const spans = require('./spans.js')
 
 const kCall = Symbol('plimsoll.call')
 
@@ -15,6 +16,7 @@ function caller (origins) {
       const origin = originOf(origins, agent, options, port)
       call = new HttpCall(origin, groupOf(origin), addRequest, agent, request, options, port, localAddress)
       request[kCall] = call
+      if (call.span !== null) propagate(request, spans.header(call.span))
       request.on('close', onClose)
       origins.awake()
     } catch {
@@ -22,6 +24,11 @@ function caller (origins) {
     }
     call.origin.begin(call, performance.now())
   }
+}
+
+/** The app's own word is the last one, also where it gives it later. */
+function propagate (request, parent) {
+  if (parent !== null && !request._header && !request.hasHeader(spans.PARENT)) request.setHeader(spans.PARENT, parent)
 }
 
 function originOf (origins, agent, options, port) {
@@ -102,6 +109,14 @@ class HttpCall extends Call {
     this.undo = null
     clearTimeout(this.ownTimer)
     this.ownTimer = null
+  }
+
+  what () {
+    return this.request
+  }
+
+  errorCode () {
+    return this.request.errored?.code ?? super.errorCode()
   }
 
   /** An answer has come, and nobody has begun to read it. */

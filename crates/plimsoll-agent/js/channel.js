@@ -8,6 +8,7 @@ const { take } = require('./directory.js')
 const downstream = require('./downstream.js')
 const page = require('./page.js')
 const pools = require('./pools.js')
+const spans = require('./spans.js')
 const watchdog = require('./watchdog.js')
 const wire = require('./wire.js')
 
@@ -90,6 +91,7 @@ class Channel {
     if (message?.order) return this.#obey(message)
     if (message?.watch) return downstream.watch((bytes) => this.#say(bytes), message.hold)
     if (message?.watchPools) return pools.watch((bytes) => this.#say(bytes), message.hold)
+    if (message?.spans) return spans.watch((bytes) => this.#say(bytes), message.spans)
     if (message?.pool !== undefined) return pools.hear(message)
     if (message?.limit || message?.grant) return downstream.hear(message)
     const waiting = message && this.#waiting.get(message.server)
@@ -120,6 +122,7 @@ class Channel {
     current = null
     downstream.lost()
     pools.lost()
+    spans.lost()
     const waiting = [...this.#waiting.values()]
     this.#waiting.clear()
     if (this.#answered) process.kill(process.pid, 'SIGTERM')

@@ -64,7 +64,7 @@ function takes (target, pool, wait, resource, adapter) {
     resource[kAt] = now
     resource[kTaker] = wait.taker
   }
-  pool.take(now - wait.at, inUse(target, adapter))
+  pool.take(now - wait.at, inUse(target, adapter), wait.taker)
 }
 
 function fails (target, pool, wait, error) {

@@ -67,6 +67,9 @@ const POOLS = {
   DECADES: 6
 }
 
+// What is said of what traced requests wait for: see the crate's `spans`.
+const SPANS = { TO_MAX: 300, METHOD_MAX: 20, PATH_MAX: 256, ERROR_MAX: 64 }
+
 // Raw, as no response of Node's would be without headers of its own.
 const STARTED = 'HTTP/1.1 199 Started\r\n\r\n'
 const MARKER = 'HTTP/1.1 599 Revoked\r\nContent-Length: 0\r\n\r\n'
@@ -111,6 +114,8 @@ const POOL_SERVER = 117
 const WATCH_POOLS = 120
 const POOL_RULE = 121
 const POOL_GRANT = 122
+const SPAN = 144
+const WATCH_SPANS = 145
 
 /** One frame: u32 length, u8 kind, then per field u16 length and bytes; little-endian. */
 function frame (kind, fields) {
@@ -224,7 +229,7 @@ function notice ({ kind, fields }) {
 
 /** What a frame of the supervisor says; null where it is unknown. */
 function message ({ kind, fields }) {
-  return answer(kind, fields) ?? order(kind, fields) ?? rule(kind, fields) ?? poolRule(kind, fields)
+  return answer(kind, fields) ?? order(kind, fields) ?? rule(kind, fields) ?? poolRule(kind, fields) ?? watchSpans(kind, fields)
 }
 
 function answer (kind, fields) {
@@ -281,6 +286,17 @@ function poolRule (kind, fields) {
   return null
 }
 
+/** Spans are wanted. */
+function watchSpans (kind, fields) {
+  if (kind !== WATCH_SPANS || fields.length < 2) return null
+  return { spans: { propagates: fields[0] === '1', toldFromMs: Number(fields[1]) } }
+}
+
+/** What a traced request has waited for; ids are of sixteen digits, times in microseconds. */
+function span (kind, request, id, to, method, path, startUs, tookUs, waitedUs, status, error) {
+  return frame(SPAN, [kind, request, id, to, method, path, startUs, tookUs, waitedUs, status, error])
+}
+
 /** A pool is used for the first time: what it leads to, its size, and whether that can be changed. */
 function pool (number, library, server, database, max, isSizeable) {
   const short = (text) => Buffer.from(text.replace(CONTROL, '')).subarray(0, POOLS.NAME_MAX - 4).toString()
@@ -329,6 +345,7 @@ module.exports = {
   MARK,
   CALLS,
   POOLS,
+  SPANS,
   SENT,
   STARTED,
   MARKER,
@@ -337,7 +354,8 @@ module.exports = {
   kinds: {
     HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, MEMORY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
     ORIGIN, ASK, CALLS: CALL_FIGURES, FAN_OUT, SAMPLES, FORKS, WATCH_CALLS, LIMIT, GRANT,
-    POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, POOL_SERVER, WATCH_POOLS, POOL_RULE, POOL_GRANT
+    POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, POOL_SERVER, WATCH_POOLS, POOL_RULE, POOL_GRANT,
+    SPAN, WATCH_SPANS
   },
   frame,
   read,
@@ -360,6 +378,7 @@ module.exports = {
   poolGone,
   poolAsk,
   poolServer,
+  span,
   notice,
   message
 }

@@ -65,7 +65,9 @@ test('kinds are those of the Rust crate', () => {
   const kinds = Object.fromEntries(Object.entries(wire.kinds).map(([name, value]) => [name, String(value)]))
   const { ORIGINS_MAX, OTHERS, NAME_MAX, BOUNDS_MS, BUCKETS, SAMPLES_MAX, ...calls } = constants('calls.rs')
   const { POOLS_MAX, NAME_MAX: POOL_NAME_MAX, TAKER_MAX, DECADE_US, DECADES, TIMES, ...pools } = constants('pools.rs')
-  assert.deepStrictEqual(kinds, { ...rest, ...calls, ...pools })
+  const { SPAN, WATCH_SPANS, ...lengths } = constants('spans.rs')
+  assert.deepStrictEqual(kinds, { ...rest, ...calls, ...pools, SPAN, WATCH_SPANS })
+  assert.deepStrictEqual(wire.SPANS, Object.fromEntries(Object.entries(lengths).map(([name, max]) => [name, Number(max)])))
   assert.ok(BUCKETS.startsWith('BOUNDS_MS'))
 })
 

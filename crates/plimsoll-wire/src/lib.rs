@@ -19,6 +19,7 @@ pub mod message;
 pub mod names;
 pub mod page;
 pub mod pools;
+pub mod spans;
 pub mod stall;
 
 /// Version of everything in this crate. Raised whenever a frame or a name changes its meaning.

@@ -6,7 +6,7 @@
 //! decimal text: a message must be readable in a hex dump.
 
 use crate::stall::STACK_MAX;
-use crate::{VERSION, calls, frame, memory, pools};
+use crate::{VERSION, calls, frame, memory, pools, spans};
 
 /// How the gateway must treat what arrives at a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,6 +74,8 @@ pub enum FromAgent {
     Calls(calls::FromAgent),
     /// Of the pools in which it keeps connections.
     Pools(pools::FromAgent),
+    /// What a traced request waited for.
+    Span(spans::Span),
 }
 
 /// Supervisor to agent.
@@ -96,6 +98,8 @@ pub enum ToAgent {
     Calls(calls::ToAgent),
     /// Of the pools in which it keeps connections.
     Pools(pools::ToAgent),
+    /// What traced requests wait for is wanted.
+    Spans(spans::Watch),
 }
 
 /// Longest text of a [`FromAgent::Route`], in bytes.
@@ -177,6 +181,7 @@ impl FromAgent {
                 calls::FromAgent::parse(frame.kind, &field).map(Self::Calls)
             }
             pools::POOL..=pools::POOL_SERVER => pools::FromAgent::parse(frame.kind, &field).map(Self::Pools),
+            spans::SPAN => spans::Span::parse(&field).map(Self::Span),
             _ => Self::parse_stall(frame.kind, &field),
         }
     }
@@ -256,6 +261,7 @@ impl FromAgent {
             Self::Memory(figures) => write(MEMORY, &[&figures.write()]),
             Self::Calls(said) => said.write(),
             Self::Pools(said) => said.write(),
+            Self::Span(span) => span.write(),
         }
     }
 
@@ -299,6 +305,7 @@ impl ToAgent {
             pools::WATCH_POOLS..=pools::POOL_GRANT => {
                 pools::ToAgent::parse(frame.kind, &field).map(Self::Pools)
             }
+            spans::WATCH_SPANS => spans::Watch::parse(&field).map(Self::Spans),
             kind => calls::ToAgent::parse(kind, &field).map(Self::Calls),
         }
     }
@@ -321,6 +328,7 @@ impl ToAgent {
             Self::StopProfile { id } => write(STOP_PROFILE, &[&id.to_string()]),
             Self::Calls(said) => said.write(),
             Self::Pools(said) => said.write(),
+            Self::Spans(watch) => watch.write(),
         }
     }
 }

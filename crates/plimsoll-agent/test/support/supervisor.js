@@ -10,7 +10,7 @@ const { Queue } = require('./queue.js')
 
 const {
   HELLO, LISTEN, CLOSE, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, ORIGIN, ASK, CALLS, FAN_OUT, FORKS, SAMPLES,
-  WATCH_CALLS, POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, WATCH_POOLS
+  WATCH_CALLS, POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, WATCH_POOLS, SPAN, WATCH_SPANS
 } = wire.kinds
 
 /** `answer(listen)` gives `{ address, port, family }`, `{ code }`, or null: the test answers by itself. */
@@ -43,6 +43,10 @@ class Supervisor {
     this.gone = new Queue()
     /** Pools are to be seen; `hold`: they wait for their rule. */
     this.watchPools = null
+    /** What traced requests waited for. */
+    this.spans = new Queue()
+    /** Spans are wanted: `{ propagates, toldFromMs }`. */
+    this.watchSpans = null
     this.sockets = new Set()
     this.answer = answer
   }
@@ -70,6 +74,13 @@ class Supervisor {
   #hear (socket, { kind, fields }) {
     if (kind === HELLO && this.watch !== null) socket.write(wire.frame(WATCH_CALLS, [this.watch.hold ? 1 : 0]))
     if (kind === HELLO && this.watchPools !== null) socket.write(wire.frame(WATCH_POOLS, [this.watchPools.hold ? 1 : 0]))
+    if (kind === HELLO && this.watchSpans !== null) {
+      socket.write(wire.frame(WATCH_SPANS, [this.watchSpans.propagates ? 1 : 0, this.watchSpans.toldFromMs]))
+    }
+    if (kind === SPAN) {
+      const [what, request, id, to, method, path, startUs, tookUs, waitedUs, status, error] = fields
+      this.spans.push({ what, request, id, to, method, path, startUs: Number(startUs), tookUs: Number(tookUs), waitedUs: Number(waitedUs), status: Number(status), error })
+    }
     if (kind === POOL) this.pools.push({ pool: Number(fields[0]), library: fields[1], server: fields[2], database: fields[3], max: Number(fields[4]), isSizeable: fields[5] === '1' })
     if (kind === POOL_ASK) {
       const [pool, serial, wants, held, stamp] = fields.map(Number)

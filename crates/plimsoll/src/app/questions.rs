@@ -124,6 +124,7 @@ impl Questions {
             downstreams: snapshot.downstreams.iter().map(downstream).collect(),
             memory: memory(snapshot),
             pools: snapshot.pools.iter().map(pools::pool).collect(),
+            traces: self.front.tracer().map(|tracer| tracer.stats().figures()),
             pool_queues: snapshot.queues.iter().map(pools::queue).collect(),
             requests: status::Requests {
                 total: sum(|thread| thread.requests_total.get()),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, UnixListener};
 
 use super::questions::Identity;
-use super::{GatewayFront, memory};
+use super::{GatewayFront, context, memory};
 use crate::concerns::event_loop::profile::Origin;
 use crate::concerns::{downstream, pools, shutdown};
 use crate::config::{AgentMode, Config, WorkerCount};
@@ -16,6 +16,8 @@ use crate::exit::Exit;
 use crate::gateway::Gateway;
 use crate::observe::incidents::Incidents;
 use crate::observe::logs::{self, Pipeline};
+use crate::observe::slow::Slow;
+use crate::observe::traces::Traces;
 use crate::observe::{admin, socket};
 use crate::sys::runtime_dir::RuntimeDir;
 use crate::sys::signals::Signals;
@@ -32,6 +34,7 @@ pub(super) struct Parts {
     pub signals: Signals,
     pub supervisor: Supervisor<GatewayFront>,
     pub logs: Pipeline,
+    pub traces: Option<Traces>,
 }
 
 /// Why nothing was started.
@@ -41,7 +44,7 @@ pub(super) struct Failure {
     pub message: String,
 }
 
-fn failure(exit: Exit, what: &str, error: impl Display) -> Failure {
+pub(super) fn failure(exit: Exit, what: &str, error: impl Display) -> Failure {
     Failure { exit, message: format!("{what}: {error}") }
 }
 
@@ -61,13 +64,16 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
     let admin = admin::bind(&config.admin)
         .await
         .map_err(|error| failure(Exit::Usage, "the admin address cannot be used", describe(&error)))?;
-    let (outcomes, heard) = logs::Outcomes::channel();
+    let slow = Slow::default();
+    let (outcomes, heard) = logs::Outcomes::channel(&slow);
     let told = logs::Told { outcomes, access: logs::AccessLog::new(&config.logs) };
-    let gateway = Gateway::start(&config.gateway, &config.event_loop, &told)
-        .map_err(system("the gateway could not be started"))?;
-
     let who = logs::Identity { service: directory.name.clone(), host: proc::host_name() };
-    let logs = Pipeline::start(&config.logs, &who, heard.with_figures(gateway.stats(), gateway.routes()))
+    let context = context::prepare(config, &who, &slow)?;
+    let gateway = Gateway::start(&config.gateway, &config.event_loop, &told, &context.given)
+        .map_err(system("the gateway could not be started"))?;
+    slow.watch(gateway.stats(), gateway.routes());
+
+    let logs = Pipeline::start(&config.logs, &who, heard)
         .map_err(system("the log pipeline could not be started"))?;
     logs.take_access(&told.access);
 
@@ -96,6 +102,7 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         downstream: downstream::Rules::new(&config.downstream),
         pools: pools::Rules::new(&config.pools, config.workers.surge),
         logs: logs.capture().clone(),
+        spans: context.watch,
         heap: memory::policy(config, &command),
         memory_limit: memory::limit(config),
         pause_threshold: config.memory.pause_threshold,
@@ -108,10 +115,11 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
     };
     let incidents =
         Incidents::start(origin).map_err(system("the thread of incidents could not be started"))?;
-    let front = GatewayFront::new(gateway.clone(), Arc::new(incidents), config.shutdown.upgraded);
+    let front = GatewayFront::new(gateway.clone(), Arc::new(incidents), config.shutdown.upgraded)
+        .with_tracer(context.given.tracer.clone());
     let supervisor = Supervisor::new(settings, front.clone(), directory)
         .map_err(|error| failure(Exit::Failure, "the workers could not be prepared", describe(&error)))?;
-    Ok(Parts { identity, gateway, front, admin, control, signals, supervisor, logs })
+    Ok(Parts { identity, gateway, front, admin, control, signals, supervisor, logs, traces: context.traces })
 }
 
 /// `PORT`, by which a command without agent is found.

@@ -3,6 +3,7 @@
 //! A row's `doc` is the manual: what it does, its unit, and when to change it. Its first sentence is the help
 //! of the flag. The default is not repeated here: it is read from `Config::default`.
 
+mod context;
 mod logs;
 mod memory;
 mod pools;
@@ -30,7 +31,13 @@ pub fn flags() -> impl Iterator<Item = (&'static str, FlagDefinition, String)> {
 
 /// Every row, in the order of the reference page.
 pub(super) fn all() -> impl Iterator<Item = &'static dyn Definition> {
-    SETTINGS.iter().chain(logs::SETTINGS).chain(memory::SETTINGS).chain(pools::SETTINGS).copied()
+    SETTINGS
+        .iter()
+        .chain(context::SETTINGS)
+        .chain(logs::SETTINGS)
+        .chain(memory::SETTINGS)
+        .chain(pools::SETTINGS)
+        .copied()
 }
 
 pub(super) fn find(key: &str) -> Option<&'static dyn Definition> {

@@ -24,11 +24,13 @@ pub mod query;
 pub mod report;
 mod server;
 mod ship;
+pub mod slow;
 pub mod socket;
 pub mod status;
 #[cfg(test)]
 pub(crate) mod testing;
 mod times;
+pub mod traces;
 pub mod units;
 
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::downstream::Downstream;
 pub use self::memory::{Collections, GcKind, Memory, Recycled, WorkerMemory};
 use super::logs::{SinkFigures, WorkerFigures};
+use super::traces;
 use crate::concerns::event_loop::incident;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,6 +63,9 @@ pub struct Status {
     /// When requests waited for a connection; those that last first, then the latest.
     #[serde(default)]
     pub pool_queues: Vec<pools::Queue>,
+    /// Absent where requests are not traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traces: Option<traces::Figures>,
 }
 
 /// A route whose requests keep the loop for long.
@@ -392,6 +396,7 @@ pub(crate) fn fixture() -> Status {
         memory: Memory { share_bytes: Some(89 << 20), recycled: Recycled { heap: 3, ..Recycled::default() } },
         pools: vec![pools::fixture()],
         pool_queues: Vec::new(),
+        traces: Some(traces::fixture()),
     }
 }
 

@@ -68,6 +68,7 @@ const FILES: &[(&str, &[u8])] = js![
     "seen.js",
     "serve.js",
     "shadow.js",
+    "spans.js",
     "times.js",
     "watchdog.js",
     "wire.js",

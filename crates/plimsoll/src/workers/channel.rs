@@ -11,7 +11,7 @@ use plimsoll_wire::VERSION;
 use plimsoll_wire::frame::{Frame, LENGTH_MAX};
 use plimsoll_wire::memory::Figures;
 use plimsoll_wire::message::{FromAgent, ServerKind, ToAgent};
-use plimsoll_wire::{calls, pools};
+use plimsoll_wire::{calls, pools, spans};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
@@ -71,6 +71,7 @@ pub enum Said {
     Calls(calls::FromAgent),
     /// Of the pools in which it keeps connections.
     Pools(pools::FromAgent),
+    Span(Box<spans::Span>),
     /// The channel is gone: the process ended, or it broke the rules (then: how).
     Lost {
         mistake: Option<String>,
@@ -212,6 +213,7 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
         }
         FromAgent::Calls(said) if matches!(talk, Talk::Agent) => Ok(Said::Calls(said)),
         FromAgent::Pools(said) if matches!(talk, Talk::Agent) => Ok(Said::Pools(said)),
+        FromAgent::Span(span) if matches!(talk, Talk::Agent) => Ok(Said::Span(Box::new(span))),
         FromAgent::Listen { server, kind, host, port, ipv6_only, backlog, path }
             if matches!(talk, Talk::Agent) =>
         {
@@ -227,6 +229,7 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
         | FromAgent::Calls(_)
         | FromAgent::Memory(_)
         | FromAgent::Pools(_)
+        | FromAgent::Span(_)
         | FromAgent::ProfileBegan { .. }
         | FromAgent::Profiled { .. }
         | FromAgent::LargeBody { .. }

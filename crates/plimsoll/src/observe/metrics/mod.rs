@@ -12,6 +12,7 @@
 //! there even when the app loop does not answer; the rows that need a [`Status`] are then left out.
 
 mod classic;
+mod context;
 mod downstream;
 mod logs;
 mod memory;
@@ -113,6 +114,7 @@ impl Collector for Scrape {
             .chain(downstream::METRICS)
             .chain(memory::METRICS)
             .chain(pools::METRICS)
+            .chain(context::METRICS)
             .try_for_each(|metric| encode(metric, self, &mut encoder))
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::table::METRICS;
-use super::{downstream, logs, memory, pools};
+use super::{context, downstream, logs, memory, pools};
 
 const HEAD: &str = "\
 # Metrics
@@ -25,7 +25,12 @@ supervisor does not answer. `http_request_method` is `_OTHER` for methods that H
 #[must_use]
 pub fn reference() -> String {
     let mut page = HEAD.to_owned();
-    let others = logs::METRICS.iter().chain(downstream::METRICS).chain(memory::METRICS).chain(pools::METRICS);
+    let others = logs::METRICS
+        .iter()
+        .chain(downstream::METRICS)
+        .chain(memory::METRICS)
+        .chain(pools::METRICS)
+        .chain(context::METRICS);
     for metric in METRICS.iter().chain(others) {
         let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
         let kind = metric.kind();

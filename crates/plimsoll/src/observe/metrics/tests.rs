@@ -72,6 +72,7 @@ fn the_classic_text_is_strictly_well_formed_and_complete() {
             .chain(downstream::METRICS)
             .chain(memory::METRICS)
             .chain(pools::METRICS)
+            .chain(context::METRICS)
             .map(|metric| metric.name)
             .collect::<Vec<_>>()
     );

@@ -7,6 +7,7 @@
 mod app;
 mod children;
 mod client;
+mod collector;
 mod database;
 mod launch;
 mod load;
@@ -19,6 +20,7 @@ mod wait;
 pub(crate) use app::{App, node, node_path};
 pub(crate) use children::{alive, descendants, signal};
 pub(crate) use client::{Client, get, get_json};
+pub(crate) use collector::Collector;
 pub(crate) use database::{Database, Maria, packages_of};
 pub(crate) use launch::Launch;
 pub(crate) use load::under_load;
