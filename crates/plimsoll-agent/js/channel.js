@@ -9,6 +9,7 @@ const downstream = require('./downstream.js')
 const page = require('./page.js')
 const pools = require('./pools.js')
 const spans = require('./spans.js')
+const tax = require('./tax.js')
 const watchdog = require('./watchdog.js')
 const wire = require('./wire.js')
 
@@ -47,6 +48,7 @@ class Channel {
     this.#socket.write(wire.hello(page.open(directory).reason || unclaimed))
     watchdog.start(directory)
     answers.watch((bytes) => this.#say(bytes))
+    tax.watch((bytes) => this.#say(bytes))
   }
 
   #say (bytes) {
@@ -123,6 +125,7 @@ class Channel {
     downstream.lost()
     pools.lost()
     spans.lost()
+    tax.watch(null)
     const waiting = [...this.#waiting.values()]
     this.#waiting.clear()
     if (this.#answered) process.kill(process.pid, 'SIGTERM')

@@ -70,6 +70,13 @@ const POOLS = {
 // What is said of what traced requests wait for: see the crate's `spans`.
 const SPANS = { TO_MAX: 300, METHOD_MAX: 20, PATH_MAX: 256, ERROR_MAX: 64 }
 
+// What is said of async context: see the crate's `tax`.
+const TAX = {
+  STACK_MAX: 4096,
+  AUTHORS_MAX: 8,
+  CALLBACK: { INIT: 1, BEFORE: 2, AFTER: 4, DESTROY: 8, PROMISE_RESOLVE: 16, NO_PROMISES: 32 }
+}
+
 // Raw, as no response of Node's would be without headers of its own.
 const STARTED = 'HTTP/1.1 199 Started\r\n\r\n'
 const MARKER = 'HTTP/1.1 599 Revoked\r\nContent-Length: 0\r\n\r\n'
@@ -91,6 +98,8 @@ const PROFILE_BEGAN = 32
 const PROFILED = 33
 const LARGE_BODY = 34
 const ROUTE = 35
+const TAX_AUTHOR = 40
+const TAX_RATE = 41
 const BOUND = 65
 const REFUSED = 66
 const PROFILE = 80
@@ -326,6 +335,16 @@ function poolServer (number, limit, open) {
   return frame(POOL_SERVER, [number, limit, open])
 }
 
+/** Somebody has asked for async context: how, what a hook is called for, and where. */
+function taxAuthor (what, callbacks, stack) {
+  return frame(TAX_AUTHOR, [what, callbacks, Buffer.from(stack).subarray(0, TAX.STACK_MAX - 4).toString()])
+}
+
+/** What is paid for it. */
+function taxRate (isOn, callbacks, hasFrame, resources, activeUs) {
+  return frame(TAX_RATE, [isOn ? 1 : 0, callbacks, hasFrame ? 1 : 0, resources, activeUs])
+}
+
 module.exports = {
   VERSION,
   ENV_DIRECTORY,
@@ -346,6 +365,7 @@ module.exports = {
   CALLS,
   POOLS,
   SPANS,
+  TAX,
   SENT,
   STARTED,
   MARKER,
@@ -355,7 +375,7 @@ module.exports = {
     HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, MEMORY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
     ORIGIN, ASK, CALLS: CALL_FIGURES, FAN_OUT, SAMPLES, FORKS, WATCH_CALLS, LIMIT, GRANT,
     POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, POOL_SERVER, WATCH_POOLS, POOL_RULE, POOL_GRANT,
-    SPAN, WATCH_SPANS
+    TAX_AUTHOR, TAX_RATE, SPAN, WATCH_SPANS
   },
   frame,
   read,
@@ -379,6 +399,8 @@ module.exports = {
   poolAsk,
   poolServer,
   span,
+  taxAuthor,
+  taxRate,
   notice,
   message
 }

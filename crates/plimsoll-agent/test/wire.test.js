@@ -66,9 +66,22 @@ test('kinds are those of the Rust crate', () => {
   const { ORIGINS_MAX, OTHERS, NAME_MAX, BOUNDS_MS, BUCKETS, SAMPLES_MAX, ...calls } = constants('calls.rs')
   const { POOLS_MAX, NAME_MAX: POOL_NAME_MAX, TAKER_MAX, DECADE_US, DECADES, TIMES, ...pools } = constants('pools.rs')
   const { SPAN, WATCH_SPANS, ...lengths } = constants('spans.rs')
-  assert.deepStrictEqual(kinds, { ...rest, ...calls, ...pools, SPAN, WATCH_SPANS })
   assert.deepStrictEqual(wire.SPANS, Object.fromEntries(Object.entries(lengths).map(([name, max]) => [name, Number(max)])))
+  const { STACK_MAX, AUTHORS_MAX, INIT, BEFORE, AFTER, DESTROY, PROMISE_RESOLVE, NO_PROMISES, ...tax } = constants('tax.rs')
+  assert.deepStrictEqual(kinds, { ...rest, ...calls, ...pools, ...tax, SPAN, WATCH_SPANS })
   assert.ok(BUCKETS.startsWith('BOUNDS_MS'))
+})
+
+test('what is said of async context is what the Rust crate reads', () => {
+  const { STACK_MAX, AUTHORS_MAX, TAX_AUTHOR, TAX_RATE, ...callbacks } = constants('tax.rs')
+  const CALLBACK = Object.fromEntries(Object.entries(callbacks).map(([name, value]) => [name, Number(value)]))
+  const stack = STACK_MAX.split('*').reduce((product, factor) => product * factor, 1)
+  assert.deepStrictEqual(wire.TAX, { STACK_MAX: stack, AUTHORS_MAX: Number(AUTHORS_MAX), CALLBACK })
+  const fieldsOf = (bytes) => wire.read(bytes).fields
+  assert.deepStrictEqual(fieldsOf(wire.taxAuthor('run', 0, 'at')), ['run', '0', 'at'])
+  assert.ok(Buffer.byteLength(fieldsOf(wire.taxAuthor('hook', 9, 'é'.repeat(5000)))[2]) <= stack)
+  assert.deepStrictEqual(fieldsOf(wire.taxRate(true, 9, false, 7, 8)), ['1', '9', '0', '7', '8'])
+  assert.match(source('tax.rs'), /is_on: .*callbacks: .*has_frame: .*resources: .*active_us: /s)
 })
 
 test('what is said of calls is what the Rust crate reads', () => {

@@ -21,6 +21,7 @@ pub mod page;
 pub mod pools;
 pub mod spans;
 pub mod stall;
+pub mod tax;
 
 /// Version of everything in this crate. Raised whenever a frame or a name changes its meaning.
 pub const VERSION: u8 = 2;

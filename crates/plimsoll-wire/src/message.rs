@@ -6,7 +6,7 @@
 //! decimal text: a message must be readable in a hex dump.
 
 use crate::stall::STACK_MAX;
-use crate::{VERSION, calls, frame, memory, pools, spans};
+use crate::{VERSION, calls, frame, memory, pools, spans, tax};
 
 /// How the gateway must treat what arrives at a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,6 +76,8 @@ pub enum FromAgent {
     Pools(pools::FromAgent),
     /// What a traced request waited for.
     Span(spans::Span),
+    /// Of what it pays for its async context.
+    Tax(tax::FromAgent),
 }
 
 /// Supervisor to agent.
@@ -180,6 +182,7 @@ impl FromAgent {
             calls::ORIGIN | calls::ASK | calls::CALLS | calls::FAN_OUT | calls::SAMPLES | calls::FORKS => {
                 calls::FromAgent::parse(frame.kind, &field).map(Self::Calls)
             }
+            tax::TAX_AUTHOR | tax::TAX_RATE => tax::FromAgent::parse(frame.kind, &field).map(Self::Tax),
             pools::POOL..=pools::POOL_SERVER => pools::FromAgent::parse(frame.kind, &field).map(Self::Pools),
             spans::SPAN => spans::Span::parse(&field).map(Self::Span),
             _ => Self::parse_stall(frame.kind, &field),
@@ -262,6 +265,7 @@ impl FromAgent {
             Self::Calls(said) => said.write(),
             Self::Pools(said) => said.write(),
             Self::Span(span) => span.write(),
+            Self::Tax(said) => said.write(),
         }
     }
 

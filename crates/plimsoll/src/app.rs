@@ -30,6 +30,7 @@ use crate::concerns::logs::record::Level;
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::observe::control::Ended;
+use crate::observe::history::{self, History};
 use crate::observe::logs::Mirror;
 use crate::observe::{admin, control, socket};
 use crate::workers;
@@ -66,6 +67,9 @@ async fn serve(parts: Parts) -> (Exit, String) {
     let (inquiry, asked) = control::channel();
     let (stop, stopped) = watch::channel(());
     let mut servers = JoinSet::new();
+    let history = History::default();
+    let threads = parts.gateway.stats().to_vec();
+    servers.spawn(history::run(history, inquiry.clone(), threads, closed(stopped.clone())));
     if let Some(listener) = parts.admin {
         let figures = (parts.gateway.stats().to_vec(), Arc::clone(parts.gateway.routes()));
         let logs = Arc::clone(parts.logs.stats());

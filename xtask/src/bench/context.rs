@@ -14,6 +14,7 @@ use super::field::plimsoll;
 use super::load::{Head, Load};
 use super::report::{Keep, Report, Table, Target, figure, placement_sentence, targets};
 use super::sample::Sample;
+use super::stats::max;
 use super::workshop::{Workshop, app};
 use super::{Common, machine};
 use crate::nodes;
@@ -120,7 +121,7 @@ fn gateway(with: &Turns<'_>, program: &Path, collector: &Collector, found: &mut 
         what: "CPU of the gateway that 1 % and tail cost a request".to_owned(),
         limit: 1.5,
         // Of the two the one that speaks against us.
-        found: of_minima.max(some.more_than(off, proxy)),
+        found: max(&[of_minima, some.more_than(off, proxy)].into_iter().flatten().collect::<Vec<_>>()),
         unit: " µs",
     });
     keep("The gateway, in front of a hello world", &variants, found);

@@ -10,7 +10,7 @@ const { Queue } = require('./queue.js')
 
 const {
   HELLO, LISTEN, CLOSE, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, ORIGIN, ASK, CALLS, FAN_OUT, FORKS, SAMPLES,
-  WATCH_CALLS, POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, WATCH_POOLS, SPAN, WATCH_SPANS
+  WATCH_CALLS, POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, WATCH_POOLS, TAX_AUTHOR, TAX_RATE, SPAN, WATCH_SPANS
 } = wire.kinds
 
 /** `answer(listen)` gives `{ address, port, family }`, `{ code }`, or null: the test answers by itself. */
@@ -41,6 +41,9 @@ class Supervisor {
     this.poolFigures = new Queue()
     this.leaks = new Queue()
     this.gone = new Queue()
+    /** What is said of async context. */
+    this.authors = new Queue()
+    this.rates = new Queue()
     /** Pools are to be seen; `hold`: they wait for their rule. */
     this.watchPools = null
     /** What traced requests waited for. */
@@ -82,6 +85,11 @@ class Supervisor {
       this.spans.push({ what, request, id, to, method, path, startUs: Number(startUs), tookUs: Number(tookUs), waitedUs: Number(waitedUs), status: Number(status), error })
     }
     if (kind === POOL) this.pools.push({ pool: Number(fields[0]), library: fields[1], server: fields[2], database: fields[3], max: Number(fields[4]), isSizeable: fields[5] === '1' })
+    if (kind === TAX_AUTHOR) this.authors.push({ what: fields[0], callbacks: Number(fields[1]), stack: fields[2] })
+    if (kind === TAX_RATE) {
+      const [isOn, callbacks, hasFrame, resources, activeUs] = fields.map(Number)
+      this.rates.push({ isOn: isOn === 1, callbacks, hasFrame: hasFrame === 1, resources, activeUs })
+    }
     if (kind === POOL_ASK) {
       const [pool, serial, wants, held, stamp] = fields.map(Number)
       this.poolAsks.push({ pool, serial, wants, held, stamp })

@@ -110,6 +110,11 @@ impl GatewayFront {
         (loads.workers.get(&worker).map_or(0, |load| load.in_flight()), past + now)
     }
 
+    /// The longest that a request waited lately for this worker to begin it.
+    pub(super) fn late_ms(&self, worker: WorkerId) -> u32 {
+        self.loads.borrow().workers.get(&worker).map_or(0, |load| load.late_ms())
+    }
+
     /// Which lane the worker is in.
     pub(super) fn lane(&self, worker: WorkerId) -> status::Lane {
         match self.loads.borrow().workers.get(&worker) {

@@ -2,6 +2,7 @@
 
 mod pools;
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,6 +22,9 @@ use crate::workers::{self, Front as _, Snapshot};
 
 /// Who may wait for the end at the same time; the others are not told how it went.
 const WAITING_MAX: usize = 64;
+
+/// How often and for how long the loop of each worker has stood still.
+type Stalls = BTreeMap<u16, (u64, u64)>;
 
 /// What does not change as long as the instance lives.
 #[derive(Debug)]
@@ -103,6 +107,7 @@ impl Questions {
 
     fn describe(&self, snapshot: &Snapshot) -> Status {
         let gateway = self.front.gateway();
+        let stalls = self.front.incidents().by_worker();
         let sum = |figure: fn(&crate::observe::http::ThreadStats) -> u64| {
             gateway.stats().iter().map(|thread| figure(thread)).sum()
         };
@@ -113,16 +118,18 @@ impl Questions {
             state: state(snapshot),
             admin: self.identity.admin,
             listeners: gateway.endpoints().into_iter().map(listener).collect(),
-            workers: snapshot.workers.iter().map(|worker| self.worker(worker)).collect(),
-            leaving: snapshot.leaving.iter().map(|worker| self.leaving(worker)).collect(),
+            workers: snapshot.workers.iter().map(|worker| self.worker(worker, &stalls)).collect(),
+            leaving: snapshot.leaving.iter().map(|worker| self.leaving(worker, &stalls)).collect(),
             generation: snapshot.generation,
             reload: snapshot.renewed.map(|renewed| status::Reload { renewed, of: snapshot.workers.len() }),
             incidents: self.front.incidents().status(),
             log_sinks: self.logs.sinks().iter().map(|sink| logs::SinkFigures::of(sink)).collect(),
-            routes: http::routes(gateway.stats(), &gateway.routes().table()),
+            logs: status::Logs::read(&self.logs),
+            routes: self.routes(),
             heavy_routes: gateway.heavy_routes().into_iter().map(heavy_route).collect(),
             downstreams: snapshot.downstreams.iter().map(downstream).collect(),
             memory: memory(snapshot),
+            context: status::Context { tax: snapshot.tax.as_ref().map(status::Tax::new) },
             pools: snapshot.pools.iter().map(pools::pool).collect(),
             traces: self.front.tracer().map(|tracer| tracer.stats().figures()),
             pool_queues: snapshot.queues.iter().map(pools::queue).collect(),
@@ -137,7 +144,28 @@ impl Questions {
         }
     }
 
-    fn worker(&self, worker: &workers::Worker) -> status::Worker {
+    fn routes(&self) -> Vec<status::Route> {
+        let gateway = self.front.gateway();
+        let mut routes = http::routes(gateway.stats(), &gateway.routes().table());
+        let costs = gateway.route_costs();
+        for route in &mut routes {
+            let cost = costs.get(&route.route).map_or(0, |cost| cost.as_micros());
+            route.loop_us = u64::try_from(cost).unwrap_or(u64::MAX);
+        }
+        routes
+    }
+
+    fn event_loop(&self, worker: &workers::Worker, stalls: &Stalls) -> status::EventLoop {
+        let (stalls, stalled_ms) = stalls.get(&worker.id.index).copied().unwrap_or_default();
+        status::EventLoop {
+            busy_us: worker.memory.as_ref().map_or(0, |seen| seen.figures.busy_us),
+            late_ms: self.front.late_ms(worker.id),
+            stalls,
+            stalled_ms,
+        }
+    }
+
+    fn worker(&self, worker: &workers::Worker, stalls: &Stalls) -> status::Worker {
         let (in_flight, requests) = self.front.load(worker.id);
         status::Worker {
             id: worker.id.index,
@@ -154,13 +182,15 @@ impl Questions {
                 .memory
                 .as_ref()
                 .map(|seen| status::WorkerMemory::new(seen, worker.growth.as_ref().map(words::growth))),
+            event_loop: self.event_loop(worker, stalls),
+            context_tax_per_mille: worker.tax_per_mille,
             logs: self.logs.worker_figures(worker.id.index),
             last_death: worker.last_death.as_ref().map(death),
         }
     }
 
-    fn leaving(&self, worker: &workers::Worker) -> status::Worker {
-        status::Worker { requests: self.front.requests_of(worker.id), ..self.worker(worker) }
+    fn leaving(&self, worker: &workers::Worker, stalls: &Stalls) -> status::Worker {
+        status::Worker { requests: self.front.requests_of(worker.id), ..self.worker(worker, stalls) }
     }
 }
 

@@ -83,6 +83,10 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         admin: admin.as_ref().and_then(|listener| listener.local_addr().ok()),
     };
     say_start(&identity, workers);
+    let origin = Origin {
+        directory: std::env::current_dir().unwrap_or_default(),
+        agent: Some(directory.path.clone()),
+    };
     let settings = Settings {
         fleet: shutdown::Config {
             workers,
@@ -107,11 +111,8 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         memory_limit: memory::limit(config),
         pause_threshold: config.memory.pause_threshold,
         recycle: memory::recycling(config),
+        origin: origin.clone(),
         command,
-    };
-    let origin = Origin {
-        directory: std::env::current_dir().unwrap_or_default(),
-        agent: Some(directory.path.clone()),
     };
     let incidents =
         Incidents::start(origin).map_err(system("the thread of incidents could not be started"))?;

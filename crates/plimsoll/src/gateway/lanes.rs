@@ -3,6 +3,7 @@
 //! What is asked per request is a number in a table, and a few patterns where the settings have some. What is learned
 //! is learned behind a lock: when the watchdog tells of a request that kept its loop, and when a heavy one ends.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -213,6 +214,12 @@ impl Lanes {
         drop(learned);
         all.sort_by_key(|(_, cost)| std::cmp::Reverse(*cost));
         all.into_iter().map(|(route, cost)| HeavyRoute { name: self.name(route), cost, is_lifted }).collect()
+    }
+
+    /// For how long requests keep the loop, in the mean of the latest, where it is worth telling.
+    pub(super) fn costs(&self) -> BTreeMap<String, Duration> {
+        let costs: Vec<_> = self.learned().costs.told().collect();
+        costs.into_iter().map(|(route, cost)| (self.name(route), cost)).collect()
     }
 
     fn learned(&self) -> MutexGuard<'_, Learned> {

@@ -46,7 +46,7 @@ mod unix;
 mod watch;
 mod work;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -73,7 +73,7 @@ use gather::Gather;
 pub use lanes::HeavyRoute;
 use lanes::Lanes;
 pub use lateness::Delayed;
-use lateness::Lateness;
+use lateness::{Lateness, Peak};
 use thread::{Command, Shared, Thread};
 use work::Work;
 
@@ -89,6 +89,7 @@ pub struct Load {
     tenure_until: AtomicU64,
     is_in_lane: AtomicBool,
     lateness: Lateness,
+    late_peak: Peak,
 }
 
 impl Load {
@@ -120,6 +121,12 @@ impl Load {
     #[must_use]
     pub fn delayed(&self, from: Instant) -> Delayed {
         self.lateness.cost(from)
+    }
+
+    /// The longest that a request waited to be begun in this second and the one before, in milliseconds.
+    #[must_use]
+    pub fn late_ms(&self) -> u32 {
+        self.late_peak.ms(Instant::now())
     }
 
     #[must_use]
@@ -367,6 +374,12 @@ impl Gateway {
     #[must_use]
     pub fn heavy_routes(&self) -> Vec<HeavyRoute> {
         self.lanes.heavy_routes()
+    }
+
+    /// For how long requests of a route keep the loop, by its name, where that is worth telling.
+    #[must_use]
+    pub fn route_costs(&self) -> BTreeMap<String, Duration> {
+        self.lanes.costs()
     }
 
     fn claims_of(&self, worker: WorkerId, page: &Arc<Page>) -> Arc<Claims> {

@@ -117,6 +117,9 @@ impl Unclaimed {
             self.count_waiting(now);
         }
         let age = self.entries.borrow().front().map(|front| now.saturating_duration_since(front.at));
+        if let Some(age) = age {
+            self.load.late_peak.note(age, now);
+        }
         let mut patience = self.patience.get();
         patience.observe(age.unwrap_or_default());
         self.patience.set(patience);

@@ -111,6 +111,13 @@ pub(super) fn times(
     (sums, current)
 }
 
+/// How long all requests took.
+pub(super) fn all_times(threads: &[Arc<ThreadStats>]) -> Sum {
+    let mut sum = Sum::default();
+    threads.iter().flat_map(|stats| stats.by_route.seen()).for_each(|(_, row)| sum.add(&row.times));
+    sum
+}
+
 /// The routes that are asked for most, and the rest as one.
 #[must_use]
 pub fn routes(threads: &[Arc<ThreadStats>], table: &Table) -> Vec<Route> {
@@ -133,5 +140,6 @@ fn describe(id: RouteId, figures: &Figures, table: &Table) -> Route {
         failed: figures.failed,
         p50_us: figures.times.quantile_us(500),
         p99_us: figures.times.quantile_us(990),
+        loop_us: 0,
     }
 }

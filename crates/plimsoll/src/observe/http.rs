@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::by_route::ByRoute;
+pub(super) use super::by_route::all_times;
 pub use super::by_route::routes;
 use super::histogram::{Durations, Snapshot};
 use super::status::Requests;
@@ -56,6 +57,8 @@ pub struct ThreadStats {
     pub requests_failed: Counter,
     pub bytes_from_clients: Counter,
     pub bytes_to_clients: Counter,
+    /// Answers by the first digit of their status; the first is for those without one.
+    answers: [Counter; CLASSES],
     /// Of requests whose route has none.
     durations: Durations,
     pub(super) by_route: ByRoute,
@@ -66,6 +69,10 @@ impl ThreadStats {
     /// A request was answered: `duration` from its first byte to the last byte of the answer.
     pub fn record(&self, route: RouteId, method: Method, status: u16, duration: Duration) {
         self.requests_ended.add(1);
+        let class = usize::from(status / 100);
+        if let Some(class) = self.answers.get(if class < CLASSES { class } else { 0 }) {
+            class.add(1);
+        }
         if !self.by_route.record(route, status, duration) {
             self.durations.record(method, status, duration);
         }
@@ -82,6 +89,18 @@ impl ThreadStats {
         self.requests_failed.add(1);
         self.failures.record(code);
     }
+}
+
+/// `1xx` to `5xx`, and all else.
+pub(super) const CLASSES: usize = 6;
+
+/// Answers of all threads by the first digit of their status, as [`ThreadStats`] counts them.
+pub(super) fn answers(threads: &[Arc<ThreadStats>]) -> [u64; CLASSES] {
+    let mut sums = [0; CLASSES];
+    for stats in threads {
+        std::iter::zip(&mut sums, &stats.answers).for_each(|(sum, count)| *sum += count.get());
+    }
+    sums
 }
 
 /// Codes that are counted one by one; what comes after is counted as [`OTHER_CODE`].
@@ -235,6 +254,7 @@ mod tests {
         let key = (Method::Get, Some(200), Arc::from("/slow"));
         assert_eq!(totals.durations[&key].count(), 2);
         assert_eq!(totals.durations.values().map(Snapshot::count).sum::<u64>(), 5);
+        assert_eq!(answers(&threads), [0, 0, 2, 0, 1, 2]);
     }
 
     #[test]

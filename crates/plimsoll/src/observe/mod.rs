@@ -2,18 +2,20 @@
 //!
 //! ```text
 //! gateway threads ── http::ThreadStats ──┐
-//!                                        ├── admin (TCP, read-only): /livez /readyz /status /metrics /
+//!                                        ├── admin (TCP, read-only): /livez /readyz /status /metrics / /events
 //! app loop ◄── control::Request ── Inquiry
-//!                                        └── socket (Unix, 0600): what acts on the instance
+//!                                  │     └── socket (Unix, 0600): what acts on the instance
+//!                                  └── history: the last hour, for the dashboard and `doctor`
 //! ```
 //!
 //! The app loop owns the state and answers questions about it; counters of the data path are read where they
-//! are. Nothing here keeps a copy of either.
+//! are. Nothing here keeps a copy of either, but what [`history`] keeps of the past.
 
 pub mod admin;
 mod by_route;
 pub mod control;
 pub mod histogram;
+pub mod history;
 pub mod http;
 pub mod incidents;
 pub mod logs;

@@ -4,7 +4,10 @@
 //! removed, and an enum's spelling is part of the contract; fields are only added. Readers ignore what they
 //! do not know: a client may be older than the instance that it asks.
 
+mod context;
 pub mod downstream;
+mod event_loop;
+mod logs;
 mod memory;
 pub mod pools;
 
@@ -12,7 +15,10 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::context::{Author, Context, Tax};
 pub use self::downstream::Downstream;
+pub use self::event_loop::EventLoop;
+pub use self::logs::Logs;
 pub use self::memory::{Collections, GcKind, Memory, Recycled, WorkerMemory};
 use super::logs::{SinkFigures, WorkerFigures};
 use super::traces;
@@ -52,11 +58,16 @@ pub struct Status {
     /// Where the log goes: our own streams, and each `[[logs.sink]]`.
     #[serde(default)]
     pub log_sinks: Vec<SinkFigures>,
+    #[serde(default)]
+    pub logs: Logs,
     /// What the app calls over HTTP, by name.
     #[serde(default)]
     pub downstreams: Vec<Downstream>,
     #[serde(default)]
     pub memory: Memory,
+    /// What the app pays for async context.
+    #[serde(default)]
+    pub context: Context,
     /// The pools in which it keeps its connections to databases, by name.
     #[serde(default)]
     pub pools: Vec<pools::Pool>,
@@ -140,6 +151,12 @@ pub struct Worker {
     /// Its heap and what collecting costs it; absent before its process has told.
     #[serde(default)]
     pub memory: Option<WorkerMemory>,
+    #[serde(default)]
+    pub event_loop: EventLoop,
+    /// Of the time that its loops did not wait: what promises cost more because somebody follows them; absent: nothing, or
+    /// it is not known.
+    #[serde(default)]
+    pub context_tax_per_mille: Option<u32>,
     /// What it logs; absent before its first process.
     #[serde(default)]
     pub logs: Option<WorkerFigures>,
@@ -208,6 +225,9 @@ pub struct Route {
     /// From the first byte of a request to the last of its answer.
     pub p50_us: u64,
     pub p99_us: u64,
+    /// For how long its requests keep the loop, in the mean of the latest; 0: not worth telling.
+    #[serde(default)]
+    pub loop_us: u64,
 }
 
 /// What is known of event loops that stood still.
@@ -328,21 +348,7 @@ impl Lane {
 /// An instance with one worker that serves and one that waits to be started again.
 #[cfg(test)]
 pub(crate) fn fixture() -> Status {
-    let worker = Worker {
-        id: 0,
-        pid: Some(4243),
-        state: WorkerState::Ready,
-        lane: Lane::Main,
-        in_flight: 3,
-        requests: 1200,
-        restarts: 0,
-        generation: 1,
-        uptime_s: 3720,
-        rss_bytes: 50 * 1024 * 1024,
-        memory: Some(memory_fixture()),
-        logs: Some(WorkerFigures { lines: 70, bytes: 7000, lines_per_s: 7, ..WorkerFigures::default() }),
-        last_death: None,
-    };
+    let worker = worker_fixture();
     let waiting = Worker {
         id: 1,
         pid: None,
@@ -353,6 +359,8 @@ pub(crate) fn fixture() -> Status {
         uptime_s: 0,
         rss_bytes: 0,
         memory: None,
+        event_loop: EventLoop::default(),
+        context_tax_per_mille: None,
         logs: None,
         last_death: Some(Death {
             reason: "was killed by SIGKILL after 3.2s; it was running 2 requests".into(),
@@ -384,6 +392,7 @@ pub(crate) fn fixture() -> Status {
             failed: 2,
             p50_us: 900,
             p99_us: 12_000,
+            loop_us: 41_000,
         }],
         incidents: Incidents {
             kinds: vec![Stalls { kind: incident::Kind::JavaScript, count: 2, total_ms: 700 }],
@@ -392,11 +401,34 @@ pub(crate) fn fixture() -> Status {
         generation: 1,
         reload: None,
         log_sinks: Vec::new(),
+        logs: Logs { kept: 60, sampled: 10, warnings: 4, errors: 1, ..Logs::default() },
         downstreams: vec![downstream::fixture()],
         memory: Memory { share_bytes: Some(89 << 20), recycled: Recycled { heap: 3, ..Recycled::default() } },
+        context: context::fixture(),
         pools: vec![pools::fixture()],
         pool_queues: Vec::new(),
         traces: Some(traces::fixture()),
+    }
+}
+
+#[cfg(test)]
+fn worker_fixture() -> Worker {
+    Worker {
+        id: 0,
+        pid: Some(4243),
+        state: WorkerState::Ready,
+        lane: Lane::Main,
+        in_flight: 3,
+        requests: 1200,
+        restarts: 0,
+        generation: 1,
+        uptime_s: 3720,
+        rss_bytes: 50 * 1024 * 1024,
+        memory: Some(memory_fixture()),
+        context_tax_per_mille: Some(83),
+        event_loop: EventLoop { busy_us: 9_000_000, late_ms: 4, stalls: 2, stalled_ms: 700 },
+        logs: Some(WorkerFigures { lines: 70, bytes: 7000, lines_per_s: 7, ..WorkerFigures::default() }),
+        last_death: None,
     }
 }
 

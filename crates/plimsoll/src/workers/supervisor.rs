@@ -13,6 +13,7 @@ mod plain;
 mod pools;
 mod profiles;
 mod snapshot;
+mod tax;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
@@ -35,7 +36,9 @@ use super::front::Front;
 use super::page::Thresholds;
 use super::process::Process;
 use super::watch::{self, Seen};
+use crate::concerns::context::tax::{Class, Cost, Ledger};
 use crate::concerns::downstream::{Desk, Rules};
+use crate::concerns::event_loop::profile::Origin;
 use crate::concerns::memory::heap::{Limit, Policy};
 use crate::concerns::memory::recycle;
 use crate::concerns::pools as connections;
@@ -85,6 +88,8 @@ pub struct Settings {
     pub pause_threshold: Duration,
     /// When workers are renewed because of what they hold.
     pub recycle: recycle::Rules,
+    /// What paths of the app are told relative to.
+    pub origin: Origin,
 }
 
 impl Settings {
@@ -102,8 +107,20 @@ pub enum Error {
 /// What happened.
 #[derive(Debug)]
 pub enum Event {
-    Agent { worker: WorkerId, channel: u32, said: Said },
-    Seen { worker: WorkerId, seen: Seen },
+    Agent {
+        worker: WorkerId,
+        channel: u32,
+        said: Said,
+    },
+    Seen {
+        worker: WorkerId,
+        seen: Seen,
+    },
+    /// What was measured in a process of its own; `None`: it could not be.
+    Calibrated {
+        class: Class,
+        cost: Option<Cost>,
+    },
 }
 
 /// What is asked of the supervisor.
@@ -162,6 +179,7 @@ pub struct Supervisor<F> {
     heaps: heaps::Heaps,
     memory: memory::Memory,
     pools: connections::Desk,
+    tax: Ledger,
 }
 
 impl<F: Front> Supervisor<F> {
@@ -178,6 +196,7 @@ impl<F: Front> Supervisor<F> {
         let desk = Desk::new(settings.downstream.clone());
         let recycle = settings.recycle;
         let pools = connections::Desk::new(settings.pools.clone());
+        let tax = Ledger::new(settings.origin.clone());
         Ok(Self {
             fleet: Fleet::new(settings.fleet),
             endpoints: Endpoints::new(settings.listen),
@@ -199,6 +218,7 @@ impl<F: Front> Supervisor<F> {
             heaps: heaps::Heaps::default(),
             memory: memory::Memory::new(recycle),
             pools,
+            tax,
         })
     }
 
@@ -273,6 +293,7 @@ impl<F: Front> Supervisor<F> {
         match event {
             Event::Agent { worker, channel, said } => self.on_agent(worker, channel, said),
             Event::Seen { worker, seen } => self.on_seen(worker, seen),
+            Event::Calibrated { class, cost } => self.tax.measured(class, cost),
         }
     }
 

@@ -63,7 +63,8 @@ pub(super) fn take_turns(with: &Turns<'_>, variants: &mut [Variant]) -> anyhow::
         }
         for turn in 0..with.turns {
             let mut pairs: Vec<_> = variants.iter_mut().zip(&mut warm).collect();
-            pairs.rotate_left(turn % pairs.len().max(1));
+            let by = turn % pairs.len().max(1);
+            pairs.rotate_left(by);
             if turn % 2 == 1 {
                 pairs.reverse();
             }

@@ -1,9 +1,10 @@
-//! `context`: which request is which, without the app's help.
+//! `context`: which request is which, without the app's help, and what the app pays to know it.
 //!
 //! * [`id`]: ids of requests: which of the client's are proper, and how ours are made;
 //! * [`parent`]: the place of a request in a trace, as W3C Trace Context writes it;
 //! * [`sample`]: which traces that begin here are recorded whatever becomes of them;
-//! * [`tail`]: which requests are recorded because of what became of them.
+//! * [`tail`]: which requests are recorded because of what became of them;
+//! * [`tax`]: what promises cost because somebody follows them.
 //!
 //! Random numbers come from outside, as the time does.
 
@@ -11,6 +12,7 @@ pub mod id;
 pub mod parent;
 pub mod sample;
 pub mod tail;
+pub mod tax;
 
 /// Appends `bytes` in lower-case hexadecimal.
 fn push_hex(bytes: &[u8], text: &mut Vec<u8>) {

@@ -13,6 +13,7 @@
 mod source;
 mod track;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -86,6 +87,8 @@ struct Known {
     book: Book,
     /// Stalls that last.
     lasting: Vec<Incident>,
+    /// When those lasted for as long as they say.
+    looked: Option<Instant>,
     large: LargeBodies,
 }
 
@@ -133,6 +136,22 @@ impl Incidents {
     }
 }
 
+impl Incidents {
+    /// How often and for how long the loop of each worker has stood still; with those that last.
+    #[must_use]
+    pub fn by_worker(&self) -> BTreeMap<u16, (u64, u64)> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut workers = known.book.workers().clone();
+        let since = known.looked.map_or(0, |at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX));
+        for incident in &known.lasting {
+            let (count, total_ms) = workers.entry(incident.worker).or_default();
+            *count += 1;
+            *total_ms += u64::from(incident.duration_ms).saturating_add(since);
+        }
+        workers
+    }
+}
+
 fn run(mut track: Track, heard: &Receiver<Event>, known: &Mutex<Known>) {
     let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
     let mut next_line = None;
@@ -161,6 +180,7 @@ fn run(mut track: Track, heard: &Receiver<Event>, known: &Mutex<Known>) {
         }
         lines.extend(known.book.tell(now).into_iter().map(|line| (line, None)));
         known.lasting = track.lasting(now);
+        known.looked = Some(now);
         next_line = known.book.next_line();
         drop(known);
         lines.iter().for_each(|(line, hint)| say(line, hint.as_deref()));

@@ -20,6 +20,7 @@ mod pools;
 mod process;
 mod reference;
 mod table;
+mod traces;
 
 use std::fmt;
 use std::sync::Arc;
@@ -112,9 +113,10 @@ impl Collector for Scrape {
             .iter()
             .chain(logs::METRICS)
             .chain(downstream::METRICS)
+            .chain(context::METRICS)
             .chain(memory::METRICS)
             .chain(pools::METRICS)
-            .chain(context::METRICS)
+            .chain(traces::METRICS)
             .try_for_each(|metric| encode(metric, self, &mut encoder))
     }
 }

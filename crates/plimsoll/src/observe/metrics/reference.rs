@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::table::METRICS;
-use super::{context, downstream, logs, memory, pools};
+use super::{context, downstream, logs, memory, pools, traces};
 
 const HEAD: &str = "\
 # Metrics
@@ -28,9 +28,10 @@ pub fn reference() -> String {
     let others = logs::METRICS
         .iter()
         .chain(downstream::METRICS)
+        .chain(context::METRICS)
         .chain(memory::METRICS)
         .chain(pools::METRICS)
-        .chain(context::METRICS);
+        .chain(traces::METRICS);
     for metric in METRICS.iter().chain(others) {
         let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
         let kind = metric.kind();

@@ -70,9 +70,10 @@ fn the_classic_text_is_strictly_well_formed_and_complete() {
             .iter()
             .chain(logs::METRICS)
             .chain(downstream::METRICS)
+            .chain(context::METRICS)
             .chain(memory::METRICS)
             .chain(pools::METRICS)
-            .chain(context::METRICS)
+            .chain(traces::METRICS)
             .map(|metric| metric.name)
             .collect::<Vec<_>>()
     );

@@ -17,6 +17,7 @@ impl<F: Front> Supervisor<F> {
         match said {
             Said::Opened { pid, node, addon, replies } => {
                 tracing::debug!(%worker, pid, node, "agent connected");
+                self.tax.open((worker, channel), &node);
                 let claims = addon.is_ok();
                 if let Err(reason) = addon {
                     self.say_addon_missing(&reason);
@@ -51,6 +52,7 @@ impl<F: Front> Supervisor<F> {
             Said::Calls(said) => self.on_calls(worker, channel, said),
             Said::Pools(said) => self.on_pools(worker, channel, said),
             Said::Span(span) => self.front.span(*span),
+            Said::Tax(said) => self.on_tax(worker, channel, said),
             Said::Lost { mistake } => self.on_lost(worker, channel, mistake),
         }
     }
@@ -127,6 +129,7 @@ impl<F: Front> Supervisor<F> {
         self.lose_profile(worker, channel);
         self.lose_calls(worker, channel);
         self.lose_pools(worker, channel);
+        self.tax.lose((worker, channel));
         if let Some(process) = self.processes.get_mut(&worker) {
             process.lose_channel(channel, Instant::now());
         }

@@ -67,6 +67,8 @@ pub struct Book {
     recent: VecDeque<Entry>,
     groups: BTreeMap<Key, Kept>,
     kinds: BTreeMap<Kind, (u64, u64)>,
+    /// By worker: how many, and for how many milliseconds. A number of 16 bits: there cannot be more.
+    workers: BTreeMap<u16, (u64, u64)>,
     /// Groups that gave way.
     forgotten: u64,
 }
@@ -74,9 +76,12 @@ pub struct Book {
 impl Book {
     /// Writes an incident down that is over. Returns the line that is worth telling now.
     pub fn note(&mut self, incident: Incident, now: Instant) -> Option<String> {
-        let (count, total_ms) = self.kinds.entry(incident.kind).or_default();
-        *count += 1;
-        *total_ms += u64::from(incident.duration_ms);
+        for (count, total_ms) in
+            [self.kinds.entry(incident.kind).or_default(), self.workers.entry(incident.worker).or_default()]
+        {
+            *count += 1;
+            *total_ms += u64::from(incident.duration_ms);
+        }
         let line = self.group(&incident, now);
         if self.recent.len() == RECENT_MAX {
             self.recent.pop_front();
@@ -188,6 +193,12 @@ impl Book {
                 (kind, count, total_ms)
             })
             .collect()
+    }
+
+    /// How many each worker had, and for how long together.
+    #[must_use]
+    pub fn workers(&self) -> &BTreeMap<u16, (u64, u64)> {
+        &self.workers
     }
 
     #[must_use]

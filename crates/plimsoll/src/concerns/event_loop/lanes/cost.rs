@@ -94,6 +94,11 @@ impl<R: Copy + Eq + std::hash::Hash> Costs<R> {
         heavy.map(|(route, cost)| (*route, cost.mean()))
     }
 
+    /// All routes of which a cost was told.
+    pub fn told(&self) -> impl Iterator<Item = (R, Duration)> {
+        self.routes.iter().map(|(route, cost)| (*route, cost.mean()))
+    }
+
     #[must_use]
     pub fn is_heavy(&self, route: R) -> bool {
         self.routes.get(&route).is_some_and(|cost| cost.is_heavy)
