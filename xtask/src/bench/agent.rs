@@ -61,7 +61,9 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let rounds = options.common.rounds(9);
 
     let mut all = Vec::new();
-    for (name, script) in APPS.iter().filter(|(name, _)| options.only.as_ref().is_none_or(|only| only == name)) {
+    for (name, script) in
+        APPS.iter().filter(|(name, _)| options.only.as_ref().is_none_or(|only| only == name))
+    {
         let app = App { script: app(script), env: Vec::new() };
         let mut figures = Figures::new(name);
         for round in 0..rounds {

@@ -143,13 +143,18 @@ impl Context {
     }
 
     /// May the request be recorded, so that its head must be kept when its answer begins?
-    pub(super) fn keeps(&self, ids: Option<&Ids>, status: u16, is_whole: bool, so_far: &SoFar) -> bool {
+    pub(super) fn keeps(
+        &self,
+        ids: Option<&Ids>,
+        (status, is_whole): (u16, bool),
+        (so_far, now): (&SoFar, Instant),
+    ) -> bool {
         let Some(tracer) = &self.given.tracer else { return false };
         status >= 500
             || !is_whole
             || so_far.is_moved
             || ids.is_some_and(Ids::is_sampled)
-            || tracer.is_slow(so_far.route, so_far.started.elapsed())
+            || tracer.is_slow(so_far.route, now.saturating_duration_since(so_far.started))
     }
 
     /// Why a request that is over is recorded, if it is.

@@ -171,12 +171,12 @@ impl Relay<'_> {
             self.connection.answered_as = Some(Box::new(Tag::read(head)));
         }
         let Connection { thread, ids, .. } = &*self.connection;
-        if thread.context.tracer().is_some() {
-            self.first_byte = Some(Instant::now());
-        }
-        if thread.access.keeps(response.status, body.is_done())
-            || thread.context.keeps(ids.as_deref(), response.status, body.is_done(), &self.so_far)
-        {
+        let may_be_told = thread.context.tracer().is_some() && {
+            let now = *self.first_byte.insert(Instant::now());
+            let answer = (response.status, body.is_done());
+            thread.context.keeps(ids.as_deref(), answer, (&self.so_far, now))
+        };
+        if may_be_told || thread.access.keeps(response.status, body.is_done()) {
             self.keep_heads(response.head_len);
         }
         self.down_pump.body = body;
