@@ -9,6 +9,12 @@ const WAITING = 1
 const RUNNING = 2
 const OVER = 3
 
+// How a call without an answer ended: by itself, because the app had waited as long as it wanted to, or for another reason
+// of the app's.
+const BROKE = 0
+const TIMED_OUT = 1
+const GIVEN_UP = 2
+
 // Plain fields: private ones cost time on Node 18 and 20.
 class Call {
   /** `group`: the calls of the same client's request to the same origin; null: not known. */
@@ -17,6 +23,8 @@ class Call {
     this.group = group
     /** It counts in its group. */
     this.inGroup = false
+    /** It was made before by the same request, and failed. */
+    this.isRetry = false
     this.state = CREATED
     this.began = 0
     /** When it was its turn. */
@@ -36,17 +44,17 @@ class Call {
   }
 
   /** Tells of a call of a traced request. */
-  tell (now, status, isTimeout) {
-    const error = isTimeout ? 'timeout' : status === 0 ? this.errorCode() : ''
+  tell (now, status, how) {
+    const error = status === 0 ? how === TIMED_OUT ? 'timeout' : how === GIVEN_UP ? 'aborted' : this.errorCode() : ''
     const waitedMs = this.ran > this.began ? this.ran - this.began : 0
-    const { method, path } = this.what()
+    const { method, path } = this.about()
     spans.end(this.span, now, {
       kind: 'http', to: this.origin.name, method, path: spans.pathOf(path), began: this.began, waitedMs, status, error
     })
   }
 
-  /** What is asked for: method and path. */
-  what () {
+  /** What has `method` and `path`. */
+  about () {
     return { method: '', path: '' }
   }
 
@@ -63,10 +71,15 @@ class Call {
   /** It has to wait: from now on it must hear of what makes it leave. */
   wait () {}
 
+  /** Method and path: by which a call that is made again is known. */
+  what () {
+    return ''
+  }
+
   /** When nobody has read anything of the answer since: the time of the last sign of life; else `Infinity`. */
   idleSince () {
     return Infinity
   }
 }
 
-module.exports = { Call, CREATED, WAITING, RUNNING, OVER }
+module.exports = { Call, CREATED, WAITING, RUNNING, OVER, BROKE, TIMED_OUT, GIVEN_UP }

@@ -6,7 +6,7 @@
 //! decimal text: a message must be readable in a hex dump.
 
 use crate::stall::STACK_MAX;
-use crate::{VERSION, calls, frame, memory, pools, spans, tax};
+use crate::{VERSION, calls, frame, memory, metrics, pools, spans, tax};
 
 /// How the gateway must treat what arrives at a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,6 +76,8 @@ pub enum FromAgent {
     Pools(pools::FromAgent),
     /// What a traced request waited for.
     Span(spans::Span),
+    /// The answer to a question about metrics.
+    Metrics(metrics::FromAgent),
     /// Of what it pays for its async context.
     Tax(tax::FromAgent),
 }
@@ -102,6 +104,8 @@ pub enum ToAgent {
     Pools(pools::ToAgent),
     /// What traced requests wait for is wanted.
     Spans(spans::Watch),
+    /// Say what is known of metrics.
+    Metrics(metrics::Read),
 }
 
 /// Longest text of a [`FromAgent::Route`], in bytes.
@@ -179,12 +183,13 @@ impl FromAgent {
                 let text = |index| field.text(index).filter(|text| text.len() <= ROUTE_MAX);
                 Some(Self::Route { method: text(0)?, path: text(1)?, route: text(2)? })
             }
-            calls::ORIGIN | calls::ASK | calls::CALLS | calls::FAN_OUT | calls::SAMPLES | calls::FORKS => {
-                calls::FromAgent::parse(frame.kind, &field).map(Self::Calls)
-            }
+            calls::ORIGIN..=calls::PROBED => calls::FromAgent::parse(frame.kind, &field).map(Self::Calls),
             tax::TAX_AUTHOR | tax::TAX_RATE => tax::FromAgent::parse(frame.kind, &field).map(Self::Tax),
             pools::POOL..=pools::POOL_SERVER => pools::FromAgent::parse(frame.kind, &field).map(Self::Pools),
             spans::SPAN => spans::Span::parse(&field).map(Self::Span),
+            metrics::METRICS_PART | metrics::METRICS_END => {
+                metrics::FromAgent::parse(frame.kind, &field).map(Self::Metrics)
+            }
             _ => Self::parse_stall(frame.kind, &field),
         }
     }
@@ -265,6 +270,7 @@ impl FromAgent {
             Self::Calls(said) => said.write(),
             Self::Pools(said) => said.write(),
             Self::Span(span) => span.write(),
+            Self::Metrics(said) => said.write(),
             Self::Tax(said) => said.write(),
         }
     }
@@ -310,6 +316,7 @@ impl ToAgent {
                 pools::ToAgent::parse(frame.kind, &field).map(Self::Pools)
             }
             spans::WATCH_SPANS => spans::Watch::parse(&field).map(Self::Spans),
+            metrics::READ_METRICS => metrics::Read::parse(frame.kind, &field).map(Self::Metrics),
             kind => calls::ToAgent::parse(kind, &field).map(Self::Calls),
         }
     }
@@ -333,6 +340,7 @@ impl ToAgent {
             Self::Calls(said) => said.write(),
             Self::Pools(said) => said.write(),
             Self::Spans(watch) => watch.write(),
+            Self::Metrics(read) => read.write(),
         }
     }
 }

@@ -10,7 +10,8 @@ const { Queue } = require('./queue.js')
 
 const {
   HELLO, LISTEN, CLOSE, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, ORIGIN, ASK, CALLS, FAN_OUT, FORKS, SAMPLES,
-  WATCH_CALLS, POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, WATCH_POOLS, TAX_AUTHOR, TAX_RATE, SPAN, WATCH_SPANS
+  OUTCOMES, PROBE, PROBED, METRICS_PART, METRICS_END, READ_METRICS, WATCH_CALLS, POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE,
+  POOL_ASK, WATCH_POOLS, TAX_AUTHOR, TAX_RATE, SPAN, WATCH_SPANS
 } = wire.kinds
 
 /** `answer(listen)` gives `{ address, port, family }`, `{ code }`, or null: the test answers by itself. */
@@ -33,6 +34,9 @@ class Supervisor {
     this.fanOuts = new Queue()
     this.samples = new Queue()
     this.forks = new Queue()
+    /** What is said for breakers. */
+    this.outcomes = new Queue()
+    this.probes = new Queue()
     /** Calls are to be seen; `hold`: the first waits. */
     this.watch = null
     /** What is said of the app's pools. */
@@ -50,6 +54,9 @@ class Supervisor {
     this.spans = new Queue()
     /** Spans are wanted: `{ propagates, toldFromMs }`. */
     this.watchSpans = null
+    /** Answers to questions about metrics: `{ id, lines, leftOut }`. */
+    this.metrics = new Queue()
+    this.metricsLines = ''
     this.sockets = new Set()
     this.answer = answer
   }
@@ -84,7 +91,7 @@ class Supervisor {
       const [what, request, id, to, method, path, startUs, tookUs, waitedUs, status, error] = fields
       this.spans.push({ what, request, id, to, method, path, startUs: Number(startUs), tookUs: Number(tookUs), waitedUs: Number(waitedUs), status: Number(status), error })
     }
-    if (kind === POOL) this.pools.push({ pool: Number(fields[0]), library: fields[1], server: fields[2], database: fields[3], max: Number(fields[4]), isSizeable: fields[5] === '1' })
+    if (kind === POOL) this.pools.push({ pool: Number(fields[0]), library: fields[1], server: fields[2], database: fields[3], max: Number(fields[4]), isSizeable: fields[5] === '1', isShared: fields[6] === '1' })
     if (kind === TAX_AUTHOR) this.authors.push({ what: fields[0], callbacks: Number(fields[1]), stack: fields[2] })
     if (kind === TAX_RATE) {
       const [isOn, callbacks, hasFrame, resources, activeUs] = fields.map(Number)
@@ -109,6 +116,12 @@ class Supervisor {
       const numbers = fields[1].split(' ').map(Number)
       this.figures.push({ origin: Number(fields[0]), ...Object.fromEntries(wire.CALLS.FIGURES.map((name, at) => [name, numbers[at]])) })
     }
+    if (kind === OUTCOMES) {
+      const [, calls, failed, gateway, run, gatewayRun, okAgoMs] = fields.map(Number)
+      this.outcomes.push({ calls, failed, gateway, run, gatewayRun, okAgoMs })
+    }
+    if (kind === PROBE) this.probes.push('asked')
+    if (kind === PROBED) this.probes.push(fields[1])
     if (kind === FORKS) this.forks.push(true)
     if (kind === SAMPLES) {
       this.samples.push({ peak: Number(fields[1]), tookUs: fields[2].split(' ').filter(Boolean).map(Number) })
@@ -121,6 +134,12 @@ class Supervisor {
     if (kind === CLOSE) this.closes.push(Number(fields[0]))
     if (kind === PROFILE_BEGAN) this.profiles.push({ began: Number(fields[0]), heapBytes: Number(fields[1]) })
     if (kind === PROFILED) this.profiles.push({ over: Number(fields[0]), error: fields[1] })
+    if (kind === METRICS_PART) this.metricsLines += fields[1]
+    if (kind === METRICS_END) {
+      const lines = this.metricsLines.split('\n').filter(Boolean).map((line) => [line[0], JSON.parse(line.slice(1))])
+      this.metrics.push({ id: Number(fields[0]), lines, leftOut: Number(fields[1]) })
+      this.metricsLines = ''
+    }
     if (kind === LARGE_BODY) this.answers.push({ slot: Number(fields[0]), word: Number(fields[1]), bytes: Number(fields[2]) })
     if (kind === ROUTE) this.answers.push({ method: fields[0], path: fields[1], route: fields[2] })
     const notice = wire.notice({ kind, fields })
@@ -139,6 +158,15 @@ class Supervisor {
   /** Sends an order to every agent. */
   order (kind, fields) {
     for (const socket of this.sockets) socket.write(wire.frame(kind, fields))
+  }
+
+  /** What the processes say of their metrics: one answer of each. */
+  async readMetrics (id, { bytesMax = 1 << 20, app = true } = {}) {
+    this.order(READ_METRICS, [id, bytesMax, app ? 1 : 0])
+    for (;;) {
+      const answer = await this.metrics.next()
+      if (answer.id === id) return answer
+    }
   }
 
   /** Dies, as far as the agent can see. */

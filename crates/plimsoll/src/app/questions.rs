@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::GatewayFront;
-use crate::concerns::downstream::{Caller, Seen};
+use crate::concerns::downstream::{Caller, Position, Seen, Shown};
 use crate::concerns::memory::words;
 use crate::concerns::shutdown::{Phase, State};
 use crate::gateway::{EndpointStatus, HeavyRoute, Protocol};
@@ -70,6 +70,9 @@ impl Questions {
                 }
                 Request::Profile { order, teller } => {
                     self.pass_on(workers::Request::Profile { order, teller }).await;
+                }
+                Request::Metrics { app, reply } => {
+                    self.pass_on(workers::Request::Metrics { app, reply }).await;
                 }
             }
         }
@@ -240,10 +243,28 @@ fn downstream(seen: &Seen) -> status::Downstream {
         rate: seen.limit.rate,
         per_request: seen.limit.per_request,
         lent: seen.lent,
-        figures: status::downstream::Counted(seen.figures.clone()),
+        figures: status::Counted(seen.figures.clone()),
+        durations: seen.figures.durations.to_vec(),
         callers: seen.callers.iter().map(caller).collect(),
+        breaker: seen.breaker.as_ref().map(breaker),
         finding: seen.finding.clone(),
         hint: seen.hint.clone(),
+    }
+}
+
+fn breaker(shown: &Shown) -> status::downstream::Breaker {
+    let state = match shown.state {
+        Position::Closed => "closed",
+        Position::Open => "open",
+        Position::HalfOpen => "half_open",
+    };
+    status::downstream::Breaker {
+        enforced: shown.enforced,
+        state: state.to_owned(),
+        opened: shown.opened,
+        why: shown.why.clone(),
+        would_refuse: shown.would_refuse,
+        would_fail: shown.would_fail,
     }
 }
 

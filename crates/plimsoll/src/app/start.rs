@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::gateway::Gateway;
 use crate::observe::incidents::Incidents;
 use crate::observe::logs::{self, Pipeline};
+use crate::observe::metrics::{Apps, export};
 use crate::observe::slow::Slow;
 use crate::observe::traces::Traces;
 use crate::observe::{admin, socket};
@@ -35,6 +36,9 @@ pub(super) struct Parts {
     pub supervisor: Supervisor<GatewayFront>,
     pub logs: Pipeline,
     pub traces: Option<Traces>,
+    pub apps: Arc<Apps>,
+    /// Where metrics are sent to.
+    pub export: Option<export::Settings>,
 }
 
 /// Why nothing was started.
@@ -120,7 +124,15 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         .with_tracer(context.given.tracer.clone());
     let supervisor = Supervisor::new(settings, front.clone(), directory)
         .map_err(|error| failure(Exit::Failure, "the workers could not be prepared", describe(&error)))?;
-    Ok(Parts { identity, gateway, front, admin, control, signals, supervisor, logs, traces: context.traces })
+    let apps = Arc::new(Apps::new(config.metrics.app));
+    let export = config.otel.metrics.target.clone().map(|target| export::Settings {
+        target,
+        every: config.otel.metrics_every,
+        resource: config.otel.resource.clone(),
+        service: who.service.clone(),
+        host: who.host.clone(),
+    });
+    Ok(Parts { identity, gateway, front, admin, control, signals, supervisor, logs, traces: context.traces, apps, export })
 }
 
 /// `PORT`, by which a command without agent is found.

@@ -31,6 +31,7 @@ mod file;
 mod form;
 mod lane;
 mod load;
+mod metrics;
 mod named;
 mod nearest;
 mod otel;
@@ -49,6 +50,7 @@ pub use effective::{Format, render as render_effective};
 pub use form::{SyslogAddress, Url};
 pub use lane::{Lane, Pattern};
 pub use load::{Effective, Origin, Sources, load};
+pub use metrics::{AppMetrics, Metrics};
 pub use otel::{Export, Otel, Signal, target_usual};
 pub use problem::{Place, Problem, Problems};
 pub use reference::render as render_reference;
@@ -56,5 +58,5 @@ pub use resolved::*;
 pub use settings::flags;
 pub use sinks::{
     Compress, FileSink, Header, HttpSink, HttpTarget, LogFormat, LogSink, Protocol as SinkProtocol,
-    SinkTarget, Standard, SyslogSink,
+    SinkTarget, Spill, Standard, SyslogSink,
 };

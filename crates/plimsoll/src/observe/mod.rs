@@ -23,6 +23,7 @@ pub mod metrics;
 mod otlp;
 mod page;
 pub mod query;
+mod queue_age;
 pub mod report;
 mod server;
 mod ship;
@@ -32,6 +33,7 @@ pub mod status;
 #[cfg(test)]
 pub(crate) mod testing;
 mod times;
+mod tls;
 pub mod traces;
 pub mod units;
 
