@@ -80,6 +80,7 @@ const FILES: &[(&str, &[u8])] = js![
     "shadow.js",
     "spans.js",
     "spread.js",
+    "tax.js",
     "times.js",
     "waits.js",
     "watchdog.js",
