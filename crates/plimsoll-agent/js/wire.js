@@ -80,6 +80,9 @@ const POOLS = {
   ]
 }
 
+// What is said of what traced requests wait for: see the crate's `spans`.
+const SPANS = { TO_MAX: 300, METHOD_MAX: 20, PATH_MAX: 256, ERROR_MAX: 64 }
+
 // What is said of metrics: see the crate's `metrics`.
 const METRICS = { LINE_MAX: 32 * 1024 }
 
@@ -144,6 +147,8 @@ const POOL_SERVER = 117
 const WATCH_POOLS = 120
 const POOL_RULE = 121
 const POOL_GRANT = 122
+const SPAN = 144
+const WATCH_SPANS = 145
 
 /** One frame: u32 length, u8 kind, then per field u16 length and bytes; little-endian. */
 function frame (kind, fields) {
@@ -287,7 +292,7 @@ function notice ({ kind, fields }) {
 
 /** What a frame of the supervisor says; null where it is unknown. */
 function message ({ kind, fields }) {
-  return answer(kind, fields) ?? order(kind, fields) ?? rule(kind, fields) ?? poolRule(kind, fields)
+  return answer(kind, fields) ?? order(kind, fields) ?? rule(kind, fields) ?? poolRule(kind, fields) ?? watchSpans(kind, fields)
 }
 
 function answer (kind, fields) {
@@ -351,6 +356,17 @@ function poolRule (kind, fields) {
   return null
 }
 
+/** Spans are wanted. */
+function watchSpans (kind, fields) {
+  if (kind !== WATCH_SPANS || fields.length < 2) return null
+  return { spans: { propagates: fields[0] === '1', toldFromMs: Number(fields[1]) } }
+}
+
+/** What a traced request has waited for; ids are of sixteen digits, times in microseconds. */
+function span (kind, request, id, to, method, path, startUs, tookUs, waitedUs, status, error) {
+  return frame(SPAN, [kind, request, id, to, method, path, startUs, tookUs, waitedUs, status, error])
+}
+
 /** A pool is used for the first time: what it leads to, its size, whether that can be changed, and whether commands share connections. */
 function pool (number, library, server, database, max, isSizeable, isShared) {
   const short = (text) => Buffer.from(text.replace(CONTROL, '')).subarray(0, POOLS.NAME_MAX - 4).toString()
@@ -410,6 +426,7 @@ module.exports = {
   MARK,
   CALLS,
   POOLS,
+  SPANS,
   METRICS,
   TAX,
   SENT,
@@ -423,7 +440,7 @@ module.exports = {
     ORIGIN, ASK, CALLS: CALL_FIGURES, FAN_OUT, SAMPLES, FORKS, OUTCOMES, PROBE, PROBED, WATCH_CALLS, LIMIT, GRANT, BREAKER,
     POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, POOL_SERVER, WATCH_POOLS, POOL_RULE, POOL_GRANT,
     METRICS_PART, METRICS_END, READ_METRICS,
-    TAX_AUTHOR, TAX_RATE
+    TAX_AUTHOR, TAX_RATE, SPAN, WATCH_SPANS
   },
   frame,
   read,
@@ -450,6 +467,7 @@ module.exports = {
   poolGone,
   poolAsk,
   poolServer,
+  span,
   metricsPart,
   metricsEnd,
   taxAuthor,

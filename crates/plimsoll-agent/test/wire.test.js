@@ -72,9 +72,11 @@ test('kinds are those of the Rust crate', () => {
   const kinds = Object.fromEntries(Object.entries(wire.kinds).map(([name, value]) => [name, String(value)]))
   const { ORIGINS_MAX, OTHERS, NAME_MAX, BOUNDS_MS, BUCKETS, SAMPLES_MAX, ...calls } = constants('calls.rs')
   const { POOLS_MAX, NAME_MAX: POOL_NAME_MAX, TAKER_MAX, DECADE_US, DECADES, TIMES, ...pools } = constants('pools.rs')
+  const { SPAN, WATCH_SPANS, ...lengths } = constants('spans.rs')
+  assert.deepStrictEqual(wire.SPANS, Object.fromEntries(Object.entries(lengths).map(([name, max]) => [name, Number(max)])))
   const { LINE_MAX, TEXT_MAX, ...metrics } = constants('metrics.rs')
   const { STACK_MAX, AUTHORS_MAX, INIT, BEFORE, AFTER, DESTROY, PROMISE_RESOLVE, NO_PROMISES, ...tax } = constants('tax.rs')
-  assert.deepStrictEqual(kinds, { ...rest, ...calls, ...pools, ...metrics, ...tax })
+  assert.deepStrictEqual(kinds, { ...rest, ...calls, ...pools, ...metrics, ...tax, SPAN, WATCH_SPANS })
   assert.ok(BUCKETS.startsWith('BOUNDS_MS'))
 })
 
@@ -136,7 +138,7 @@ test('what is said of pools is what the Rust crate reads', () => {
   const FIGURES = figures('pools/figures.rs')
   assert.deepStrictEqual(wire.POOLS, { POOLS_MAX, NAME_MAX, TAKER_MAX, DECADE_US: decade, DECADES, FIGURES })
   const fieldsOf = (bytes) => wire.read(bytes).fields
-  assert.deepStrictEqual(fieldsOf(wire.pool(3, 'pg', 'db:5432', 'sh\nop', 10, true)), ['3', 'pg', 'db:5432', 'shop', '10', '1', '0'])
+  assert.deepStrictEqual(fieldsOf(wire.pool(3, 'pg', 'db:5432', 'sh\nop', 10, true, false)), ['3', 'pg', 'db:5432', 'shop', '10', '1', '0'])
   assert.ok(Buffer.byteLength(fieldsOf(wire.pool(3, 'pg', 'é'.repeat(200), '', 10, true))[2]) <= NAME_MAX)
   assert.match(source('pools.rs'), /POOL => .*library: .*server: .*database: .*max: .*is_sizeable: /s)
   assert.deepStrictEqual(fieldsOf(wire.poolAsk(3, 1, 2, 4, 5)), ['3', '1', '2', '4', '5'])

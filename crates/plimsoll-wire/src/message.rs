@@ -6,7 +6,7 @@
 //! decimal text: a message must be readable in a hex dump.
 
 use crate::stall::STACK_MAX;
-use crate::{VERSION, calls, frame, memory, metrics, pools, tax};
+use crate::{VERSION, calls, frame, memory, metrics, pools, spans, tax};
 
 /// How the gateway must treat what arrives at a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,6 +76,8 @@ pub enum FromAgent {
     Calls(calls::FromAgent),
     /// Of the pools in which it keeps connections.
     Pools(pools::FromAgent),
+    /// What a traced request waited for.
+    Span(spans::Span),
     /// The answer to a question about metrics.
     Metrics(metrics::FromAgent),
     /// Of what it pays for its async context.
@@ -102,6 +104,8 @@ pub enum ToAgent {
     Calls(calls::ToAgent),
     /// Of the pools in which it keeps connections.
     Pools(pools::ToAgent),
+    /// What traced requests wait for is wanted.
+    Spans(spans::Watch),
     /// Say what is known of metrics.
     Metrics(metrics::Read),
 }
@@ -190,6 +194,7 @@ impl FromAgent {
             calls::ORIGIN..=calls::PROBED => calls::FromAgent::parse(frame.kind, &field).map(Self::Calls),
             tax::TAX_AUTHOR | tax::TAX_RATE => tax::FromAgent::parse(frame.kind, &field).map(Self::Tax),
             pools::POOL..=pools::POOL_SERVER => pools::FromAgent::parse(frame.kind, &field).map(Self::Pools),
+            spans::SPAN => spans::Span::parse(&field).map(Self::Span),
             metrics::METRICS_PART | metrics::METRICS_END => {
                 metrics::FromAgent::parse(frame.kind, &field).map(Self::Metrics)
             }
@@ -275,6 +280,7 @@ impl FromAgent {
             Self::Memory(figures) => write(MEMORY, &[&figures.write()]),
             Self::Calls(said) => said.write(),
             Self::Pools(said) => said.write(),
+            Self::Span(span) => span.write(),
             Self::Metrics(said) => said.write(),
             Self::Tax(said) => said.write(),
         }
@@ -320,6 +326,7 @@ impl ToAgent {
             pools::WATCH_POOLS..=pools::POOL_GRANT => {
                 pools::ToAgent::parse(frame.kind, &field).map(Self::Pools)
             }
+            spans::WATCH_SPANS => spans::Watch::parse(&field).map(Self::Spans),
             metrics::READ_METRICS => metrics::Read::parse(frame.kind, &field).map(Self::Metrics),
             kind => calls::ToAgent::parse(kind, &field).map(Self::Calls),
         }
@@ -343,6 +350,7 @@ impl ToAgent {
             Self::StopProfile { id } => write(STOP_PROFILE, &[&id.to_string()]),
             Self::Calls(said) => said.write(),
             Self::Pools(said) => said.write(),
+            Self::Spans(watch) => watch.write(),
             Self::Metrics(read) => read.write(),
         }
     }

@@ -156,6 +156,7 @@ impl Questions {
             downstreams: snapshot.downstreams.iter().map(downstream).collect(),
             context: status::Context { tax: snapshot.tax.as_ref().map(status::Tax::new) },
             pools: snapshot.pools.iter().map(pools::pool).collect(),
+            traces: self.front.tracer().map(|tracer| tracer.stats().figures()),
             pool_queues: snapshot.queues.iter().map(pools::queue).collect(),
             requests: http::requests(gateway.stats()),
         }

@@ -4,6 +4,7 @@
 //! of the flag. The default is not repeated here: it is read from `Config::default`.
 
 mod context_frame;
+mod context;
 mod downstream;
 mod logs;
 mod memory;
@@ -36,6 +37,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static dyn Definition> {
     SETTINGS
         .iter()
         .chain(context_frame::SETTINGS)
+        .chain(context::SETTINGS)
         .chain(downstream::SETTINGS)
         .chain(logs::SETTINGS)
         .chain(memory::SETTINGS)

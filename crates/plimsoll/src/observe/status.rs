@@ -25,6 +25,7 @@ pub use self::logs::Logs;
 pub use self::memory::{Churn, Collections, GcKind, Leak, Memory, Recycled, Saving, Suspect, WorkerMemory};
 pub use self::setup::{Failure, Setup, Stops};
 use super::logs::{SinkFigures, WorkerFigures};
+use super::traces;
 use crate::concerns::event_loop::incident;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,6 +90,9 @@ pub struct Status {
     /// When requests waited for a connection; those that last first, then the latest.
     #[serde(default)]
     pub pool_queues: Vec<pools::Queue>,
+    /// Absent where requests are not traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traces: Option<traces::Figures>,
 }
 
 /// A route whose requests keep the loop for long.
@@ -437,6 +441,7 @@ pub(crate) fn fixture() -> Status {
         context: context::fixture(),
         pools: vec![pools::fixture()],
         pool_queues: Vec::new(),
+        traces: Some(traces::fixture()),
     }
 }
 

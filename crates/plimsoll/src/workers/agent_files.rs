@@ -79,6 +79,7 @@ const FILES: &[(&str, &[u8])] = js![
     "seen.js",
     "serve.js",
     "shadow.js",
+    "spans.js",
     "spread.js",
     "tax.js",
     "times.js",

@@ -11,7 +11,7 @@ use plimsoll_wire::VERSION;
 use plimsoll_wire::frame::{Frame, LENGTH_MAX};
 use plimsoll_wire::memory::{Allocated, Figures};
 use plimsoll_wire::message::{FromAgent, ServerKind, ToAgent};
-use plimsoll_wire::{calls, metrics, pools, tax};
+use plimsoll_wire::{calls, metrics, pools, spans, tax};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
@@ -73,6 +73,7 @@ pub enum Said {
     Calls(calls::FromAgent),
     /// Of the pools in which it keeps connections.
     Pools(pools::FromAgent),
+    Span(Box<spans::Span>),
     /// Of what was asked about its metrics.
     Metrics(metrics::FromAgent),
     /// Of what it pays for its async context.
@@ -219,6 +220,7 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
         FromAgent::Allocated(said) if matches!(talk, Talk::Agent) => Ok(Said::Allocated(said)),
         FromAgent::Calls(said) if matches!(talk, Talk::Agent) => Ok(Said::Calls(said)),
         FromAgent::Pools(said) if matches!(talk, Talk::Agent) => Ok(Said::Pools(said)),
+        FromAgent::Span(span) if matches!(talk, Talk::Agent) => Ok(Said::Span(Box::new(span))),
         FromAgent::Metrics(said) if matches!(talk, Talk::Agent) => Ok(Said::Metrics(said)),
         FromAgent::Tax(said) if matches!(talk, Talk::Agent) => Ok(Said::Tax(said)),
         FromAgent::Listen { server, kind, host, port, ipv6_only, backlog, path }
@@ -238,6 +240,7 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
         | FromAgent::Memory(_)
         | FromAgent::Metrics(_)
         | FromAgent::Pools(_)
+        | FromAgent::Span(_)
         | FromAgent::Tax(_)
         | FromAgent::ProfileBegan { .. }
         | FromAgent::Profiled { .. }

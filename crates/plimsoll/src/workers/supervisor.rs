@@ -79,6 +79,8 @@ pub struct Settings {
     pub pools: connections::Rules,
     /// Where what workers print goes.
     pub logs: Capture,
+    /// Agents tell what traced requests wait for; `None`: they are not traced.
+    pub spans: Option<plimsoll_wire::spans::Watch>,
     /// How large heaps are made; `None`: as V8 makes them.
     pub heap: Option<Policy>,
     /// How much memory there is; `None`: nobody knows.

@@ -20,6 +20,7 @@ mod bad_worker;
 mod claims;
 mod clients;
 mod container;
+mod context;
 mod deaths;
 mod differential;
 mod downstream;

@@ -28,6 +28,9 @@ impl<F: Front> Supervisor<F> {
                 }
                 self.greet(worker, channel);
                 self.greet_pools(worker, channel);
+                if let Some(watch) = self.settings.spans {
+                    self.reply(worker, channel, ToAgent::Spans(watch));
+                }
                 self.is_node();
             }
             Said::Listen(listen) => self.on_listen(worker, channel, &listen),
@@ -50,6 +53,7 @@ impl<F: Front> Supervisor<F> {
             Said::Route { method, path, route } => self.front.route(&method, &path, &route),
             Said::Calls(said) => self.on_calls(worker, channel, said),
             Said::Pools(said) => self.on_pools(worker, channel, said),
+            Said::Span(span) => self.front.span(*span),
             Said::Metrics(said) => self.on_metrics(worker, channel, said),
             Said::Tax(said) => self.on_tax(worker, channel, said),
             Said::Lost { mistake } => self.on_lost(worker, channel, mistake),
