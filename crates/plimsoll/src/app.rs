@@ -68,11 +68,18 @@ async fn serve(parts: Parts) -> (Exit, String) {
     let mut servers = JoinSet::new();
     let history = History::default();
     let threads = parts.gateway.stats().to_vec();
-    servers.spawn(history::run(history, inquiry.clone(), threads, closed(stopped.clone())));
+    servers.spawn(history::run(history.clone(), inquiry.clone(), threads, closed(stopped.clone())));
     if let Some(listener) = parts.admin {
         let figures = (parts.gateway.stats().to_vec(), Arc::clone(parts.gateway.routes()));
         let logs = Arc::clone(parts.logs.stats());
-        servers.spawn(admin::serve(listener, inquiry.clone(), figures, logs, closed(stopped.clone())));
+        servers.spawn(admin::serve(
+            listener,
+            inquiry.clone(),
+            figures,
+            logs,
+            history,
+            closed(stopped.clone()),
+        ));
     }
     servers.spawn(socket::serve(parts.control, inquiry, Arc::clone(parts.logs.recent()), closed(stopped)));
 

@@ -1,27 +1,29 @@
 //! The admin server: read-only, over TCP, for probes, scrapers and people.
 //!
 //! It runs beside the app loop and asks no worker anything, so it answers while every worker's loop is
-//! blocked. Nothing here changes anything: that is what the control socket is for. No `Host` is checked,
-//! because there is nothing to protect by it: a page that gets a browser to come here can read what the
-//! address was opened for, and no answer carries a CORS header.
+//! blocked. Nothing here changes anything: that is what the control socket is for. No answer carries a CORS header, and
+//! where it listens on the loopback alone it answers only to names of the loopback ([`host`]): no page of somebody else
+//! gets a browser to read it.
 
 mod bind;
+mod host;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::{ACCEPT, ALLOW, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, RETRY_AFTER};
+use hyper::header::{ACCEPT, ALLOW, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::net::{TcpListener, TcpStream};
 
 pub use self::bind::{Error, bind};
 use super::control::Inquiry;
+use super::dashboard::{self, Streams};
+use super::history::History;
 use super::http::ThreadStats;
 use super::logs;
 use super::metrics::{Format, Scrape};
-use super::page;
 use super::server::{self, Body, Handler, Limits, Listener, WhenFull};
 use super::status::{Readiness, Status, WorkerState};
 use crate::routes::Routes;
@@ -36,9 +38,13 @@ pub async fn serve(
     inquiry: Inquiry,
     (threads, routes): (Vec<Arc<ThreadStats>>, Arc<Routes>),
     logs: Arc<logs::Stats>,
+    history: History,
     stop: impl Future<Output = ()>,
 ) {
-    server::serve(listener, LIMITS, Admin { inquiry, threads, routes, logs }, stop).await;
+    let is_loopback = listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
+    let streams = Streams::new(history);
+    let admin = Admin { inquiry, threads, routes, logs, streams, is_loopback };
+    server::serve(listener, LIMITS, admin, stop).await;
 }
 
 impl Listener for TcpListener {
@@ -55,6 +61,9 @@ struct Admin {
     threads: Vec<Arc<ThreadStats>>,
     routes: Arc<Routes>,
     logs: Arc<logs::Stats>,
+    streams: Streams,
+    /// It listens where only this host can come.
+    is_loopback: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +73,7 @@ enum Route {
     Status,
     Metrics,
     Page,
-    Style,
+    Events,
 }
 
 impl Route {
@@ -75,7 +84,7 @@ impl Route {
             "/status" => Self::Status,
             "/metrics" => Self::Metrics,
             "/" => Self::Page,
-            page::STYLE_PATH => Self::Style,
+            "/events" => Self::Events,
             _ => return None,
         })
     }
@@ -83,6 +92,9 @@ impl Route {
 
 impl Handler for Admin {
     async fn handle(&self, request: Request<()>) -> Response<Body> {
+        if self.is_loopback && !host::is_of_loopback(&request) {
+            return server::text(StatusCode::MISDIRECTED_REQUEST, host::REFUSAL);
+        }
         let Some(route) = Route::of(request.uri().path()) else {
             return server::text(StatusCode::NOT_FOUND, "nothing is here; see /\n");
         };
@@ -96,8 +108,11 @@ impl Handler for Admin {
             Route::Ready => self.ready().await,
             Route::Status => self.status().await,
             Route::Metrics => self.metrics(request.headers().get(ACCEPT)).await,
-            Route::Page => self.page().await,
-            Route::Style => server::response(StatusCode::OK, "text/css; charset=utf-8", page::STYLE),
+            Route::Page => dashboard::page(),
+            Route::Events if *request.method() == Method::HEAD => {
+                server::response(StatusCode::OK, "text/event-stream", "")
+            }
+            Route::Events => self.streams.open(&self.inquiry).await,
         }
     }
 }
@@ -137,17 +152,6 @@ impl Admin {
             Ok(exposition) => server::response(StatusCode::OK, format.content_type(), exposition),
             Err(error) => server::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         }
-    }
-
-    async fn page(&self) -> Response<Body> {
-        let page = match self.inquiry.status().await {
-            Ok(status) => page::render(&status),
-            Err(error) => return unavailable(&format!("{error}\n")),
-        };
-        let mut response = server::response(StatusCode::OK, "text/html; charset=utf-8", page);
-        server::set(&mut response, CONTENT_SECURITY_POLICY, page::SECURITY_POLICY);
-        server::set(&mut response, REFERRER_POLICY, "no-referrer");
-        response
     }
 }
 

@@ -14,13 +14,13 @@
 pub mod admin;
 mod by_route;
 pub mod control;
+mod dashboard;
 pub mod histogram;
 pub mod history;
 pub mod http;
 pub mod incidents;
 pub mod logs;
 pub mod metrics;
-mod page;
 pub mod query;
 pub mod report;
 mod server;

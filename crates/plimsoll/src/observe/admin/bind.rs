@@ -122,6 +122,7 @@ mod tests {
             inquiry,
             Default::default(),
             std::sync::Arc::default(),
+            Default::default(),
             std::future::pending(),
         ));
         assert_eq!(holder(address).await.as_deref(), Some("plimsoll instance shop (pid 4242)"));
