@@ -16,8 +16,8 @@ fn it_shows_the_workers_follows_the_size_and_leaves_the_terminal_as_it_was() {
     let pid = server.workers(1)[0].to_string();
     server.get("/");
     let mut terminal = server.in_terminal(&["top"], 80, 24);
-    terminal.wait_for("\u{1b}[?1049h");
-    terminal.wait_for(&pid);
+    until("it is drawn", || terminal.seen().contains(&pid).then_some(()));
+    assert!(terminal.seen().contains("\u{1b}[?1049h"), "on a screen of its own");
     terminal.press("3");
     terminal.wait_for("ROUTE");
     terminal.resize(20, 5);

@@ -34,7 +34,7 @@ function logarithmic(bottom, top) {
 function Chart(element, { title, unit, series, stacked, least = 0, step = 1, log = false }) {
   const at = make('span', { class: 'at' });
   const legend = make('div', { class: 'legend' });
-  const svg = make('svg', { role: 'img', tabindex: '0', preserveAspectRatio: 'none' });
+  const svg = make('svg', { role: 'img', 'aria-label': title, tabindex: '0', preserveAspectRatio: 'none' });
   element.append(make('h3', {}, make('span', {}, title), at), legend, svg);
   let drawn = null;
   let cursor = null;

@@ -5,7 +5,7 @@ const LATE_MS = 10;
 
 function Timeline(element) {
   const at = make('span', { class: 'at' });
-  const svg = make('svg', { role: 'img', tabindex: '0', preserveAspectRatio: 'none' });
+  const svg = make('svg', { role: 'img', 'aria-label': 'Event loops by worker', tabindex: '0', preserveAspectRatio: 'none' });
   const legend = make('div', { class: 'legend' },
     make('span', {}, make('i', { class: 's0' }), 'loop busy'),
     make('span', {}, make('i', { class: 's1' }), `a request waited over ${LATE_MS} ms to be begun`),
