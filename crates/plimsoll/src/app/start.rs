@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, UnixListener};
 
@@ -16,7 +17,8 @@ use crate::exit::Exit;
 use crate::gateway::Gateway;
 use crate::observe::incidents::Incidents;
 use crate::observe::logs::{self, Pipeline};
-use crate::observe::{admin, socket};
+use crate::observe::metrics::{Apps, export};
+use crate::observe::{admin, socket, status};
 use crate::sys::runtime_dir::RuntimeDir;
 use crate::sys::signals::Signals;
 use crate::sys::{cgroup, limits, proc, process};
@@ -32,6 +34,9 @@ pub(super) struct Parts {
     pub signals: Signals,
     pub supervisor: Supervisor<GatewayFront>,
     pub logs: Pipeline,
+    pub apps: Arc<Apps>,
+    /// Where metrics are sent to.
+    pub export: Option<export::Settings>,
 }
 
 /// Why nothing was started.
@@ -72,11 +77,22 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
     logs.take_access(&told.access);
 
     let workers = count_workers(config);
+    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let identity = Identity {
         name: directory.name.clone(),
+        started: Instant::now(),
+        setup: status::Setup {
+            cpus: cgroup::workers_auto().into(),
+            idle_timeout_ms: milliseconds(config.gateway.idle_timeout),
+            worker_grace_ms: milliseconds(config.shutdown.worker_grace),
+        },
         admin: admin.as_ref().and_then(|listener| listener.local_addr().ok()),
     };
     say_start(&identity, workers);
+    let origin = Origin {
+        directory: std::env::current_dir().unwrap_or_default(),
+        agent: Some(directory.path.clone()),
+    };
     let settings = Settings {
         fleet: shutdown::Config {
             workers,
@@ -100,18 +116,23 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         memory_limit: memory::limit(config),
         pause_threshold: config.memory.pause_threshold,
         recycle: memory::recycling(config),
+        origin: origin.clone(),
         command,
-    };
-    let origin = Origin {
-        directory: std::env::current_dir().unwrap_or_default(),
-        agent: Some(directory.path.clone()),
     };
     let incidents =
         Incidents::start(origin).map_err(system("the thread of incidents could not be started"))?;
     let front = GatewayFront::new(gateway.clone(), Arc::new(incidents), config.shutdown.upgraded);
     let supervisor = Supervisor::new(settings, front.clone(), directory)
         .map_err(|error| failure(Exit::Failure, "the workers could not be prepared", describe(&error)))?;
-    Ok(Parts { identity, gateway, front, admin, control, signals, supervisor, logs })
+    let apps = Arc::new(Apps::new(config.metrics.app));
+    let export = config.otel.metrics.target.clone().map(|target| export::Settings {
+        target,
+        every: config.otel.metrics_every,
+        resource: config.otel.resource.clone(),
+        service: who.service.clone(),
+        host: who.host.clone(),
+    });
+    Ok(Parts { identity, gateway, front, admin, control, signals, supervisor, logs, apps, export })
 }
 
 /// `PORT`, by which a command without agent is found.

@@ -1,50 +1,41 @@
 //! The admin server: read-only, over TCP, for probes, scrapers and people.
 //!
-//! It runs beside the app loop and asks no worker anything, so it answers while every worker's loop is
-//! blocked. Nothing here changes anything: that is what the control socket is for. No answer carries a CORS header, and
-//! where it listens on the loopback alone it answers only to names of the loopback ([`host`]): no page of somebody else
-//! gets a browser to read it.
+//! It runs beside the app loop and waits for no worker (for `/metrics` they are asked, and half a second is all that they
+//! have), so it answers while every worker's loop is blocked. Nothing here changes anything: that is what the control
+//! socket is for. No answer carries a CORS header, and where it listens on the loopback alone it answers only to names of
+//! the loopback ([`host`]): no page of somebody else gets a browser to read it.
 
 mod bind;
 mod host;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::{ACCEPT, ALLOW, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
+use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
 
 pub use self::bind::{Error, bind};
-use super::control::Inquiry;
+use super::control::{Error as Unanswered, Inquiry};
 use super::dashboard::{self, Streams};
+use super::findings;
 use super::history::History;
-use super::http::ThreadStats;
-use super::logs;
-use super::metrics::{Format, Scrape};
+use super::metrics::{Format, Source};
+use super::query;
 use super::server::{self, Body, Handler, Limits, Listener, WhenFull};
 use super::status::{Readiness, Status, WorkerState};
-use crate::routes::Routes;
 
 /// A scrape of many series over a slow line takes a second; 15 are the default timeout of nobody.
 const LIMITS: Limits =
     Limits { connections_max: 64, when_full: WhenFull::CloseOldest, lifetime: Some(Duration::from_secs(15)) };
 
 /// Answers on `listener` until `stop` resolves.
-pub async fn serve(
-    listener: TcpListener,
-    inquiry: Inquiry,
-    (threads, routes): (Vec<Arc<ThreadStats>>, Arc<Routes>),
-    logs: Arc<logs::Stats>,
-    history: History,
-    stop: impl Future<Output = ()>,
-) {
+pub async fn serve(listener: TcpListener, source: Source, history: History, stop: impl Future<Output = ()>) {
     let is_loopback = listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
-    let streams = Streams::new(history);
-    let admin = Admin { inquiry, threads, routes, logs, streams, is_loopback };
-    server::serve(listener, LIMITS, admin, stop).await;
+    let (inquiry, streams) = (source.inquiry.clone(), Streams::new(history));
+    server::serve(listener, LIMITS, Admin { inquiry, source, streams, is_loopback }, stop).await;
 }
 
 impl Listener for TcpListener {
@@ -58,9 +49,7 @@ impl Listener for TcpListener {
 
 struct Admin {
     inquiry: Inquiry,
-    threads: Vec<Arc<ThreadStats>>,
-    routes: Arc<Routes>,
-    logs: Arc<logs::Stats>,
+    source: Source,
     streams: Streams,
     /// It listens where only this host can come.
     is_loopback: bool,
@@ -71,6 +60,7 @@ enum Route {
     Live,
     Ready,
     Status,
+    Findings,
     Metrics,
     Page,
     Events,
@@ -82,6 +72,7 @@ impl Route {
             "/livez" | "/healthz" => Self::Live,
             "/readyz" => Self::Ready,
             "/status" => Self::Status,
+            findings::PATH => Self::Findings,
             "/metrics" => Self::Metrics,
             "/" => Self::Page,
             "/events" => Self::Events,
@@ -107,7 +98,8 @@ impl Handler for Admin {
             Route::Live => self.live().await,
             Route::Ready => self.ready().await,
             Route::Status => self.status().await,
-            Route::Metrics => self.metrics(request.headers().get(ACCEPT)).await,
+            Route::Findings => self.findings().await,
+            Route::Metrics => self.metrics(request.uri().query(), request.headers().get(ACCEPT)).await,
             Route::Page => dashboard::page(),
             Route::Events if *request.method() == Method::HEAD => {
                 server::response(StatusCode::OK, "text/event-stream", "")
@@ -136,21 +128,32 @@ impl Admin {
     }
 
     async fn status(&self) -> Response<Body> {
-        match self.inquiry.status().await {
-            Ok(status) => server::json(StatusCode::OK, &status),
-            Err(error) => server::json(
-                StatusCode::SERVICE_UNAVAILABLE,
-                &serde_json::json!({ "error": error.to_string() }),
-            ),
-        }
+        answer(self.inquiry.status().await)
     }
 
-    async fn metrics(&self, accept: Option<&HeaderValue>) -> Response<Body> {
+    /// What `plimsoll doctor` says.
+    async fn findings(&self) -> Response<Body> {
+        answer(self.inquiry.findings().await)
+    }
+
+    async fn metrics(&self, query: Option<&str>, accept: Option<&HeaderValue>) -> Response<Body> {
         let format = Format::accepted(accept.and_then(|types| types.to_str().ok()));
-        let status = self.inquiry.status().await.ok();
-        match Scrape::read(&self.threads, &self.routes.table(), status).with_logs(&self.logs).encode(format) {
-            Ok(exposition) => server::response(StatusCode::OK, format.content_type(), exposition),
+        let each = query::parse(query).iter().any(|(name, value)| name == "app" && value == "each");
+        let scrape =
+            self.source.read(move |scrape, apps| scrape.with_apps(apps, each, format).encode(format));
+        match scrape.await {
+            Ok(Ok(exposition)) => server::response(StatusCode::OK, format.content_type(), exposition),
+            Ok(Err(error)) => server::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
             Err(error) => server::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        }
+    }
+}
+
+fn answer(asked: Result<impl Serialize, Unanswered>) -> Response<Body> {
+    match asked {
+        Ok(told) => server::json(StatusCode::OK, &told),
+        Err(error) => {
+            server::json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "error": error.to_string() }))
         }
     }
 }

@@ -5,14 +5,17 @@
 //! that hangs shows as an error here instead of as a pile of waiting questions.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::findings::Findings;
 use super::status::Status;
 use crate::exit::Exit;
+use crate::ids::WorkerId;
 
 /// How long the app loop may take to answer before it counts as hanging.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
@@ -23,6 +26,7 @@ const QUEUE_MAX: usize = 256;
 #[derive(Debug)]
 pub enum Request {
     Status(oneshot::Sender<Status>),
+    Findings(oneshot::Sender<Findings>),
     /// Begin to stop (or, when that has begun, go on with more haste). The sender is kept until the end
     /// and then told how it went.
     Stop {
@@ -44,6 +48,30 @@ pub enum Request {
         order: Profile,
         teller: Teller,
     },
+    /// Ask the workers for what only they know of their metrics; `app`: also for what the app counts.
+    Metrics {
+        app: bool,
+        reply: oneshot::Sender<Readings>,
+    },
+}
+
+/// What the processes have said of their metrics when they were asked.
+#[derive(Debug, Clone, Default)]
+pub struct Readings {
+    /// Of the question.
+    pub id: u32,
+    pub processes: Vec<Reading>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Reading {
+    pub worker: WorkerId,
+    /// Tells the processes of one worker apart.
+    pub channel: u32,
+    /// As in [`plimsoll_wire::metrics`]; `None`: it has not answered in time.
+    pub lines: Option<Arc<str>>,
+    /// Samples and metrics that are not among them.
+    pub left_out: u32,
 }
 
 /// What of which worker is to be taken.
@@ -184,9 +212,33 @@ impl Inquiry {
     /// # Errors
     /// The app loop hangs or has ended.
     pub async fn status(&self) -> Result<Status, Error> {
+        self.ask(Request::Status).await
+    }
+
+    /// # Errors
+    /// The app loop hangs or has ended.
+    pub async fn findings(&self) -> Result<Findings, Error> {
+        self.ask(Request::Findings).await
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         let ask = async {
-            self.requests.send(Request::Status(reply)).await.map_err(|_closed| Error::Gone)?;
+            self.requests.send(request(reply)).await.map_err(|_closed| Error::Gone)?;
+            answer.await.map_err(|_dropped| Error::Gone)
+        };
+        timeout(ANSWER_TIMEOUT, ask).await.unwrap_or(Err(Error::Silent))
+    }
+
+    /// Asks the workers for what only they know of their metrics. Takes as long as the slowest, and not much longer than half
+    /// a second.
+    ///
+    /// # Errors
+    /// The app loop hangs or has ended.
+    pub async fn metrics(&self, app: bool) -> Result<Readings, Error> {
+        let (reply, answer) = oneshot::channel();
+        let ask = async {
+            self.requests.send(Request::Metrics { app, reply }).await.map_err(|_closed| Error::Gone)?;
             answer.await.map_err(|_dropped| Error::Gone)
         };
         timeout(ANSWER_TIMEOUT, ask).await.unwrap_or(Err(Error::Silent))

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::by_route::ByRoute;
 pub(super) use super::by_route::all_times;
 pub use super::by_route::routes;
 use super::histogram::{Durations, Snapshot};
-use super::status::Requests;
+use super::queue_age::QueueAge;
+use super::status::{Failure, Requests};
 use crate::ids::RouteId;
 pub use crate::routes::Method;
 use crate::routes::{OTHER, Table};
@@ -51,12 +52,15 @@ pub struct ThreadStats {
     pub requests_rescued: Counter,
     /// Had to wait because every worker was late.
     pub requests_queued: Counter,
+    /// For how long together, those that are over with it.
+    pub requests_queued_us: Counter,
     /// Had to wait for a worker of their lane.
     pub requests_queued_in_lane: Counter,
     /// Requests that the gateway itself had to answer with an error, or whose transfer it had to cut.
     pub requests_failed: Counter,
     pub bytes_from_clients: Counter,
     pub bytes_to_clients: Counter,
+    pub queue_age: QueueAge,
     /// Answers by the first digit of their status; the first is for those without one.
     answers: [Counter; CLASSES],
     /// Of requests whose route has none.
@@ -76,6 +80,16 @@ impl ThreadStats {
         if !self.by_route.record(route, status, duration) {
             self.durations.record(method, status, duration);
         }
+    }
+
+    /// How long all that are over took together.
+    fn took(&self) -> Duration {
+        let rest = self.durations.snapshots().map(|(_, snapshot)| snapshot.sum_ns);
+        Duration::from_nanos(self.by_route.sum_ns().saturating_add(rest.sum()))
+    }
+
+    fn failures(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.failures.counts()
     }
 
     /// How often a route was asked for.
@@ -148,6 +162,8 @@ pub struct Totals {
     pub requests_failed: u64,
     pub bytes_from_clients: u64,
     pub bytes_to_clients: u64,
+    /// The longest of the last seconds that a request waited to be begun.
+    pub queue_age: Duration,
     /// By method, status and route; the status is `None` where it has no label of its own.
     pub durations: BTreeMap<(Method, Option<u16>, Arc<str>), Snapshot>,
     /// By `x-plimsoll-error` code.
@@ -177,6 +193,7 @@ impl Totals {
         self.requests_failed += stats.requests_failed.get();
         self.bytes_from_clients += stats.bytes_from_clients.get();
         self.bytes_to_clients += stats.bytes_to_clients.get();
+        self.queue_age = self.queue_age.max(stats.queue_age.longest(Instant::now()));
         for ((method, status), snapshot) in stats.durations.snapshots() {
             self.durations.entry((method, status, OTHER.into())).or_default().merge(&snapshot);
         }
@@ -184,7 +201,7 @@ impl Totals {
             let key = (route.method, Some(status), route.template);
             self.durations.entry(key).or_default().merge(&snapshot);
         }
-        for (code, count) in stats.failures.counts() {
+        for (code, count) in stats.failures() {
             *self.failures.entry(code).or_default() += count;
         }
     }
@@ -201,7 +218,24 @@ pub fn requests(threads: &[Arc<ThreadStats>]) -> Requests {
         rescued: sum(|stats| &stats.requests_rescued),
         queued: sum(|stats| &stats.requests_queued),
         queued_in_lane: sum(|stats| &stats.requests_queued_in_lane),
+        queued_ms: sum(|stats| &stats.requests_queued_us) / 1000,
+        took_ms: millis(threads.iter().map(|stats| stats.took()).sum()),
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Requests that the gateway had to answer by itself, by the code.
+#[must_use]
+pub fn failures(threads: &[Arc<ThreadStats>]) -> Vec<Failure> {
+    let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
+    for (code, count) in threads.iter().flat_map(|stats| stats.failures()) {
+        *counts.entry(code).or_default() += count;
+    }
+    let some = counts.into_iter().filter(|(_, count)| *count > 0);
+    some.map(|(code, count)| Failure { code: code.to_owned(), count }).collect()
 }
 
 #[cfg(test)]
@@ -222,7 +256,7 @@ mod tests {
 
         assert_eq!(
             requests(&threads),
-            Requests { total: 6, failed: 4, retried: 0, rescued: 0, queued: 0, queued_in_lane: 0 }
+            Requests { total: 6, failed: 4, took_ms: 60_003, ..Requests::default() }
         );
         let totals = Totals::read(&threads, &Routes::default().table());
         assert_eq!((totals.requests_total, totals.requests_failed), (6, 4));

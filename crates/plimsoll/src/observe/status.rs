@@ -4,20 +4,26 @@
 //! removed, and an enum's spelling is part of the contract; fields are only added. Readers ignore what they
 //! do not know: a client may be older than the instance that it asks.
 
+mod context;
+mod counted;
 pub mod downstream;
 mod event_loop;
 mod logs;
 mod memory;
 pub mod pools;
+mod setup;
 
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::context::{Author, Context, Tax};
+pub use self::counted::Counted;
 pub use self::downstream::Downstream;
 pub use self::event_loop::EventLoop;
 pub use self::logs::Logs;
 pub use self::memory::{Collections, GcKind, Memory, Recycled, WorkerMemory};
+pub use self::setup::{Failure, Setup, Stops};
 use super::logs::{SinkFigures, WorkerFigures};
 use crate::concerns::event_loop::incident;
 
@@ -30,6 +36,9 @@ pub struct Status {
     /// Where the admin server listens; absent when it is off or its port was taken.
     #[serde(default)]
     pub admin: Option<SocketAddr>,
+    /// Since the instance started.
+    #[serde(default)]
+    pub uptime_s: u64,
     pub listeners: Vec<Listener>,
     pub workers: Vec<Worker>,
     /// Processes that finish what they have while another stands in their place, or none any more. Their `requests`
@@ -37,6 +46,9 @@ pub struct Status {
     #[serde(default)]
     pub leaving: Vec<Worker>,
     pub requests: Requests,
+    /// Requests that the gateway had to answer by itself, or cut, by the code of `x-plimsoll-error`.
+    #[serde(default)]
+    pub failures: Vec<Failure>,
     /// The routes that are asked for most.
     #[serde(default)]
     pub routes: Vec<Route>,
@@ -57,11 +69,20 @@ pub struct Status {
     pub log_sinks: Vec<SinkFigures>,
     #[serde(default)]
     pub logs: Logs,
+    /// Workers that were asked to end.
+    #[serde(default)]
+    pub stops: Stops,
+    /// What was found and chosen at the start.
+    #[serde(default)]
+    pub setup: Setup,
     /// What the app calls over HTTP, by name.
     #[serde(default)]
     pub downstreams: Vec<Downstream>,
     #[serde(default)]
     pub memory: Memory,
+    /// What the app pays for async context.
+    #[serde(default)]
+    pub context: Context,
     /// The pools in which it keeps its connections to databases, by name.
     #[serde(default)]
     pub pools: Vec<pools::Pool>,
@@ -126,6 +147,9 @@ pub struct Worker {
     pub id: u16,
     /// Absent while the place waits for its next process.
     pub pid: Option<u32>,
+    /// Its version of Node, `v24.1.0`; absent where it has no agent.
+    #[serde(default)]
+    pub node: Option<String>,
     pub state: WorkerState,
     pub lane: Lane,
     pub in_flight: u32,
@@ -144,6 +168,10 @@ pub struct Worker {
     pub memory: Option<WorkerMemory>,
     #[serde(default)]
     pub event_loop: EventLoop,
+    /// Of the time that its loops did not wait: what promises cost more because somebody follows them; absent: nothing, or
+    /// it is not known.
+    #[serde(default)]
+    pub context_tax_per_mille: Option<u32>,
     /// What it logs; absent before its first process.
     #[serde(default)]
     pub logs: Option<WorkerFigures>,
@@ -199,6 +227,12 @@ pub struct Requests {
     /// Waited in the gateway for a worker of their lane.
     #[serde(default)]
     pub queued_in_lane: u64,
+    /// How long those that are `queued` waited together.
+    #[serde(default)]
+    pub queued_ms: u64,
+    /// How long all that are over took together, from their first byte to the last of their answers.
+    #[serde(default)]
+    pub took_ms: u64,
 }
 
 /// Requests of one route since the start.
@@ -339,6 +373,7 @@ pub(crate) fn fixture() -> Status {
     let waiting = Worker {
         id: 1,
         pid: None,
+        node: None,
         state: WorkerState::Stopped,
         in_flight: 0,
         requests: 7,
@@ -347,6 +382,7 @@ pub(crate) fn fixture() -> Status {
         rss_bytes: 0,
         memory: None,
         event_loop: EventLoop::default(),
+        context_tax_per_mille: None,
         logs: None,
         last_death: Some(Death {
             reason: "was killed by SIGKILL after 3.2s; it was running 2 requests".into(),
@@ -361,6 +397,7 @@ pub(crate) fn fixture() -> Status {
         version: "0.1.0".into(),
         pid: 4242,
         state: State::Ready,
+        uptime_s: 3725,
         admin: Some(SocketAddr::from(([127, 0, 0, 1], 9797))),
         listeners: vec![Listener {
             address: SocketAddr::from(([0, 0, 0, 0], 3000)),
@@ -371,6 +408,9 @@ pub(crate) fn fixture() -> Status {
         workers: vec![worker, waiting],
         leaving: Vec::new(),
         heavy_routes: Vec::new(),
+        failures: vec![Failure { code: "worker_died".into(), count: 2 }],
+        stops: Stops::default(),
+        setup: Setup { cpus: 2, idle_timeout_ms: 75_000, worker_grace_ms: 5000 },
         requests: Requests { total: 1207, failed: 2, retried: 1, rescued: 3, ..Requests::default() },
         routes: vec![Route {
             route: "GET /users/:id".into(),
@@ -390,6 +430,7 @@ pub(crate) fn fixture() -> Status {
         logs: Logs { kept: 60, sampled: 10, warnings: 4, errors: 1, ..Logs::default() },
         downstreams: vec![downstream::fixture()],
         memory: Memory { share_bytes: Some(89 << 20), recycled: Recycled { heap: 3, ..Recycled::default() } },
+        context: context::fixture(),
         pools: vec![pools::fixture()],
         pool_queues: Vec::new(),
     }
@@ -400,6 +441,7 @@ fn worker_fixture() -> Worker {
     Worker {
         id: 0,
         pid: Some(4243),
+        node: Some("v24.1.0".into()),
         state: WorkerState::Ready,
         lane: Lane::Main,
         in_flight: 3,
@@ -409,7 +451,8 @@ fn worker_fixture() -> Worker {
         uptime_s: 3720,
         rss_bytes: 50 * 1024 * 1024,
         memory: Some(memory_fixture()),
-        event_loop: EventLoop { busy_us: 9_000_000, late_ms: 4, stalls: 2, stalled_ms: 700 },
+        context_tax_per_mille: Some(83),
+        event_loop: EventLoop { busy_us: 9_000_000, late_ms: 120, stalls: 2, stalled_ms: 700 },
         logs: Some(WorkerFigures { lines: 70, bytes: 7000, lines_per_s: 7, ..WorkerFigures::default() }),
         last_death: None,
     }
@@ -417,7 +460,7 @@ fn worker_fixture() -> Worker {
 
 #[cfg(test)]
 fn memory_fixture() -> WorkerMemory {
-    let collections = |kind, count, total_us, pauses: [u64; 5]| Collections {
+    let collections = |kind, count, total_us, pauses: [u64; 8]| Collections {
         kind,
         count,
         total_us,
@@ -434,8 +477,8 @@ fn memory_fixture() -> WorkerMemory {
         allocated_bytes: 900 << 20,
         gc_per_mille: 32,
         gc: vec![
-            collections(GcKind::Minor, 120, 90_000, [120, 0, 0, 0, 0]),
-            collections(GcKind::Major, 3, 75_500, [1, 2, 0, 0, 0]),
+            collections(GcKind::Minor, 120, 90_000, [100, 20, 0, 0, 0, 0, 0, 0]),
+            collections(GcKind::Major, 3, 75_500, [0, 1, 2, 0, 0, 0, 0, 0]),
         ],
         growth: Some("its heap grows: major collections left 20 MB and, 270 s later, 44 MB".into()),
     }

@@ -119,9 +119,7 @@ mod tests {
         tokio::spawn(app_loop(requests, fixture()));
         tokio::spawn(super::super::serve(
             listener,
-            inquiry,
-            Default::default(),
-            std::sync::Arc::default(),
+            super::super::tests::source(inquiry),
             Default::default(),
             std::future::pending(),
         ));

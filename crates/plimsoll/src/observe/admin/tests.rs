@@ -1,10 +1,12 @@
 use std::future::pending;
+use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 
 use super::*;
 use crate::observe::control;
+use crate::observe::metrics::export::Exported;
 use crate::observe::status::{State, fixture};
 use crate::observe::testing::app_loop;
 
@@ -18,15 +20,13 @@ async fn serving(status: Status) -> SocketAddr {
 async fn serve_with(inquiry: Inquiry) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(
-        listener,
-        inquiry,
-        (vec![Arc::default()], Arc::default()),
-        Arc::default(),
-        Default::default(),
-        pending(),
-    ));
+    tokio::spawn(serve(listener, source(inquiry), Default::default(), pending()));
     address
+}
+
+pub(super) fn source(inquiry: Inquiry) -> Source {
+    let (threads, logs, apps) = (vec![Arc::default()], Arc::default(), Arc::default());
+    Source { inquiry, threads, routes: Arc::default(), logs, apps, exported: Exported::default() }
 }
 
 /// Sends the bytes and reads to the end.
@@ -55,7 +55,12 @@ async fn every_route_answers_reads_and_refuses_all_else() {
         ("GET /healthz", 200, "ok: "),
         ("GET /readyz", 200, "ready\n"),
         ("GET /readyz?verbose", 200, "ready\n"),
-        ("GET /status", 200, r#""workers":[{"id":0,"pid":4243,"state":"ready","lane":"main","in_flight":3"#),
+        (
+            "GET /status",
+            200,
+            r#""workers":[{"id":0,"pid":4243,"node":"v24.1.0","state":"ready","lane":"main""#,
+        ),
+        ("GET /findings", 200, r#"{"name":"shop","seconds":3725,"since_start":true,"requests":1207"#),
         ("GET /metrics", 200, "\nhttp_server_active_requests 0\n"),
         ("GET /", 200, "<h1 id=\"name\">Plimsoll</h1>"),
         ("HEAD /events", 200, "text/event-stream"),
@@ -231,16 +236,9 @@ async fn a_connection_serves_one_request_and_stop_ends_the_server() {
     let (inquiry, requests) = control::channel();
     tokio::spawn(app_loop(requests, fixture()));
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(serve(
-        listener,
-        inquiry,
-        Default::default(),
-        Arc::default(),
-        Default::default(),
-        async {
-            let _ = stopped.await;
-        },
-    ));
+    let server = tokio::spawn(serve(listener, source(inquiry), Default::default(), async {
+        let _ = stopped.await;
+    }));
     let twice = "GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(2);
     assert_eq!(exchange(address, twice.as_bytes()).await.matches("HTTP/1.1 200").count(), 1);
     stop.send(()).unwrap();

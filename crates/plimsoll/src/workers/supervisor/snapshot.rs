@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Death, Recycled, Supervisor};
+use crate::concerns::context::tax::Tax;
 use crate::concerns::downstream::Seen;
 use crate::concerns::memory::seen::Use;
 use crate::concerns::memory::trend::Growth;
@@ -24,6 +25,7 @@ pub struct Snapshot {
     pub leaving: Vec<Worker>,
     /// What the app calls, by name.
     pub downstreams: Vec<Seen>,
+    pub stops: Stops,
     /// Workers that were renewed because of what they held.
     pub recycled: Recycled,
     /// What one worker may hold; `None`: nobody knows how much memory there is.
@@ -31,12 +33,23 @@ pub struct Snapshot {
     /// The pools in which it keeps connections, by name, and when requests waited for one.
     pub pools: Vec<pools::Seen>,
     pub queues: Vec<pools::Queue>,
+    /// What is paid for async context; `None`: nobody has asked for it.
+    pub tax: Option<Tax>,
+}
+
+/// Workers that were asked to end, and those of them that had to be killed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stops {
+    pub asked: u64,
+    pub killed: u64,
 }
 
 #[derive(Debug, Clone)]
 pub struct Worker {
     pub id: WorkerId,
     pub pid: Option<u32>,
+    /// `process.version`, where its agent has told.
+    pub node: Option<String>,
     pub state: State,
     pub is_failing: bool,
     pub generation: u32,
@@ -45,6 +58,8 @@ pub struct Worker {
     pub memory: Option<Use>,
     /// How its heap has grown, where it seems to leak.
     pub growth: Option<Growth>,
+    /// What it pays for async context, in thousandths of its loops' time.
+    pub tax_per_mille: Option<u32>,
     /// The last one in this place.
     pub last_death: Option<Death>,
 }
@@ -54,12 +69,14 @@ impl<F: Front> Supervisor<F> {
         let workers = self.fleet.places().iter().map(|place| Worker {
             id: place.id,
             pid: self.processes.get(&place.id).map(|process| process.pid),
+            node: self.processes.get(&place.id).and_then(|process| process.node.clone()),
             state: self.fleet.state(place.id).unwrap_or(place.state),
             is_failing: place.is_failing,
             generation: place.generation,
             uptime: self.processes.get(&place.id).map_or(Duration::ZERO, |process| process.age(now)),
             memory: self.processes.get(&place.id).and_then(|process| process.memory.latest()),
             growth: self.processes.get(&place.id).and_then(|process| process.trend.told()),
+            tax_per_mille: self.tax.share_of(place.id, now),
             last_death: self.deaths.last(place.id),
         });
         Snapshot {
@@ -70,10 +87,12 @@ impl<F: Front> Supervisor<F> {
             workers: workers.collect(),
             leaving: self.leaving(now).collect(),
             downstreams: self.desk.seen(),
+            stops: self.stops,
             recycled: self.memory.recycled(),
             memory_share: self.share(),
             pools: self.pools.seen(now),
             queues: self.pools.queues(),
+            tax: self.tax.tax(now),
         }
     }
 
@@ -83,12 +102,14 @@ impl<F: Front> Supervisor<F> {
             Some(Worker {
                 id: leaving.id,
                 pid: Some(process.pid),
+                node: process.node.clone(),
                 state: State::Draining(leaving.step),
                 is_failing: false,
                 generation: process.generation,
                 uptime: process.age(now),
                 memory: process.memory.latest(),
                 growth: process.trend.told(),
+                tax_per_mille: self.tax.share_of(leaving.id, now),
                 last_death: None,
             })
         })
