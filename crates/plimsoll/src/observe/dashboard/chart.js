@@ -66,7 +66,7 @@ function Chart(element, { title, unit, series, stacked, least = 0, step = 1, log
       parts.push(make('text', { x: LEFT - 6, y: line + 4, 'text-anchor': 'end' }, bare(unit(mark))));
     });
     for (const t of ticks(from, to, width)) {
-      parts.push(make('text', { x: x(t), y: HEIGHT - 3, 'text-anchor': 'middle' }, clock(t)));
+      parts.push(make('text', { x: x(t), y: HEIGHT - 3, 'text-anchor': 'middle' }, clock(t, t % 60e3 !== 0)));
     }
     drawn.series.forEach((one, index) => {
       const line = path(samples, rows, index, x, y);

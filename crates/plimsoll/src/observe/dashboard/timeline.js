@@ -47,7 +47,7 @@ function Timeline(element) {
       });
       for (const kind in marks) parts.push(make('path', { class: kind, d: marks[kind] }));
     });
-    for (const t of ticks(from, to, width)) parts.push(make('text', { x: x(t), y: height - 3, 'text-anchor': 'middle' }, clock(t)));
+    for (const t of ticks(from, to, width)) parts.push(make('text', { x: x(t), y: height - 3, 'text-anchor': 'middle' }, clock(t, t % 60e3 !== 0)));
     svg.replaceChildren(...parts);
     svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
     svg.setAttribute('height', height);
