@@ -47,6 +47,7 @@ mod stalls;
 mod startup;
 mod stop;
 mod stuck_stderr;
+mod tax;
 mod tls;
 mod top;
 mod transparency;
