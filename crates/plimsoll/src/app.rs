@@ -71,7 +71,7 @@ async fn serve(parts: Parts) -> (Exit, String) {
     let mut servers = JoinSet::new();
     let history = History::default();
     let threads = parts.gateway.stats().to_vec();
-    servers.spawn(history::run(history, inquiry.clone(), threads, closed(stopped.clone())));
+    servers.spawn(history::run(history.clone(), inquiry.clone(), threads, closed(stopped.clone())));
     let source = Source {
         inquiry: inquiry.clone(),
         threads: parts.gateway.stats().to_vec(),
@@ -84,7 +84,7 @@ async fn serve(parts: Parts) -> (Exit, String) {
         servers.spawn(export::run(settings, source.clone(), closed(stopped.clone())));
     }
     if let Some(listener) = parts.admin {
-        servers.spawn(admin::serve(listener, source, closed(stopped.clone())));
+        servers.spawn(admin::serve(listener, source, history, closed(stopped.clone())));
     }
     servers.spawn(socket::serve(parts.control, inquiry, Arc::clone(parts.logs.recent()), closed(stopped)));
 

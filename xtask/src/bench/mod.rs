@@ -13,6 +13,7 @@ mod claim;
 mod client;
 mod contender;
 mod context;
+mod dashboard;
 mod downstream;
 mod event_loop;
 mod field;
@@ -62,6 +63,8 @@ enum Verb {
     Logs(logs::Options),
     /// Time of the atomic steps of a claim, in the gateway and in the worker.
     Claim(claim::Options),
+    /// The page at the admin address: its CPU beside a load, its first paint, how soon a stall is on it.
+    Dashboard(dashboard::Options),
     /// CPU of a call that the app makes, how much of a limit is used, and what a killed worker had.
     Downstream(downstream::Options),
     /// Pools of connections: what is said of one that is too small, what is shared out, and what an acquire costs.
@@ -113,6 +116,7 @@ pub(crate) fn run(args: Vec<String>) -> anyhow::Result<()> {
         Verb::Context(options) => context::run(&options, command),
         Verb::Logs(options) => logs::run(&options, command),
         Verb::Claim(options) => claim::run(&options, command),
+        Verb::Dashboard(options) => dashboard::run(&options, command),
         Verb::Downstream(options) => downstream::run(&options, command),
         Verb::Pools(options) => pools::run(&options, command),
         Verb::Large(options) => large::run(&options, command),

@@ -16,6 +16,7 @@
 pub mod admin;
 mod by_route;
 pub mod control;
+mod dashboard;
 pub mod findings;
 pub mod histogram;
 pub mod history;
@@ -24,7 +25,6 @@ pub mod incidents;
 pub mod logs;
 pub mod metrics;
 mod otlp;
-mod page;
 pub mod query;
 mod queue_age;
 pub mod report;

@@ -5,6 +5,7 @@
 //! test and the socket can repair a request or an answer.
 
 mod app;
+mod browser;
 mod children;
 mod client;
 mod collector;
@@ -14,11 +15,13 @@ mod launch;
 mod load;
 mod output;
 mod port;
+mod pty;
 mod response;
 mod server;
 mod wait;
 
 pub(crate) use app::{App, node, node_path};
+pub(crate) use browser::{Browser, Screen};
 pub(crate) use children::{alive, descendants, signal};
 pub(crate) use client::{Client, get, get_json, get_with};
 pub(crate) use collector::Collector;
