@@ -108,7 +108,8 @@ fn leak() -> Leak {
 /// A route that keeps the loop for long, and is asked for.
 fn heavy() -> Status {
     let heavy = HeavyRoute { route: "GET /reports".into(), cost_ms: 60.0, is_lifted: false };
-    let of_route = Route { route: "GET /reports".into(), requests: 600, failed: 0, p50_us: 0, p99_us: 0, loop_us: 0 };
+    let of_route =
+        Route { route: "GET /reports".into(), requests: 600, failed: 0, p50_us: 0, p99_us: 0, loop_us: 0 };
     Status { heavy_routes: vec![heavy], routes: vec![of_route], ..calm() }
 }
 
