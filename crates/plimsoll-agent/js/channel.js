@@ -4,6 +4,7 @@
 const net = require('node:net')
 const path = require('node:path')
 const answers = require('./answers.js')
+const churn = require('./churn.js')
 const { take } = require('./directory.js')
 const downstream = require('./downstream.js')
 const page = require('./page.js')
@@ -48,6 +49,7 @@ class Channel {
     watchdog.start(directory)
     answers.watch((bytes) => this.#say(bytes))
     tax.watch((bytes) => this.#say(bytes))
+    churn.watch((bytes) => this.#say(bytes))
   }
 
   #say (bytes) {
@@ -133,6 +135,7 @@ class Channel {
     downstream.lost()
     pools.lost()
     tax.watch(null)
+    churn.watch(null)
     const waiting = [...this.#waiting.values()]
     this.#waiting.clear()
     if (this.#answered) process.kill(process.pid, 'SIGTERM')

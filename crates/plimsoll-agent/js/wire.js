@@ -20,8 +20,10 @@ const STALL_THRESHOLD = 3
 const STALL_THRESHOLD_DEFAULT = 100
 const PAUSE_THRESHOLD = 4
 const PAUSE_THRESHOLD_DEFAULT = 50
+const SEMI_SPACE_GROWTH = 5
 const STATE_MASK = 0b11
 const SENT = 1
+const STARTED_STATE = 2
 
 // Words that the watchdog reads: see the crate's `stall`.
 const MARK = {
@@ -41,7 +43,12 @@ const MARK = {
   HEAP_LIMIT: 13,
   EXTERNAL: 14,
   ARRAY_BUFFERS: 15,
-  WORDS: 16
+  ALLOCATED: 16,
+  ALLOCATED_KNOWN: 17,
+  WORDS: 18,
+  MEASURE: 1,
+  WEIGH: 2,
+  WEIGHING: 4
 }
 
 // What is said of the app's calls: see the crate's `calls`.
@@ -104,6 +111,7 @@ const PROFILE_BEGAN = 32
 const PROFILED = 33
 const LARGE_BODY = 34
 const ROUTE = 35
+const ALLOCATED = 36
 const TAX_AUTHOR = 40
 const TAX_RATE = 41
 const BOUND = 65
@@ -203,6 +211,11 @@ function largeBody (slot, word, bytes) {
 /** What the app's framework calls the route of this path. */
 function route (method, path, route) {
   return frame(ROUTE, [method, path, route])
+}
+
+/** What one request has allocated in the heap. */
+function allocated (method, path, bytes) {
+  return frame(ALLOCATED, [method, path, bytes])
 }
 
 /** Lines of the answer to a question about metrics. */
@@ -393,18 +406,20 @@ module.exports = {
   STALL_THRESHOLD_DEFAULT,
   PAUSE_THRESHOLD,
   PAUSE_THRESHOLD_DEFAULT,
+  SEMI_SPACE_GROWTH,
   MARK,
   CALLS,
   POOLS,
   METRICS,
   TAX,
   SENT,
+  STARTED_STATE,
   STARTED,
   MARKER,
   LENGTH_MAX,
   ROUTE_MAX,
   kinds: {
-    HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, MEMORY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
+    HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, MEMORY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, ALLOCATED, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
     ORIGIN, ASK, CALLS: CALL_FIGURES, FAN_OUT, SAMPLES, FORKS, OUTCOMES, PROBE, PROBED, WATCH_CALLS, LIMIT, GRANT, BREAKER,
     POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, POOL_SERVER, WATCH_POOLS, POOL_RULE, POOL_GRANT,
     METRICS_PART, METRICS_END, READ_METRICS,
@@ -419,6 +434,7 @@ module.exports = {
   profiled,
   largeBody,
   route,
+  allocated,
   origin,
   ask,
   calls,

@@ -36,7 +36,8 @@ test('the page is that of the Rust crate', () => {
   assert.deepStrictEqual([wire.SLOTS, wire.SLOT_FIRST, wire.STATE_MASK], [page.SLOTS, page.SLOT_FIRST, page.STATE_MASK].map(Number))
   assert.strictEqual(wire.STALL_THRESHOLD, Number(page.STALL_THRESHOLD))
   assert.strictEqual(wire.PAUSE_THRESHOLD, Number(page.PAUSE_THRESHOLD))
-  assert.match(source('page.rs'), new RegExp(`Sent = ${wire.SENT},`))
+  assert.strictEqual(wire.SEMI_SPACE_GROWTH, Number(page.SEMI_SPACE_GROWTH))
+  assert.match(source('page.rs'), new RegExp(`Sent = ${wire.SENT},\\s+Started = ${wire.STARTED_STATE},`))
   assert.ok(wire.STARTED.startsWith(`HTTP/1.1 ${page.STARTED_STATUS} `))
   assert.ok(wire.MARKER.startsWith(`HTTP/1.1 ${page.MARKER_STATUS} `))
 })
@@ -135,7 +136,7 @@ test('what is said of pools is what the Rust crate reads', () => {
   const FIGURES = figures('pools/figures.rs')
   assert.deepStrictEqual(wire.POOLS, { POOLS_MAX, NAME_MAX, TAKER_MAX, DECADE_US: decade, DECADES, FIGURES })
   const fieldsOf = (bytes) => wire.read(bytes).fields
-  assert.deepStrictEqual(fieldsOf(wire.pool(3, 'pg', 'db:5432', 'sh\nop', 10, true)), ['3', 'pg', 'db:5432', 'shop', '10', '1'])
+  assert.deepStrictEqual(fieldsOf(wire.pool(3, 'pg', 'db:5432', 'sh\nop', 10, true)), ['3', 'pg', 'db:5432', 'shop', '10', '1', '0'])
   assert.ok(Buffer.byteLength(fieldsOf(wire.pool(3, 'pg', 'é'.repeat(200), '', 10, true))[2]) <= NAME_MAX)
   assert.match(source('pools.rs'), /POOL => .*library: .*server: .*database: .*max: .*is_sizeable: /s)
   assert.deepStrictEqual(fieldsOf(wire.poolAsk(3, 1, 2, 4, 5)), ['3', '1', '2', '4', '5'])

@@ -49,6 +49,8 @@ pub enum FromAgent {
     /// First message of the watchdog's own connection, in place of `Hello`: the agent's other one cannot speak while
     /// the loop is blocked.
     Watchdog { version: u8, pid: u32 },
+    /// What one request has allocated.
+    Allocated(memory::Allocated),
     /// The loop has not turned for `at_ms`. Said when the threshold is crossed, and for each further look at it.
     /// `stall` is the process's number for it.
     Stalled {
@@ -128,6 +130,7 @@ const PROFILE_BEGAN: u8 = 32;
 const PROFILED: u8 = 33;
 const LARGE_BODY: u8 = 34;
 const ROUTE: u8 = 35;
+const ALLOCATED: u8 = 36;
 const WATCHDOG: u8 = 16;
 const STALLED: u8 = 17;
 const RESUMED: u8 = 18;
@@ -178,6 +181,11 @@ impl FromAgent {
             ROUTE => {
                 let text = |index| field.text(index).filter(|text| text.len() <= ROUTE_MAX);
                 Some(Self::Route { method: text(0)?, path: text(1)?, route: text(2)? })
+            }
+            ALLOCATED => {
+                let text = |index| field.text(index).filter(|text| text.len() <= ROUTE_MAX);
+                let (method, path, bytes) = (text(0)?, text(1)?, field.number(2)?);
+                Some(Self::Allocated(memory::Allocated { method, path, bytes }))
             }
             calls::ORIGIN..=calls::PROBED => calls::FromAgent::parse(frame.kind, &field).map(Self::Calls),
             tax::TAX_AUTHOR | tax::TAX_RATE => tax::FromAgent::parse(frame.kind, &field).map(Self::Tax),
@@ -247,6 +255,9 @@ impl FromAgent {
             }
             Self::LargeBody { slot, word, bytes } => {
                 write(LARGE_BODY, &[&slot.to_string(), &word.to_string(), &bytes.to_string()])
+            }
+            Self::Allocated(memory::Allocated { method, path, bytes }) => {
+                write(ALLOCATED, &[method, path, &bytes.to_string()])
             }
             Self::Route { method, path, route } => write(ROUTE, &[method, path, route]),
             Self::Watchdog { version, pid } => write_numbers(WATCHDOG, &[u32::from(*version), *pid]),
@@ -407,7 +418,9 @@ mod tests {
         let large = FromAgent::LargeBody { slot: 1023, word: u32::MAX, bytes: 5_000_000_000 };
         let route = FromAgent::Route { method: "GET".into(), path: "/a/1".into(), route: "/a/:b".into() };
         let hello = FromAgent::hello(4242, "v22.1.0");
-        for message in [hello, failed, listen, close, began, refused, profiled, large, route] {
+        let one = memory::Allocated { method: "GET".into(), path: "/a".into(), bytes: u32::MAX };
+        let weighed = FromAgent::Allocated(one);
+        for message in [hello, failed, listen, close, began, refused, profiled, large, route, weighed] {
             let bytes = message.write();
             let (frame, _) = frame::Frame::read(&bytes).unwrap().unwrap();
             assert_eq!(FromAgent::read(&frame).unwrap(), message);

@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use plimsoll_wire::message::{FromAgent, ServerKind};
 
-use crate::concerns::event_loop::incident::Body;
+use crate::concerns::event_loop::incident::{Body, Hit};
 use crate::config;
 use crate::gateway::{self, Delayed, Gateway, Load, Protocol, Upgraded};
 use crate::ids::{EndpointId, WorkerId};
 use crate::observe::incidents::{Event, Incidents};
-use crate::observe::status;
-use crate::routes::Method;
+use crate::observe::{http, status};
+use crate::routes::{self, Method};
 use crate::workers::{Bind, Front, Target};
 
 /// What is said of a stall is heard so long after it.
@@ -60,6 +60,15 @@ impl GatewayFront {
     fn body_of(&self, worker: WorkerId, slot: u16, word: u32) -> Option<Body> {
         let (bytes, content_type) = self.gateway.body_of(worker, slot, word)?;
         Some(Body { bytes, content_type })
+    }
+
+    /// Who is in flight.
+    fn hit(&self, worker: WorkerId) -> Vec<Hit> {
+        let named = self.gateway.in_flight(worker).into_iter().map(|(route, requests)| {
+            let name = self.gateway.routes().name(route);
+            Hit { route: name.map_or_else(|| routes::OTHER.to_owned(), |name| name.to_string()), requests }
+        });
+        named.collect()
     }
 
     fn delayed(&self, worker: WorkerId, from: Instant) -> Delayed {
@@ -201,6 +210,7 @@ impl Front for GatewayFront {
                     answered: answered.and_then(|(slot, word)| self.route_of(worker, slot, word)),
                     waited,
                     rescued,
+                    hit: if *gc_ms >= *total_ms / 2 { self.hit(worker) } else { Vec::new() },
                 }
             }
             FromAgent::Busy { slot, word, ms } => Event::Busy { worker, slot: *slot, word: *word, ms: *ms },
@@ -216,6 +226,16 @@ impl Front for GatewayFront {
     fn route_of(&self, worker: WorkerId, slot: u16, word: u32) -> Option<String> {
         let id = self.gateway.route_of(worker, slot, word)?;
         Some(self.gateway.routes().name(id)?.to_string())
+    }
+
+    fn requests_by_route(&self) -> Vec<(String, u64)> {
+        let routes = http::routes(self.gateway.stats(), &self.gateway.routes().table());
+        routes.into_iter().map(|route| (route.route, route.requests)).collect()
+    }
+
+    fn find_route(&self, method: &str, path: &str) -> Option<String> {
+        let routes = self.gateway.routes();
+        Some(routes.find(Method::from_token(method), path.as_bytes())?.to_string())
     }
 
     fn route(&self, method: &str, path: &str, route: &str) {

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::process::Rlimit;
 use tokio::net::{TcpListener, UnixListener};
 
 use super::questions::Identity;
@@ -93,32 +94,8 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         directory: std::env::current_dir().unwrap_or_default(),
         agent: Some(directory.path.clone()),
     };
-    let settings = Settings {
-        fleet: shutdown::Config {
-            workers,
-            listen_timeout: config.workers.listen_timeout,
-            delay: config.shutdown.delay,
-            grace: config.shutdown.grace,
-            worker_grace: config.shutdown.worker_grace,
-            surge: u16::try_from(config.workers.surge).unwrap_or(u16::MAX),
-            jitter: shutdown::Jitter::new(RandomState::new().hash_one(std::process::id())),
-        },
-        agent: config.workers.agent,
-        listen: config.gateway.listen,
-        port,
-        stall_threshold: config.event_loop.stall_threshold,
-        dead_after: config.event_loop.dead_after,
-        open_files,
-        downstream: downstream::Rules::new(&config.downstream),
-        pools: pools::Rules::new(&config.pools, config.workers.surge),
-        logs: logs.capture().clone(),
-        heap: memory::policy(config, &command),
-        memory_limit: memory::limit(config),
-        pause_threshold: config.memory.pause_threshold,
-        recycle: memory::recycling(config),
-        origin: origin.clone(),
-        command,
-    };
+    let facts = Facts { workers, port, open_files, logs: logs.capture().clone(), origin: origin.clone() };
+    let settings = settings(config, command, facts);
     let incidents =
         Incidents::start(origin).map_err(system("the thread of incidents could not be started"))?;
     let front = GatewayFront::new(gateway.clone(), Arc::new(incidents), config.shutdown.upgraded);
@@ -133,6 +110,47 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         host: who.host.clone(),
     });
     Ok(Parts { identity, gateway, front, admin, control, signals, supervisor, logs, apps, export })
+}
+
+/// What the workers' settings depend on beside the configuration.
+struct Facts {
+    workers: u16,
+    port: Option<u16>,
+    open_files: Option<Rlimit>,
+    logs: logs::Capture,
+    origin: Origin,
+}
+
+fn settings(config: &Config, command: Vec<OsString>, facts: Facts) -> Settings {
+    let node = memory::wants_version(config).then(|| memory::node_version(&command)).flatten();
+    Settings {
+        fleet: shutdown::Config {
+            workers: facts.workers,
+            listen_timeout: config.workers.listen_timeout,
+            delay: config.shutdown.delay,
+            grace: config.shutdown.grace,
+            worker_grace: config.shutdown.worker_grace,
+            surge: u16::try_from(config.workers.surge).unwrap_or(u16::MAX),
+            jitter: shutdown::Jitter::new(RandomState::new().hash_one(std::process::id())),
+        },
+        agent: config.workers.agent,
+        listen: config.gateway.listen,
+        port: facts.port,
+        stall_threshold: config.event_loop.stall_threshold,
+        dead_after: config.event_loop.dead_after,
+        open_files: facts.open_files,
+        downstream: downstream::Rules::new(&config.downstream),
+        pools: pools::Rules::new(&config.pools, config.workers.surge),
+        logs: facts.logs,
+        heap: memory::policy(config, &command, node),
+        node: node.map(|(major, _)| major),
+        has_context_frame: memory::has_context_frame(config, node),
+        memory_limit: memory::limit(config),
+        pause_threshold: config.memory.pause_threshold,
+        recycle: memory::recycling(config),
+        origin: facts.origin,
+        command,
+    }
 }
 
 /// `PORT`, by which a command without agent is found.

@@ -23,6 +23,8 @@ pub struct Config {
     pub event_loop: EventLoop,
     pub downstream: Downstream,
     pub memory: Memory,
+    /// The engine is told to carry the context of `AsyncLocalStorage`, on the versions of Node that must be told.
+    pub context_frame: bool,
     pub pools: Pools,
     pub metrics: Metrics,
     pub shutdown: Shutdown,

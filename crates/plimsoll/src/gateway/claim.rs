@@ -17,7 +17,7 @@
 //! and `REVOKED` what it had not begun.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -94,6 +94,19 @@ impl Claims {
         let mut running = words.filter(|(_, word)| page::state(*word) == page::State::Started);
         let first = running.next()?;
         running.next().is_none().then_some(first)
+    }
+
+    /// Routes of the requests that are in flight, each as often as it is asked for.
+    pub(super) fn in_flight(&self) -> BTreeMap<RouteId, u32> {
+        let mut routes = BTreeMap::new();
+        for (slot, word) in (0..).zip(self.page.slots()) {
+            let word = word.load(Ordering::Relaxed);
+            let is_in_flight = matches!(page::state(word), page::State::Started | page::State::Sent);
+            if let Some(route) = is_in_flight.then(|| self.route_now(slot, word)).flatten() {
+                *routes.entry(route).or_default() += 1;
+            }
+        }
+        routes
     }
 
     /// A slot for a new link; `None` when the worker has more links than slots.

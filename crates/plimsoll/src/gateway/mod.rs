@@ -326,6 +326,13 @@ impl Gateway {
         all.get(&worker).and_then(Weak::upgrade)?.only_running()
     }
 
+    /// Routes of the requests that are in flight in `worker`, and how many of each.
+    #[must_use]
+    pub fn in_flight(&self, worker: WorkerId) -> BTreeMap<RouteId, u32> {
+        let all = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&worker).and_then(Weak::upgrade).map_or_else(BTreeMap::new, |claims| claims.in_flight())
+    }
+
     /// The body of that request.
     #[must_use]
     pub fn body_of(&self, worker: WorkerId, slot: u16, word: u32) -> Option<(u64, ContentType)> {

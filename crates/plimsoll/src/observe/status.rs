@@ -22,7 +22,7 @@ pub use self::counted::Counted;
 pub use self::downstream::Downstream;
 pub use self::event_loop::EventLoop;
 pub use self::logs::Logs;
-pub use self::memory::{Collections, GcKind, Memory, Recycled, WorkerMemory};
+pub use self::memory::{Churn, Collections, GcKind, Leak, Memory, Recycled, Saving, Suspect, WorkerMemory};
 pub use self::setup::{Failure, Setup, Stops};
 use super::logs::{SinkFigures, WorkerFigures};
 use crate::concerns::event_loop::incident;
@@ -429,7 +429,11 @@ pub(crate) fn fixture() -> Status {
         log_sinks: Vec::new(),
         logs: Logs { kept: 60, sampled: 10, warnings: 4, errors: 1, ..Logs::default() },
         downstreams: vec![downstream::fixture()],
-        memory: Memory { share_bytes: Some(89 << 20), recycled: Recycled { heap: 3, ..Recycled::default() } },
+        memory: Memory {
+            share_bytes: Some(89 << 20),
+            recycled: Recycled { heap: 3, ..Recycled::default() },
+            ..Memory::default()
+        },
         context: context::fixture(),
         pools: vec![pools::fixture()],
         pool_queues: Vec::new(),
@@ -476,6 +480,7 @@ fn memory_fixture() -> WorkerMemory {
         allocated_bytes_per_s: 64 << 20,
         allocated_bytes: 900 << 20,
         gc_per_mille: 32,
+        scavenge_per_mille: 20,
         gc: vec![
             collections(GcKind::Minor, 120, 90_000, [100, 20, 0, 0, 0, 0, 0, 0]),
             collections(GcKind::Major, 3, 75_500, [0, 1, 2, 0, 0, 0, 0, 0]),

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use plimsoll_wire::VERSION;
 use plimsoll_wire::frame::{Frame, LENGTH_MAX};
-use plimsoll_wire::memory::Figures;
+use plimsoll_wire::memory::{Allocated, Figures};
 use plimsoll_wire::message::{FromAgent, ServerKind, ToAgent};
 use plimsoll_wire::{calls, metrics, pools, tax};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -63,6 +63,8 @@ pub enum Said {
         path: String,
         route: String,
     },
+    /// What one request has allocated in the heap.
+    Allocated(Allocated),
     /// One of the watchdog's messages: `Stalled`, `Resumed` or `Busy`.
     Stall(FromAgent),
     /// What a process uses of memory, as its watchdog sees it.
@@ -214,6 +216,7 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
         FromAgent::Route { method, path, route } if matches!(talk, Talk::Agent) => {
             Ok(Said::Route { method, path, route })
         }
+        FromAgent::Allocated(said) if matches!(talk, Talk::Agent) => Ok(Said::Allocated(said)),
         FromAgent::Calls(said) if matches!(talk, Talk::Agent) => Ok(Said::Calls(said)),
         FromAgent::Pools(said) if matches!(talk, Talk::Agent) => Ok(Said::Pools(said)),
         FromAgent::Metrics(said) if matches!(talk, Talk::Agent) => Ok(Said::Metrics(said)),
@@ -230,6 +233,7 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
         }
         FromAgent::Memory(figures) if matches!(talk, Talk::Watchdog) => Ok(Said::Memory(figures)),
         FromAgent::Close { .. }
+        | FromAgent::Allocated(_)
         | FromAgent::Calls(_)
         | FromAgent::Memory(_)
         | FromAgent::Metrics(_)

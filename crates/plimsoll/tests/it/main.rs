@@ -46,6 +46,7 @@ mod stalls;
 mod startup;
 mod stop;
 mod stuck_stderr;
+mod tax;
 mod tls;
 mod transparency;
 mod websocket;

@@ -37,6 +37,14 @@ impl Front for Told {
     fn forget(&self, _worker: WorkerId) {}
     fn drain(&self) {}
     fn abort(&self) {}
+    fn requests_by_route(&self) -> Vec<(String, u64)> {
+        Vec::new()
+    }
+
+    fn find_route(&self, _method: &str, _path: &str) -> Option<String> {
+        None
+    }
+
     fn requests_of(&self, _worker: WorkerId) -> u64 {
         0
     }

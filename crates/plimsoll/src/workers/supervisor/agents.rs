@@ -45,6 +45,7 @@ impl<F: Front> Supervisor<F> {
                 self.front.stall(worker, channel, &report);
             }
             Said::Memory(figures) => self.on_memory(worker, channel, *figures),
+            Said::Allocated(said) => self.on_allocated(&said),
             Said::LargeBody { slot, word, bytes } => self.front.large_body(worker, slot, word, bytes),
             Said::Route { method, path, route } => self.front.route(&method, &path, &route),
             Said::Calls(said) => self.on_calls(worker, channel, said),
