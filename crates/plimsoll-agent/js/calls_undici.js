@@ -50,6 +50,17 @@ function watchClass (prototype, load) {
     call.origin.begin(call, performance.now())
     return call.more
   })
+  // What has waited in a pool is dispatched by it then: it has been counted.
+  patch(prototype, 'emit', (emit) => function (event) {
+    if (event !== 'drain') return Reflect.apply(emit, this, arguments)
+    const before = isInside
+    isInside = 'pipelining' in this
+    try {
+      return Reflect.apply(emit, this, arguments)
+    } finally {
+      isInside = before
+    }
+  })
 }
 
 // Most calls go where the last one went.

@@ -1,6 +1,9 @@
 'use strict'
 // The pools in which the app keeps its connections to databases. Nothing is touched before the app has loaded a library
-// that has pools: such libraries are CommonJS also where the app imports them, so that all of them come by here.
+// that has pools: all but one of them are CommonJS also where the app imports them, and so come by here.
+const Module = require('node:module')
+const path = require('node:path')
+const { pathToFileURL } = require('node:url')
 const { eachModule } = require('./loaded.js')
 
 const kPool = Symbol('plimsoll.pool')
@@ -11,9 +14,15 @@ const LIBRARIES = [
   [/[\\/]mysql2[\\/]lib[\\/](?:base[\\/])?pool\.js$/, './pool_mysql2.js'],
   [/[\\/]tarn[\\/](?:dist|lib)[\\/]Pool\.js$/, './pool_tarn.js'],
   [/[\\/]generic-pool[\\/]lib[\\/]Pool\.js$/, './pool_generic.js'],
-  [/[\\/]sequelize-pool[\\/]lib[\\/]Pool\.js$/, './pool_sequelize.js']
+  [/[\\/]sequelize-pool[\\/]lib[\\/]Pool\.js$/, './pool_sequelize.js'],
+  [/[\\/]mongodb[\\/]lib[\\/]cmap[\\/]connection_pool\.js$/, './pool_mongodb.js'],
+  [/[\\/]ioredis[\\/]built[\\/](?:Redis|redis[\\/]index)\.js$/, './pool_ioredis.js'],
+  [/[\\/]@redis[\\/]client[\\/]dist[\\/]lib[\\/]client[\\/](?:index|commands-queue)\.js$/, './pool_redis.js'],
+  [/[\\/]postgres[\\/](?:cjs[\\/])?src[\\/]query\.js$/, './pool_postgres.js'],
+  [/[\\/]lib[\\/](?:dispatcher[\\/])?pool-base\.js$/, './pool_undici.js'],
+  [/[\\/]lib[\\/]core[\\/]request\.js$/, './pool_undici.js']
 ]
-const MAY_BE_ONE = /[\\/](?:pg-pool|mysql2|tarn|generic-pool|sequelize-pool)[\\/]/
+const MAY_BE_ONE = new RegExp(LIBRARIES.map(([where]) => where.source).join('|'))
 
 let start = null
 let current = null
@@ -25,6 +34,22 @@ function watch (say, hold) {
   isHeld = hold
   start = () => (current ??= require('./pools_all.js').open(say, isHeld))
   eachModule(MAY_BE_ONE, adopt)
+  adoptModules()
+}
+
+/**
+ * postgres.js is ECMAScript modules in an app of such, and what is imported comes by nowhere. But to import the one file of it
+ * that counts again gives the same module, and where the app has not loaded it, it does nothing.
+ */
+function adoptModules () {
+  if (require.main !== undefined || !process.argv[1]) return
+  try {
+    const main = Module.createRequire(process.argv[1]).resolve('postgres')
+    const file = path.join(main, '..', '..', '..', 'src', 'query.js')
+    import(pathToFileURL(file).href).then((exported) => adopt(exported, file), () => {})
+  } catch {
+    // The app has no such package.
+  }
 }
 
 function adopt (exported, file) {

@@ -69,7 +69,7 @@ const POOLS = {
   DECADES: 6,
   FIGURES: [
     'open', 'idle', 'waiting', 'oldest_us', 'max', 'leaked', 'asked', 'got', 'gave_up', 'refused', 'opened', 'errors',
-    'waited_us', 'used_us', 'waiting_peak', 'used_peak'
+    'waited_us', 'used_us', 'waiting_peak', 'used_peak', 'spread'
   ]
 }
 
@@ -338,10 +338,10 @@ function poolRule (kind, fields) {
   return null
 }
 
-/** A pool is used for the first time: what it leads to, its size, and whether that can be changed. */
-function pool (number, library, server, database, max, isSizeable) {
+/** A pool is used for the first time: what it leads to, its size, whether that can be changed, and whether commands share connections. */
+function pool (number, library, server, database, max, isSizeable, isShared) {
   const short = (text) => Buffer.from(text.replace(CONTROL, '')).subarray(0, POOLS.NAME_MAX - 4).toString()
-  return frame(POOL, [number, short(library), short(server), short(database), max, isSizeable ? 1 : 0])
+  return frame(POOL, [number, short(library), short(server), short(database), max, isSizeable ? 1 : 0, isShared ? 1 : 0])
 }
 
 /** What was seen of a pool, in the order of the crate's `Figures`. */

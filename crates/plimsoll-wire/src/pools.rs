@@ -87,6 +87,8 @@ pub struct About {
     pub max: u32,
     /// It can be re-sized while it is used.
     pub is_sizeable: bool,
+    /// Any number of commands are under way on one connection, so that none waits for another to give it back.
+    pub is_shared: bool,
 }
 
 /// What holds for a pool.
@@ -120,6 +122,7 @@ impl FromAgent {
                     database: name(field, 3)?,
                     max: field.number(4)?,
                     is_sizeable: field.number::<u8>(5)? != 0,
+                    is_shared: field.number::<u8>(6)? != 0,
                 },
             },
             POOL_FIGURES => Self::Figures { pool, figures: Box::new(Figures::read(&field.text(1)?)?) },
@@ -137,17 +140,20 @@ impl FromAgent {
 
     pub(crate) fn write(&self) -> Vec<u8> {
         match self {
-            Self::Pool { pool, about: About { library, server, database, max, is_sizeable } } => write(
-                POOL,
-                &[
-                    &pool.to_string(),
-                    library,
-                    server,
-                    database,
-                    &max.to_string(),
-                    &u8::from(*is_sizeable).to_string(),
-                ],
-            ),
+            Self::Pool { pool, about: About { library, server, database, max, is_sizeable, is_shared } } => {
+                write(
+                    POOL,
+                    &[
+                        &pool.to_string(),
+                        library,
+                        server,
+                        database,
+                        &max.to_string(),
+                        &u8::from(*is_sizeable).to_string(),
+                        &u8::from(*is_shared).to_string(),
+                    ],
+                )
+            }
             Self::Figures { pool, figures } => write(POOL_FIGURES, &[&pool.to_string(), &figures.write()]),
             Self::Leak { pool, held_ms, taker } => {
                 write(POOL_LEAK, &[&pool.to_string(), &held_ms.to_string(), taker])
@@ -213,6 +219,7 @@ mod tests {
             database: "shop".into(),
             max: 10,
             is_sizeable: true,
+            is_shared: false,
         }
     }
 
@@ -251,14 +258,15 @@ mod tests {
     #[test]
     fn what_is_out_of_bounds_or_incomplete_is_refused() {
         let (long, taker) = ("x".repeat(NAME_MAX + 1), "x".repeat(TAKER_MAX + 1));
-        let few = "1 ".repeat(15 + 2 * TIMES);
-        let many = vec!["1"; 17 + 2 * TIMES].join(" ");
+        let few = "1 ".repeat(16 + 2 * TIMES);
+        let many = vec!["1"; 18 + 2 * TIMES].join(" ");
         for (kind, fields) in [
-            (POOL, vec!["32", "pg", "db", "shop", "10", "1"]),
-            (POOL, vec!["0", "", "db", "shop", "10", "1"]),
-            (POOL, vec!["0", "pg", &long, "shop", "10", "1"]),
-            (POOL, vec!["0", "pg", "db\x1b[2J", "shop", "10", "1"]),
-            (POOL, vec!["0", "pg", "db", "shop", "-1", "1"]),
+            (POOL, vec!["32", "pg", "db", "shop", "10", "1", "0"]),
+            (POOL, vec!["0", "", "db", "shop", "10", "1", "0"]),
+            (POOL, vec!["0", "pg", &long, "shop", "10", "1", "0"]),
+            (POOL, vec!["0", "pg", "db\x1b[2J", "shop", "10", "1", "0"]),
+            (POOL, vec!["0", "pg", "db", "shop", "-1", "1", "0"]),
+            (POOL, vec!["0", "pg", "db", "shop", "10", "1"]),
             (POOL_FIGURES, vec!["0", "1 2 3"]),
             (POOL_FIGURES, vec!["0", few.trim_end()]),
             (POOL_FIGURES, vec!["0", &many]),

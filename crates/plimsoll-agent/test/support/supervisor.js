@@ -80,7 +80,7 @@ class Supervisor {
   #hear (socket, { kind, fields }) {
     if (kind === HELLO && this.watch !== null) socket.write(wire.frame(WATCH_CALLS, [this.watch.hold ? 1 : 0]))
     if (kind === HELLO && this.watchPools !== null) socket.write(wire.frame(WATCH_POOLS, [this.watchPools.hold ? 1 : 0]))
-    if (kind === POOL) this.pools.push({ pool: Number(fields[0]), library: fields[1], server: fields[2], database: fields[3], max: Number(fields[4]), isSizeable: fields[5] === '1' })
+    if (kind === POOL) this.pools.push({ pool: Number(fields[0]), library: fields[1], server: fields[2], database: fields[3], max: Number(fields[4]), isSizeable: fields[5] === '1', isShared: fields[6] === '1' })
     if (kind === TAX_AUTHOR) this.authors.push({ what: fields[0], callbacks: Number(fields[1]), stack: fields[2] })
     if (kind === TAX_RATE) {
       const [isOn, callbacks, hasFrame, resources, activeUs] = fields.map(Number)

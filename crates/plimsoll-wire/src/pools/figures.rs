@@ -38,6 +38,10 @@ figures! {
         waiting_peak: MostNow,
         /// Most that were in use at once since the last report.
         used_peak: MostNow,
+        /// How unevenly they were asked for since the last report: the variance of how many in a tenth of a second, against
+        /// their mean, in thousandths. None at all where they come at even distances, 1000 where they come independently of
+        /// one another, more where they come in bursts.
+        spread: MostNow,
     }
     counts {
         /// How long was waited.

@@ -37,6 +37,7 @@ mod log_tls;
 mod logs;
 mod memory;
 mod metrics;
+mod pool_libraries;
 mod pools;
 mod ports;
 mod profile;

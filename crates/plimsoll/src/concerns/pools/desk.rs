@@ -299,7 +299,7 @@ impl Desk {
             name: name.to_owned(),
             about: pool.about.clone(),
             workers,
-            needed: advice::needed(&summary, whole(figures.max)),
+            needed: 0,
             figures,
             summary,
             allowed: server.and_then(Server::allowed),
@@ -308,6 +308,7 @@ impl Desk {
             findings: Vec::new(),
             leaks: pool.leaks.iter().cloned().collect(),
         };
+        seen.needed = self.facts(&seen, |facts| facts.needed());
         let queues = self.queues.is_open(name);
         seen.findings = self.facts(&seen, |facts| advice::findings(facts, queues));
         seen
@@ -331,6 +332,7 @@ impl Desk {
             surge: self.rules.surge(),
             mode: limits.mode,
             is_sizeable: seen.about.is_sizeable,
+            is_shared: seen.about.is_shared,
         })
     }
 }
@@ -364,10 +366,13 @@ fn tell(grants: Vec<(Member, Grant)>) -> Vec<(Holder, ToAgent)> {
 
 fn over(queue: &Queue) -> String {
     let lasted = queue.ended.map_or(0, |ended| ended.duration_since(queue.began).as_secs());
+    let sizes = match queue.needed {
+        0 => String::new(),
+        needed => format!(", with {} connections where {needed} were needed", queue.size),
+    };
     format!(
-        "pool {}: no request waits for a connection any more; for {lasted} s they did, for up to {} ms, with {} \
-         connections where {} were needed",
-        queue.pool, queue.worst_ms, queue.size, queue.needed
+        "pool {}: no request waits for a connection any more; for {lasted} s they did, for up to {} ms{sizes}",
+        queue.pool, queue.worst_ms
     )
 }
 

@@ -32,6 +32,7 @@ pub struct Pool {
     pub rate: f64,
     pub wait_p50_ms: f64,
     pub wait_p99_ms: f64,
+    pub use_mean_ms: f64,
     pub use_p50_ms: f64,
     pub use_p99_ms: f64,
     /// Connections that all workers together need, by what was seen lately; 0: not known.
@@ -42,6 +43,8 @@ pub struct Pool {
     pub lent: u32,
     /// The workers have as many as they are lent.
     pub enforced: bool,
+    /// Commands do not wait for one another: `needed` says nothing.
+    pub is_shared: bool,
     #[serde(default)]
     pub findings: Vec<String>,
     /// The latest last.

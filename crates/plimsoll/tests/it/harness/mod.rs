@@ -20,7 +20,7 @@ mod wait;
 pub(crate) use app::{App, node, node_path};
 pub(crate) use children::{alive, descendants, signal};
 pub(crate) use client::{Client, get, get_json, get_with};
-pub(crate) use database::{Database, Maria, packages_of};
+pub(crate) use database::{Database, Maria, Redis, packages_of};
 pub(crate) use exposition::Exposition;
 pub(crate) use launch::Launch;
 pub(crate) use load::under_load;
