@@ -93,6 +93,7 @@ class Channel {
     if (message?.watch) return downstream.watch((bytes) => this.#say(bytes), message.hold)
     if (message?.watchPools) return pools.watch((bytes) => this.#say(bytes), message.hold)
     if (message?.pool !== undefined) return pools.hear(message)
+    if (message?.readMetrics) return this.#readMetrics(message)
     if (message?.limit || message?.grant) return downstream.hear(message)
     const waiting = message && this.#waiting.get(message.server)
     if (!waiting) return
@@ -106,7 +107,16 @@ class Channel {
     }
   }
 
-  // Loaded when it is asked for: most processes are never profiled.
+  // Loaded when it is asked for, as what follows.
+  #readMetrics (question) {
+    try {
+      require('./metrics.js').read(question, (bytes) => this.#say(bytes))
+    } catch {
+      this.#say(wire.metricsEnd(question.id, 0))
+    }
+  }
+
+  // Most processes are never profiled.
   #obey (order) {
     try {
       require('./profile.js').obey(order, (bytes) => this.#say(bytes))

@@ -262,11 +262,26 @@ class Pool {
     this.waitingPeak = waiting
     this.usedPeak = open - idle
     this.changed = false
-    return [
-      open, idle, waiting, us(oldest), finite(adapter.max(target)), this.leaked, this.asked, this.got, this.gaveUp,
-      this.refused, this.opened, this.errors, us(this.waitedMs), us(this.usedMs), ...peaks, Math.min(Math.round(this.spread.take(now) * 1000), SPREAD_MAX),
-      ...this.waits.counts, ...this.uses.counts
-    ]
+    const figures = {
+      open,
+      idle,
+      waiting,
+      oldest_us: us(oldest),
+      max: finite(adapter.max(target)),
+      leaked: this.leaked,
+      asked: this.asked,
+      got: this.got,
+      gave_up: this.gaveUp,
+      refused: this.refused,
+      opened: this.opened,
+      errors: this.errors,
+      waited_us: us(this.waitedMs),
+      used_us: us(this.usedMs),
+      waiting_peak: peaks[0],
+      used_peak: peaks[1],
+      spread: Math.min(Math.round(this.spread.take(now) * 1000), SPREAD_MAX)
+    }
+    return [...POOLS.FIGURES.map((name) => figures[name]), ...this.waits.counts, ...this.uses.counts]
   }
 
   #introduce (target, isUrgent) {

@@ -4,7 +4,7 @@
 const Module = require('node:module')
 const path = require('node:path')
 const { pathToFileURL } = require('node:url')
-const { patch } = require('./patch.js')
+const { eachModule } = require('./loaded.js')
 
 const kPool = Symbol('plimsoll.pool')
 
@@ -33,13 +33,8 @@ function watch (say, hold) {
   if (start !== null) return
   isHeld = hold
   start = () => (current ??= require('./pools_all.js').open(say, isHeld))
-  for (const file of Object.keys(require.cache)) adopt(file, require.cache[file].exports)
+  eachModule(MAY_BE_ONE, adopt)
   adoptModules()
-  patch(Module._extensions, '.js', (load) => function (module, file) {
-    const result = Reflect.apply(load, this, arguments)
-    if (MAY_BE_ONE.test(file)) adopt(file, module.exports)
-    return result
-  })
 }
 
 /**
@@ -51,20 +46,16 @@ function adoptModules () {
   try {
     const main = Module.createRequire(process.argv[1]).resolve('postgres')
     const file = path.join(main, '..', '..', '..', 'src', 'query.js')
-    import(pathToFileURL(file).href).then((exported) => adopt(file, exported), () => {})
+    // Whatever fails, it is not seen.
+    import(pathToFileURL(file).href).then((exported) => adopt(exported, file)).catch(() => {})
   } catch {
     // The app has no such package.
   }
 }
 
-function adopt (file, exported) {
+function adopt (exported, file) {
   const library = LIBRARIES.find(([where]) => where.test(file))
-  if (library === undefined) return
-  try {
-    require(library[1]).install(exported, of)
-  } catch {
-    // Then it is not seen.
-  }
+  if (library !== undefined) require(library[1]).install(exported, of)
 }
 
 /** What is kept of a pool; null where there are too many. */

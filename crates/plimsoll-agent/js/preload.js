@@ -4,6 +4,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const cluster = require('./cluster.js')
 const listen = require('./listen.js')
+const registries = require('./registries.js')
 const tax = require('./tax.js')
 const { PRESENCE_FILE } = require('./wire.js')
 
@@ -11,6 +12,7 @@ function start (directory) {
   present(directory)
   cluster.install(directory)
   listen.install(directory)
+  registries.install()
   tax.install()
 }
 

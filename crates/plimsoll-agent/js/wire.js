@@ -64,8 +64,15 @@ const POOLS = {
   NAME_MAX: 200,
   TAKER_MAX: 2000,
   DECADE_US: [100, 110, 125, 140, 160, 180, 200, 225, 250, 280, 315, 350, 400, 450, 500, 560, 625, 680, 750, 860],
-  DECADES: 6
+  DECADES: 6,
+  FIGURES: [
+    'open', 'idle', 'waiting', 'oldest_us', 'max', 'leaked', 'asked', 'got', 'gave_up', 'refused', 'opened', 'errors',
+    'waited_us', 'used_us', 'waiting_peak', 'used_peak', 'spread'
+  ]
 }
+
+// What is said of metrics: see the crate's `metrics`.
+const METRICS = { LINE_MAX: 32 * 1024 }
 
 // What is said of async context: see the crate's `tax`.
 const TAX = {
@@ -102,6 +109,9 @@ const REFUSED = 66
 const PROFILE = 80
 const HEAP_SNAPSHOT = 81
 const STOP_PROFILE = 82
+const METRICS_PART = 60
+const METRICS_END = 61
+const READ_METRICS = 88
 const ORIGIN = 48
 const ASK = 49
 const CALL_FIGURES = 50
@@ -189,6 +199,16 @@ function route (method, path, route) {
   return frame(ROUTE, [method, path, route])
 }
 
+/** Lines of the answer to a question about metrics. */
+function metricsPart (id, lines) {
+  return frame(METRICS_PART, [id, lines])
+}
+
+/** That was all; so many samples and metrics are not in it. */
+function metricsEnd (id, leftOut) {
+  return frame(METRICS_END, [id, leftOut])
+}
+
 /** The first call to an origin is made. */
 function origin (number, name) {
   return frame(ORIGIN, [number, name])
@@ -255,6 +275,9 @@ function order (kind, fields) {
     return { order: 'heapSnapshot', id, heapBytesMax: Number(fields[1]), path: fields[2] }
   }
   if (kind === STOP_PROFILE && fields.length >= 1) return { order: 'stop', id }
+  if (kind === READ_METRICS && fields.length >= 3) {
+    return { readMetrics: true, id, bytesMax: Number(fields[1]), app: fields[2] === '1' }
+  }
   return null
 }
 
@@ -348,6 +371,7 @@ module.exports = {
   MARK,
   CALLS,
   POOLS,
+  METRICS,
   TAX,
   SENT,
   STARTED,
@@ -358,6 +382,7 @@ module.exports = {
     HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, MEMORY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
     ORIGIN, ASK, CALLS: CALL_FIGURES, FAN_OUT, SAMPLES, FORKS, WATCH_CALLS, LIMIT, GRANT,
     POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, POOL_SERVER, WATCH_POOLS, POOL_RULE, POOL_GRANT,
+    METRICS_PART, METRICS_END, READ_METRICS,
     TAX_AUTHOR, TAX_RATE
   },
   frame,
@@ -381,6 +406,8 @@ module.exports = {
   poolGone,
   poolAsk,
   poolServer,
+  metricsPart,
+  metricsEnd,
   taxAuthor,
   taxRate,
   notice,

@@ -15,6 +15,12 @@ function constants (file) {
   return Object.fromEntries([...found].map(([, name, value]) => [name, value.replace(/^"|"$/g, '')]))
 }
 
+/** The names of the figures of a Rust file, in their order. */
+function figures (file) {
+  const table = source(file).match(/^ {4}numbers \{\n(.*?)^ {4}\}/ms)[1]
+  return [...table.matchAll(/^ {8}([a-z_0-9]+): /gm)].map(([, name]) => name)
+}
+
 test('names and version are those of the Rust crate', () => {
   const { ENV_DIRECTORY, CHANNEL_SOCKET, PRESENCE_FILE, PEER_HEADER, VERSION, LENGTH_MAX } = wire
   const names = constants('names.rs')
@@ -65,8 +71,9 @@ test('kinds are those of the Rust crate', () => {
   const kinds = Object.fromEntries(Object.entries(wire.kinds).map(([name, value]) => [name, String(value)]))
   const { ORIGINS_MAX, OTHERS, NAME_MAX, BOUNDS_MS, BUCKETS, SAMPLES_MAX, ...calls } = constants('calls.rs')
   const { POOLS_MAX, NAME_MAX: POOL_NAME_MAX, TAKER_MAX, DECADE_US, DECADES, TIMES, ...pools } = constants('pools.rs')
+  const { LINE_MAX, TEXT_MAX, ...metrics } = constants('metrics.rs')
   const { STACK_MAX, AUTHORS_MAX, INIT, BEFORE, AFTER, DESTROY, PROMISE_RESOLVE, NO_PROMISES, ...tax } = constants('tax.rs')
-  assert.deepStrictEqual(kinds, { ...rest, ...calls, ...pools, ...tax })
+  assert.deepStrictEqual(kinds, { ...rest, ...calls, ...pools, ...metrics, ...tax })
   assert.ok(BUCKETS.startsWith('BOUNDS_MS'))
 })
 
@@ -89,8 +96,7 @@ test('what is said of calls is what the Rust crate reads', () => {
   assert.deepStrictEqual({ ORIGINS_MAX, OTHERS, NAME_MAX, BOUNDS_MS }, {
     ORIGINS_MAX: Number(found.ORIGINS_MAX), OTHERS: found.OTHERS, NAME_MAX: Number(found.NAME_MAX), BOUNDS_MS: bounds
   })
-  const table = source('calls/figures.rs').match(/^figures! \{\n(.*?)^\}/ms)[1]
-  assert.deepStrictEqual(wire.CALLS.FIGURES, [...table.matchAll(/^ {4}([a-z_0-9]+): /gm)].map(([, name]) => name))
+  assert.deepStrictEqual(wire.CALLS.FIGURES, figures('calls/figures.rs'))
   assert.strictEqual(wire.CALLS.SAMPLES_MAX, Number(found.SAMPLES_MAX))
   const fieldsOf = (bytes) => wire.read(bytes).fields
   assert.deepStrictEqual(fieldsOf(wire.samples(3, 7, [1, 2])), ['3', '7', '1 2'])
@@ -109,15 +115,16 @@ test('what is said of calls is what the Rust crate reads', () => {
   assert.match(source('calls.rs'), /LIMIT => .*enforce: .*concurrency: .*rate: .*burst: .*queue: .*queue_timeout_ms: .*per_request: .*adaptive: /s)
   // The figures: each is counted.
   const { Origin } = require('../js/origin.js')
-  const figures = new Origin(0, 'http://a', {}, false).figures()
-  assert.deepStrictEqual(figures, new Array(wire.CALLS.FIGURES.length + BOUNDS_MS.length + 1).fill(0))
+  const counted = new Origin(0, 'http://a', {}, false).figures()
+  assert.deepStrictEqual(counted, new Array(wire.CALLS.FIGURES.length + BOUNDS_MS.length + 1).fill(0))
 })
 
 test('what is said of pools is what the Rust crate reads', () => {
   const found = constants('pools.rs')
   const decade = source('pools.rs').match(/DECADE_US: .* =\s+\[(.*)\];/)[1].split(',').map(Number)
   const [POOLS_MAX, NAME_MAX, TAKER_MAX, DECADES] = [found.POOLS_MAX, found.NAME_MAX, found.TAKER_MAX, found.DECADES].map(Number)
-  assert.deepStrictEqual(wire.POOLS, { POOLS_MAX, NAME_MAX, TAKER_MAX, DECADE_US: decade, DECADES })
+  const FIGURES = figures('pools/figures.rs')
+  assert.deepStrictEqual(wire.POOLS, { POOLS_MAX, NAME_MAX, TAKER_MAX, DECADE_US: decade, DECADES, FIGURES })
   const fieldsOf = (bytes) => wire.read(bytes).fields
   assert.deepStrictEqual(fieldsOf(wire.pool(3, 'pg', 'db:5432', 'sh\nop', 10, true)), ['3', 'pg', 'db:5432', 'shop', '10', '1'])
   assert.ok(Buffer.byteLength(fieldsOf(wire.pool(3, 'pg', 'é'.repeat(200), '', 10, true))[2]) <= NAME_MAX)
@@ -134,15 +141,26 @@ test('what is said of pools is what the Rust crate reads', () => {
   assert.deepStrictEqual(message(POOL_RULE, [3, 1, 0, 1, 30000, 0]), { pool: 3, rule })
   assert.match(source('pools.rs'), /POOL_RULE => .*enforce: .*may_grow: .*inspect: .*leak_after_ms: .*wait_timeout_ms: /s)
   assert.deepStrictEqual(message(POOL_GRANT, [3, 1, 2, 3, 4]), { pool: 3, grant: { serial: 1, amount: 2, stamp: 3, lengthMs: 4 } })
-  // The figures: as many numbers, in the same order.
+  // The figures: each is counted.
   const { Pool } = require('../js/pool.js')
   const { BOUNDS_MS } = require('../js/times.js')
   const none = () => 0
   const adapter = { library: 'none', open: none, idle: none, waiting: none, max: none }
-  const figures = new Pool(0, adapter, adapter, {}, false).figures(0, adapter)
-  const names = source('pools.rs').match(/fn numbers[^[]*\[([^\]]*)\]/)[1].match(/self\.\w+/g)
-  assert.strictEqual(figures.length, names.length + 2 * (BOUNDS_MS.length + 1))
+  const counted = new Pool(0, adapter, adapter, {}, false).figures(0, adapter)
+  assert.deepStrictEqual(counted, new Array(FIGURES.length + 2 * (BOUNDS_MS.length + 1)).fill(0))
   assert.deepStrictEqual([BOUNDS_MS[0], BOUNDS_MS[34], BOUNDS_MS[BOUNDS_MS.length - 1]], [0.1, 5, 86_000])
+})
+
+test('what is said of metrics is what the Rust crate reads', () => {
+  const { LINE_MAX } = constants('metrics.rs')
+  assert.strictEqual(wire.METRICS.LINE_MAX, LINE_MAX.split('*').reduce((product, factor) => product * factor, 1))
+  const fieldsOf = (bytes) => wire.read(bytes).fields
+  assert.deepStrictEqual(fieldsOf(wire.metricsPart(7, 'n{}\n')), ['7', 'n{}\n'])
+  assert.deepStrictEqual(fieldsOf(wire.metricsEnd(7, 3)), ['7', '3'])
+  assert.match(source('metrics.rs'), /METRICS_END => .*id: .*left_out: /s)
+  const question = wire.message(wire.read(wire.frame(wire.kinds.READ_METRICS, [7, 4096, 1])))
+  assert.deepStrictEqual(question, { readMetrics: true, id: 7, bytesMax: 4096, app: true })
+  assert.match(source('metrics.rs'), /READ_METRICS => .*id: .*bytes_max: .*app: /s)
 })
 
 test('fields of the messages come in the order of the Rust crate', () => {

@@ -12,10 +12,12 @@
 //! two equal. This crate does no I/O and has no dependencies. Readers never panic, whatever the bytes.
 
 pub mod calls;
+pub mod figures;
 pub mod frame;
 pub mod lease;
 pub mod memory;
 pub mod message;
+pub mod metrics;
 pub mod names;
 pub mod page;
 pub mod pools;

@@ -4,6 +4,10 @@
 //!
 //! The agent gives each pool a number of its own, from 0; the number of a pool that is gone is given again.
 
+mod figures;
+
+pub use self::figures::Figures;
+use crate::figures::Counts;
 use crate::lease::{Ask, Grant};
 use crate::message::{Fields, write};
 
@@ -41,14 +45,7 @@ pub fn bound_us(bucket: usize) -> Option<u64> {
 }
 
 /// How many took how long.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Times(pub [u64; TIMES]);
-
-impl Default for Times {
-    fn default() -> Self {
-        Self([0; TIMES])
-    }
-}
+pub type Times = Counts<TIMES>;
 
 /// Agent to supervisor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,87 +103,6 @@ pub struct Rule {
     pub leak_after_ms: u32,
     /// 0: none.
     pub wait_timeout_ms: u32,
-}
-
-/// Counted since the pool was first seen, except where it says "now".
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// Connections now: in use, idle, or being opened.
-    pub open: u64,
-    /// Of these, in the pool and free now.
-    pub idle: u64,
-    /// Who waits for one now.
-    pub waiting: u64,
-    /// How long the first of them has waited by now.
-    pub oldest_us: u64,
-    /// How many there may be now.
-    pub max: u64,
-    /// Held for longer than is right now.
-    pub leaked: u64,
-    /// How often one was asked for.
-    pub asked: u64,
-    /// How often one was got.
-    pub got: u64,
-    /// How often the app gave up waiting, and how often we did for it.
-    pub gave_up: u64,
-    pub refused: u64,
-    /// Connections that were opened, and that could not be.
-    pub opened: u64,
-    pub errors: u64,
-    /// How long all waits and all uses took together.
-    pub waited_us: u64,
-    pub used_us: u64,
-    /// Most that waited at once, and that were in use at once, since the last report.
-    pub waiting_peak: u64,
-    pub used_peak: u64,
-    /// How unevenly they were asked for since the last report: the variance of how many in a tenth of a second, against
-    /// their mean, in thousandths. None at all where they come at even distances, 1000 where they come independently of one
-    /// another, more where they come in bursts.
-    pub spread: u64,
-    pub waits: Times,
-    pub uses: Times,
-}
-
-impl Figures {
-    /// All numbers, in the order in which they are written.
-    fn numbers(&mut self) -> impl Iterator<Item = &mut u64> {
-        [
-            &mut self.open,
-            &mut self.idle,
-            &mut self.waiting,
-            &mut self.oldest_us,
-            &mut self.max,
-            &mut self.leaked,
-            &mut self.asked,
-            &mut self.got,
-            &mut self.gave_up,
-            &mut self.refused,
-            &mut self.opened,
-            &mut self.errors,
-            &mut self.waited_us,
-            &mut self.used_us,
-            &mut self.waiting_peak,
-            &mut self.used_peak,
-            &mut self.spread,
-        ]
-        .into_iter()
-        .chain(&mut self.waits.0)
-        .chain(&mut self.uses.0)
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        let mut figures = Self::default();
-        let mut words = text.split(' ');
-        for number in figures.numbers() {
-            *number = words.next()?.parse().ok()?;
-        }
-        words.next().is_none().then_some(figures)
-    }
-
-    fn write(&self) -> String {
-        let mut copy = self.clone();
-        copy.numbers().map(|number| number.to_string()).collect::<Vec<_>>().join(" ")
-    }
 }
 
 /// What people see: it must not move their cursor, nor break a line of the log.

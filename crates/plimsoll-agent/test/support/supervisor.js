@@ -10,7 +10,8 @@ const { Queue } = require('./queue.js')
 
 const {
   HELLO, LISTEN, CLOSE, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, ORIGIN, ASK, CALLS, FAN_OUT, FORKS, SAMPLES,
-  WATCH_CALLS, POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, WATCH_POOLS, TAX_AUTHOR, TAX_RATE
+  METRICS_PART, METRICS_END, READ_METRICS, WATCH_CALLS, POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, WATCH_POOLS,
+  TAX_AUTHOR, TAX_RATE
 } = wire.kinds
 
 /** `answer(listen)` gives `{ address, port, family }`, `{ code }`, or null: the test answers by itself. */
@@ -46,6 +47,9 @@ class Supervisor {
     this.rates = new Queue()
     /** Pools are to be seen; `hold`: they wait for their rule. */
     this.watchPools = null
+    /** Answers to questions about metrics: `{ id, lines, leftOut }`. */
+    this.metrics = new Queue()
+    this.metricsLines = ''
     this.sockets = new Set()
     this.answer = answer
   }
@@ -110,6 +114,12 @@ class Supervisor {
     if (kind === CLOSE) this.closes.push(Number(fields[0]))
     if (kind === PROFILE_BEGAN) this.profiles.push({ began: Number(fields[0]), heapBytes: Number(fields[1]) })
     if (kind === PROFILED) this.profiles.push({ over: Number(fields[0]), error: fields[1] })
+    if (kind === METRICS_PART) this.metricsLines += fields[1]
+    if (kind === METRICS_END) {
+      const lines = this.metricsLines.split('\n').filter(Boolean).map((line) => [line[0], JSON.parse(line.slice(1))])
+      this.metrics.push({ id: Number(fields[0]), lines, leftOut: Number(fields[1]) })
+      this.metricsLines = ''
+    }
     if (kind === LARGE_BODY) this.answers.push({ slot: Number(fields[0]), word: Number(fields[1]), bytes: Number(fields[2]) })
     if (kind === ROUTE) this.answers.push({ method: fields[0], path: fields[1], route: fields[2] })
     const notice = wire.notice({ kind, fields })
@@ -128,6 +138,15 @@ class Supervisor {
   /** Sends an order to every agent. */
   order (kind, fields) {
     for (const socket of this.sockets) socket.write(wire.frame(kind, fields))
+  }
+
+  /** What the processes say of their metrics: one answer of each. */
+  async readMetrics (id, { bytesMax = 1 << 20, app = true } = {}) {
+    this.order(READ_METRICS, [id, bytesMax, app ? 1 : 0])
+    for (;;) {
+      const answer = await this.metrics.next()
+      if (answer.id === id) return answer
+    }
   }
 
   /** Dies, as far as the agent can see. */

@@ -71,6 +71,9 @@ impl Questions {
                 Request::Profile { order, teller } => {
                     self.pass_on(workers::Request::Profile { order, teller }).await;
                 }
+                Request::Metrics { app, reply } => {
+                    self.pass_on(workers::Request::Metrics { app, reply }).await;
+                }
             }
         }
         std::future::pending().await
@@ -239,7 +242,8 @@ fn downstream(seen: &Seen) -> status::Downstream {
         rate: seen.limit.rate,
         per_request: seen.limit.per_request,
         lent: seen.lent,
-        figures: status::downstream::Counted(seen.figures.clone()),
+        figures: status::Counted(seen.figures.clone()),
+        durations: seen.figures.durations.to_vec(),
         callers: seen.callers.iter().map(caller).collect(),
         finding: seen.finding.clone(),
         hint: seen.hint.clone(),

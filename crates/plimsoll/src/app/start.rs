@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::gateway::Gateway;
 use crate::observe::incidents::Incidents;
 use crate::observe::logs::{self, Pipeline};
+use crate::observe::metrics::{Apps, export};
 use crate::observe::{admin, socket};
 use crate::sys::runtime_dir::RuntimeDir;
 use crate::sys::signals::Signals;
@@ -32,6 +33,9 @@ pub(super) struct Parts {
     pub signals: Signals,
     pub supervisor: Supervisor<GatewayFront>,
     pub logs: Pipeline,
+    pub apps: Arc<Apps>,
+    /// Where metrics are sent to.
+    pub export: Option<export::Settings>,
 }
 
 /// Why nothing was started.
@@ -112,7 +116,15 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
     let front = GatewayFront::new(gateway.clone(), Arc::new(incidents), config.shutdown.upgraded);
     let supervisor = Supervisor::new(settings, front.clone(), directory)
         .map_err(|error| failure(Exit::Failure, "the workers could not be prepared", describe(&error)))?;
-    Ok(Parts { identity, gateway, front, admin, control, signals, supervisor, logs })
+    let apps = Arc::new(Apps::new(config.metrics.app));
+    let export = config.otel.metrics.target.clone().map(|target| export::Settings {
+        target,
+        every: config.otel.metrics_every,
+        resource: config.otel.resource.clone(),
+        service: who.service.clone(),
+        host: who.host.clone(),
+    });
+    Ok(Parts { identity, gateway, front, admin, control, signals, supervisor, logs, apps, export })
 }
 
 /// `PORT`, by which a command without agent is found.

@@ -9,6 +9,8 @@ use super::sinks::{Compress, Header, HttpTarget};
 
 const ENDPOINT_USUAL: &str = "http://localhost:4318";
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// The specification's.
+const INTERVAL: Duration = Duration::from_secs(60);
 const BATCH_BYTES: usize = 512 * 1024;
 const BATCH_WAIT: Duration = Duration::from_secs(1);
 
@@ -26,6 +28,8 @@ pub struct Otel {
     pub resource: Vec<(String, String)>,
     pub traces: Export,
     pub metrics: Export,
+    /// `OTEL_METRIC_EXPORT_INTERVAL`.
+    pub metrics_every: Duration,
     /// `OTEL_TRACES_SAMPLER`: the share of requests that is recorded.
     pub sample: Option<f64>,
     /// What cannot be followed, in words.
@@ -62,8 +66,9 @@ impl Otel {
         let from = Variables(variables);
         let traces = from.export(Signal::Traces, &mut notes);
         let metrics = from.export(Signal::Metrics, &mut notes);
+        let metrics_every = from.interval(&mut notes);
         let sample = from.sample(&mut notes);
-        Self { resource: from.resource(), traces, metrics, sample, notes }
+        Self { resource: from.resource(), traces, metrics, metrics_every, sample, notes }
     }
 }
 
@@ -159,6 +164,21 @@ impl<'a> Variables<'a> {
             all.push(("service.name".to_owned(), name.to_owned()));
         }
         all
+    }
+
+    fn interval(&self, notes: &mut Vec<String>) -> Duration {
+        let Some(text) = self.get("OTEL_METRIC_EXPORT_INTERVAL") else { return INTERVAL };
+        // Oftener the workers would be asked for nothing.
+        let ms = text.parse().ok().filter(|ms| (1000..=86_400_000).contains(ms));
+        if ms.is_none() {
+            note(
+                notes,
+                format!(
+                    "OTEL_METRIC_EXPORT_INTERVAL: `{text}` is not followed; hint: milliseconds, 1000 or more"
+                ),
+            );
+        }
+        ms.map_or(INTERVAL, Duration::from_millis)
     }
 
     fn sample(&self, notes: &mut Vec<String>) -> Option<f64> {
@@ -289,6 +309,20 @@ mod tests {
             let otel = read(variables);
             assert!(otel.traces.target.is_none() && otel.traces.is_wanted);
             assert!(otel.notes.len() == 1 && otel.notes[0].contains(word) && otel.notes[0].contains("hint:"));
+        }
+    }
+
+    #[test]
+    fn how_often_metrics_go_is_read() {
+        for (text, expected, notes) in
+            [("", 60_000, 0), ("15000", 15_000, 0), ("10", 60_000, 1), ("soon", 60_000, 1)]
+        {
+            let otel = read(&[("OTEL_METRIC_EXPORT_INTERVAL", text)]);
+            assert_eq!(
+                (otel.metrics_every, otel.notes.len()),
+                (Duration::from_millis(expected), notes),
+                "{text}"
+            );
         }
     }
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::lane::Lane;
+use super::metrics::Metrics;
 use super::otel::Otel;
 use super::sinks::{LogSink, Standard};
 
@@ -20,6 +21,7 @@ pub struct Config {
     pub downstream: Downstream,
     pub memory: Memory,
     pub pools: Pools,
+    pub metrics: Metrics,
     pub shutdown: Shutdown,
     pub admin: Admin,
     pub log: Log,

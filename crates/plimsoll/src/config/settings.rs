@@ -5,6 +5,7 @@
 
 mod logs;
 mod memory;
+mod metrics;
 mod pools;
 
 use std::marker::PhantomData;
@@ -30,7 +31,13 @@ pub fn flags() -> impl Iterator<Item = (&'static str, FlagDefinition, String)> {
 
 /// Every row, in the order of the reference page.
 pub(super) fn all() -> impl Iterator<Item = &'static dyn Definition> {
-    SETTINGS.iter().chain(logs::SETTINGS).chain(memory::SETTINGS).chain(pools::SETTINGS).copied()
+    SETTINGS
+        .iter()
+        .chain(logs::SETTINGS)
+        .chain(memory::SETTINGS)
+        .chain(metrics::SETTINGS)
+        .chain(pools::SETTINGS)
+        .copied()
 }
 
 pub(super) fn find(key: &str) -> Option<&'static dyn Definition> {

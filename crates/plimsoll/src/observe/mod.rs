@@ -23,6 +23,7 @@ pub mod metrics;
 mod otlp;
 mod page;
 pub mod query;
+mod queue_age;
 pub mod report;
 mod server;
 mod ship;

@@ -5,6 +5,7 @@
 //! do not know: a client may be older than the instance that it asks.
 
 mod context;
+mod counted;
 pub mod downstream;
 mod event_loop;
 mod logs;
@@ -16,6 +17,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 pub use self::context::{Author, Context, Tax};
+pub use self::counted::Counted;
 pub use self::downstream::Downstream;
 pub use self::event_loop::EventLoop;
 pub use self::logs::Logs;
@@ -421,7 +423,7 @@ fn worker_fixture() -> Worker {
         rss_bytes: 50 * 1024 * 1024,
         memory: Some(memory_fixture()),
         context_tax_per_mille: Some(83),
-        event_loop: EventLoop { busy_us: 9_000_000, late_ms: 4, stalls: 2, stalled_ms: 700 },
+        event_loop: EventLoop { busy_us: 9_000_000, late_ms: 120, stalls: 2, stalled_ms: 700 },
         logs: Some(WorkerFigures { lines: 70, bytes: 7000, lines_per_s: 7, ..WorkerFigures::default() }),
         last_death: None,
     }
@@ -429,7 +431,7 @@ fn worker_fixture() -> Worker {
 
 #[cfg(test)]
 fn memory_fixture() -> WorkerMemory {
-    let collections = |kind, count, total_us, pauses: [u64; 5]| Collections {
+    let collections = |kind, count, total_us, pauses: [u64; 8]| Collections {
         kind,
         count,
         total_us,
@@ -446,8 +448,8 @@ fn memory_fixture() -> WorkerMemory {
         allocated_bytes: 900 << 20,
         gc_per_mille: 32,
         gc: vec![
-            collections(GcKind::Minor, 120, 90_000, [120, 0, 0, 0, 0]),
-            collections(GcKind::Major, 3, 75_500, [1, 2, 0, 0, 0]),
+            collections(GcKind::Minor, 120, 90_000, [100, 20, 0, 0, 0, 0, 0, 0]),
+            collections(GcKind::Major, 3, 75_500, [0, 1, 2, 0, 0, 0, 0, 0]),
         ],
         growth: Some("its heap grows: major collections left 20 MB and, 270 s later, 44 MB".into()),
     }

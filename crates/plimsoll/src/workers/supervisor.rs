@@ -8,6 +8,7 @@ mod ending;
 mod heaps;
 mod liveness;
 mod memory;
+mod metrics;
 mod orders;
 mod plain;
 mod pools;
@@ -45,7 +46,7 @@ use crate::concerns::pools as connections;
 use crate::concerns::shutdown::{self, Echo, Fleet, Input, Phase};
 use crate::config::AgentMode;
 use crate::ids::WorkerId;
-use crate::observe::control::{Profile, Reload, Teller};
+use crate::observe::control::{Profile, Readings, Reload, Teller};
 use crate::observe::logs::Capture;
 use crate::sys::process;
 use crate::sys::runtime_dir::RuntimeDir;
@@ -141,6 +142,11 @@ pub enum Request {
         order: Profile,
         teller: Teller,
     },
+    /// Ask all processes for what only they know of their metrics.
+    Metrics {
+        app: bool,
+        reply: oneshot::Sender<Readings>,
+    },
 }
 
 /// What is known of the command.
@@ -177,6 +183,7 @@ pub struct Supervisor<F> {
     heaps: heaps::Heaps,
     memory: memory::Memory,
     pools: connections::Desk,
+    metrics: metrics::Metrics,
     tax: Ledger,
 }
 
@@ -216,6 +223,7 @@ impl<F: Front> Supervisor<F> {
             heaps: heaps::Heaps::default(),
             memory: memory::Memory::new(recycle),
             pools,
+            metrics: metrics::Metrics::default(),
             tax,
         })
     }
@@ -305,6 +313,7 @@ impl<F: Front> Supervisor<F> {
             Request::Reload { order, teller } => self.reload(order, Some(teller)),
             Request::Scale { workers, teller } => self.scale(workers, teller),
             Request::Profile { order, teller } => self.profile(order, teller),
+            Request::Metrics { app, reply } => self.read_metrics(app, reply, Instant::now()),
         }
     }
 
@@ -326,6 +335,7 @@ impl<F: Front> Supervisor<F> {
         self.look_after_memory(now);
         self.look_after_calls(now);
         self.look_after_pools(now);
+        self.look_after_metrics(now);
         for worker in self.fleet.finishing() {
             if self.front.is_idle(worker) {
                 self.apply(Input::Idle(worker));
@@ -352,6 +362,7 @@ impl<F: Front> Supervisor<F> {
             .chain(self.next_look)
             .chain(self.desk.deadline())
             .chain(self.pools.deadline())
+            .chain(self.metrics.deadline())
             .min()
             .unwrap_or(now + FAR_AWAY)
     }

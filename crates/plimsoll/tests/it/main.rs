@@ -35,6 +35,7 @@ mod limits;
 mod log_sinks;
 mod logs;
 mod memory;
+mod metrics;
 mod pool_libraries;
 mod pools;
 mod ports;

@@ -169,8 +169,8 @@ impl Slot {
             waiting_peak: figures.waiting_peak,
             is_full: figures.waiting_peak > 0 && (figures.max == 0 || figures.used_peak >= figures.max),
             spread: figures.spread as f64 / 1000.0 * more(figures.asked, before.asked) as f64,
-            waits: times::since(&figures.waits, &before.waits),
-            uses: times::since(&figures.uses, &before.uses),
+            waits: figures.waits.since(&before.waits),
+            uses: figures.uses.since(&before.uses),
             ..Self::new(now)
         };
         self.merge(&report);
@@ -190,8 +190,8 @@ impl Slot {
         self.waiting_peak = self.waiting_peak.max(other.waiting_peak);
         self.is_full |= other.is_full;
         self.spread += other.spread;
-        times::add(&mut self.waits, &other.waits);
-        times::add(&mut self.uses, &other.uses);
+        self.waits.add(&other.waits);
+        self.uses.add(&other.uses);
     }
 
     /// Weighted by how many were asked for: of several workers the variances add up, and so do the means.

@@ -48,6 +48,7 @@ impl<F: Front> Supervisor<F> {
             Said::Route { method, path, route } => self.front.route(&method, &path, &route),
             Said::Calls(said) => self.on_calls(worker, channel, said),
             Said::Pools(said) => self.on_pools(worker, channel, said),
+            Said::Metrics(said) => self.on_metrics(worker, channel, said),
             Said::Tax(said) => self.on_tax(worker, channel, said),
             Said::Lost { mistake } => self.on_lost(worker, channel, mistake),
         }
@@ -125,6 +126,7 @@ impl<F: Front> Supervisor<F> {
         self.lose_profile(worker, channel);
         self.lose_calls(worker, channel);
         self.lose_pools(worker, channel);
+        self.lose_metrics(worker, channel);
         self.tax.lose((worker, channel));
         if let Some(process) = self.processes.get_mut(&worker) {
             process.lose_channel(channel, Instant::now());

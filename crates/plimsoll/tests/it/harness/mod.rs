@@ -8,6 +8,7 @@ mod app;
 mod children;
 mod client;
 mod database;
+mod exposition;
 mod launch;
 mod load;
 mod output;
@@ -18,8 +19,9 @@ mod wait;
 
 pub(crate) use app::{App, node, node_path};
 pub(crate) use children::{alive, descendants, signal};
-pub(crate) use client::{Client, get, get_json};
+pub(crate) use client::{Client, get, get_json, get_with};
 pub(crate) use database::{Database, Maria, Redis, packages_of};
+pub(crate) use exposition::Exposition;
 pub(crate) use launch::Launch;
 pub(crate) use load::under_load;
 pub(crate) use port::free_port;
