@@ -30,7 +30,7 @@ class Spread {
     this.since = now
     this.all = 0
     this.squares = 0
-    if (all === 0) return 1
+    if (all === 0) return 0
     const mean = all / slots
     return Math.max(0, (squares - all * mean) / (slots - 1)) / mean
   }
