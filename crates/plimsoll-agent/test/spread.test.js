@@ -25,8 +25,17 @@ test('what comes independently of one another has a spread of about one', () => 
   for (let second = 0; second < 400; second++) {
     sum += spreadOf(Array.from({ length: 250 }, () => random() * 1000).sort((a, b) => a - b))
   }
-  // The number in a second is fixed here: a tenth has nine tenths of the variance, and the estimate adds it again.
   assert.ok(sum / 400 > 0.9 && sum / 400 < 1.1, `${sum / 400}`)
+})
+
+test('it does not matter when it is asked', () => {
+  const spread = new Spread()
+  let sum = 0
+  for (let at = 5000, second = 0; second < 100; second++) {
+    for (const until = 5037 + second * 1003; at < until; at += 4) spread.add(at)
+    sum += spread.take(5037 + second * 1003)
+  }
+  assert.strictEqual(sum, 0)
 })
 
 test('a pause before says nothing of what comes', () => {
