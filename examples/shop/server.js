@@ -11,11 +11,12 @@
 //
 // PGHOST, PGPORT, PGUSER, PGDATABASE, … say where the database is (`npm run database` starts one), POOL_MAX how many
 // connections there are to it,
-// STOCK_URL where the stock service is.
+// STOCK_URL where the stock service is. SHOP_FAULT=event_loop, … switches on one of the seven faults of faults.js.
 const express = require('express');
 const { Pool } = require('pg');
 const pino = require('pino');
 
+const faults = process.env.SHOP_FAULT ? require('./faults.js') : undefined;
 const STOCK = process.env.STOCK_URL ?? 'http://127.0.0.1:7070';
 
 const log = pino({ level: process.env.LOG_LEVEL ?? 'info' });
@@ -33,6 +34,8 @@ app.use((req, res, next) => {
   });
   next();
 });
+
+if (faults) app.use(faults);
 
 app.get('/', (req, res) => res.send('shop\n'));
 

@@ -94,7 +94,7 @@ class Channel {
     if (message?.watchPools) return pools.watch((bytes) => this.#say(bytes), message.hold)
     if (message?.pool !== undefined) return pools.hear(message)
     if (message?.readMetrics) return this.#readMetrics(message)
-    if (message?.limit || message?.grant) return downstream.hear(message)
+    if (message?.limit || message?.grant || message?.breaker) return downstream.hear(message)
     const waiting = message && this.#waiting.get(message.server)
     if (!waiting) return
     this.#waiting.delete(message.server)

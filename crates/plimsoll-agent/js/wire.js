@@ -50,11 +50,13 @@ const CALLS = {
   OTHERS: 'others',
   SAMPLES_MAX: 32,
   NAME_MAX: 300,
+  /** How a breaker looks at calls. */
+  WATCHED: { OFF: 0, OBSERVE: 1, ENFORCE: 2 },
   BOUNDS_MS: [5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10_000],
   FIGURES: [
-    'in_flight', 'waiting', 'calls', 'errors', 'timeouts', 'failed', 'queued', 'waited_ms', 'refused', 'took_ms', 'peak',
+    'in_flight', 'waiting', 'calls', 'errors', 'timeouts', 'given_up', 'failed', 'queued', 'waited_ms', 'refused', 'took_ms', 'peak',
     'fan_outs', 'fan_out_max', 'fan_out_p99', 'would_queue', 'would_wait_ms', 'would_refuse', 'abandoned', 'sessions',
-    'unlimited'
+    'unlimited', 'broken', 'retries', 'retries_refused'
   ]
 }
 
@@ -118,9 +120,13 @@ const CALL_FIGURES = 50
 const FAN_OUT = 51
 const SAMPLES = 52
 const FORKS = 53
+const OUTCOMES = 54
+const PROBE = 55
+const PROBED = 56
 const WATCH_CALLS = 96
 const LIMIT = 97
 const GRANT = 98
+const BREAKER = 99
 const POOL = 112
 const POOL_FIGURES = 113
 const POOL_LEAK = 114
@@ -239,6 +245,21 @@ function forks () {
   return frame(FORKS, [])
 }
 
+/** What became of calls, for a breaker. */
+function outcomes (number, { calls, failed, gateway, run, gatewayRun, okAgoMs }) {
+  return frame(OUTCOMES, [number, calls, failed, gateway, run, gatewayRun, okAgoMs])
+}
+
+/** A call could be tried. */
+function probe (number) {
+  return frame(PROBE, [number])
+}
+
+/** What came of it: `answered`, `failed` or `nothing`. */
+function probed (number, what) {
+  return frame(PROBED, [number, what])
+}
+
 /** What the watchdog says, from its frame; null for any other. The addon writes them; tests read them here. */
 function notice ({ kind, fields }) {
   const number = (index) => Number(fields[index])
@@ -285,11 +306,15 @@ function order (kind, fields) {
 function rule (kind, fields) {
   if (kind === WATCH_CALLS && fields.length >= 1) return { watch: true, hold: fields[0] === '1' }
   const origin = Number(fields[0])
-  if (kind === LIMIT && fields.length >= 9) {
+  if (kind === LIMIT && fields.length >= 12) {
     const [enforce, concurrency, rate, burst, queue, queueTimeoutMs, perRequest] = fields.slice(1, 8).map(Number)
-    const adaptive = fields[8] === '1'
-    const limit = { enforce: enforce === 1, concurrency, rate, burst, queue, queueTimeoutMs, perRequest, adaptive }
+    const [adaptive, breaker, retryPercent, retryLeast] = fields.slice(8, 12).map(Number)
+    const limit = { enforce: enforce === 1, concurrency, rate, burst, queue, queueTimeoutMs, perRequest, adaptive: adaptive === 1, breaker, retryPercent, retryLeast }
     return { origin, limit }
+  }
+  if (kind === BREAKER && fields.length >= 2) {
+    const [, state, forMs = 0, why = ''] = fields
+    return { origin, breaker: { state, forMs: Number(forMs), why } }
   }
   if (kind === GRANT && fields.length >= 6) {
     const [serial, amount, stamp, lengthMs] = fields.slice(2, 6).map(Number)
@@ -380,7 +405,7 @@ module.exports = {
   ROUTE_MAX,
   kinds: {
     HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, MEMORY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
-    ORIGIN, ASK, CALLS: CALL_FIGURES, FAN_OUT, SAMPLES, FORKS, WATCH_CALLS, LIMIT, GRANT,
+    ORIGIN, ASK, CALLS: CALL_FIGURES, FAN_OUT, SAMPLES, FORKS, OUTCOMES, PROBE, PROBED, WATCH_CALLS, LIMIT, GRANT, BREAKER,
     POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, POOL_SERVER, WATCH_POOLS, POOL_RULE, POOL_GRANT,
     METRICS_PART, METRICS_END, READ_METRICS,
     TAX_AUTHOR, TAX_RATE
@@ -400,6 +425,9 @@ module.exports = {
   fanOut,
   samples,
   forks,
+  outcomes,
+  probe,
+  probed,
   pool,
   poolFigures,
   poolLeak,

@@ -106,13 +106,22 @@ test('what is said of calls is what the Rust crate reads', () => {
   assert.deepStrictEqual(fieldsOf(wire.ask(3, 'rate', 1, 2, 4, 5)), ['3', 'rate', '1', '2', '4', '5'])
   assert.match(source('calls.rs'), /ASK => .*origin: .*budget: .*serial: .*wants: .*held: .*stamp: /s)
   const message = (kind, fields) => wire.message(wire.read(wire.frame(kind, fields)))
-  const { WATCH_CALLS, LIMIT, GRANT } = wire.kinds
+  const { WATCH_CALLS, LIMIT, GRANT, BREAKER } = wire.kinds
   assert.deepStrictEqual(message(WATCH_CALLS, [1]), { watch: true, hold: true })
-  const limit = { enforce: true, concurrency: 1, rate: 2, burst: 3, queue: 4, queueTimeoutMs: 5, perRequest: 6, adaptive: true }
-  assert.deepStrictEqual(message(LIMIT, [9, 1, 1, 2, 3, 4, 5, 6, 1]), { origin: 9, limit })
+  const limit = { enforce: true, concurrency: 1, rate: 2, burst: 3, queue: 4, queueTimeoutMs: 5, perRequest: 6, adaptive: true, breaker: 2, retryPercent: 7, retryLeast: 8 }
+  assert.deepStrictEqual(message(LIMIT, [9, 1, 1, 2, 3, 4, 5, 6, 1, 2, 7, 8]), { origin: 9, limit })
   const grant = { budget: 'concurrency', serial: 1, amount: 2, stamp: 3, lengthMs: 4 }
   assert.deepStrictEqual(message(GRANT, [9, 'concurrency', 1, 2, 3, 4]), { origin: 9, grant })
-  assert.match(source('calls.rs'), /LIMIT => .*enforce: .*concurrency: .*rate: .*burst: .*queue: .*queue_timeout_ms: .*per_request: .*adaptive: /s)
+  assert.match(source('calls.rs'), /LIMIT => .*enforce: .*concurrency: .*rate: .*burst: .*queue: .*queue_timeout_ms: .*per_request: .*adaptive: .*breaker: .*retry_percent: .*retry_least: /s)
+  assert.match(source('calls.rs'), /enum Watched \{.*Off,.*Observe,.*Enforce,/s)
+  assert.deepStrictEqual(wire.CALLS.WATCHED, { OFF: 0, OBSERVE: 1, ENFORCE: 2 })
+  const said = { calls: 1, failed: 2, gateway: 3, run: 4, gatewayRun: 5, okAgoMs: 6 }
+  assert.deepStrictEqual(fieldsOf(wire.outcomes(9, said)), ['9', '1', '2', '3', '4', '5', '6'])
+  assert.match(source('calls/breaker.rs'), /fn read.*calls: .*failed: .*gateway: .*run: .*gateway_run: .*ok_ago_ms: /s)
+  assert.deepStrictEqual([fieldsOf(wire.probe(9)), fieldsOf(wire.probed(9, 'failed'))], [['9'], ['9', 'failed']])
+  for (const word of ['answered', 'failed', 'nothing', 'closed', 'open', 'probe']) assert.match(source('calls/breaker.rs'), new RegExp(`"${word}"`))
+  assert.deepStrictEqual(message(BREAKER, [9, 'open', 5, 'why']), { origin: 9, breaker: { state: 'open', forMs: 5, why: 'why' } })
+  assert.deepStrictEqual(message(BREAKER, [9, 'closed']), { origin: 9, breaker: { state: 'closed', forMs: 0, why: '' } })
   // The figures: each is counted.
   const { Origin } = require('../js/origin.js')
   const counted = new Origin(0, 'http://a', {}, false).figures()

@@ -70,7 +70,7 @@ fn with_file(settings: &Logs, directory: &Path) -> Logs {
         compress: Compress::Off,
     });
     let sink =
-        LogSink { name: "file".to_owned(), level: Some(LogLevel::Trace), queue_bytes: 64 << 20, target };
+        LogSink { name: "file".to_owned(), level: Some(LogLevel::Trace), queue_bytes: 64 << 20, spill: None, target };
     Logs { sinks: vec![sink], ..settings.clone() }
 }
 

@@ -10,8 +10,8 @@ const { Queue } = require('./queue.js')
 
 const {
   HELLO, LISTEN, CLOSE, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, ORIGIN, ASK, CALLS, FAN_OUT, FORKS, SAMPLES,
-  METRICS_PART, METRICS_END, READ_METRICS, WATCH_CALLS, POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, WATCH_POOLS,
-  TAX_AUTHOR, TAX_RATE
+  OUTCOMES, PROBE, PROBED, METRICS_PART, METRICS_END, READ_METRICS, WATCH_CALLS, POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE,
+  POOL_ASK, WATCH_POOLS, TAX_AUTHOR, TAX_RATE
 } = wire.kinds
 
 /** `answer(listen)` gives `{ address, port, family }`, `{ code }`, or null: the test answers by itself. */
@@ -34,6 +34,9 @@ class Supervisor {
     this.fanOuts = new Queue()
     this.samples = new Queue()
     this.forks = new Queue()
+    /** What is said for breakers. */
+    this.outcomes = new Queue()
+    this.probes = new Queue()
     /** Calls are to be seen; `hold`: the first waits. */
     this.watch = null
     /** What is said of the app's pools. */
@@ -102,6 +105,12 @@ class Supervisor {
       const numbers = fields[1].split(' ').map(Number)
       this.figures.push({ origin: Number(fields[0]), ...Object.fromEntries(wire.CALLS.FIGURES.map((name, at) => [name, numbers[at]])) })
     }
+    if (kind === OUTCOMES) {
+      const [, calls, failed, gateway, run, gatewayRun, okAgoMs] = fields.map(Number)
+      this.outcomes.push({ calls, failed, gateway, run, gatewayRun, okAgoMs })
+    }
+    if (kind === PROBE) this.probes.push('asked')
+    if (kind === PROBED) this.probes.push(fields[1])
     if (kind === FORKS) this.forks.push(true)
     if (kind === SAMPLES) {
       this.samples.push({ peak: Number(fields[1]), tookUs: fields[2].split(' ').filter(Boolean).map(Number) })

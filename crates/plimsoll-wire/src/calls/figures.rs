@@ -16,6 +16,8 @@ figures! {
         errors: Total,
         /// Of the errors: the app had waited as long as it wanted to.
         timeouts: Total,
+        /// Of the errors: the app gave the call up for a reason of its own.
+        given_up: Total,
         /// Of the calls: answered 500 or more.
         failed: Total,
         /// Calls that had to wait.
@@ -46,6 +48,12 @@ figures! {
         sessions: Total,
         /// Of the calls: those for which no limit holds, the streams of these sessions.
         unlimited: Total,
+        /// Calls that were refused because the breaker was open.
+        broken: Total,
+        /// Calls that a client's request made again after they had failed.
+        retries: Total,
+        /// Of these: those that were refused because there were too many.
+        retries_refused: Total,
     }
     counts {
         /// Calls by how long they took.

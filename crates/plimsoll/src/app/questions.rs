@@ -6,15 +6,18 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::GatewayFront;
-use crate::concerns::downstream::{Caller, Seen};
+use crate::concerns::downstream::{Caller, Position, Seen, Shown};
 use crate::concerns::memory::words;
 use crate::concerns::shutdown::{Phase, State};
 use crate::gateway::{EndpointStatus, HeavyRoute, Protocol};
 use crate::observe::control::{Ended, Haste, Request};
+use crate::observe::findings::earlier::Earlier;
+use crate::observe::findings::{self, Findings};
 use crate::observe::status::{self, Status};
 use crate::observe::{http, logs};
 use crate::sys::proc;
@@ -30,7 +33,9 @@ type Stalls = BTreeMap<u16, (u64, u64)>;
 #[derive(Debug)]
 pub(super) struct Identity {
     pub name: String,
+    pub started: Instant,
     pub admin: Option<SocketAddr>,
+    pub setup: status::Setup,
 }
 
 #[derive(Debug)]
@@ -40,6 +45,7 @@ pub(super) struct Questions {
     supervisor: mpsc::Sender<workers::Request>,
     logs: Arc<logs::Stats>,
     waiting: Vec<oneshot::Sender<Ended>>,
+    earlier: Earlier,
 }
 
 impl Questions {
@@ -49,7 +55,7 @@ impl Questions {
         supervisor: mpsc::Sender<workers::Request>,
         logs: Arc<logs::Stats>,
     ) -> Self {
-        Self { identity, front, supervisor, logs, waiting: Vec::new() }
+        Self { identity, front, supervisor, logs, waiting: Vec::new(), earlier: Earlier::default() }
     }
 
     /// Answers for as long as it is polled.
@@ -59,6 +65,11 @@ impl Questions {
                 Request::Status(reply) => {
                     if let Some(status) = self.status().await {
                         let _asker_left = reply.send(status);
+                    }
+                }
+                Request::Findings(reply) => {
+                    if let Some(findings) = self.findings().await {
+                        let _asker_left = reply.send(findings);
                     }
                 }
                 Request::Stop { haste, ended } => self.stop(haste, ended).await,
@@ -102,23 +113,29 @@ impl Questions {
         let _supervisor_ended = self.supervisor.send(request).await;
     }
 
-    async fn status(&self) -> Option<Status> {
+    async fn findings(&mut self) -> Option<Findings> {
+        let now = self.status().await?;
+        let date = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Some(findings::judge(&now, self.earlier.then(&now), date))
+    }
+
+    async fn status(&mut self) -> Option<Status> {
         let (reply, snapshot) = oneshot::channel();
         self.supervisor.send(workers::Request::Snapshot(reply)).await.ok()?;
-        Some(self.describe(&snapshot.await.ok()?))
+        let status = self.describe(&snapshot.await.ok()?);
+        self.earlier.note(&status);
+        Some(status)
     }
 
     fn describe(&self, snapshot: &Snapshot) -> Status {
         let gateway = self.front.gateway();
         let stalls = self.front.incidents().by_worker();
-        let sum = |figure: fn(&crate::observe::http::ThreadStats) -> u64| {
-            gateway.stats().iter().map(|thread| figure(thread)).sum()
-        };
         Status {
             name: self.identity.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             state: state(snapshot),
+            uptime_s: self.identity.started.elapsed().as_secs(),
             admin: self.identity.admin,
             listeners: gateway.endpoints().into_iter().map(listener).collect(),
             workers: snapshot.workers.iter().map(|worker| self.worker(worker, &stalls)).collect(),
@@ -126,6 +143,9 @@ impl Questions {
             generation: snapshot.generation,
             reload: snapshot.renewed.map(|renewed| status::Reload { renewed, of: snapshot.workers.len() }),
             incidents: self.front.incidents().status(),
+            failures: http::failures(gateway.stats()),
+            stops: status::Stops { asked: snapshot.stops.asked, killed: snapshot.stops.killed },
+            setup: self.identity.setup,
             log_sinks: self.logs.sinks().iter().map(|sink| logs::SinkFigures::of(sink)).collect(),
             logs: status::Logs::read(&self.logs),
             routes: self.routes(),
@@ -135,14 +155,7 @@ impl Questions {
             context: status::Context { tax: snapshot.tax.as_ref().map(status::Tax::new) },
             pools: snapshot.pools.iter().map(pools::pool).collect(),
             pool_queues: snapshot.queues.iter().map(pools::queue).collect(),
-            requests: status::Requests {
-                total: sum(|thread| thread.requests_total.get()),
-                failed: sum(|thread| thread.requests_failed.get()),
-                retried: sum(|thread| thread.requests_retried.get()),
-                rescued: sum(|thread| thread.requests_rescued.get()),
-                queued: sum(|thread| thread.requests_queued.get()),
-                queued_in_lane: sum(|thread| thread.requests_queued_in_lane.get()),
-            },
+            requests: http::requests(gateway.stats()),
         }
     }
 
@@ -172,6 +185,7 @@ impl Questions {
         status::Worker {
             id: worker.id.index,
             pid: worker.pid,
+            node: worker.node.clone(),
             state: worker_state(worker),
             lane: self.front.lane(worker.id),
             in_flight,
@@ -245,8 +259,25 @@ fn downstream(seen: &Seen) -> status::Downstream {
         figures: status::Counted(seen.figures.clone()),
         durations: seen.figures.durations.to_vec(),
         callers: seen.callers.iter().map(caller).collect(),
+        breaker: seen.breaker.as_ref().map(breaker),
         finding: seen.finding.clone(),
         hint: seen.hint.clone(),
+    }
+}
+
+fn breaker(shown: &Shown) -> status::downstream::Breaker {
+    let state = match shown.state {
+        Position::Closed => "closed",
+        Position::Open => "open",
+        Position::HalfOpen => "half_open",
+    };
+    status::downstream::Breaker {
+        enforced: shown.enforced,
+        state: state.to_owned(),
+        opened: shown.opened,
+        why: shown.why.clone(),
+        would_refuse: shown.would_refuse,
+        would_fail: shown.would_fail,
     }
 }
 

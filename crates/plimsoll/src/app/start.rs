@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, UnixListener};
 
@@ -17,7 +18,7 @@ use crate::gateway::Gateway;
 use crate::observe::incidents::Incidents;
 use crate::observe::logs::{self, Pipeline};
 use crate::observe::metrics::{Apps, export};
-use crate::observe::{admin, socket};
+use crate::observe::{admin, socket, status};
 use crate::sys::runtime_dir::RuntimeDir;
 use crate::sys::signals::Signals;
 use crate::sys::{cgroup, limits, proc, process};
@@ -76,8 +77,15 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
     logs.take_access(&told.access);
 
     let workers = count_workers(config);
+    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let identity = Identity {
         name: directory.name.clone(),
+        started: Instant::now(),
+        setup: status::Setup {
+            cpus: cgroup::workers_auto().into(),
+            idle_timeout_ms: milliseconds(config.gateway.idle_timeout),
+            worker_grace_ms: milliseconds(config.shutdown.worker_grace),
+        },
         admin: admin.as_ref().and_then(|listener| listener.local_addr().ok()),
     };
     say_start(&identity, workers);

@@ -145,6 +145,9 @@ mod tests {
             worst_ms: 480,
             waited: 340,
             rescued: 300,
+            cost_ms: 13_800,
+            call: None,
+            at: Some("src/report.js:88".into()),
             example: String::new(),
             hint: Some("give the loop a turn".into()),
         };

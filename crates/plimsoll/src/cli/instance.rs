@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use super::output;
 use crate::exit::Exit;
 use crate::observe::control::{Ended, Haste};
+use crate::observe::findings::{self, Findings};
 use crate::observe::socket;
 use crate::observe::status::Status;
 
@@ -82,6 +83,12 @@ impl Instance {
     /// It did not answer in time, or not sensibly.
     pub(super) fn status(&self) -> Result<Status, Error> {
         self.ask(self.connect()?, "GET", socket::STATUS_PATH, Some(ANSWER_TIMEOUT))
+    }
+
+    /// # Errors
+    /// It did not answer in time, or not sensibly.
+    pub(super) fn findings(&self) -> Result<Findings, Error> {
+        self.ask(self.connect()?, "GET", findings::PATH, Some(ANSWER_TIMEOUT))
     }
 
     /// Asks it to stop and waits until it has.

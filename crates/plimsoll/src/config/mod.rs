@@ -56,5 +56,5 @@ pub use resolved::*;
 pub use settings::flags;
 pub use sinks::{
     Compress, FileSink, Header, HttpSink, HttpTarget, LogFormat, LogSink, Protocol as SinkProtocol,
-    SinkTarget, Standard, SyslogSink,
+    SinkTarget, Spill, Standard, SyslogSink,
 };

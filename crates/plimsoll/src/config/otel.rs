@@ -2,6 +2,7 @@
 //! app's own SDK: they are defaults, and one that we cannot follow is told at the start, and is no error.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::form::{Form as _, HttpUrl, Url};
@@ -83,6 +84,7 @@ pub fn target_usual(signal: Signal) -> Option<HttpTarget> {
 fn target(url: Url) -> HttpTarget {
     HttpTarget {
         url,
+        ca: None,
         headers: Vec::new(),
         compress: Compress::Off,
         batch_bytes: BATCH_BYTES,
@@ -152,6 +154,7 @@ impl<'a> Variables<'a> {
         if self.of(signal, "COMPRESSION") == Some("gzip") {
             target.compress = Compress::Gzip;
         }
+        target.ca = self.of(signal, "CERTIFICATE").map(PathBuf::from);
         let timeout = self.of(signal, "TIMEOUT").and_then(|text| text.parse().ok()).filter(|ms| *ms > 0);
         target.timeout = timeout.map_or(TIMEOUT, Duration::from_millis);
         Export { target: Some(target), is_wanted }
@@ -274,9 +277,9 @@ mod tests {
                 "http://c:4318/v1/metrics",
             ),
             (
-                &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c/a/")],
-                "http://c:80/a/v1/traces",
-                "http://c:80/a/v1/metrics",
+                &[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c/a/")],
+                "https://c:443/a/v1/traces",
+                "https://c:443/a/v1/metrics",
             ),
             (&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://t:1/x")], "http://t:1/x", ""),
             (
@@ -303,7 +306,7 @@ mod tests {
     #[test]
     fn what_cannot_be_followed_is_told_and_is_no_error() {
         for (variables, word) in [
-            (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c")][..], "TLS"),
+            (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "c:4317")][..], "is not a URL"),
             (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")], "grpc"),
         ] {
             let otel = read(variables);

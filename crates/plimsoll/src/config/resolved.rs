@@ -5,6 +5,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+mod downstream;
+
+pub use self::downstream::*;
 use super::lane::Lane;
 use super::metrics::Metrics;
 use super::otel::Otel;
@@ -139,62 +142,6 @@ pub struct EventLoop {
 pub enum LanesMode {
     Auto,
     Off,
-}
-
-/// The calls that the app makes.
-#[derive(Debug, Clone, Default)]
-pub struct Downstream {
-    /// For every origin that none of the names fits.
-    pub default: DownstreamLimits,
-    /// `[downstream."NAME"]`, in the order of their first key.
-    pub named: Vec<(String, DownstreamLimits)>,
-}
-
-/// What holds for each origin of a name.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct DownstreamLimits {
-    pub mode: DownstreamMode,
-    /// Calls in flight; `None`: no limit.
-    pub concurrency: Option<Concurrency>,
-    /// The most that `adaptive` may find.
-    pub concurrency_max: usize,
-    pub rate: Option<Rate>,
-    /// Calls that may come at once under `rate`; `None`: a tenth of it.
-    pub burst: Option<usize>,
-    /// Calls in flight for one request of a client.
-    pub per_request: Option<usize>,
-    /// Calls of a worker that may wait.
-    pub queue: usize,
-    pub queue_timeout: Duration,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DownstreamMode {
-    /// Calls are not even looked at.
-    Off,
-    /// It is computed what the limits would do.
-    Observe,
-    Enforce,
-}
-
-/// How many calls in flight there may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Concurrency {
-    Exactly(usize),
-    /// As many as the service is found to stand.
-    Adaptive,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    pub per_second: u32,
-}
-
-impl DownstreamLimits {
-    #[must_use]
-    pub fn is_unlimited(&self) -> bool {
-        self.concurrency.is_none() && self.rate.is_none() && self.per_request.is_none()
-    }
 }
 
 /// How large the heap of each worker is made.
@@ -396,21 +343,6 @@ impl Default for EventLoop {
             heavy_threshold: Duration::from_millis(50),
             heavy_workers: None,
             lanes_by_hand: Vec::new(),
-        }
-    }
-}
-
-impl Default for DownstreamLimits {
-    fn default() -> Self {
-        Self {
-            mode: DownstreamMode::Observe,
-            concurrency: None,
-            concurrency_max: 200,
-            rate: None,
-            burst: None,
-            per_request: None,
-            queue: 1000,
-            queue_timeout: Duration::from_secs(1),
         }
     }
 }

@@ -28,7 +28,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Each of them, as docs/operate.md lists them.
+    /// Each of them, as docs/operate/README.md lists them.
     pub const ALL: [Self; 14] = [
         Self::BadRequest,
         Self::ConnectRefused,
@@ -163,7 +163,7 @@ mod tests {
 
     /// Code and status of each row of the table, as they are written.
     fn documented() -> Vec<(String, String)> {
-        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operate.md");
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operate/README.md");
         let page = std::fs::read_to_string(page).unwrap();
         let (_, section) = page.split_once("## Errors that clients see").unwrap();
         let (section, _) = section.split_once("\n## ").unwrap();

@@ -144,10 +144,16 @@ impl Seek<'_> {
             }
         }
         thread.pulse.wake();
-        let waiting = self.connection.endpoint.queue_of(self.kept).enter(Instant::now());
+        let since = Instant::now();
+        let waiting = self.connection.endpoint.queue_of(self.kept).enter(since);
         let mut leaving = Time::NEVER;
         self.connection.watch.set_deadline(Time::NEVER);
-        poll_fn(|cx| self.poll_wait(cx, &waiting, &mut leaving)).await
+        let turn = poll_fn(|cx| self.poll_wait(cx, &waiting, &mut leaving)).await;
+        if self.kept.is_none() {
+            let waited = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
+            thread.stats.requests_queued_us.add(waited);
+        }
+        turn
     }
 
     fn poll_wait(

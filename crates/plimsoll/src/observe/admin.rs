@@ -1,9 +1,9 @@
 //! The admin server: read-only, over TCP, for probes, scrapers and people.
 //!
 //! It runs beside the app loop and waits for no worker (for `/metrics` they are asked, and half a second is all that they
-//! have), so it answers while every worker's loop is blocked. Nothing here changes anything: that is what the control socket is for. No `Host` is checked,
-//! because there is nothing to protect by it: a page that gets a browser to come here can read what the
-//! address was opened for, and no answer carries a CORS header.
+//! have), so it answers while every worker's loop is blocked. Nothing here changes anything: that is what the control
+//! socket is for. No `Host` is checked, because there is nothing to protect by it: a page that gets a browser to come here
+//! can read what the address was opened for, and no answer carries a CORS header.
 
 mod bind;
 
@@ -13,10 +13,12 @@ use std::time::Duration;
 
 use hyper::header::{ACCEPT, ALLOW, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
+use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
 
 pub use self::bind::{Error, bind};
-use super::control::Inquiry;
+use super::control::{Error as Unanswered, Inquiry};
+use super::findings;
 use super::metrics::{Format, Source};
 use super::page;
 use super::query;
@@ -51,6 +53,7 @@ enum Route {
     Live,
     Ready,
     Status,
+    Findings,
     Metrics,
     Page,
     Style,
@@ -62,6 +65,7 @@ impl Route {
             "/livez" | "/healthz" => Self::Live,
             "/readyz" => Self::Ready,
             "/status" => Self::Status,
+            findings::PATH => Self::Findings,
             "/metrics" => Self::Metrics,
             "/" => Self::Page,
             page::STYLE_PATH => Self::Style,
@@ -84,6 +88,7 @@ impl Handler for Admin {
             Route::Live => self.live().await,
             Route::Ready => self.ready().await,
             Route::Status => self.status().await,
+            Route::Findings => self.findings().await,
             Route::Metrics => self.metrics(request.uri().query(), request.headers().get(ACCEPT)).await,
             Route::Page => self.page().await,
             Route::Style => server::response(StatusCode::OK, "text/css; charset=utf-8", page::STYLE),
@@ -110,13 +115,12 @@ impl Admin {
     }
 
     async fn status(&self) -> Response<Body> {
-        match self.inquiry.status().await {
-            Ok(status) => server::json(StatusCode::OK, &status),
-            Err(error) => server::json(
-                StatusCode::SERVICE_UNAVAILABLE,
-                &serde_json::json!({ "error": error.to_string() }),
-            ),
-        }
+        answer(self.inquiry.status().await)
+    }
+
+    /// What `plimsoll doctor` says.
+    async fn findings(&self) -> Response<Body> {
+        answer(self.inquiry.findings().await)
     }
 
     async fn metrics(&self, query: Option<&str>, accept: Option<&HeaderValue>) -> Response<Body> {
@@ -140,6 +144,15 @@ impl Admin {
         server::set(&mut response, CONTENT_SECURITY_POLICY, page::SECURITY_POLICY);
         server::set(&mut response, REFERRER_POLICY, "no-referrer");
         response
+    }
+}
+
+fn answer(asked: Result<impl Serialize, Unanswered>) -> Response<Body> {
+    match asked {
+        Ok(told) => server::json(StatusCode::OK, &told),
+        Err(error) => {
+            server::json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "error": error.to_string() }))
+        }
     }
 }
 

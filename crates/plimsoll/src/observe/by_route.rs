@@ -67,6 +67,12 @@ impl ByRoute {
         self.row(route).map_or(0, |row| row.times.count())
     }
 
+    /// How long all that have a histogram of their own took together.
+    pub(super) fn sum_ns(&self) -> u64 {
+        let slots = self.seen().flat_map(|(_, row)| row.by_status.iter().filter_map(OnceLock::get));
+        slots.map(|(_, histogram)| histogram.sum_ns()).sum()
+    }
+
     /// Every route and status that was seen.
     pub(super) fn snapshots(&self, table: &Table) -> impl Iterator<Item = ((Name, u16), Snapshot)> {
         self.named(table).flat_map(|(name, row)| {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::findings::Findings;
 use super::status::Status;
 use crate::exit::Exit;
 use crate::ids::WorkerId;
@@ -25,6 +26,7 @@ const QUEUE_MAX: usize = 256;
 #[derive(Debug)]
 pub enum Request {
     Status(oneshot::Sender<Status>),
+    Findings(oneshot::Sender<Findings>),
     /// Begin to stop (or, when that has begun, go on with more haste). The sender is kept until the end
     /// and then told how it went.
     Stop {
@@ -210,9 +212,19 @@ impl Inquiry {
     /// # Errors
     /// The app loop hangs or has ended.
     pub async fn status(&self) -> Result<Status, Error> {
+        self.ask(Request::Status).await
+    }
+
+    /// # Errors
+    /// The app loop hangs or has ended.
+    pub async fn findings(&self) -> Result<Findings, Error> {
+        self.ask(Request::Findings).await
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         let ask = async {
-            self.requests.send(Request::Status(reply)).await.map_err(|_closed| Error::Gone)?;
+            self.requests.send(request(reply)).await.map_err(|_closed| Error::Gone)?;
             answer.await.map_err(|_dropped| Error::Gone)
         };
         timeout(ANSWER_TIMEOUT, ask).await.unwrap_or(Err(Error::Silent))

@@ -52,6 +52,10 @@ impl Histogram {
         self.sum_ns.add(ns);
     }
 
+    pub(super) fn sum_ns(&self) -> u64 {
+        self.sum_ns.get()
+    }
+
     pub(super) fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot { sum_ns: self.sum_ns.get(), ..Snapshot::default() };
         for (sum, bucket) in iter::zip(&mut snapshot.buckets, &self.buckets) {

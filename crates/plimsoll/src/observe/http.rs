@@ -11,7 +11,7 @@ pub(super) use super::by_route::all_times;
 pub use super::by_route::routes;
 use super::histogram::{Durations, Snapshot};
 use super::queue_age::QueueAge;
-use super::status::Requests;
+use super::status::{Failure, Requests};
 use crate::ids::RouteId;
 pub use crate::routes::Method;
 use crate::routes::{OTHER, Table};
@@ -52,6 +52,8 @@ pub struct ThreadStats {
     pub requests_rescued: Counter,
     /// Had to wait because every worker was late.
     pub requests_queued: Counter,
+    /// For how long together, those that are over with it.
+    pub requests_queued_us: Counter,
     /// Had to wait for a worker of their lane.
     pub requests_queued_in_lane: Counter,
     /// Requests that the gateway itself had to answer with an error, or whose transfer it had to cut.
@@ -78,6 +80,16 @@ impl ThreadStats {
         if !self.by_route.record(route, status, duration) {
             self.durations.record(method, status, duration);
         }
+    }
+
+    /// How long all that are over took together.
+    fn took(&self) -> Duration {
+        let rest = self.durations.snapshots().map(|(_, snapshot)| snapshot.sum_ns);
+        Duration::from_nanos(self.by_route.sum_ns().saturating_add(rest.sum()))
+    }
+
+    fn failures(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.failures.counts()
     }
 
     /// How often a route was asked for.
@@ -189,7 +201,7 @@ impl Totals {
             let key = (route.method, Some(status), route.template);
             self.durations.entry(key).or_default().merge(&snapshot);
         }
-        for (code, count) in stats.failures.counts() {
+        for (code, count) in stats.failures() {
             *self.failures.entry(code).or_default() += count;
         }
     }
@@ -206,7 +218,24 @@ pub fn requests(threads: &[Arc<ThreadStats>]) -> Requests {
         rescued: sum(|stats| &stats.requests_rescued),
         queued: sum(|stats| &stats.requests_queued),
         queued_in_lane: sum(|stats| &stats.requests_queued_in_lane),
+        queued_ms: sum(|stats| &stats.requests_queued_us) / 1000,
+        took_ms: millis(threads.iter().map(|stats| stats.took()).sum()),
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Requests that the gateway had to answer by itself, by the code.
+#[must_use]
+pub fn failures(threads: &[Arc<ThreadStats>]) -> Vec<Failure> {
+    let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
+    for (code, count) in threads.iter().flat_map(|stats| stats.failures()) {
+        *counts.entry(code).or_default() += count;
+    }
+    let some = counts.into_iter().filter(|(_, count)| *count > 0);
+    some.map(|(code, count)| Failure { code: code.to_owned(), count }).collect()
 }
 
 #[cfg(test)]
@@ -227,7 +256,7 @@ mod tests {
 
         assert_eq!(
             requests(&threads),
-            Requests { total: 6, failed: 4, retried: 0, rescued: 0, queued: 0, queued_in_lane: 0 }
+            Requests { total: 6, failed: 4, took_ms: 60_003, ..Requests::default() }
         );
         let totals = Totals::read(&threads, &Routes::default().table());
         assert_eq!((totals.requests_total, totals.requests_failed), (6, 4));

@@ -8,12 +8,15 @@
 //!                                  └── history: the last hour, for the dashboard and `doctor`
 //! ```
 //!
+//! What is wrong, by what it costs, is judged in `findings`, from what the app loop says.
+//!
 //! The app loop owns the state and answers questions about it; counters of the data path are read where they
 //! are. Nothing here keeps a copy of either, but what [`history`] keeps of the past.
 
 pub mod admin;
 mod by_route;
 pub mod control;
+pub mod findings;
 pub mod histogram;
 pub mod history;
 pub mod http;
@@ -32,6 +35,7 @@ pub mod status;
 #[cfg(test)]
 pub(crate) mod testing;
 mod times;
+mod tls;
 pub mod units;
 
 use std::time::{SystemTime, UNIX_EPOCH};

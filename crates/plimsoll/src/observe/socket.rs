@@ -13,6 +13,8 @@
 //! `POST /profile?seconds=N&interval_us=N[&worker=N][&stall_ms=N]` and `POST /heap-snapshot[?worker=N]` answer in the same
 //! way; at the end stands where the file lies. If the asker goes away, the order is given up.
 //!
+//! `GET /status` and `GET /findings` answer what the admin server answers there.
+//!
 //! `GET /logs[?follow&worker=N&level=L&grep=RE&request=ID&lines=N]` answers with the last lines of the log, one JSON
 //! object each, and goes on with each new one if it is to follow.
 
@@ -25,9 +27,11 @@ use std::sync::Arc;
 use hyper::header::ALLOW;
 use hyper::{Method, Request, Response, StatusCode};
 use rustix::process::geteuid;
+use serde::Serialize;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::control::{Error, Haste, Inquiry, Profile};
+use super::findings;
 use super::logs::{self, Recent};
 use super::query::{self, Query};
 use super::report;
@@ -98,7 +102,8 @@ struct Control {
 impl Handler for Control {
     async fn handle(&self, request: Request<()>) -> Response<Body> {
         match (request.method(), request.uri().path()) {
-            (&Method::GET, STATUS_PATH) => self.status().await,
+            (&Method::GET, STATUS_PATH) => answer(self.inquiry.status().await),
+            (&Method::GET, findings::PATH) => answer(self.inquiry.findings().await),
             (&Method::POST, STOP_PATH) => self.stop(haste(request.uri().query())).await,
             (&Method::POST, RELOAD_PATH) => self.reload(&query::parse(request.uri().query())).await,
             (&Method::POST, SCALE_PATH) => self.scale(&query::parse(request.uri().query())).await,
@@ -109,7 +114,7 @@ impl Handler for Control {
                 self.profile(query::heap_snapshot(&query::parse(request.uri().query()))).await
             }
             (&Method::GET, logs::PATH) => self.logs(&query::parse(request.uri().query())),
-            (_, STATUS_PATH | logs::PATH) => not_allowed("GET"),
+            (_, STATUS_PATH | findings::PATH | logs::PATH) => not_allowed("GET"),
             (_, STOP_PATH | RELOAD_PATH | SCALE_PATH | PROFILE_PATH | HEAP_SNAPSHOT_PATH) => {
                 not_allowed("POST")
             }
@@ -121,13 +126,6 @@ impl Handler for Control {
 impl Control {
     fn logs(&self, query: &Query) -> Response<Body> {
         logs::answer(&self.recent, query).unwrap_or_else(|mistake| problem(StatusCode::BAD_REQUEST, &mistake))
-    }
-
-    async fn status(&self) -> Response<Body> {
-        match self.inquiry.status().await {
-            Ok(status) => server::json(StatusCode::OK, &status),
-            Err(error) => unanswered(error),
-        }
     }
 
     async fn stop(&self, haste: Haste) -> Response<Body> {
@@ -169,6 +167,13 @@ impl Control {
 
 fn haste(query: Option<&str>) -> Haste {
     if query == Some(HASTE_NOW) { Haste::Now } else { Haste::Drain }
+}
+
+fn answer(asked: Result<impl Serialize, Error>) -> Response<Body> {
+    match asked {
+        Ok(told) => server::json(StatusCode::OK, &told),
+        Err(error) => unanswered(error),
+    }
 }
 
 fn unanswered(error: Error) -> Response<Body> {

@@ -11,6 +11,7 @@ mod event_loop;
 mod logs;
 mod memory;
 pub mod pools;
+mod setup;
 
 use std::net::SocketAddr;
 
@@ -22,6 +23,7 @@ pub use self::downstream::Downstream;
 pub use self::event_loop::EventLoop;
 pub use self::logs::Logs;
 pub use self::memory::{Collections, GcKind, Memory, Recycled, WorkerMemory};
+pub use self::setup::{Failure, Setup, Stops};
 use super::logs::{SinkFigures, WorkerFigures};
 use crate::concerns::event_loop::incident;
 
@@ -34,6 +36,9 @@ pub struct Status {
     /// Where the admin server listens; absent when it is off or its port was taken.
     #[serde(default)]
     pub admin: Option<SocketAddr>,
+    /// Since the instance started.
+    #[serde(default)]
+    pub uptime_s: u64,
     pub listeners: Vec<Listener>,
     pub workers: Vec<Worker>,
     /// Processes that finish what they have while another stands in their place, or none any more. Their `requests`
@@ -41,6 +46,9 @@ pub struct Status {
     #[serde(default)]
     pub leaving: Vec<Worker>,
     pub requests: Requests,
+    /// Requests that the gateway had to answer by itself, or cut, by the code of `x-plimsoll-error`.
+    #[serde(default)]
+    pub failures: Vec<Failure>,
     /// The routes that are asked for most.
     #[serde(default)]
     pub routes: Vec<Route>,
@@ -61,6 +69,12 @@ pub struct Status {
     pub log_sinks: Vec<SinkFigures>,
     #[serde(default)]
     pub logs: Logs,
+    /// Workers that were asked to end.
+    #[serde(default)]
+    pub stops: Stops,
+    /// What was found and chosen at the start.
+    #[serde(default)]
+    pub setup: Setup,
     /// What the app calls over HTTP, by name.
     #[serde(default)]
     pub downstreams: Vec<Downstream>,
@@ -133,6 +147,9 @@ pub struct Worker {
     pub id: u16,
     /// Absent while the place waits for its next process.
     pub pid: Option<u32>,
+    /// Its version of Node, `v24.1.0`; absent where it has no agent.
+    #[serde(default)]
+    pub node: Option<String>,
     pub state: WorkerState,
     pub lane: Lane,
     pub in_flight: u32,
@@ -210,6 +227,12 @@ pub struct Requests {
     /// Waited in the gateway for a worker of their lane.
     #[serde(default)]
     pub queued_in_lane: u64,
+    /// How long those that are `queued` waited together.
+    #[serde(default)]
+    pub queued_ms: u64,
+    /// How long all that are over took together, from their first byte to the last of their answers.
+    #[serde(default)]
+    pub took_ms: u64,
 }
 
 /// Requests of one route since the start.
@@ -350,6 +373,7 @@ pub(crate) fn fixture() -> Status {
     let waiting = Worker {
         id: 1,
         pid: None,
+        node: None,
         state: WorkerState::Stopped,
         in_flight: 0,
         requests: 7,
@@ -373,6 +397,7 @@ pub(crate) fn fixture() -> Status {
         version: "0.1.0".into(),
         pid: 4242,
         state: State::Ready,
+        uptime_s: 3725,
         admin: Some(SocketAddr::from(([127, 0, 0, 1], 9797))),
         listeners: vec![Listener {
             address: SocketAddr::from(([0, 0, 0, 0], 3000)),
@@ -383,6 +408,9 @@ pub(crate) fn fixture() -> Status {
         workers: vec![worker, waiting],
         leaving: Vec::new(),
         heavy_routes: Vec::new(),
+        failures: vec![Failure { code: "worker_died".into(), count: 2 }],
+        stops: Stops::default(),
+        setup: Setup { cpus: 2, idle_timeout_ms: 75_000, worker_grace_ms: 5000 },
         requests: Requests { total: 1207, failed: 2, retried: 1, rescued: 3, ..Requests::default() },
         routes: vec![Route {
             route: "GET /users/:id".into(),
@@ -413,6 +441,7 @@ fn worker_fixture() -> Worker {
     Worker {
         id: 0,
         pid: Some(4243),
+        node: Some("v24.1.0".into()),
         state: WorkerState::Ready,
         lane: Lane::Main,
         in_flight: 3,

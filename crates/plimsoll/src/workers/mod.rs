@@ -29,4 +29,6 @@ mod watch;
 pub use channel::{Listen, Said};
 pub use front::{Bind, Front, Target};
 pub use page::{LeftBehind, Running};
-pub use supervisor::{Death, Ended, Error, Event, Recycled, Request, Settings, Snapshot, Supervisor, Worker};
+pub use supervisor::{
+    Death, Ended, Error, Event, Recycled, Request, Settings, Snapshot, Stops, Supervisor, Worker,
+};

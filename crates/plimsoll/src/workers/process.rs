@@ -51,6 +51,8 @@ pub(super) struct Process {
     pub _tasks: JoinSet<()>,
     /// How and when the leader ended.
     pub end: Option<(ExitStatus, Instant)>,
+    /// `process.version`, as its agent has told.
+    pub node: Option<String>,
     /// It was asked to end; then, when what is left of its group is asked as well.
     pub asked: Asked,
 }

@@ -30,7 +30,7 @@ pub use self::deaths::Death;
 pub use self::ending::Ended;
 pub(super) use self::liveness::Watchdog;
 pub use self::memory::Recycled;
-pub use self::snapshot::{Snapshot, Worker};
+pub use self::snapshot::{Snapshot, Stops, Worker};
 use super::channel::Said;
 use super::endpoints::Endpoints;
 use super::front::Front;
@@ -185,6 +185,7 @@ pub struct Supervisor<F> {
     pools: connections::Desk,
     metrics: metrics::Metrics,
     tax: Ledger,
+    stops: Stops,
 }
 
 impl<F: Front> Supervisor<F> {
@@ -225,6 +226,7 @@ impl<F: Front> Supervisor<F> {
             pools,
             metrics: metrics::Metrics::default(),
             tax,
+            stops: Stops::default(),
         })
     }
 

@@ -33,6 +33,7 @@ mod lanes;
 mod life;
 mod limits;
 mod log_sinks;
+mod log_tls;
 mod logs;
 mod memory;
 mod metrics;

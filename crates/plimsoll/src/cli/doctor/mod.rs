@@ -1,8 +1,11 @@
+//! `plimsoll doctor`: what is wrong with a running instance, the worst first (`live`).
+//!
 //! `plimsoll doctor --k8s FILE…`: holds Kubernetes manifests against the settings, before a deploy does.
 //!
 //! What is right and wrong is decided in `concerns::shutdown::manifest`; here files are read, the settings of
 //! the container are found out, and the answer is written.
 
+mod live;
 mod report;
 mod settings;
 #[cfg(test)]
@@ -15,7 +18,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use super::output;
+use super::{instance, output};
 use crate::concerns::shutdown::manifest::{self, At, Choice, Node, Workload};
 use crate::exit::Exit;
 use report::{Examined, Note, Report};
@@ -29,16 +32,21 @@ const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 pub(super) fn command() -> Command {
     Command::new("doctor")
-        .about("Holds Kubernetes manifests against the settings, and says what would lose requests")
+        .about("Says what is wrong with a running instance, the worst first; or with Kubernetes manifests")
         .long_about(
-            "Holds Kubernetes manifests against the settings, and says what would lose requests: what is wrong, \
-             where, why, and what to write instead. The settings are those of the container in the manifest: \
+            "Says what is wrong with a running instance: what hurts most first, with what it costs, what was seen, where \
+             in the code, what would help, and what is done about it already. Exit code 0: nothing found; 1: findings, \
+             or too little to judge.\n\n\
+             With --k8s it holds Kubernetes manifests against the settings, and says what would lose requests: what is \
+             wrong, where, why, and what to write instead. The settings are those of the container in the manifest: \
              its flags, its PLIMSOLL_* variables, and the settings file of --config. Exit code 0: nothing \
              found; 1: findings; 2: a file cannot be read.",
         )
         .after_help(
-            "Examples:  plimsoll doctor --k8s deploy.yaml\n           helm template . | plimsoll doctor --k8s -",
+            "Examples:  plimsoll doctor\n           plimsoll doctor --k8s deploy.yaml\n           helm template . | \
+             plimsoll doctor --k8s -",
         )
+        .arg(instance::name_argument().conflicts_with(FILES))
         .arg(
             Arg::new(FILES)
                 .long("k8s")
@@ -46,13 +54,13 @@ pub(super) fn command() -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .num_args(1..)
                 .action(ArgAction::Append)
-                .required(true)
                 .help("Manifests, each with any number of documents; `-` is standard input"),
         )
         .arg(
             Arg::new(CONTAINER)
                 .long("container")
                 .value_name("NAME")
+                .requires(FILES)
                 .help("The container that runs Plimsoll, where the manifest does not show it"),
         )
         .arg(
@@ -60,12 +68,16 @@ pub(super) fn command() -> Command {
                 .long("config")
                 .value_name("FILE")
                 .value_parser(value_parser!(PathBuf))
+                .requires(FILES)
                 .help("Settings file of the container, in place of ./plimsoll.toml"),
         )
         .arg(output::json_argument())
 }
 
 pub(super) fn run(matches: &ArgMatches) -> ExitCode {
+    if !matches.contains_id(FILES) {
+        return live::run(matches);
+    }
     let answer = answer(matches);
     let printed = match &answer {
         Err(mistake) => output::fail(mistake),

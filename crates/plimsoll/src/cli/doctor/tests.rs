@@ -170,13 +170,16 @@ fn the_answer_is_text_for_people_and_json_for_scripts() {
 }
 
 #[test]
-fn the_verb_takes_files_and_needs_one() {
+fn the_verb_takes_files_or_an_instance() {
     let parse = |line: &str| whole().try_get_matches_from(line.split_whitespace());
     let matches = parse("plimsoll doctor --k8s a.yaml b.yaml --json --k8s -").unwrap();
     let (_, of_verb) = matches.subcommand().unwrap();
     let files: Vec<&PathBuf> = of_verb.get_many(FILES).unwrap().collect();
     assert_eq!(files, ["a.yaml", "b.yaml", "-"].map(Path::new));
-    assert_eq!(parse("plimsoll doctor").unwrap_err().exit_code(), 2);
+    for wrong in ["--container a", "--config a.toml", "--name a --k8s b.yaml", "--k8s"] {
+        assert_eq!(parse(&format!("plimsoll doctor {wrong}")).unwrap_err().exit_code(), 2, "{wrong}");
+    }
+    assert!(parse("plimsoll doctor --name shop --json").is_ok());
 }
 
 #[test]
@@ -203,7 +206,7 @@ fn the_exit_code_tells_findings_from_files_that_cannot_be_read() {
 
 #[test]
 fn the_operators_page_lists_every_code_with_its_severity() {
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operate.md");
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operate/README.md");
     let page = std::fs::read_to_string(page).unwrap();
     let (_, section) = page.split_once("\n## Kubernetes").unwrap();
     let (section, _) = section.split_once("\n## ").unwrap();

@@ -33,7 +33,15 @@ pub struct LogSink {
     pub name: String,
     pub level: Option<LogLevel>,
     pub queue_bytes: usize,
+    /// Where to put what the target does not take for now, instead of keeping it in memory.
+    pub spill: Option<Spill>,
     pub target: SinkTarget,
+}
+
+#[derive(Debug, Clone)]
+pub struct Spill {
+    pub path: PathBuf,
+    pub bytes_max: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -66,6 +74,8 @@ pub struct HttpSink {
 #[derive(Debug, Clone)]
 pub struct HttpTarget {
     pub url: Url,
+    /// Whose certificates are believed, instead of those that the system believes.
+    pub ca: Option<PathBuf>,
     pub headers: Vec<Header>,
     pub compress: Compress,
     /// As much as is sent at once.
@@ -79,6 +89,8 @@ pub struct HttpTarget {
 #[derive(Debug, Clone)]
 pub struct SyslogSink {
     pub address: SyslogAddress,
+    /// As for HTTP.
+    pub ca: Option<PathBuf>,
     /// 0 to 23, as RFC 5424 numbers them.
     pub facility: u8,
 }

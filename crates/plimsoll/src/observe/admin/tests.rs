@@ -55,7 +55,12 @@ async fn every_route_answers_reads_and_refuses_all_else() {
         ("GET /healthz", 200, "ok: "),
         ("GET /readyz", 200, "ready\n"),
         ("GET /readyz?verbose", 200, "ready\n"),
-        ("GET /status", 200, r#""workers":[{"id":0,"pid":4243,"state":"ready","lane":"main","in_flight":3"#),
+        (
+            "GET /status",
+            200,
+            r#""workers":[{"id":0,"pid":4243,"node":"v24.1.0","state":"ready","lane":"main""#,
+        ),
+        ("GET /findings", 200, r#"{"name":"shop","seconds":3725,"since_start":true,"requests":1207"#),
         ("GET /metrics", 200, "\nhttp_server_active_requests 0\n"),
         ("GET /", 200, "<h1>shop: ready</h1>"),
         ("GET /style.css", 200, "text/css"),

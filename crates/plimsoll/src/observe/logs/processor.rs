@@ -16,7 +16,7 @@ use super::ring::{Item, Ring, Taken};
 use super::sinks::Standard;
 use super::source::Source;
 use super::stats::Stats;
-use crate::concerns::logs::record::{Level, Record, Shape, Sink, Stream};
+use crate::concerns::logs::record::{Level, Record, RequestId, Shape, Sink, Stream};
 use crate::concerns::logs::{Candidate, Change, Joined, Joiner, Keeper, Rules, Splitter, understand};
 use crate::observe;
 use crate::sys::proc;
@@ -217,8 +217,7 @@ impl Processor {
             for sink in &self.parts.sinks {
                 sink.offer(&self.kept);
             }
-            self.parts.recent.push(&self.kept);
-            self.kept.clear();
+            self.parts.recent.push(self.kept.drain(..).collect());
         }
         let standard = &self.parts.standard;
         self.readers.retain(|_, reader| {
@@ -284,8 +283,11 @@ impl Reader {
             lines += 1;
             if let Err(line) = joiner.extend(line) {
                 let understood = understand(&line, source.origin.stream);
-                for joined in joiner.begin(line, understood).into_iter().flatten() {
-                    take(candidate(source, at, joined));
+                if let Some(before) = joiner.flush() {
+                    take(candidate(source, at, before));
+                }
+                if let Some(alone) = joiner.begin(line, understood) {
+                    take(candidate(source, at, alone));
                 }
             }
         });
@@ -303,9 +305,10 @@ impl Reader {
             && let Err(line) = self.joiner.extend(line)
         {
             let understood = understand(&line, self.source.origin.stream);
-            for joined in self.joiner.begin(line, understood) {
-                self.emit(joined, take);
-            }
+            let before = self.joiner.flush();
+            self.emit(before, take);
+            let alone = self.joiner.begin(line, understood);
+            self.emit(alone, take);
         }
         let last = self.joiner.flush();
         self.emit(last, take);
@@ -336,7 +339,7 @@ fn candidate(source: &Source, at: u64, joined: Joined) -> Candidate {
         level: understood.level,
         at,
         shape: understood.shape,
-        request: understood.request.map(|place| line.slice(place)),
+        of_request: understood.request.and_then(RequestId::within),
         trace: understood.trace,
         line,
         weight: 1,
@@ -353,7 +356,7 @@ fn own_record(level: Level, at: u64, line: Bytes) -> Record {
         at,
         shape: Shape::Plain,
         line,
-        request: None,
+        of_request: None,
         trace: None,
         weight: 1,
     }

@@ -104,6 +104,12 @@ pub(super) const METRICS: &[Metric] = &[
         values: Values::Gauge(|scrape| sinks(scrape, |sink| Number::Whole(sink.queue_bytes))),
     },
     Metric {
+        name: "plimsoll_logs_sink_spilled_bytes",
+        help: "Bytes of log that wait on the disk for a sink (`spill`).",
+        labels: &["sink"],
+        values: Values::Gauge(|scrape| sinks(scrape, |sink| Number::Whole(sink.spilled_bytes))),
+    },
+    Metric {
         name: "plimsoll_logs_sink_queue_age_seconds",
         help: "How long ago the oldest line was read that waits for a sink.",
         labels: &["sink"],

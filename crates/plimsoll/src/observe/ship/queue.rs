@@ -63,6 +63,15 @@ pub(in crate::observe) struct Limits {
     pub(in crate::observe) within: Duration,
 }
 
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    Some,
+    /// Nothing came in time.
+    Nothing,
+    /// It is over.
+    Over,
+}
+
 impl<T: Item> Queue<T> {
     pub(in crate::observe) fn new(least: Option<usize>, bytes_max: usize, stats: Arc<ShipStats>) -> Self {
         Self {
@@ -131,11 +140,22 @@ impl<T: Item> Queue<T> {
         detached.map_or_else(|| Arc::clone(item), Arc::new)
     }
 
-    /// Moves the oldest items into `batch`, which is empty; waits until there are enough, or for long enough.
-    /// `false`: it is over.
-    pub(super) fn take(&self, batch: &mut Vec<Arc<T>>, limits: Limits) -> bool {
+    /// Moves the oldest items into `batch`, which is empty; waits until there are enough, or for long enough, and no
+    /// longer than `until`.
+    pub(super) fn take(&self, batch: &mut Vec<Arc<T>>, limits: Limits, until: Option<Instant>) -> Taken {
         let idle = |state: &mut State<T>| state.is_empty() && state.deadline.is_none();
-        let mut state = self.changed.wait_while(self.state(), idle).unwrap_or_else(PoisonError::into_inner);
+        let mut state = match until {
+            None => self.changed.wait_while(self.state(), idle).unwrap_or_else(PoisonError::into_inner),
+            Some(until) => {
+                let within = until.saturating_duration_since(Instant::now());
+                let waited = self.changed.wait_timeout_while(self.state(), within, idle);
+                let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+                if timeout.timed_out() && state.is_empty() {
+                    return Taken::Nothing;
+                }
+                state
+            }
+        };
         if !limits.within.is_zero() {
             let few = |state: &mut State<T>| state.bytes < limits.bytes && state.deadline.is_none();
             let waited = self.changed.wait_timeout_while(state, limits.within, few);
@@ -154,7 +174,14 @@ impl<T: Item> Queue<T> {
             }
             batch.push(item);
         }
-        !batch.is_empty()
+        if batch.is_empty() { Taken::Over } else { Taken::Some }
+    }
+
+    /// What was taken waits somewhere else.
+    pub(super) fn set_aside(&self) {
+        let mut state = self.state();
+        state.land();
+        self.note(&state);
     }
 
     /// What was taken has been delivered. Gives what people should hear of.

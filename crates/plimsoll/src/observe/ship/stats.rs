@@ -45,6 +45,7 @@ pub struct ShipStats {
     unknown: AtomicU64,
     failures: AtomicU64,
     queue_bytes: AtomicU64,
+    aside_bytes: AtomicU64,
     /// When the oldest item that waits came, in nanoseconds since the epoch; 0: none waits.
     oldest: AtomicU64,
 }
@@ -60,6 +61,7 @@ impl ShipStats {
             unknown: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             queue_bytes: AtomicU64::new(0),
+            aside_bytes: AtomicU64::new(0),
             oldest: AtomicU64::new(0),
         }
     }
@@ -90,6 +92,10 @@ impl ShipStats {
         self.oldest.store(oldest, Relaxed);
     }
 
+    pub(super) fn note_aside(&self, bytes: u64) {
+        self.aside_bytes.store(bytes, Relaxed);
+    }
+
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -115,6 +121,12 @@ impl ShipStats {
     #[must_use]
     pub fn queue_bytes(&self) -> u64 {
         self.queue_bytes.load(Relaxed)
+    }
+
+    /// What waits where it was set aside.
+    #[must_use]
+    pub fn aside_bytes(&self) -> u64 {
+        self.aside_bytes.load(Relaxed)
     }
 
     /// Rank, reason and items, where there are any.

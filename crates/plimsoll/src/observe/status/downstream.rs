@@ -34,6 +34,8 @@ pub struct Downstream {
     /// Routes whose requests make parallel calls, the widest first.
     #[serde(default)]
     pub callers: Vec<Caller>,
+    #[serde(default)]
+    pub breaker: Option<Breaker>,
     /// The same in words, where there is something to tell.
     #[serde(default)]
     pub finding: Option<String>,
@@ -51,6 +53,23 @@ pub struct Caller {
     pub most: u32,
     /// What 99 of 100 of the latest stayed within.
     pub p99: u32,
+}
+
+/// The circuit breaker of an origin, one for all workers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breaker {
+    /// Calls are refused while it is open; otherwise it is computed when it would be.
+    pub enforced: bool,
+    /// `closed`, `open` or `half_open`.
+    pub state: String,
+    /// Times that it opened, or would have.
+    pub opened: u64,
+    /// Why it opened last.
+    #[serde(default)]
+    pub why: Option<String>,
+    /// Where only observed: calls that it would have refused, and those of them that failed anyway.
+    pub would_refuse: u64,
+    pub would_fail: u64,
 }
 
 impl Deref for Downstream {
@@ -81,6 +100,14 @@ pub(crate) fn fixture() -> Downstream {
         }),
         durations: vec![30; 15],
         callers: vec![Caller { route: "GET /orders".into(), seen: 3, most: 50, p99: 38 }],
+        breaker: Some(Breaker {
+            enforced: true,
+            state: "open".into(),
+            opened: 2,
+            why: Some("5 calls in a row failed".into()),
+            would_refuse: 0,
+            would_fail: 0,
+        }),
         ..Downstream::default()
     }
 }

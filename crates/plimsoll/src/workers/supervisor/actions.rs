@@ -23,8 +23,8 @@ impl<F: Front> Supervisor<F> {
     pub(super) fn act(&mut self, action: Action) -> Option<Input> {
         match action {
             Action::Start(worker) => return self.start(worker),
-            Action::Terminate(worker) => self.with(worker, Process::terminate),
-            Action::Kill(worker) => self.with(worker, |process| process.kill()),
+            Action::Terminate(worker) => self.terminate(worker),
+            Action::Kill(worker) => self.kill(worker),
             Action::Admit(worker) => self.admit(worker),
             Action::Retire(worker) => self.endpoints.retire(worker, &self.front),
             Action::Announce => self.announce(),
@@ -48,6 +48,26 @@ impl<F: Front> Supervisor<F> {
         if let Some(process) = self.processes.get_mut(&worker) {
             change(process);
         }
+    }
+
+    fn terminate(&mut self, worker: WorkerId) {
+        self.stops.asked += 1;
+        self.with(worker, Process::terminate);
+    }
+
+    /// Who was asked and is still there does not end by itself; who was not is killed for another reason.
+    fn kill(&mut self, worker: WorkerId) {
+        let was_asked = self.processes.get(&worker).is_some_and(|process| process.asked != Asked::No);
+        if was_asked && self.fleet.is_serving() {
+            self.stops.killed += 1;
+            let grace = report::describe_time(self.settings.fleet.worker_grace);
+            tracing::warn!(
+                %worker,
+                "the worker was asked to end and still runs after {grace}: it is killed; hint: let its SIGTERM handler call \
+                 process.exit, or raise shutdown.worker_grace"
+            );
+        }
+        self.with(worker, |process| process.kill());
     }
 
     fn start(&mut self, worker: WorkerId) -> Option<Input> {
@@ -120,6 +140,7 @@ impl<F: Front> Supervisor<F> {
             _tasks: tasks,
             end: None,
             asked: Asked::No,
+            node: None,
         })
     }
 

@@ -23,6 +23,7 @@ impl<F: Front> Supervisor<F> {
                     self.say_addon_missing(&reason);
                 }
                 if let Some(process) = self.processes.get_mut(&worker) {
+                    process.node = Some(version(&node));
                     process.channels.insert(channel, Channel { pid, claims, replies });
                 }
                 self.greet(worker, channel);
@@ -152,4 +153,11 @@ impl<F: Front> Supervisor<F> {
             );
         }
     }
+}
+
+/// Longest version that is kept; what a worker says may be anything.
+const VERSION_MAX: usize = 32;
+
+fn version(told: &str) -> String {
+    told.chars().filter(char::is_ascii_graphic).take(VERSION_MAX).collect()
 }

@@ -25,6 +25,7 @@ pub struct Snapshot {
     pub leaving: Vec<Worker>,
     /// What the app calls, by name.
     pub downstreams: Vec<Seen>,
+    pub stops: Stops,
     /// Workers that were renewed because of what they held.
     pub recycled: Recycled,
     /// What one worker may hold; `None`: nobody knows how much memory there is.
@@ -36,10 +37,19 @@ pub struct Snapshot {
     pub tax: Option<Tax>,
 }
 
+/// Workers that were asked to end, and those of them that had to be killed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stops {
+    pub asked: u64,
+    pub killed: u64,
+}
+
 #[derive(Debug, Clone)]
 pub struct Worker {
     pub id: WorkerId,
     pub pid: Option<u32>,
+    /// `process.version`, where its agent has told.
+    pub node: Option<String>,
     pub state: State,
     pub is_failing: bool,
     pub generation: u32,
@@ -59,6 +69,7 @@ impl<F: Front> Supervisor<F> {
         let workers = self.fleet.places().iter().map(|place| Worker {
             id: place.id,
             pid: self.processes.get(&place.id).map(|process| process.pid),
+            node: self.processes.get(&place.id).and_then(|process| process.node.clone()),
             state: self.fleet.state(place.id).unwrap_or(place.state),
             is_failing: place.is_failing,
             generation: place.generation,
@@ -76,6 +87,7 @@ impl<F: Front> Supervisor<F> {
             workers: workers.collect(),
             leaving: self.leaving(now).collect(),
             downstreams: self.desk.seen(),
+            stops: self.stops,
             recycled: self.memory.recycled(),
             memory_share: self.share(),
             pools: self.pools.seen(now),
@@ -90,6 +102,7 @@ impl<F: Front> Supervisor<F> {
             Some(Worker {
                 id: leaving.id,
                 pid: Some(process.pid),
+                node: process.node.clone(),
                 state: State::Draining(leaving.step),
                 is_failing: false,
                 generation: process.generation,

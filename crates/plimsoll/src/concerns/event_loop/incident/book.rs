@@ -44,6 +44,16 @@ pub struct Group {
     pub worst_ms: u32,
     pub waited: u64,
     pub rescued: u64,
+    /// For how long clients waited for it, at the least: the request itself, and each that stood behind it to the end; they
+    /// come at any time of it, so half of it in the mean.
+    #[serde(default)]
+    pub cost_ms: u64,
+    /// The call that blocked, where one did.
+    #[serde(default)]
+    pub call: Option<String>,
+    /// Where the worst one was: `src/report.js:88`.
+    #[serde(default)]
+    pub at: Option<String>,
     /// The worst one.
     pub example: String,
     pub hint: Option<String>,
@@ -108,6 +118,9 @@ impl Book {
                 worst_ms: 0,
                 waited: 0,
                 rescued: 0,
+                cost_ms: 0,
+                call: incident.call.clone(),
+                at: None,
                 example: String::new(),
                 hint: None,
             },
@@ -213,6 +226,7 @@ impl Group {
         self.total_ms += other.total_ms;
         self.waited += other.waited;
         self.rescued += other.rescued;
+        self.cost_ms += other.cost_ms;
         self.worst_ms = self.worst_ms.max(other.worst_ms);
     }
 }
@@ -240,10 +254,20 @@ impl Kept {
         group.total_ms += u64::from(incident.duration_ms);
         group.waited += u64::from(incident.waited);
         group.rescued += u64::from(incident.rescued);
+        group.cost_ms += cost_ms(incident);
         if incident.duration_ms >= group.worst_ms {
             group.worst_ms = incident.duration_ms;
             group.example.clone_from(&incident.text);
+            let place = incident.file.as_ref().filter(|_| incident.line > 0);
+            group.at = place.map(|file| format!("{file}:{}", incident.line));
             group.hint.clone_from(&incident.hint);
         }
     }
+}
+
+fn cost_ms(incident: &Incident) -> u64 {
+    let duration = u64::from(incident.duration_ms);
+    // A timer's or a job's has no client.
+    let own = if incident.route.is_some() { duration } else { 0 };
+    own + u64::from(incident.waited.saturating_sub(incident.rescued)) * duration / 2
 }

@@ -49,6 +49,11 @@ const IN_SOURCE: [(&str, &str, &str, bool); 16] = [
     ("Atomics.wait(", "Atomics.wait", "wait for a message instead", false),
 ];
 
+const LOG_CALL: &str = "a synchronous write of the log";
+const CONSOLE_CALL: &str = "console.log";
+const CONSOLE: &str = "each line is written before the app goes on: log less, or with a logger that does not wait \
+                       (pino: pino.destination({ sync: false }))";
+
 /// Packages that write synchronously for a logger: pino's.
 const SYNC_WRITERS: [&str; 2] = ["/node_modules/sonic-boom/", "/node_modules/atomic-sleep/"];
 
@@ -56,7 +61,17 @@ const SYNC_WRITERS: [&str; 2] = ["/node_modules/sonic-boom/", "/node_modules/ato
 #[must_use]
 pub fn of_logger(frames: &[Frame]) -> Option<Call> {
     let writes = |frame: &Frame| SYNC_WRITERS.iter().any(|package| frame.script.contains(package));
-    frames.iter().any(writes).then(|| call("a synchronous write of the log", LOG, false))
+    let is_console = |frame: &Frame| frame.script.starts_with("node:internal/console/");
+    if frames.iter().any(writes) {
+        return Some(call(LOG_CALL, LOG, false));
+    }
+    frames.iter().any(is_console).then(|| call(CONSOLE_CALL, CONSOLE, false))
+}
+
+/// Is it a logger that waits?
+#[must_use]
+pub fn is_logging(name: &str) -> bool {
+    name == LOG_CALL || name == CONSOLE_CALL
 }
 
 /// A call that the stack shows: the outermost `…Sync` above the frame that somebody wrote.

@@ -8,6 +8,7 @@
 mod file;
 mod format;
 mod http;
+mod spill;
 mod standard;
 mod syslog;
 #[cfg(test)]
@@ -45,6 +46,9 @@ pub struct SinkFigures {
     /// Attempts that failed.
     pub failures: u64,
     pub queue_bytes: u64,
+    /// What waits on the disk.
+    #[serde(default)]
+    pub spilled_bytes: u64,
     /// Of the oldest line that waits.
     pub queue_age_ms: u64,
 }
@@ -59,6 +63,7 @@ impl SinkFigures {
             dropped_lines: sink.dropped_items(),
             failures: sink.failures(),
             queue_bytes: sink.queue_bytes(),
+            spilled_bytes: sink.aside_bytes(),
             queue_age_ms: u64::try_from(sink.age().as_millis()).unwrap_or(u64::MAX),
         }
     }
@@ -94,7 +99,7 @@ impl Item for Record {
     }
 
     fn detached(&self) -> Option<Self> {
-        Some(Self::detached(self))
+        Some(self.clone().detached())
     }
 }
 
@@ -121,7 +126,10 @@ pub(super) fn start(
             SinkTarget::Http(http) => Box::new(http::start(http, identity)?),
         };
         let queue = Arc::new(Queue::new(rank_of(sink.level), sink.queue_bytes, stats.sink(&sink.name)));
-        let shipper = Shipper::new(Arc::clone(&queue), outlet);
+        let mut shipper = Shipper::new(Arc::clone(&queue), outlet);
+        if let Some(spill) = &sink.spill {
+            shipper = shipper.with_aside(Box::new(spill::Spill::new(spill)));
+        }
         spawn(&format!("logs-{}", sink.name), move || shipper.run())?;
         Ok(Box::new(Configured { queue }))
     };

@@ -24,7 +24,7 @@ pub(super) fn record(level: Level, line: impl Into<Bytes>) -> Arc<Record> {
         at: 1_795_803_753_123_000_000,
         shape: Shape::Plain,
         line: line.into(),
-        request: None,
+        of_request: None,
         trace: None,
         weight: 1,
     })

@@ -64,7 +64,7 @@ impl<T: Item> ToHttp<T> {
             headers: headers(target, &*encoding, is_packed),
             encoding,
             is_packed,
-            client: Client::new(target.url.clone(), target.timeout)?,
+            client: Client::new(target.url.clone(), target.ca.clone(), target.timeout)?,
             limits: Limits { bytes: target.batch_bytes, within: target.batch_wait },
             hints,
         })
@@ -83,7 +83,8 @@ impl<T: Item> ToHttp<T> {
     fn send(&mut self, batch: &[Arc<T>], deadline: Option<Instant>) -> Result<(), Trouble> {
         let body = self.body(batch).map_err(|error| Trouble::Never { why: error.to_string() })?;
         let answer = self.client.post(&self.headers, body, deadline).map_err(|error| {
-            Trouble::later(format!("{} does not answer: {error}", self.client.url()), self.hints.url)
+            let hint = error.hint.unwrap_or(self.hints.url);
+            Trouble::later(format!("{} does not answer: {}", self.client.url(), error.why), hint)
         })?;
         match answer.status {
             200..=299 => match self.encoding.rejected(&answer.body) {

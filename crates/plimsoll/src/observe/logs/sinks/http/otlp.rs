@@ -15,6 +15,7 @@ use prost::Message as _;
 use serde_json::Value as Json;
 
 use crate::concerns::logs::record::{Level, Record, Shape};
+use crate::concerns::logs::time;
 use crate::observe::logs::sinks::Identity;
 use crate::observe::otlp::{CONTENT_TYPE, any, number, rejected, resource, scope, text};
 use crate::observe::ship::http::Encoding;
@@ -22,6 +23,7 @@ use crate::observe::ship::http::Encoding;
 /// What the protocol has fields of its own for, and the names of the message.
 const TAKEN: [&str; 7] = ["level", "severity", "time", "timestamp", "ts", "trace_id", "traceId"];
 const MESSAGES: [&str; 3] = ["msg", "message", "body"];
+const TIMES: [&str; 3] = ["time", "timestamp", "ts"];
 
 pub(super) struct Otlp {
     resource: Resource,
@@ -54,20 +56,20 @@ impl Encoding<Record> for Otlp {
 }
 
 fn convert(record: &Record) -> LogRecord {
-    let (body, mut attributes) = read(record);
+    let (body, mut attributes, said_at) = read(record);
     attributes.push(text("log.iostream", record.stream.word()));
     attributes.push(number("process.pid", u64::from(record.pid)));
     if let Some(worker) = record.worker {
         attributes.push(number("plimsoll.worker", u64::from(worker.index)));
     }
-    if let Some(request) = &record.request {
+    if let Some(request) = record.request() {
         attributes.push(text("request.id", String::from_utf8_lossy(request)));
     }
     if record.weight > 1 {
         attributes.push(number("plimsoll.weight", u64::from(record.weight)));
     }
     LogRecord {
-        time_unix_nano: record.at,
+        time_unix_nano: said_at.unwrap_or(record.at),
         observed_time_unix_nano: record.at,
         severity_number: severity(record.level),
         severity_text: record.level.word().to_ascii_uppercase(),
@@ -78,16 +80,21 @@ fn convert(record: &Record) -> LogRecord {
     }
 }
 
-/// The body and the fields of a line.
-fn read(record: &Record) -> (AnyValue, Vec<KeyValue>) {
+/// The body and the fields of a line, and the time that it says.
+fn read(record: &Record) -> (AnyValue, Vec<KeyValue>, Option<u64>) {
     let parsed = (record.shape == Shape::Json).then(|| serde_json::from_slice(&record.line).ok()).flatten();
     let Some(Json::Object(mut fields)) = parsed else {
-        return (any(Value::StringValue(String::from_utf8_lossy(&record.line).into_owned())), Vec::new());
+        return (any(Value::StringValue(String::from_utf8_lossy(&record.line).into_owned())), Vec::new(), None);
     };
+    let said_at = TIMES.iter().find_map(|name| match fields.get(*name)? {
+        Json::Number(number) => time::of_number(number.as_f64()?),
+        Json::String(text) => time::of_text(text),
+        _ => None,
+    });
     let message = MESSAGES.iter().find_map(|name| fields.remove(*name)).unwrap_or_default();
     fields.retain(|name, _| !TAKEN.contains(&name.as_str()));
     let attributes = fields.into_iter().map(|(key, value)| of_pair(key, value));
-    (of_json(message), attributes.collect())
+    (of_json(message), attributes.collect(), said_at)
 }
 
 fn of_pair(key: String, value: Json) -> KeyValue {

@@ -64,7 +64,13 @@ fn sink(port: u16, compress: Compress) -> ToHttp<Record> {
         protocol: SinkProtocol::Ndjson,
         labels: Vec::new(),
         target: HttpTarget {
-            url: crate::config::Url { host: "127.0.0.1".to_owned(), port, path: "/in".to_owned() },
+            url: crate::config::Url {
+                is_secure: false,
+                host: "127.0.0.1".to_owned(),
+                port,
+                path: "/in".to_owned(),
+            },
+            ca: None,
             headers: Vec::new(),
             compress,
             batch_bytes: 1000,
@@ -167,7 +173,8 @@ fn otlp_has_the_message_as_body_and_the_fields_as_attributes() {
 
     let labels = [("service.name".to_owned(), "other".to_owned())];
     let otlp = otlp::Otlp::new(&labels, &identity());
-    let line = r#"{"level":50,"time":1,"msg":"lost","err":{"code":"E"},"ms":1.5,"list":[true,null]}"#;
+    let line =
+        r#"{"level":50,"time":1795803753000,"msg":"lost","err":{"code":"E"},"ms":1.5,"list":[true,null]}"#;
     let bytes = otlp.encode(&[json(Level::Error, line), record(Level::Info, "plain")]);
     let request = Request::decode(&bytes[..]).unwrap();
     let [of_resource] = &request.resource_logs[..] else { panic!() };
@@ -181,7 +188,8 @@ fn otlp_has_the_message_as_body_and_the_fields_as_attributes() {
     assert_eq!((string(&error.body), string(&plain.body)), ("lost".to_owned(), "plain".to_owned()));
     assert_eq!((error.severity_number, error.severity_text.as_str()), (17, "ERROR"));
     assert_eq!((error.trace_id.len(), plain.trace_id.len()), (16, 0));
-    assert_eq!(error.time_unix_nano, 1_795_803_753_123_000_000);
+    assert_eq!(error.time_unix_nano, 1_795_803_753_000_000_000, "as the line says");
+    assert_eq!(plain.time_unix_nano, 1_795_803_753_123_000_000, "as it was read");
     let mut names: Vec<_> = error.attributes.iter().map(|it| it.key.as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["err", "list", "log.iostream", "ms", "plimsoll.worker", "process.pid"]);

@@ -1,0 +1,126 @@
+//! What the app's calls do to the services behind it.
+
+use super::super::damage::{Damage, Whose};
+use super::super::words::{counted, ms, ms_f, percent};
+use super::super::{Draft, Facts, as_f64};
+use crate::observe::status::Downstream;
+
+const CONCERN: &str = "downstream";
+/// "Twenty is enough for anything."
+const PARALLEL_MAX: u32 = 20;
+/// Of a hundred calls; fewer failures are the life of a network.
+const FAILED_PERCENT: u64 = 5;
+const FAILED_MIN: u64 = 10;
+
+pub(super) fn find(facts: &Facts<'_>) -> Vec<Draft> {
+    let all = facts.meanwhile.downstreams.iter().filter(|one| one.calls > 0);
+    all.flat_map(|one| [fan_out(one), fails(one), limit(one)]).flatten().collect()
+}
+
+fn figures(one: &Downstream) -> Vec<(&'static str, f64)> {
+    [
+        ("calls", one.calls),
+        ("errors", one.errors),
+        ("failed", one.failed),
+        ("fan_out_max", one.fan_out_max),
+        ("queued", one.queued),
+        ("waited_ms", one.waited_ms),
+        ("refused", one.refused),
+        ("would_queue", one.would_queue),
+        ("would_wait_ms", one.would_wait_ms),
+    ]
+    .map(|(name, value)| (name, as_f64(value)))
+    .to_vec()
+}
+
+/// `stock:8080`, as it stands in the settings.
+fn address(one: &Downstream) -> &str {
+    one.origin.split_once("://").map_or(one.origin.as_str(), |(_, address)| address)
+}
+
+fn fan_out(one: &Downstream) -> Option<Draft> {
+    let widest = one.callers.iter().find(|caller| caller.p99 > PARALLEL_MAX);
+    let parallel =
+        widest.map_or_else(|| u32::try_from(one.fan_out_p99).unwrap_or(u32::MAX), |caller| caller.p99);
+    let is_held = one.enforced && (one.per_request > 0 || one.concurrency > 0);
+    if parallel <= PARALLEL_MAX || is_held {
+        return None;
+    }
+    let who = widest.map_or("a request", |caller| caller.route.as_str());
+    let most = widest.map_or(one.fan_out_max, |caller| caller.most.into());
+    let mut seen = vec![format!("up to {most} at once (p99 {parallel}), in {}", counted(one.calls, "call"))];
+    seen.extend((one.would_queue > 0).then(|| {
+        format!(
+            "with {} at once {} of them would have waited here instead of there",
+            one.concurrency,
+            percent(as_f64(one.would_queue), as_f64(one.calls))
+        )
+    }));
+    Some(Draft {
+        code: "fan_out",
+        concern: CONCERN,
+        damage: Damage {
+            whose: Whose::Service,
+            waited_ms: one.would_wait_ms,
+            is_danger: true,
+            ..Damage::default()
+        },
+        what: format!("{who} makes {parallel} calls to {} at the same time", one.origin),
+        seen,
+        figures: figures(one),
+        fix: format!(
+            "[downstream.\"{}\"] mode = \"enforce\", concurrency = {}; or in the code, a limit around the calls of a request (p-limit)",
+            address(one),
+            if one.adaptive { "\"adaptive\"".to_owned() } else { one.concurrency.max(1).to_string() }
+        ),
+        acts: Some("nothing: calls there are only observed".to_owned()),
+        ..Draft::default()
+    })
+}
+
+/// The service fails.
+fn fails(one: &Downstream) -> Option<Draft> {
+    let bad = one.errors.saturating_add(one.failed);
+    if bad < FAILED_MIN || bad * 100 < one.calls * FAILED_PERCENT {
+        return None;
+    }
+    let mean = as_f64(one.took_ms) / as_f64(one.calls.max(1));
+    Some(Draft {
+        code: "downstream_fails",
+        concern: CONCERN,
+        damage: Damage { is_danger: true, ..Damage::clients(one.took_ms / one.calls.max(1) * bad) },
+        what: format!("{} of the calls to {} fail", percent(as_f64(bad), as_f64(one.calls)), one.origin),
+        seen: vec![format!(
+            "{} without an answer ({} timed out), {} answered 500 or more, of {}; a call takes {}",
+            one.errors,
+            one.timeouts,
+            one.failed,
+            counted(one.calls, "call"),
+            ms_f(mean)
+        )],
+        figures: figures(one),
+        fix: "the service is down or too busy: fewer calls at once, a timeout on each, and an answer without it".to_owned(),
+        acts: one.enforced.then(|| format!("at most {} calls at once go there", one.concurrency)),
+        ..Draft::default()
+    })
+}
+
+/// A limit of ours makes calls wait.
+fn limit(one: &Downstream) -> Option<Draft> {
+    (one.enforced && (one.queued > 0 || one.refused > 0)).then(|| Draft {
+        code: "limit_queues",
+        concern: CONCERN,
+        damage: Damage { failed: one.refused, ..Damage::clients(one.waited_ms) },
+        what: format!("calls to {} wait for their turn under the limit of {}", one.origin, one.concurrency),
+        seen: vec![format!(
+            "{} waited {} together, {} were refused",
+            counted(one.queued, "call"),
+            ms(one.waited_ms),
+            one.refused
+        )],
+        figures: figures(one),
+        fix: format!("raise concurrency of [downstream.\"{}\"] if the service stands more; else make fewer calls for a request", address(one)),
+        acts: Some("the limit holds; who waits for too long is refused".to_owned()),
+        ..Draft::default()
+    })
+}

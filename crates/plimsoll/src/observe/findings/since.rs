@@ -1,0 +1,149 @@
+//! What happened between two statuses of one instance: the later one, with what is counted less what was counted before.
+//!
+//! What is "now", "lately" or "most" stays as it is. A process that was replaced begins at nothing again: what its
+//! successor has counted is all its own.
+
+use std::iter;
+
+use plimsoll_wire::calls::Figures;
+
+use crate::concerns::event_loop::incident::book::Group;
+use crate::observe::status::pools::Pool;
+use crate::observe::status::{Collections, Downstream, Logs, Requests, Status, Worker};
+
+pub(super) fn since(now: &Status, then: &Status) -> Status {
+    let mut status = now.clone();
+    status.uptime_s = now.uptime_s.saturating_sub(then.uptime_s);
+    requests(&mut status.requests, &then.requests);
+    each(
+        &mut status.failures,
+        &then.failures,
+        |one, other| one.code == other.code,
+        |one, before| {
+            less(&mut one.count, before.count);
+        },
+    );
+    each(
+        &mut status.routes,
+        &then.routes,
+        |one, other| one.route == other.route,
+        |one, before| {
+            less(&mut one.requests, before.requests);
+            less(&mut one.failed, before.failed);
+        },
+    );
+    let same_group = |one: &Group, other: &Group| {
+        (&one.route, &one.place, one.kind) == (&other.route, &other.place, other.kind)
+    };
+    each(&mut status.incidents.groups, &then.incidents.groups, same_group, group);
+    each(&mut status.downstreams, &then.downstreams, |one, other| one.origin == other.origin, downstream);
+    each(&mut status.pools, &then.pools, |one, other| one.name == other.name, pool);
+    // A process that came after is not the same.
+    each(&mut status.workers, &then.workers, |one, other| (one.id, one.pid) == (other.id, other.pid), worker);
+    log_lines(&mut status.logs, &then.logs);
+    status
+}
+
+/// Takes from each what the same one had then.
+fn each<T>(now: &mut [T], then: &[T], is_same: impl Fn(&T, &T) -> bool, subtract: impl Fn(&mut T, &T)) {
+    for one in now {
+        if let Some(before) = then.iter().find(|before| is_same(one, before)) {
+            subtract(one, before);
+        }
+    }
+}
+
+fn less(now: &mut u64, then: u64) {
+    *now = now.saturating_sub(then);
+}
+
+fn all_less<const N: usize>(pairs: [(&mut u64, u64); N]) {
+    for (now, then) in pairs {
+        less(now, then);
+    }
+}
+
+fn requests(now: &mut Requests, then: &Requests) {
+    all_less([
+        (&mut now.total, then.total),
+        (&mut now.failed, then.failed),
+        (&mut now.retried, then.retried),
+        (&mut now.rescued, then.rescued),
+        (&mut now.queued, then.queued),
+        (&mut now.queued_in_lane, then.queued_in_lane),
+        (&mut now.took_ms, then.took_ms),
+        (&mut now.queued_ms, then.queued_ms),
+    ]);
+}
+
+fn group(now: &mut Group, then: &Group) {
+    all_less([
+        (&mut now.count, then.count),
+        (&mut now.total_ms, then.total_ms),
+        (&mut now.cost_ms, then.cost_ms),
+        (&mut now.waited, then.waited),
+        (&mut now.rescued, then.rescued),
+    ]);
+}
+
+fn downstream(now: &mut Downstream, then: &Downstream) {
+    let before: &Figures = then;
+    let now = &mut now.figures.0;
+    all_less([
+        (&mut now.calls, before.calls),
+        (&mut now.errors, before.errors),
+        (&mut now.timeouts, before.timeouts),
+        (&mut now.failed, before.failed),
+        (&mut now.queued, before.queued),
+        (&mut now.waited_ms, before.waited_ms),
+        (&mut now.refused, before.refused),
+        (&mut now.took_ms, before.took_ms),
+        (&mut now.fan_outs, before.fan_outs),
+        (&mut now.would_queue, before.would_queue),
+        (&mut now.would_wait_ms, before.would_wait_ms),
+        (&mut now.would_refuse, before.would_refuse),
+    ]);
+}
+
+fn pool(now: &mut Pool, then: &Pool) {
+    all_less([
+        (&mut now.asked, then.asked),
+        (&mut now.got, then.got),
+        (&mut now.gave_up, then.gave_up),
+        (&mut now.refused, then.refused),
+        (&mut now.opened, then.opened),
+        (&mut now.errors, then.errors),
+        (&mut now.waited_ms, then.waited_ms),
+        (&mut now.used_ms, then.used_ms),
+    ]);
+}
+
+fn worker(now: &mut Worker, then: &Worker) {
+    less(&mut now.requests, then.requests);
+    if let (Some(now), Some(then)) = (&mut now.memory, &then.memory) {
+        less(&mut now.allocated_bytes, then.allocated_bytes);
+        iter::zip(&mut now.gc, &then.gc).for_each(|(now, then)| collections(now, then));
+    }
+    if let (Some(now), Some(then)) = (&mut now.logs, &then.logs) {
+        all_less([
+            (&mut now.lines, then.lines),
+            (&mut now.bytes, then.bytes),
+            (&mut now.pipe_full, then.pipe_full),
+            (&mut now.lost_lines, then.lost_lines),
+        ]);
+    }
+}
+
+fn collections(now: &mut Collections, then: &Collections) {
+    all_less([(&mut now.count, then.count), (&mut now.total_us, then.total_us)]);
+    iter::zip(&mut now.pauses, &then.pauses).for_each(|(now, then)| less(now, *then));
+}
+
+fn log_lines(now: &mut Logs, then: &Logs) {
+    all_less([
+        (&mut now.kept, then.kept),
+        (&mut now.sampled, then.sampled),
+        (&mut now.capped, then.capped),
+        (&mut now.lost, then.lost),
+    ]);
+}

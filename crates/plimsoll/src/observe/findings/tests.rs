@@ -1,0 +1,281 @@
+//! What is found of an instance, one fault at a time.
+
+use super::*;
+use crate::concerns::event_loop::incident::Kind;
+use crate::concerns::event_loop::incident::book::Group;
+use crate::observe::logs::WorkerFigures;
+use crate::observe::status::downstream::{Caller, Counted};
+use crate::observe::status::pools::{Leak, Pool};
+use crate::observe::status::{
+    Collections, Death, Downstream, Failure, GcKind, HeavyRoute, Incidents, Logs, Requests, Route, Setup,
+    Stops, Worker, WorkerMemory, fixture,
+};
+
+/// 2026-11-28, when Node 24 is mended still.
+const TODAY: u64 = 1_795_824_000;
+
+/// A minute, 6,000 requests of 20 ms, one worker on one CPU, nothing wrong.
+fn calm() -> Status {
+    let mut status = fixture();
+    status.workers.truncate(1);
+    status.setup.cpus = 1;
+    Status {
+        uptime_s: 60,
+        requests: Requests { total: 6000, took_ms: 120_000, ..Requests::default() },
+        failures: Vec::new(),
+        incidents: Incidents::default(),
+        downstreams: Vec::new(),
+        pools: Vec::new(),
+        workers: status
+            .workers
+            .into_iter()
+            .map(|worker| Worker { memory: Some(WorkerMemory::default()), ..worker })
+            .collect(),
+        ..status
+    }
+}
+
+fn group(kind: Kind, call: Option<&str>) -> Group {
+    Group {
+        route: Some("POST /login".into()),
+        route_is_guess: false,
+        place: Some("pbkdf2Sync, hash (server.js)".into()),
+        kind,
+        count: 12,
+        total_ms: 4200,
+        worst_ms: 480,
+        waited: 340,
+        rescued: 300,
+        cost_ms: 12_000,
+        call: call.map(str::to_owned),
+        at: Some("server.js:14".into()),
+        example: String::new(),
+        hint: Some("the same function without Sync".into()),
+    }
+}
+
+fn stalled(kind: Kind, call: Option<&str>) -> Status {
+    Status { incidents: Incidents { groups: vec![group(kind, call)], ..Incidents::default() }, ..calm() }
+}
+
+fn pool() -> Pool {
+    Pool {
+        name: "pg@db:5432/shop".into(),
+        server: "db:5432".into(),
+        workers: 2,
+        max_each: 5,
+        max: 10,
+        needed: 25,
+        asked: 6000,
+        waited_ms: 90_000,
+        ..Pool::default()
+    }
+}
+
+fn with_pool(pool: Pool) -> Status {
+    Status { pools: vec![pool], ..calm() }
+}
+
+fn calls() -> Downstream {
+    let mut one = Downstream { origin: "http://stock:8080".into(), concurrency: 10, ..Downstream::default() };
+    one.figures = Counted(plimsoll_wire::calls::Figures {
+        calls: 3000,
+        took_ms: 60_000,
+        would_queue: 2400,
+        would_wait_ms: 48_000,
+        ..Default::default()
+    });
+    one.callers = vec![Caller { route: "GET /orders".into(), seen: 60, most: 50, p99: 50 }];
+    one
+}
+
+fn worker(change: impl FnOnce(&mut Worker)) -> Status {
+    let mut status = calm();
+    if let Some(first) = status.workers.first_mut() {
+        change(first);
+    }
+    status
+}
+
+fn codes(findings: &Findings) -> Vec<&str> {
+    findings.findings.iter().map(|finding| finding.code.as_str()).collect()
+}
+
+fn leak() -> Leak {
+    Leak { taker: "    at invoice (/app/server.js:88:31)".into(), held_ms: 31_000, ..Leak::default() }
+}
+
+/// A route that keeps the loop for long, and is asked for.
+fn heavy() -> Status {
+    let heavy = HeavyRoute { route: "GET /reports".into(), cost_ms: 60.0, is_lifted: false };
+    let of_route = Route { route: "GET /reports".into(), requests: 600, failed: 0, p50_us: 0, p99_us: 0, loop_us: 0 };
+    Status { heavy_routes: vec![heavy], routes: vec![of_route], ..calm() }
+}
+
+#[test]
+fn each_fault_is_found_and_no_other() {
+    let gc = |per_mille, total_us| WorkerMemory {
+        gc_per_mille: per_mille,
+        gc: vec![Collections { kind: GcKind::Minor, count: 900, total_us, pauses: vec![900] }],
+        ..WorkerMemory::default()
+    };
+    let death = Death { reason: "exited with code 1".into(), age_s: 5, running: 3, not_begun: 1 };
+    let flood = |sampled| Status {
+        logs: Logs { kept: 60_000, sampled, ..Logs::default() },
+        ..worker(|one| one.logs = Some(WorkerFigures { lines: 60_000 + sampled, ..WorkerFigures::default() }))
+    };
+    let overloaded = Failure { code: "overloaded".into(), count: 7 };
+    let queued = Requests { queued: 90, queued_ms: 9000, ..calm().requests };
+    let table: Vec<(Status, &[&str])> = vec![
+        (calm(), &[]),
+        (stalled(Kind::NativeCall, Some("pbkdf2Sync")), &["stall"]),
+        (stalled(Kind::JavaScript, None), &["stall"]),
+        (stalled(Kind::NativeCall, Some("console.log")), &["log_blocks"]),
+        (stalled(Kind::GarbageCollection, None), &["gc_pressure"]),
+        (stalled(Kind::CpuThrottling, None), &["cpu_throttled"]),
+        (heavy(), &["heavy_route"]),
+        (Status { failures: vec![overloaded], ..calm() }, &["overloaded"]),
+        (with_pool(pool()), &["pool_too_small"]),
+        (with_pool(Pool { needed: 8, ..pool() }), &["pool_held"]),
+        (with_pool(Pool { waited_ms: 200, ..pool() }), &[]),
+        (with_pool(Pool { leaked: 2, leaks: vec![leak()], ..pool() }), &["pool_leak"]),
+        (with_pool(Pool { waited_ms: 0, allowed: Some(7), ..pool() }), &["pools_oversubscribe"]),
+        (with_pool(Pool { waited_ms: 0, allowed: Some(7), enforced: true, ..pool() }), &[]),
+        (Status { downstreams: vec![calls()], ..calm() }, &["fan_out"]),
+        (Status { downstreams: vec![Downstream { enforced: true, ..calls() }], ..calm() }, &[]),
+        (
+            Status {
+                downstreams: vec![Downstream {
+                    callers: vec![Caller { route: "GET /cart".into(), seen: 60, most: 20, p99: 12 }],
+                    ..calls()
+                }],
+                ..calm()
+            },
+            &[],
+        ),
+        (worker(|one| one.last_death = Some(death.clone())), &["worker_dies"]),
+        (worker(|one| one.last_death = Some(Death { age_s: 61, ..death.clone() })), &[]),
+        (Status { stops: Stops { asked: 2, killed: 2 }, ..calm() }, &["sigterm_ignored"]),
+        (Status { setup: Setup { idle_timeout_ms: 5000, ..calm().setup }, ..calm() }, &["keep_alive_short"]),
+        (flood(0), &[]),
+        (flood(120_000), &["log_flood"]),
+        (worker(|one| one.memory = Some(gc(140, 6_000_000))), &["gc_pressure"]),
+        (worker(|one| one.memory = Some(gc(90, 6_000_000))), &[]),
+        (worker(|one| one.memory = Some(gc(140, 60_000))), &[]),
+        (
+            worker(|one| {
+                one.memory = Some(WorkerMemory { growth: Some("its heap grows".into()), ..gc(0, 0) })
+            }),
+            &["heap_grows"],
+        ),
+        (Status { requests: queued, setup: Setup { cpus: 4, ..calm().setup }, ..calm() }, &["few_workers"]),
+        (Status { requests: queued, ..calm() }, &[]),
+        (worker(|one| one.node = Some("v20.1.0".into())), &["node_old"]),
+        (worker(|one| one.node = Some("v99".into())), &[]),
+    ];
+    for (status, expected) in table {
+        let found = judge(&status, None, TODAY);
+        assert_eq!(codes(&found), expected, "{:#?}", found.findings);
+        assert_eq!(found.too_little, None);
+        for finding in &found.findings {
+            assert!(CODES.contains(&(&finding.code, &finding.concern)), "{finding:?}");
+            assert!(!finding.fix.is_empty() && !finding.seen.is_empty() && !finding.figures.is_empty());
+        }
+    }
+}
+
+#[test]
+fn what_costs_most_stands_first_and_what_it_costs_is_said() {
+    let status = Status {
+        pools: vec![pool()],
+        downstreams: vec![calls()],
+        stops: Stops { asked: 2, killed: 1 },
+        ..stalled(Kind::NativeCall, Some("pbkdf2Sync"))
+    };
+    let found = judge(&status, None, TODAY);
+    let ranked: Vec<_> =
+        found.findings.iter().map(|one| (one.code.as_str(), one.severity, one.damage_ms_per_s)).collect();
+    assert_eq!(
+        ranked,
+        [
+            ("pool_too_small", Severity::Critical, 1500.0),
+            ("fan_out", Severity::Warning, 800.0),
+            ("stall", Severity::Critical, 200.0),
+            ("sigterm_ignored", Severity::Advice, 0.0),
+        ]
+    );
+    let costs: Vec<_> = found.findings.iter().map(|one| one.cost.as_deref()).collect();
+    assert_eq!(
+        costs,
+        [
+            Some("clients wait 1.5 s in every second for it, 75 % of all their waiting"),
+            Some("calls stand in line there for 800 ms in every second"),
+            Some("clients wait 200 ms in every second for it, 10 % of all their waiting"),
+            None,
+        ]
+    );
+    assert_eq!((found.seconds, found.requests, found.waiting_ms_per_s), (60, 6000, 2000.0));
+    let stall = &found.findings[2];
+    assert_eq!(stall.what, "POST /login blocks the event loop in pbkdf2Sync, hash (server.js)");
+    assert_eq!(stall.figures["waited"], 340.0);
+}
+
+#[test]
+fn what_was_before_is_not_counted_again() {
+    let then = stalled(Kind::JavaScript, None);
+    let mut now = then.clone();
+    now.uptime_s += 300;
+    now.requests.total += 30_000;
+    now.requests.took_ms += 600_000;
+    assert_eq!(codes(&judge(&now, Some(&then), TODAY)), Vec::<&str>::new());
+    now.incidents.groups[0].count += 4;
+    now.incidents.groups[0].cost_ms += 30_000;
+    let found = judge(&now, Some(&then), TODAY);
+    let one = &found.findings[0];
+    assert_eq!((one.damage_ms_per_s, one.figures["count"], found.seconds), (100.0, 4.0, 300));
+    assert!(!found.since_start);
+}
+
+#[test]
+fn with_too_little_behind_it_that_is_said() {
+    let of = |status: &Status| judge(status, None, TODAY).too_little;
+    assert_eq!(
+        of(&Status { state: State::Starting, ..calm() }).as_deref(),
+        Some("no worker has listened yet")
+    );
+    let young = of(&Status { uptime_s: 3, ..calm() });
+    assert_eq!(young.as_deref(), Some("it has run for 3 s; ask again after 10 s of traffic"));
+    let idle = Status { requests: Requests { total: 1, ..Requests::default() }, ..calm() };
+    assert_eq!(of(&idle).as_deref(), Some("1 request in 60 s; ask again under traffic"));
+}
+
+#[test]
+fn a_worker_without_the_agent_is_not_taken_for_a_healthy_one() {
+    let found = judge(&worker(|one| one.node = None), None, TODAY);
+    assert!(found.notes[0].contains("without the agent"), "{:?}", found.notes);
+}
+
+#[test]
+fn a_multitude_of_findings_is_cut_and_counted() {
+    let many =
+        (0..200).map(|number| Group { place: Some(format!("f{number}")), ..group(Kind::JavaScript, None) });
+    let incidents = Incidents { groups: many.collect(), ..Incidents::default() };
+    let found = judge(&Status { incidents, ..calm() }, None, TODAY);
+    assert_eq!((found.findings.len(), found.left_out), (FINDINGS_MAX, 180));
+    let json = serde_json::to_string(&found).unwrap();
+    assert_eq!(serde_json::from_str::<Findings>(&json).unwrap(), found);
+}
+
+#[test]
+fn the_page_of_the_doctor_lists_every_code_with_its_concern() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operate/doctor.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, section) = page.split_once("\n## What is found").unwrap();
+    let cell = |text: &str| text.trim().trim_matches('`').to_owned();
+    let rows = section.lines().filter(|line| line.starts_with("| `")).map(|line| {
+        let mut cells = line.split('|').skip(1).map(cell);
+        (cells.next().unwrap(), cells.next().unwrap())
+    });
+    let expected = CODES.map(|(code, concern)| (code.to_owned(), concern.to_owned()));
+    assert_eq!(rows.collect::<Vec<_>>(), expected);
+}
