@@ -9,6 +9,7 @@
 //! Everything on the main thread is one current-thread runtime. Children must be started from a thread that
 //! lives as long as the program, because they are told when it ends.
 
+mod context;
 mod front;
 mod memory;
 mod questions;
@@ -95,6 +96,9 @@ async fn serve(parts: Parts) -> (Exit, String) {
     };
     let (exit, message) = conclude(how);
     parts.logs.last_word(level_of(exit), &message);
+    if let Some(traces) = &parts.traces {
+        traces.close(Instant::now() + LAST_LINES);
+    }
     // Everything that workers wrote comes before the last line of our own.
     parts.logs.close(Instant::now() + LAST_LINES);
     questions.tell(&Ended::new(exit, message.clone()));

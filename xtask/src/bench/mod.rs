@@ -12,6 +12,7 @@ mod child;
 mod claim;
 mod client;
 mod contender;
+mod context;
 mod downstream;
 mod event_loop;
 mod field;
@@ -55,6 +56,8 @@ enum Verb {
     Accuracy(accuracy::Options),
     /// CPU that the agent adds to a worker's request.
     Agent(agent::Options),
+    /// What tracing costs the gateway and the worker, beside OpenTelemetry's SDK for Node.
+    Context(context::Options),
     /// CPU of the log pipeline and of an app that logs into it, and what of the log is kept, beside PM2.
     Logs(logs::Options),
     /// Time of the atomic steps of a claim, in the gateway and in the worker.
@@ -107,6 +110,7 @@ pub(crate) fn run(args: Vec<String>) -> anyhow::Result<()> {
         Verb::Start(options) => start::run(&options, command),
         Verb::Accuracy(options) => accuracy::run(&options, command),
         Verb::Agent(options) => agent::run(&options, command),
+        Verb::Context(options) => context::run(&options, command),
         Verb::Logs(options) => logs::run(&options, command),
         Verb::Claim(options) => claim::run(&options, command),
         Verb::Downstream(options) => downstream::run(&options, command),

@@ -30,12 +30,14 @@ mod queue_age;
 pub mod report;
 mod server;
 mod ship;
+pub mod slow;
 pub mod socket;
 pub mod status;
 #[cfg(test)]
 pub(crate) mod testing;
 mod times;
 mod tls;
+pub mod traces;
 pub mod units;
 
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -7,6 +7,7 @@
 mod app;
 mod children;
 mod client;
+mod collector;
 mod database;
 mod exposition;
 mod launch;
@@ -20,6 +21,7 @@ mod wait;
 pub(crate) use app::{App, node, node_path};
 pub(crate) use children::{alive, descendants, signal};
 pub(crate) use client::{Client, get, get_json, get_with};
+pub(crate) use collector::Collector;
 pub(crate) use database::{Database, Maria, Redis, packages_of};
 pub(crate) use exposition::Exposition;
 pub(crate) use launch::Launch;
