@@ -140,7 +140,7 @@ test('what is said of pools is what the Rust crate reads', () => {
   const fieldsOf = (bytes) => wire.read(bytes).fields
   assert.deepStrictEqual(fieldsOf(wire.pool(3, 'pg', 'db:5432', 'sh\nop', 10, true, false)), ['3', 'pg', 'db:5432', 'shop', '10', '1', '0'])
   assert.ok(Buffer.byteLength(fieldsOf(wire.pool(3, 'pg', 'é'.repeat(200), '', 10, true))[2]) <= NAME_MAX)
-  assert.match(source('pools.rs'), /POOL => .*library: .*server: .*database: .*max: .*is_sizeable: /s)
+  assert.match(source('pools.rs'), /POOL => .*library: .*server: .*database: .*max: .*is_sizeable: .*is_shared: /s)
   assert.deepStrictEqual(fieldsOf(wire.poolAsk(3, 1, 2, 4, 5)), ['3', '1', '2', '4', '5'])
   assert.match(source('lease.rs'), /serial: .*wants: .*held: .*stamp: .*serial: .*amount: .*stamp: .*length_ms: /s)
   assert.deepStrictEqual(fieldsOf(wire.poolLeak(3, 31000, 'at')), ['3', '31000', 'at'])

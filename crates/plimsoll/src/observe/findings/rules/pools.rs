@@ -13,6 +13,8 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Draft> {
         .meanwhile
         .pools
         .iter()
+        // Their commands do not wait for one another, and no size would help.
+        .filter(|pool| !pool.is_shared)
         .flat_map(|pool| [wait(pool), leak(pool), oversubscribed(pool)])
         .flatten()
         .collect()
