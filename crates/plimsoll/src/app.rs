@@ -11,6 +11,7 @@
 
 mod front;
 mod memory;
+mod notice;
 mod questions;
 mod start;
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, UnixListener};
 
+use super::notice::{self, Found};
 use super::questions::Identity;
 use super::{GatewayFront, memory};
 use crate::concerns::event_loop::profile::Origin;
@@ -84,7 +85,7 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         },
         admin: admin.as_ref().and_then(|listener| listener.local_addr().ok()),
     };
-    say_start(&identity, workers);
+    say_start(config, &identity, workers);
     let settings = Settings {
         fleet: shutdown::Config {
             workers,
@@ -151,15 +152,12 @@ fn count_workers(config: &Config) -> u16 {
     }
 }
 
-fn say_start(identity: &Identity, workers: u16) {
+fn say_start(config: &Config, identity: &Identity, workers: u16) {
     let admin = identity.admin.map_or_else(|| "off".to_owned(), |address| address.to_string());
     tracing::info!(name = identity.name, workers, admin, "starting");
     let cpus = cgroup::workers_auto();
-    if workers == 1 && cpus > 1 {
-        tracing::info!(
-            "1 of {cpus} CPUs is used; an app that keeps no state in memory can use all: --workers auto"
-        );
-    }
+    let found = Found { workers, cpus, in_kubernetes: notice::in_kubernetes() };
+    notice::lines(config, found).iter().for_each(|line| tracing::info!("{line}"));
 }
 
 /// An error with its causes, in one line.

@@ -22,6 +22,7 @@ mod clients;
 mod container;
 mod deaths;
 mod differential;
+mod doctor;
 mod downstream;
 mod event_loop;
 mod examples;

@@ -7,7 +7,7 @@ use crate::observe::logs::WorkerFigures;
 use crate::observe::status::downstream::{Caller, Counted};
 use crate::observe::status::pools::{Leak, Pool};
 use crate::observe::status::{
-    Collections, Death, Downstream, Failure, GcKind, HeavyRoute, Incidents, Logs, Requests, Route, Setup,
+    Collections, Death, Downstream, EventLoop, Failure, GcKind, HeavyRoute, Incidents, Logs, Requests, Route, Setup,
     Stops, Worker, WorkerMemory, fixture,
 };
 
@@ -29,7 +29,11 @@ fn calm() -> Status {
         workers: status
             .workers
             .into_iter()
-            .map(|worker| Worker { memory: Some(WorkerMemory::default()), ..worker })
+            .map(|worker| Worker {
+                memory: Some(WorkerMemory::default()),
+                event_loop: EventLoop { busy_us: 40_000_000, ..EventLoop::default() },
+                ..worker
+            })
             .collect(),
         ..status
     }
@@ -114,8 +118,7 @@ fn heavy() -> Status {
 
 #[test]
 fn each_fault_is_found_and_no_other() {
-    let gc = |per_mille, total_us| WorkerMemory {
-        gc_per_mille: per_mille,
+    let gc = |total_us| WorkerMemory {
         gc: vec![Collections { kind: GcKind::Minor, count: 900, total_us, pauses: vec![900] }],
         ..WorkerMemory::default()
     };
@@ -159,12 +162,12 @@ fn each_fault_is_found_and_no_other() {
         (Status { setup: Setup { idle_timeout_ms: 5000, ..calm().setup }, ..calm() }, &["keep_alive_short"]),
         (flood(0), &[]),
         (flood(120_000), &["log_flood"]),
-        (worker(|one| one.memory = Some(gc(140, 6_000_000))), &["gc_pressure"]),
-        (worker(|one| one.memory = Some(gc(90, 6_000_000))), &[]),
-        (worker(|one| one.memory = Some(gc(140, 60_000))), &[]),
+        (worker(|one| one.memory = Some(gc(6_000_000))), &["gc_pressure"]),
+        (worker(|one| one.memory = Some(gc(3_000_000))), &[]),
+        (worker(|one| (one.memory, one.event_loop.busy_us) = (Some(gc(60_000)), 200_000)), &[]),
         (
             worker(|one| {
-                one.memory = Some(WorkerMemory { growth: Some("its heap grows".into()), ..gc(0, 0) })
+                one.memory = Some(WorkerMemory { growth: Some("its heap grows".into()), ..gc(0) })
             }),
             &["heap_grows"],
         ),
