@@ -2,6 +2,7 @@
 
 // An app that logs as it is told: by whom, how much, and how fast. Lines are of 200 bytes, as pino writes them.
 // GET /block?lines=N      N lines in blocks of 64 KB, as fast as they are taken
+// GET /each?lines=N       N lines with a write each, as loggers write them
 // GET /cpu?kind=K&lines=N N lines by console, pino or pino-async, in slices; the CPU that took
 // GET /rate?kind=K&lines=N N lines a second from now on
 // GET /burst?lines=N&seconds=S  N lines a second, five of each request, one in 5,000 an error
@@ -14,7 +15,7 @@ const TEXT = 'request completed'.padEnd(100, '.')
 const wait = new Int32Array(new SharedArrayBuffer(4))
 
 function writeAll (text) {
-  const bytes = Buffer.from(text)
+  const bytes = typeof text === 'string' ? Buffer.from(text) : text
   for (let at = 0; at < bytes.length;) {
     try {
       at += fs.writeSync(1, bytes, at)
@@ -25,16 +26,21 @@ function writeAll (text) {
   }
 }
 
+// Of each kind: what logs a line, and what calls back when all lines have been written.
 const loggers = {
-  console: () => (line) => console.log(LINE),
+  console: () => ({
+    log: () => console.log(LINE),
+    written: (done) => process.stdout.write('', done)
+  }),
   pino: () => {
     const log = require(process.env.PINO)()
-    return () => log.info(TEXT)
+    return { log: () => log.info(TEXT), written: (done) => done() }
   },
   'pino-async': () => {
     const pino = require(process.env.PINO)
-    const log = pino(pino.destination({ sync: false }))
-    return () => log.info(TEXT)
+    const destination = pino.destination({ sync: false })
+    const log = pino(destination)
+    return { log: () => log.info(TEXT), written: (done) => destination._writing ? destination.once('drain', done) : done() }
   }
 }
 const made = {}
@@ -50,15 +56,23 @@ function block (lines, done) {
   turn()
 }
 
+function each (lines, done) {
+  const line = Buffer.from(LINE + '\n')
+  const turn = () => {
+    for (let i = 0; i < 2000 && lines > 0; i++, lines--) writeAll(line)
+    lines > 0 ? setImmediate(turn) : done('done')
+  }
+  turn()
+}
+
 function cpu (kind, lines, done) {
-  const log = logger(kind)
+  const { log, written } = logger(kind)
   const before = process.cpuUsage()
   const turn = () => {
     for (let i = 0; i < 500; i++) log()
     lines -= 500
     if (lines > 0) return setImmediate(turn)
-    // What was queued is written when this has been.
-    process.stdout.write('', () => {
+    written(() => {
       const { user, system } = process.cpuUsage(before)
       done(String(user + system))
     })
@@ -70,7 +84,7 @@ let timer
 function rate (kind, lines) {
   clearInterval(timer)
   if (!lines) return
-  const log = logger(kind)
+  const { log } = logger(kind)
   const start = process.hrtime.bigint()
   let written = 0
   timer = setInterval(() => {
@@ -105,6 +119,7 @@ createServer((request, response) => {
   const number = (name) => Number(searchParams.get(name) ?? 0)
   const done = (text) => response.setHeader('content-length', Buffer.byteLength(text)).end(text)
   if (pathname === '/block') return block(number('lines'), done)
+  if (pathname === '/each') return each(number('lines'), done)
   if (pathname === '/cpu') return cpu(kind, number('lines'), done)
   if (pathname === '/burst') return burst(number('lines'), number('seconds'), done)
   if (pathname === '/rate') rate(kind, number('lines'))

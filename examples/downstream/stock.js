@@ -7,6 +7,7 @@ const held = new Set();
 let now = 0;
 let peak = 0;
 let total = 0;
+let status = 200;
 // The area under the curve of the calls in flight, from the first to the end of the last, for their mean.
 let area = 0;
 let first = 0;
@@ -27,7 +28,7 @@ function serve(response, answer) {
   let isOpen = true;
   const over = () => { if (isOpen) count(-1); isOpen = false; };
   response.on('close', over);
-  answer(() => { over(); response.end('17\n'); });
+  answer(() => { over(); response.writeHead(status).end('17\n'); });
 }
 
 // Four at a time, as a service with four workers would.
@@ -48,6 +49,8 @@ const routes = {
   hold: (response) => serve(response, (end) => { held.add(end); response.on('close', () => held.delete(end)); }),
   release: (response) => { for (const end of held) end(); held.clear(); response.end(); },
   figures: (response) => response.end(JSON.stringify({ now, peak, total, mean: area / (since - first) || 0 })),
+  // `/status-503`: from now on nothing works.
+  status: (response, code) => { status = code; response.end(); },
   reset: (response) => { peak = now; total = area = 0; response.end(); },
 };
 

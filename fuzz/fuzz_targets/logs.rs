@@ -19,7 +19,8 @@ fuzz_target!(|input: (u16, &[u8])| {
         if let Err(line) = joiner.extend(line.clone()) {
             let understood = understand(&line, Stream::Stderr);
             assert!(line.get(understood.message.clone()).is_some());
-            joined.extend(joiner.begin(line, understood).into_iter().flatten());
+            joined.extend(joiner.flush());
+            joined.extend(joiner.begin(line, understood));
         }
     }
     joined.extend(joiner.flush());

@@ -17,8 +17,11 @@ const PROGRAMS: [(&str, &str, &str); 4] = [
 
 /// What some of the tests need, and others do without: where Debian puts it, a program of it, and its package. The tests say
 /// themselves that they are skipped.
-const DATABASES: [(&str, &str, &str); 2] =
-    [("/usr/lib/postgresql", "initdb", "postgresql"), ("/usr/sbin/mariadbd", "mariadbd", "mariadb-server")];
+const DATABASES: [(&str, &str, &str); 3] = [
+    ("/usr/lib/postgresql", "initdb", "postgresql"),
+    ("/usr/sbin/mariadbd", "mariadbd", "mariadb-server"),
+    ("/usr/bin/redis-server", "redis-server", "redis-server"),
+];
 
 /// Left in `node_modules`: the package files that it was installed from.
 const STAMP: &str = ".installed-from";

@@ -7,6 +7,12 @@ const WAITING = 1
 const RUNNING = 2
 const OVER = 3
 
+// How a call without an answer ended: by itself, because the app had waited as long as it wanted to, or for another reason
+// of the app's.
+const BROKE = 0
+const TIMED_OUT = 1
+const GIVEN_UP = 2
+
 // Plain fields: private ones cost time on Node 18 and 20.
 class Call {
   /** `group`: the calls of the same client's request to the same origin; null: not known. */
@@ -15,6 +21,8 @@ class Call {
     this.group = group
     /** It counts in its group. */
     this.inGroup = false
+    /** It was made before by the same request, and failed. */
+    this.isRetry = false
     this.state = CREATED
     this.began = 0
     /** When it was its turn. */
@@ -40,10 +48,15 @@ class Call {
   /** It has to wait: from now on it must hear of what makes it leave. */
   wait () {}
 
+  /** Method and path: by which a call that is made again is known. */
+  what () {
+    return ''
+  }
+
   /** When nobody has read anything of the answer since: the time of the last sign of life; else `Infinity`. */
   idleSince () {
     return Infinity
   }
 }
 
-module.exports = { Call, CREATED, WAITING, RUNNING, OVER }
+module.exports = { Call, CREATED, WAITING, RUNNING, OVER, BROKE, TIMED_OUT, GIVEN_UP }

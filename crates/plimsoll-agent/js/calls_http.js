@@ -1,7 +1,8 @@
 'use strict'
 // Calls by node:http and node:https, and by all that is built on them. Every request with an agent passes
 // `Agent.prototype.addRequest`, which gives it a connection: that is where it can wait.
-const { Call } = require('./call.js')
+const http = require('node:http')
+const { BROKE, Call, GIVEN_UP, TIMED_OUT, WAITING } = require('./call.js')
 const { groupOf } = require('./fan_out.js')
 const { patch } = require('./patch.js')
 
@@ -9,6 +10,7 @@ const kCall = Symbol('plimsoll.call')
 
 /** Stands before `addRequest`. */
 function caller (origins) {
+  watchRequests(http.ClientRequest.prototype)
   return function begin (addRequest, agent, request, options, port, localAddress) {
     let call
     try {
@@ -24,6 +26,28 @@ function caller (origins) {
   }
 }
 
+/** What the app does to a request that it made. While a call waits there is no socket that could tell. */
+function watchRequests (prototype) {
+  patch(prototype, 'destroy', (destroy) => function (error) {
+    const call = this[kCall]
+    // After a failure many apps end what has ended.
+    if (call !== undefined && !this.destroyed && !this.socket?._hadError) call.givenUp = isTimeout(error) ? TIMED_OUT : GIVEN_UP
+    const result = Reflect.apply(destroy, this, arguments)
+    if (call !== undefined && call.state === WAITING) call.giveUp()
+    return result
+  })
+  patch(prototype, 'setTimeout', (setTimeout) => function (ms) {
+    const call = this[kCall]
+    if (call !== undefined && call.state === WAITING) call.ownTimeout(ms)
+    return Reflect.apply(setTimeout, this, arguments)
+  })
+}
+
+/** `AbortSignal.timeout` has it in the cause. */
+function isTimeout (error) {
+  return error?.name === 'TimeoutError' || error?.cause?.name === 'TimeoutError'
+}
+
 function originOf (origins, agent, options, port) {
   if (typeof options === 'string') return origins.of(agent.protocol, options, port)
   if (options.socketPath) return origins.of('unix:', options.socketPath, '')
@@ -31,12 +55,27 @@ function originOf (origins, agent, options, port) {
 }
 
 function onClose () {
-  const call = this[kCall]
+  // Node frees the connection right after this: then the next one in the line has it, and makes none of its own.
+  if (this[kCall].origin.queue.size > 0) process.nextTick(end, this)
+  else end(this)
+}
+
+function end (request) {
+  const call = request[kCall]
   const now = performance.now()
-  const { res } = this
-  const isWhole = res && (res.complete || this.upgradeOrConnect)
-  const limitMs = call.ownMs || this.timeout || this.socket?.timeout || Infinity
-  call.origin.end(call, now, isWhole ? res.statusCode : 0, !isWhole && now - call.began >= limitMs)
+  const { res } = request
+  if (res && (res.complete || request.upgradeOrConnect)) return call.origin.end(call, now, res.statusCode)
+  call.origin.end(call, now, 0, howEnded(request, call, now))
+}
+
+/** Without a whole answer. */
+function howEnded (request, call, now) {
+  const limitMs = call.ownMs || request.timeout || request.socket?.timeout || Infinity
+  if (now - call.began >= limitMs) return TIMED_OUT
+  if (call.givenUp !== BROKE) return call.givenUp
+  // An answer that the app did not want to the end; Node itself says that its connection was reset.
+  const { res } = request
+  return res && res.destroyed && res.errored?.code !== 'ECONNRESET' ? GIVEN_UP : BROKE
 }
 
 class HttpCall extends Call {
@@ -50,37 +89,28 @@ class HttpCall extends Call {
     this.localAddress = localAddress
     /** How long the app itself wants to wait for a sign of life. */
     this.ownMs = 0
-    this.undo = null
     this.ownTimer = null
+    /** The app has ended it: how. */
+    this.givenUp = BROKE
+  }
+
+  what () {
+    return `${this.request.method} ${this.request.path}`
   }
 
   start () {
-    if (this.undo !== null) this.stopListening()
+    if (this.ownTimer !== null) this.stopTimer()
     this.addRequest.call(this.agent, this.request, this.options, this.port, this.localAddress)
   }
 
   refuse (error) {
-    this.stopListening()
+    this.stopTimer()
     // Without a socket `destroy` alone would emit nothing.
     this.request.onSocket(null, error)
   }
 
-  // While it waits there is no socket that could tell.
   wait () {
-    const { request } = this
-    const undos = [
-      patch(request, 'destroy', (destroy) => (...args) => {
-        const result = Reflect.apply(destroy, request, args)
-        this.giveUp()
-        return result
-      }),
-      patch(request, 'setTimeout', (setTimeout) => (ms, callback) => {
-        this.ownTimeout(ms)
-        return setTimeout.call(request, ms, callback)
-      })
-    ]
-    this.undo = () => { for (const undo of undos) undo() }
-    if (request.timeout > 0) this.ownTimeout(request.timeout)
+    if (this.request.timeout > 0) this.ownTimeout(this.request.timeout)
   }
 
   /** As Node does it with an idle socket: it tells, and the app decides. */
@@ -91,15 +121,12 @@ class HttpCall extends Call {
   }
 
   giveUp () {
-    if (this.undo === null) return
-    this.stopListening()
+    this.stopTimer()
     this.origin.leave(this)
     this.request.onSocket(null)
   }
 
-  stopListening () {
-    this.undo?.()
-    this.undo = null
+  stopTimer () {
     clearTimeout(this.ownTimer)
     this.ownTimer = null
   }

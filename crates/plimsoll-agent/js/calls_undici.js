@@ -1,7 +1,7 @@
 'use strict'
 // Calls by undici: the global `fetch`, and every copy of the package that the app loads. All its agents, pools and
 // clients inherit one `dispatch`, which is where a call can wait. One dispatches through the other: the outermost counts.
-const { Call } = require('./call.js')
+const { BROKE, Call, GIVEN_UP, TIMED_OUT } = require('./call.js')
 const { groupOf } = require('./fan_out.js')
 const { patch } = require('./patch.js')
 
@@ -49,6 +49,17 @@ function watchClass (prototype, load) {
     }
     call.origin.begin(call, performance.now())
     return call.more
+  })
+  // What has waited in a pool is dispatched by it then: it has been counted.
+  patch(prototype, 'emit', (emit) => function (event) {
+    if (event !== 'drain') return Reflect.apply(emit, this, arguments)
+    const before = isInside
+    isInside = 'pipelining' in this
+    try {
+      return Reflect.apply(emit, this, arguments)
+    } finally {
+      isInside = before
+    }
   })
 }
 
@@ -131,12 +142,16 @@ class UndiciCall extends Call {
     this.fail(reason ?? new DOMException('This operation was aborted', 'AbortError'))
   }
 
-  over (status, isTimeout = false) {
-    this.origin.end(this, performance.now(), status, isTimeout)
+  over (status, how) {
+    this.origin.end(this, performance.now(), status, how)
   }
 
   failed (error) {
-    this.over(0, TIMEOUTS.has(error?.code))
+    this.over(0, howEnded(error))
+  }
+
+  what () {
+    return `${this.options.method} ${this.options.path}`
   }
 
   idleSince () {
@@ -145,6 +160,15 @@ class UndiciCall extends Call {
 }
 
 const TIMEOUTS = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'UND_ERR_CONNECT_TIMEOUT'])
+// An abort, and a client or pool that the app closed.
+const OWN = new Set(['UND_ERR_ABORTED', 'UND_ERR_DESTROYED', 'UND_ERR_CLOSED', 'ABORT_ERR'])
+
+/** An error without a code is the reason that the app gave for an abort; that of a DOMException is a number. */
+function howEnded (error) {
+  const code = error?.code
+  if (TIMEOUTS.has(code) || error?.name === 'TimeoutError') return TIMED_OUT
+  return typeof code !== 'string' || OWN.has(code) ? GIVEN_UP : BROKE
+}
 
 /** Handlers of undici up to 7. */
 class Classic extends UndiciCall {

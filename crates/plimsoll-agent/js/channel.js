@@ -8,6 +8,7 @@ const { take } = require('./directory.js')
 const downstream = require('./downstream.js')
 const page = require('./page.js')
 const pools = require('./pools.js')
+const tax = require('./tax.js')
 const watchdog = require('./watchdog.js')
 const wire = require('./wire.js')
 
@@ -46,6 +47,7 @@ class Channel {
     this.#socket.write(wire.hello(page.open(directory).reason || unclaimed))
     watchdog.start(directory)
     answers.watch((bytes) => this.#say(bytes))
+    tax.watch((bytes) => this.#say(bytes))
   }
 
   #say (bytes) {
@@ -91,7 +93,8 @@ class Channel {
     if (message?.watch) return downstream.watch((bytes) => this.#say(bytes), message.hold)
     if (message?.watchPools) return pools.watch((bytes) => this.#say(bytes), message.hold)
     if (message?.pool !== undefined) return pools.hear(message)
-    if (message?.limit || message?.grant) return downstream.hear(message)
+    if (message?.readMetrics) return this.#readMetrics(message)
+    if (message?.limit || message?.grant || message?.breaker) return downstream.hear(message)
     const waiting = message && this.#waiting.get(message.server)
     if (!waiting) return
     this.#waiting.delete(message.server)
@@ -104,7 +107,16 @@ class Channel {
     }
   }
 
-  // Loaded when it is asked for: most processes are never profiled.
+  // Loaded when it is asked for, as what follows.
+  #readMetrics (question) {
+    try {
+      require('./metrics.js').read(question, (bytes) => this.#say(bytes))
+    } catch {
+      this.#say(wire.metricsEnd(question.id, 0))
+    }
+  }
+
+  // Most processes are never profiled.
   #obey (order) {
     try {
       require('./profile.js').obey(order, (bytes) => this.#say(bytes))
@@ -120,6 +132,7 @@ class Channel {
     current = null
     downstream.lost()
     pools.lost()
+    tax.watch(null)
     const waiting = [...this.#waiting.values()]
     this.#waiting.clear()
     if (this.#answered) process.kill(process.pid, 'SIGTERM')

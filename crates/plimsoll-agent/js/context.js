@@ -5,10 +5,7 @@
 // Exact or not at all. It is known where that is free: from Node 24 on, where the engine itself carries a request's
 // context through `await`, and before that where the app uses AsyncLocalStorage anyway, so that the price has been paid.
 // Nothing is done before somebody needs it: see `follow`.
-const { AsyncLocalStorage } = require('node:async_hooks')
-const { patch } = require('./patch.js')
-
-const CONTEXT_FRAME = 24
+const { hasContextFrame, isPaid, ownStorage } = require('./tax.js')
 
 /** What is known of one request while it runs. */
 class Running {
@@ -21,32 +18,11 @@ class Running {
 }
 
 let storage = null
-let isUsed = false
-
-/** Looks whether the app uses AsyncLocalStorage, until it has. Once, where that matters. */
-function watchUse () {
-  if (hasContextFrame()) return
-  const undo = ['run', 'enterWith'].map((name) => patch(AsyncLocalStorage.prototype, name, (original) => function () {
-    if (!isUsed) {
-      isUsed = true
-      for (const one of undo) one()
-    }
-    return Reflect.apply(original, this, arguments)
-  }))
-}
 
 /** From now on requests are followed, if that is free. Gives whether they are. */
 function follow () {
-  if (storage === null && (hasContextFrame() || isUsed)) storage = new AsyncLocalStorage()
+  if (storage === null && (hasContextFrame() || isPaid())) storage = ownStorage()
   return storage !== null
-}
-
-function hasContextFrame () {
-  const major = Number(process.versions.node.split('.')[0])
-  const flags = `${process.execArgv.join(' ')} ${process.env.NODE_OPTIONS ?? ''}`
-  // Before it was the usual thing, Node 22 had it for the asking.
-  if (major < CONTEXT_FRAME) return flags.includes('--experimental-async-context-frame')
-  return !flags.includes('--no-async-context-frame')
 }
 
 /** The request that runs; null: it is not known. */
@@ -59,4 +35,4 @@ function within (step, link, request, keepAlive) {
   return storage === null ? step(request, keepAlive) : storage.run(new Running(link), step, request, keepAlive)
 }
 
-module.exports = { watchUse, follow, current, within, Running }
+module.exports = { follow, current, within, Running }

@@ -10,6 +10,9 @@ const { running } = require('./watchdog.js')
 // Of the fan-outs of this process so many are told with their request, from which the supervisor knows the route.
 const TOLD_EVERY_MS = 50
 
+// Calls of one request that are remembered because they failed.
+const FAILED_MAX = 64
+
 let toldAt = -TOLD_EVERY_MS
 
 /** The calls of one request to one origin. */
@@ -22,6 +25,8 @@ class Group {
   inFlight = 0
   /** Those that wait for them. */
   waiting = null
+  /** What failed, by method and path. */
+  failed = null
 
   constructor (request) {
     this.#request = request
@@ -30,6 +35,13 @@ class Group {
   join () {
     this.#calls += 1
     if (this.#calls > this.#most) this.#most = this.#calls
+  }
+
+  /** A call is over: made again, it is a retry if this one failed. */
+  remember (call, hasFailed) {
+    if (!hasFailed) return this.failed?.delete(call.what())
+    this.failed ??= new Set()
+    if (this.failed.size < FAILED_MAX) this.failed.add(call.what())
   }
 
   hasRoom ({ perRequest }) {
@@ -76,4 +88,4 @@ function ofLink (link) {
   return link.caller
 }
 
-module.exports = { groupOf }
+module.exports = { groupOf, Group }

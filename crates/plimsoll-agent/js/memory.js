@@ -3,6 +3,7 @@
 // some of it, and only on their own thread: so it is done when a request begins and the watchdog has asked since, which
 // it does once a second while it is awake. A process without requests is not measured, and is not woken for it.
 const v8 = require('node:v8')
+const tax = require('./tax.js')
 const { HEAP_USED, HEAP_TOTAL, HEAP_LIMIT, EXTERNAL, ARRAY_BUFFERS, WANTED } = require('./wire.js').MARK
 
 const UNIT = 1024
@@ -24,6 +25,7 @@ function measure (marks) {
   } catch {
     // An app may forbid it, or have replaced what is behind it.
   }
+  tax.look()
 }
 
 /** The first time, with what does not change. */

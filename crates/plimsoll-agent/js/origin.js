@@ -1,16 +1,31 @@
 'use strict'
 // One downstream, by scheme, host and port: what is known of the calls to it, and who of them has to wait.
-const { OVER, RUNNING, WAITING } = require('./call.js')
+const { isRepeatable, Breaker } = require('./breaker.js')
+const { BROKE, OVER, RUNNING, TIMED_OUT, WAITING } = require('./call.js')
 const { Lease } = require('./lease.js')
 const { Bucket } = require('./rate.js')
+const { breakerError, queueError, retryError } = require('./refused.js')
 const { Seen } = require('./seen.js')
 const { Shadow } = require('./shadow.js')
+const { WATCHED } = require('./wire.js').CALLS
 
 // An answer of which nobody has read anything for so long holds its slot no longer.
 const ABANDONED_MS = 30_000
 const TICKS_PER_SECOND = 10
 
-const FREE = { enforce: false, concurrency: 0, rate: 0, burst: 0, queue: 0, queueTimeoutMs: 0, perRequest: 0, adaptive: false }
+const FREE = {
+  enforce: false,
+  concurrency: 0,
+  rate: 0,
+  burst: 0,
+  queue: 0,
+  queueTimeoutMs: 0,
+  perRequest: 0,
+  adaptive: false,
+  breaker: WATCHED.OFF,
+  retryPercent: 0,
+  retryLeast: 0
+}
 
 class Origin {
   /** `say` sends to the supervisor. `hold`: calls wait until it is known what holds for them. */
@@ -30,6 +45,9 @@ class Origin {
     this.rate = null
     this.bucket = null
     this.bucketTimer = null
+    this.breaker = null
+    /** Calls in flight or in the queue that were made before, and failed. */
+    this.retries = 0
     this.shadow = new Shadow()
     /** Where the limit is found out: how long calls take. */
     this.samples = null
@@ -45,24 +63,27 @@ class Origin {
     const { group } = call
     call.began = now
     this.begun += 1
+    if (group !== null) group.join()
+    if (this.breaker !== null && this.breaker.isOpen) return this.#tryIt(call, now)
     if (group === null) return this.#admit(call, now)
-    group.join()
+    if (group.failed !== null && group.failed.has(call.what()) && !this.#mayRepeat(call)) return
     if (!this.limit.enforce || group.hasRoom(this.limit)) return this.#admit(call, now)
     if (this.#isFull()) return this.#refuse(call, now)
     group.waiting ??= new Set()
     this.#wait(call, group.waiting)
   }
 
-  /** The call is over. `status` is 0 where there was no answer, or a broken one. */
-  end (call, now, status, isTimeout) {
+  /** The call is over. `status` is 0 where there was no answer, or a broken one: then `how` says why. */
+  end (call, now, status, how = BROKE) {
     if (call.state === WAITING) return this.leave(call)
     if (call.state !== RUNNING) return
     call.state = OVER
     this.#unlink(call)
     this.inFlight -= 1
-    this.seen.ended(now - call.began, status, isTimeout)
-    if (this.samples !== null && (status !== 0 || isTimeout)) this.samples.add(now - call.ran, now)
-    if (call.group !== null) this.#leaveGroup(call)
+    this.seen.ended(now - call.began, status, how)
+    if (this.samples !== null && (status !== 0 || how === TIMED_OUT)) this.samples.add(now - call.ran, now)
+    if (this.breaker !== null) this.breaker.ended(call, status, how, now)
+    if (call.group !== null) this.#endInGroup(call, isRepeatable(status, how))
     if (!this.limit.enforce) {
       if (call.shadow !== 0) this.shadow.end(call, this.#shadowRoom(now), this.limit, now)
       return
@@ -85,7 +106,7 @@ class Origin {
     call.state = OVER
     this.seen.streams -= 1
     this.seen.unlimited += 1
-    this.seen.ended(now - call.began, status, false)
+    this.seen.ended(now - call.began, status, BROKE)
     if (call.group !== null) this.#leaveGroup(call)
   }
 
@@ -95,6 +116,7 @@ class Origin {
     this.#stopWaiting(call)
     call.state = OVER
     this.seen.changed = true
+    if (this.breaker?.probe === call) this.breaker.tried('nothing', performance.now())
     if (call.group !== null) this.#leaveGroup(call)
     if (this.queue.size > 0) this.drain(performance.now())
   }
@@ -108,6 +130,7 @@ class Origin {
       this.bucket ??= new Bucket()
     }
     if (limit.adaptive && this.samples === null) this.#sample()
+    if (limit.breaker !== WATCHED.OFF) this.breaker ??= new Breaker(this.number, this.say, limit.breaker)
     this.#sortOut()
     for (const call of this.queue) this.#watch(call)
     this.#ask(now)
@@ -123,8 +146,21 @@ class Origin {
     this.#ask(now)
   }
 
+  /** The breaker has opened or closed, or a call may be tried. */
+  hearBreaker (told, now) {
+    // Only one that holds is told of, and a fresh process hears of it before it hears of its limit.
+    const breaker = this.breaker ??= new Breaker(this.number, this.say, WATCHED.ENFORCE)
+    breaker.hear(told, now)
+    // Who was to be tried waits as all others do, or goes with them.
+    if (told.state !== 'open' || told.forMs > 0) this.#intoLine(breaker.line)
+    if (told.state === 'open') return this.#refuseAll(now)
+    this.drain(now)
+  }
+
   /** Nothing is limited any more: the supervisor is gone. */
   free (now) {
+    if (this.breaker !== null) this.#intoLine(this.breaker.line)
+    this.breaker = null
     this.limit = FREE
     this.hold = false
     this.samples = null
@@ -147,6 +183,7 @@ class Origin {
     if (oldest !== null && now - oldest.began > ABANDONED_MS) this.#lookForAbandoned(now)
     if (this.limit.concurrency > 0 || this.limit.rate > 0) this.#ask(now)
     if (this.queue.size > 0) this.drain(now)
+    if (this.breaker !== null) this.breaker.tick()
     if (this.samples !== null && this.peak > 0) this.say.samples(this.number, this.peak, this.samples.take(now))
     this.peak = this.inFlight
     this.begun = 0
@@ -222,10 +259,8 @@ class Origin {
         this.#enterGroup(call)
         continue
       }
-      this.queue.delete(call)
       call.group.waiting ??= new Set()
-      call.group.waiting.add(call)
-      call.line = call.group.waiting
+      this.#standIn(call, call.group.waiting)
       this.#watch(call)
     }
   }
@@ -253,24 +288,46 @@ class Origin {
   }
 
   #refuse (call, now) {
-    call.state = OVER
-    this.seen.wasRefused()
-    if (call.group !== null) this.#leaveGroup(call)
-    call.refuse(this.#error(now - call.began))
+    this.#turnAway(call, 'refused', queueError(this, now - call.began), now)
   }
 
-  #error (waitedMs) {
-    const { concurrency, rate, queue, perRequest, adaptive } = this.limit
-    const limits = []
-    if (adaptive) limits.push('what the service was found to stand')
-    else if (concurrency > 0) limits.push(`${concurrency} calls in flight`)
-    if (rate > 0) limits.push(`${rate} calls per second`)
-    if (perRequest > 0) limits.push(`${perRequest} calls per request`)
-    const waited = waitedMs < 1 ? `its queue of ${queue} was full` : `it waited ${Math.round(waitedMs)} ms in the queue`
-    const error = new Error(`a call to ${this.name} was not made: ${waited}, and the limit is ${limits.join(' and ')}`)
-    error.code = 'EPLIMSOLL_QUEUE'
-    error.origin = this.name
-    return error
+  #turnAway (call, figure, error, now) {
+    call.state = OVER
+    this.seen.wasRefused(figure)
+    if (this.breaker !== null && this.breaker.probe === call) this.breaker.tried('nothing', now)
+    if (call.group !== null) this.#leaveGroup(call)
+    call.refuse(error)
+  }
+
+  /** The breaker is open: the call is refused, or it is the one that is tried. */
+  #tryIt (call, now) {
+    const { breaker } = this
+    if (!breaker.mayAsk(now)) return this.#turnAway(call, 'broken', breakerError(this, now), now)
+    if (call.group !== null) this.#enterGroup(call)
+    breaker.ask(call)
+    this.#wait(call, breaker.line)
+  }
+
+  /** The breaker has opened. Groups let those that wait for others into the line meanwhile. */
+  #refuseAll (now) {
+    for (const call of this.queue) {
+      this.#stopWaiting(call)
+      this.#turnAway(call, 'broken', breakerError(this, now), now)
+    }
+  }
+
+  /** The call has failed before. False: too many are made again, and it is refused. */
+  #mayRepeat (call) {
+    const { enforce, retryPercent, retryLeast } = this.limit
+    this.seen.retries += 1
+    const allowed = Math.max(retryLeast, (this.inFlight + this.waiting) * retryPercent / 100)
+    if (enforce && retryPercent > 0 && this.retries >= allowed) {
+      this.#turnAway(call, 'retries_refused', retryError(this, this.retries), call.began)
+      return false
+    }
+    call.isRetry = true
+    this.retries += 1
+    return true
   }
 
   #isFull () {
@@ -305,20 +362,40 @@ class Origin {
     call.group.inFlight += 1
   }
 
+  #endInGroup (call, hasFailed) {
+    if (hasFailed || call.isRetry) call.group.remember(call, hasFailed)
+    this.#leaveGroup(call)
+  }
+
   /** The calls of the same request that waited for this one go into the line of all. */
   #leaveGroup (call) {
     const { group } = call
     if (call.inGroup) group.inFlight -= 1
     call.inGroup = false
-    for (const next of group.waiting ?? []) {
-      if (!group.hasRoom(this.limit)) break
-      group.waiting.delete(next)
-      this.#enterGroup(next)
-      next.line = this.queue
-      this.queue.add(next)
-    }
+    if (call.isRetry) this.retries -= 1
+    call.isRetry = false
+    if (group.waiting !== null && group.waiting.size > 0) this.#letIn(group)
     const calls = group.leave(this)
     if (calls > 0) this.seen.fannedOut(calls)
+  }
+
+  #letIn (group) {
+    for (const next of group.waiting) {
+      if (!group.hasRoom(this.limit)) break
+      this.#enterGroup(next)
+      this.#standIn(next, this.queue)
+    }
+    if (this.breaker !== null && this.breaker.isOpen) this.#refuseAll(performance.now())
+  }
+
+  #intoLine (line) {
+    for (const call of line) this.#standIn(call, this.queue)
+  }
+
+  #standIn (call, line) {
+    call.line.delete(call)
+    call.line = line
+    line.add(call)
   }
 
   #unlink (call) {
@@ -334,7 +411,7 @@ class Origin {
       const next = call.newer
       if (now - call.idleSince() > ABANDONED_MS) {
         this.seen.abandoned += 1
-        this.end(call, now, 200, false)
+        this.end(call, now, 200)
       }
       call = next
     }

@@ -34,7 +34,10 @@ class Origins {
       ask: (...fields) => say(wire.ask(...fields)),
       calls: (number, figures) => say(wire.calls(number, figures)),
       fanOut: (...fields) => say(wire.fanOut(...fields)),
-      samples: (...fields) => say(wire.samples(...fields))
+      samples: (...fields) => say(wire.samples(...fields)),
+      outcomes: (number, outcomes) => say(wire.outcomes(number, outcomes)),
+      probe: (number) => say(wire.probe(number)),
+      probed: (number, what) => say(wire.probed(number, what))
     }
     this.#hold = hold
     follow()
@@ -55,10 +58,11 @@ class Origins {
     this.#timer ??= setTimeout(this.#tick, TICK_MS).unref()
   }
 
-  hear ({ origin: number, limit, grant }) {
+  hear ({ origin: number, limit, grant, breaker }) {
     const origin = this.#all[number]
     if (origin === undefined) return
     if (limit) origin.setLimit(limit, performance.now())
+    else if (breaker) origin.hearBreaker(breaker, performance.now())
     else origin.hear(grant, performance.now())
     this.awake()
   }

@@ -2,6 +2,7 @@
 // One pool of the app: what is seen of it, and, where connections are shared out over the workers, how many it may have.
 // What differs from library to library is in an adapter, such as pool_pg.js.
 const { Lease } = require('./lease.js')
+const { Spread } = require('./spread.js')
 const { Times } = require('./times.js')
 const { POOLS } = require('./wire.js')
 
@@ -22,6 +23,9 @@ const CLOSING_MS = 5000
 const INSPECT_AFTER_MS = 2500
 const INSPECT_EVERY_MS = 60_000
 
+/** In thousandths. */
+const SPREAD_MAX = 1e9
+
 const FREE = { enforce: false, mayGrow: false, inspect: false, leakAfterMs: 0, waitTimeoutMs: 0 }
 
 // Plain fields: private ones cost time on Node 18 and 20.
@@ -35,8 +39,11 @@ class Pool {
     this.name = adapter.library
     this.isIntroduced = false
     this.rule = null
+    /** 0: waits last as long as they may. */
+    this.waitTimeoutMs = 0
     this.changed = true
     this.asked = 0
+    this.spread = new Spread()
     this.got = 0
     this.gaveUp = 0
     this.refused = 0
@@ -74,10 +81,11 @@ class Pool {
     if (hold && this.isSizeable) this.#hold(target)
   }
 
-  /** A connection is asked for. Gives where, or null: see `takerOf`. */
-  begin (isApp) {
+  /** A connection is asked for now. Gives where in the app, if that is where it is given back. */
+  begin (isApp, now) {
     this.say.awake()
     this.asked += 1
+    this.spread.add(now)
     this.changed = true
     return isApp && this.takers > 0 ? this.#taker() : null
   }
@@ -86,7 +94,7 @@ class Pool {
   wait (waiting, inUse) {
     if (waiting > this.waitingPeak) this.waitingPeak = waiting
     if (this.enforced) this.#wantSoon(waiting + inUse)
-    if (this.rule !== null && this.rule.waitTimeoutMs > 0 && this.waitTimer === null) this.#watchWait()
+    if (this.waitTimeoutMs > 0 && this.waitTimer === null) this.#watchWait()
   }
 
   /** One is got, after so long; so many are in use now. */
@@ -106,6 +114,12 @@ class Pool {
     this.uses.add(usedMs)
   }
 
+  /** A connection was opened. */
+  opens () {
+    this.opened += 1
+    this.changed = true
+  }
+
   /** A connection could not be opened. */
   fail () {
     this.errors += 1
@@ -121,6 +135,7 @@ class Pool {
   /** What holds for the pool has come. */
   setRule (rule, now) {
     this.rule = rule
+    this.waitTimeoutMs = this.adapter.refuse === undefined ? 0 : rule.waitTimeoutMs
     const target = this.target.deref()
     if (target === undefined) return
     if (rule.inspect && this.inspectAt === Infinity) this.inspectAt = now + INSPECT_AFTER_MS
@@ -130,7 +145,7 @@ class Pool {
     } else {
       this.#letGo(target)
     }
-    if (rule.waitTimeoutMs > 0 && this.adapter.waiting(target) > 0) this.#watchWait()
+    if (this.waitTimeoutMs > 0 && this.adapter.waiting(target) > 0) this.#watchWait()
   }
 
   /** Connections are lent, or wanted back. */
@@ -144,6 +159,7 @@ class Pool {
   /** Nothing is shared out any more: the supervisor is gone. */
   free () {
     this.rule = FREE
+    this.waitTimeoutMs = 0
     const target = this.target.deref()
     if (target !== undefined) this.#letGo(target)
   }
@@ -246,11 +262,26 @@ class Pool {
     this.waitingPeak = waiting
     this.usedPeak = open - idle
     this.changed = false
-    return [
-      open, idle, waiting, us(oldest), finite(adapter.max(target)), this.leaked, this.asked, this.got, this.gaveUp,
-      this.refused, this.opened, this.errors, us(this.waitedMs), us(this.usedMs), ...peaks, ...this.waits.counts,
-      ...this.uses.counts
-    ]
+    const figures = {
+      open,
+      idle,
+      waiting,
+      oldest_us: us(oldest),
+      max: finite(adapter.max(target)),
+      leaked: this.leaked,
+      asked: this.asked,
+      got: this.got,
+      gave_up: this.gaveUp,
+      refused: this.refused,
+      opened: this.opened,
+      errors: this.errors,
+      waited_us: us(this.waitedMs),
+      used_us: us(this.usedMs),
+      waiting_peak: peaks[0],
+      used_peak: peaks[1],
+      spread: Math.min(Math.round(this.spread.take(now) * 1000), SPREAD_MAX)
+    }
+    return [...POOLS.FIGURES.map((name) => figures[name]), ...this.waits.counts, ...this.uses.counts]
   }
 
   #introduce (target, isUrgent) {
@@ -259,7 +290,7 @@ class Pool {
     this.isIntroduced = true
     const { library = this.adapter.library, server, database } = about
     this.name = `${library}${server && '@'}${server}${database && '/'}${database}`
-    this.say.pool(this.number, library, server, database, finite(this.ownMax), this.isSizeable)
+    this.say.pool(this.number, library, server, database, finite(this.ownMax), this.isSizeable, this.adapter.isShared === true)
   }
 
   #introduceSoon () {
@@ -327,7 +358,7 @@ class Pool {
     const target = this.target.deref()
     if (target === undefined) return
     const since = this.adapter.oldest(target) ?? performance.now()
-    const left = Math.max(1, since + this.rule.waitTimeoutMs - performance.now())
+    const left = Math.max(1, since + this.waitTimeoutMs - performance.now())
     // It may keep the app alive: the app waits.
     this.waitTimer = setTimeout(() => {
       this.waitTimer = null
@@ -336,11 +367,11 @@ class Pool {
   }
 
   #refuseLate (target) {
-    const { adapter, rule } = this
-    if (rule.waitTimeoutMs === 0) return
+    const { adapter, waitTimeoutMs } = this
+    if (waitTimeoutMs === 0) return
     while (adapter.waiting(target) > 0) {
       const waitedMs = performance.now() - (adapter.oldest(target) ?? Infinity)
-      if (!(waitedMs >= rule.waitTimeoutMs - 1)) break
+      if (!(waitedMs >= waitTimeoutMs - 1)) break
       this.refused += 1
       this.changed = true
       adapter.refuse(target, this.#error(target, waitedMs))

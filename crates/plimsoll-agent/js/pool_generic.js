@@ -13,7 +13,6 @@ const adapter = {
   waiting: (pool) => Math.min(pool._waitingClientsQueue.length, waitsOf(pool).size),
   max: (pool) => pool._config.max,
   isEnded: () => false,
-  promiseOf: (promise) => promise,
   wake: (pool) => pool._dispense(),
   drop: (pool, resource) => pool.destroy(resource),
   held: (pool, visit) => visitHeld(pool._resourceLoans.keys(), visit),

@@ -86,8 +86,8 @@ function install (Pool, of) {
   patch(prototype, 'getConnection', (getConnection) => function (callback) {
     const pool = this._closed || typeof callback !== 'function' || callback[kAt] !== undefined ? null : of(this, adapter)
     if (pool === null) return getConnection.call(this, callback)
-    const taker = pool.begin(!isQuery)
     const at = performance.now()
+    const taker = pool.begin(!isQuery, at)
     const got = (error, connection) => {
       if (error) fails(pool, error)
       else takes(this, pool, connection, at, taker)

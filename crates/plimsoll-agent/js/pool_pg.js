@@ -93,8 +93,8 @@ function install (Pool, of) {
   patch(prototype, 'connect', (connect) => function (callback) {
     const pool = this.ending ? null : of(this, adapter)
     if (pool === null) return connect.call(this, callback)
-    askedBy = pool.begin(!isQuery)
     askedAt = performance.now()
+    askedBy = pool.begin(!isQuery, askedAt)
     const queue = this._pendingQueue
     const before = queue.length
     const result = connect.call(this, callback)

@@ -2,6 +2,7 @@
 // What the pools have in common that hand out resources of any kind by promises: tarn (knex), generic-pool,
 // sequelize-pool.
 const { patch } = require('./patch.js')
+const { Wait, Waits } = require('./waits.js')
 
 const kAt = Symbol('plimsoll.at')
 const kTaker = Symbol('plimsoll.taker')
@@ -9,23 +10,30 @@ const kWaits = Symbol('plimsoll.waits')
 const kTracked = Symbol('plimsoll.tracked')
 
 /**
- * `adapter` has in addition: `requestOf(pool, result)`, what waits and can be rejected; `promiseOf(result)`;
- * `drop(pool, resource)`, which closes a resource that is given back; `endOf(pool)`, the promise of the latest close.
+ * `takes`, `ends` and `closes` are the methods by which a resource is asked for, given back and closed. `adapter` has in
+ * addition: `requestOf(pool, result)`, what waits, and `reject(pool, request, error)`; `watch(result, wait)`, which gives what the
+ * app gets; and where the pool can be re-sized, as `closes`, `drop(pool, resource)`, which closes a resource that is given
+ * back, and `endOf(pool)`, the promise of the latest close.
  */
-function install (prototype, of, adapter, { ends, closes }) {
-  if (['acquire', closes, ...ends].some((method) => typeof prototype?.[method] !== 'function') || prototype[kTracked]) return
+function install (prototype, of, adapter, { takes = 'acquire', ends, closes }) {
+  const methods = [takes, ...ends, ...(closes ? [closes] : [])]
+  if (methods.some((method) => typeof prototype?.[method] !== 'function') || prototype[kTracked]) return
   prototype[kTracked] = true
-  patch(prototype, 'acquire', (acquire) => function (...options) {
+  // All of them take one argument at most.
+  patch(prototype, takes, (acquire) => function (option) {
     const pool = of(this, adapter)
-    if (pool === null) return Reflect.apply(acquire, this, options)
-    const wait = { at: performance.now(), taker: pool.begin(true), request: null }
-    const result = Reflect.apply(acquire, this, options)
+    if (pool === null) return acquire.call(this, option)
+    const at = performance.now()
+    const wait = new Acquire(this, pool, adapter, at, pool.begin(true, at))
+    const isOld = typeof option === 'function'
+    const result = acquire.call(this, isOld ? wait.calls(option) : option)
     waitsOf(this).add(wait)
-    wait.request = adapter.requestOf(this, result)
-    adapter.promiseOf(result).then((resource) => takes(this, pool, wait, resource, adapter), (error) => fails(this, pool, wait, error))
     const waiting = adapter.waiting(this)
-    if (waiting > 0) pool.wait(waiting, inUse(this, adapter))
-    return result
+    if (waiting > 0) {
+      wait.request = adapter.requestOf(this, result)
+      pool.wait(waiting, adapter.inUse(this))
+    }
+    return isOld ? result : adapter.watch(result, wait)
   })
   for (const end of ends) {
     patch(prototype, end, (original) => function (resource) {
@@ -38,6 +46,7 @@ function install (prototype, of, adapter, { ends, closes }) {
       return isTooLarge ? adapter.drop(this, resource) : original.call(this, resource)
     })
   }
+  if (closes === undefined) return
   patch(prototype, closes, (close) => function (resource) {
     const pool = of(this, adapter)
     const result = close.call(this, resource)
@@ -47,44 +56,77 @@ function install (prototype, of, adapter, { ends, closes }) {
   })
 }
 
-function waitsOf (target) {
-  if (target[kWaits] === undefined) Object.defineProperty(target, kWaits, { value: new Set() })
-  return target[kWaits]
-}
-
-function inUse (target, adapter) {
-  return adapter.open(target) - adapter.idle(target)
-}
-
-function takes (target, pool, wait, resource, adapter) {
-  waitsOf(target).delete(wait)
-  const now = performance.now()
-  if (resource !== null && typeof resource === 'object') {
-    if (resource[kAt] === undefined) pool.opened += 1
-    resource[kAt] = now
-    resource[kTaker] = wait.taker
+/** One who asks for a resource. */
+class Acquire extends Wait {
+  constructor (target, pool, adapter, at, taker) {
+    super(at)
+    this.target = target
+    this.pool = pool
+    this.adapter = adapter
+    this.taker = taker
+    /** What can be rejected. */
+    this.request = null
   }
-  pool.take(now - wait.at, inUse(target, adapter))
+
+  got (resource) {
+    const { target, pool, adapter, at, taker } = this
+    waitsOf(target).delete(this)
+    const now = performance.now()
+    if (resource !== null && typeof resource === 'object') {
+      if (resource[kAt] === undefined) pool.opened += 1
+      resource[kAt] = now
+      resource[kTaker] = taker
+    }
+    pool.take(now - at, adapter.inUse(target))
+  }
+
+  failed (error) {
+    waitsOf(this.target).delete(this)
+    if (error?.code === 'EPLIMSOLL_POOL') return
+    if (this.adapter.hasGivenUp(error)) this.pool.giveUp()
+    else this.pool.fail()
+  }
+
+  /** The same for a callback. */
+  calls (callback) {
+    const wait = this
+    return function (error, resource) {
+      if (error) wait.failed(error)
+      else wait.got(resource)
+      return Reflect.apply(callback, this, arguments)
+    }
+  }
 }
 
-function fails (target, pool, wait, error) {
-  waitsOf(target).delete(wait)
-  if (error?.code === 'EPLIMSOLL_POOL') return
-  if (/timeout/i.test(`${error?.name} ${error?.message}`)) pool.giveUp()
-  else pool.fail()
+function waitsOf (target) {
+  if (target[kWaits] === undefined) Object.defineProperty(target, kWaits, { value: new Waits() })
+  return target[kWaits]
 }
 
 /** What the adapters of such pools share. */
 const common = {
-  oldest (pool) {
-    const [first] = waitsOf(pool)
-    return first?.at
+  hasGivenUp: (error) => /timeout/i.test(`${error?.name} ${error?.message}`),
+
+  /** The app gets a promise of ours: the pool's has been looked at, also where the app looks at none. */
+  watch: (promise, wait) => promise.then((resource) => {
+    wait.got(resource)
+    return resource
+  }, (error) => {
+    wait.failed(error)
+    throw error
+  }),
+
+  inUse (pool) {
+    return this.open(pool) - this.idle(pool)
   },
 
+  oldest: (pool) => waitsOf(pool).first?.at,
+  reject: (pool, request, error) => request.reject(error),
+
   refuse (pool, error) {
-    const [first] = waitsOf(pool)
+    const { first } = waitsOf(pool)
     waitsOf(pool).delete(first)
-    first.request?.reject(error)
+    if (first.request) this.reject(pool, first.request, error)
   }
 }
 

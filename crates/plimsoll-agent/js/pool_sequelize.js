@@ -12,7 +12,6 @@ const adapter = {
   waiting: (pool) => pool._pendingAcquires.length,
   max: (pool) => pool._factory.max,
   isEnded: () => false,
-  promiseOf: (promise) => promise,
   held: (pool, visit) => visitHeld(pool._inUseObjects.map(({ resource }) => resource), visit),
 
   // It opens again what is closed below its least number.
@@ -29,13 +28,12 @@ const adapter = {
 
   requestOf (pool, promise) {
     const last = pool._pendingAcquires[pool._pendingAcquires.length - 1]
-    if (last === undefined || last.promise() !== promise) return null
-    return {
-      reject (error) {
-        pool._pendingAcquires = pool._pendingAcquires.filter((one) => one !== last)
-        last.reject(error)
-      }
-    }
+    return last?.promise() === promise ? last : null
+  },
+
+  reject (pool, request, error) {
+    pool._pendingAcquires = pool._pendingAcquires.filter((one) => one !== request)
+    request.reject(error)
   },
 
   wake (pool) {

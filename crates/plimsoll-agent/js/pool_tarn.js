@@ -12,9 +12,13 @@ const adapter = {
   setMax: (pool, max) => { pool.max = max },
   isEnded: (pool) => pool.destroyed,
   describe: (pool) => addressOf('tarn', (pool.used[0] ?? pool.free[0])?.resource),
-  promiseOf: (operation) => operation.promise,
   requestOf: (pool, operation) => operation,
   held: (pool, visit) => visitHeld(pool.used.map(({ resource }) => resource), visit),
+
+  watch (operation, wait) {
+    operation.promise.then((resource) => wait.got(resource), (error) => wait.failed(error))
+    return operation
+  },
 
   wake (pool) {
     // One more is opened each time; it knows itself when there is no room.

@@ -1,8 +1,10 @@
 'use strict'
 // The pools in which the app keeps its connections to databases. Nothing is touched before the app has loaded a library
-// that has pools: such libraries are CommonJS also where the app imports them, so that all of them come by here.
+// that has pools: all but one of them are CommonJS also where the app imports them, and so come by here.
 const Module = require('node:module')
-const { patch } = require('./patch.js')
+const path = require('node:path')
+const { pathToFileURL } = require('node:url')
+const { eachModule } = require('./loaded.js')
 
 const kPool = Symbol('plimsoll.pool')
 
@@ -12,9 +14,15 @@ const LIBRARIES = [
   [/[\\/]mysql2[\\/]lib[\\/](?:base[\\/])?pool\.js$/, './pool_mysql2.js'],
   [/[\\/]tarn[\\/](?:dist|lib)[\\/]Pool\.js$/, './pool_tarn.js'],
   [/[\\/]generic-pool[\\/]lib[\\/]Pool\.js$/, './pool_generic.js'],
-  [/[\\/]sequelize-pool[\\/]lib[\\/]Pool\.js$/, './pool_sequelize.js']
+  [/[\\/]sequelize-pool[\\/]lib[\\/]Pool\.js$/, './pool_sequelize.js'],
+  [/[\\/]mongodb[\\/]lib[\\/]cmap[\\/]connection_pool\.js$/, './pool_mongodb.js'],
+  [/[\\/]ioredis[\\/]built[\\/](?:Redis|redis[\\/]index)\.js$/, './pool_ioredis.js'],
+  [/[\\/]@redis[\\/]client[\\/]dist[\\/]lib[\\/]client[\\/](?:index|commands-queue)\.js$/, './pool_redis.js'],
+  [/[\\/]postgres[\\/](?:cjs[\\/])?src[\\/]query\.js$/, './pool_postgres.js'],
+  [/[\\/]lib[\\/](?:dispatcher[\\/])?pool-base\.js$/, './pool_undici.js'],
+  [/[\\/]lib[\\/]core[\\/]request\.js$/, './pool_undici.js']
 ]
-const MAY_BE_ONE = /[\\/](?:pg-pool|mysql2|tarn|generic-pool|sequelize-pool)[\\/]/
+const MAY_BE_ONE = new RegExp(LIBRARIES.map(([where]) => where.source).join('|'))
 
 let start = null
 let current = null
@@ -25,22 +33,28 @@ function watch (say, hold) {
   if (start !== null) return
   isHeld = hold
   start = () => (current ??= require('./pools_all.js').open(say, isHeld))
-  for (const file of Object.keys(require.cache)) adopt(file, require.cache[file].exports)
-  patch(Module._extensions, '.js', (load) => function (module, file) {
-    const result = Reflect.apply(load, this, arguments)
-    if (MAY_BE_ONE.test(file)) adopt(file, module.exports)
-    return result
-  })
+  eachModule(MAY_BE_ONE, adopt)
+  adoptModules()
 }
 
-function adopt (file, exported) {
-  const library = LIBRARIES.find(([where]) => where.test(file))
-  if (library === undefined) return
+/**
+ * postgres.js is ECMAScript modules in an app of such, and what is imported comes by nowhere. But to import the one file of it
+ * that counts again gives the same module, and where the app has not loaded it, it does nothing.
+ */
+function adoptModules () {
+  if (require.main !== undefined || !process.argv[1]) return
   try {
-    require(library[1]).install(exported, of)
+    const main = Module.createRequire(process.argv[1]).resolve('postgres')
+    const file = path.join(main, '..', '..', '..', 'src', 'query.js')
+    import(pathToFileURL(file).href).then((exported) => adopt(exported, file), () => {})
   } catch {
-    // Then it is not seen.
+    // The app has no such package.
   }
+}
+
+function adopt (exported, file) {
+  const library = LIBRARIES.find(([where]) => where.test(file))
+  if (library !== undefined) require(library[1]).install(exported, of)
 }
 
 /** What is kept of a pool; null where there are too many. */

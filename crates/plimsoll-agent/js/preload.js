@@ -1,15 +1,19 @@
 'use strict'
-// What happens before the app's first line: a mark in the private directory, and two hooks that wait.
+// What happens before the app's first line: a mark in the private directory, and what waits.
 const fs = require('node:fs')
 const path = require('node:path')
 const cluster = require('./cluster.js')
 const listen = require('./listen.js')
+const registries = require('./registries.js')
+const tax = require('./tax.js')
 const { PRESENCE_FILE } = require('./wire.js')
 
 function start (directory) {
   present(directory)
   cluster.install(directory)
   listen.install(directory)
+  registries.install()
+  tax.install()
 }
 
 /** Tells the supervisor that the command runs Node and that the agent could be loaded. */

@@ -1,5 +1,6 @@
 'use strict'
 // What was seen of the calls to one origin since the process began: the crate's `Figures`, under its names.
+const { TIMED_OUT, GIVEN_UP } = require('./call.js')
 const { CALLS } = require('./wire.js')
 
 const { BOUNDS_MS, FIGURES } = CALLS
@@ -15,6 +16,7 @@ class Seen {
     this.calls = 0
     this.errors = 0
     this.timeouts = 0
+    this.given_up = 0
     this.failed = 0
     this.queued = 0
     this.waited_ms = 0
@@ -27,6 +29,9 @@ class Seen {
     this.sessions = 0
     this.streams = 0
     this.unlimited = 0
+    this.broken = 0
+    this.retries = 0
+    this.retries_refused = 0
     this.fan_outs = 0
     this.fan_out_max = 0
     /** The widest that was told with its request. */
@@ -41,13 +46,14 @@ class Seen {
   }
 
   /** A call has ended. `status` is 0 where there was no answer, or a broken one. */
-  ended (tookMs, status, isTimeout) {
+  ended (tookMs, status, how) {
     this.changed = true
     this.calls += 1
     this.took_ms += tookMs
     if (status === 0) {
       this.errors += 1
-      if (isTimeout) this.timeouts += 1
+      if (how === TIMED_OUT) this.timeouts += 1
+      else if (how === GIVEN_UP) this.given_up += 1
     } else if (status >= 500) {
       this.failed += 1
     }
@@ -61,9 +67,9 @@ class Seen {
     this.waited_ms += ms
   }
 
-  wasRefused () {
+  wasRefused (figure) {
     this.changed = true
-    this.refused += 1
+    this[figure] += 1
   }
 
   /** The parallel calls of one request have ended. */

@@ -10,6 +10,11 @@ class Times {
   counts = new Float64Array(BOUNDS_MS.length + 1)
 
   add (ms) {
+    // Most waits are none.
+    if (ms <= BOUNDS_MS[0]) {
+      this.counts[0] += 1
+      return
+    }
     let low = 0
     let high = BOUNDS_MS.length
     while (low < high) {

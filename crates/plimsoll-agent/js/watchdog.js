@@ -35,7 +35,6 @@ function start (directory) {
   marks = new Int32Array(buffer)
   wake = native.wake
   left = native.left
-  context.watchUse()
   watching = true
   memory.begin(marks)
 }

@@ -50,11 +50,13 @@ const CALLS = {
   OTHERS: 'others',
   SAMPLES_MAX: 32,
   NAME_MAX: 300,
+  /** How a breaker looks at calls. */
+  WATCHED: { OFF: 0, OBSERVE: 1, ENFORCE: 2 },
   BOUNDS_MS: [5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10_000],
   FIGURES: [
-    'in_flight', 'waiting', 'calls', 'errors', 'timeouts', 'failed', 'queued', 'waited_ms', 'refused', 'took_ms', 'peak',
+    'in_flight', 'waiting', 'calls', 'errors', 'timeouts', 'given_up', 'failed', 'queued', 'waited_ms', 'refused', 'took_ms', 'peak',
     'fan_outs', 'fan_out_max', 'fan_out_p99', 'would_queue', 'would_wait_ms', 'would_refuse', 'abandoned', 'sessions',
-    'unlimited'
+    'unlimited', 'broken', 'retries', 'retries_refused'
   ]
 }
 
@@ -64,7 +66,21 @@ const POOLS = {
   NAME_MAX: 200,
   TAKER_MAX: 2000,
   DECADE_US: [100, 110, 125, 140, 160, 180, 200, 225, 250, 280, 315, 350, 400, 450, 500, 560, 625, 680, 750, 860],
-  DECADES: 6
+  DECADES: 6,
+  FIGURES: [
+    'open', 'idle', 'waiting', 'oldest_us', 'max', 'leaked', 'asked', 'got', 'gave_up', 'refused', 'opened', 'errors',
+    'waited_us', 'used_us', 'waiting_peak', 'used_peak', 'spread'
+  ]
+}
+
+// What is said of metrics: see the crate's `metrics`.
+const METRICS = { LINE_MAX: 32 * 1024 }
+
+// What is said of async context: see the crate's `tax`.
+const TAX = {
+  STACK_MAX: 4096,
+  AUTHORS_MAX: 8,
+  CALLBACK: { INIT: 1, BEFORE: 2, AFTER: 4, DESTROY: 8, PROMISE_RESOLVE: 16, NO_PROMISES: 32 }
 }
 
 // Raw, as no response of Node's would be without headers of its own.
@@ -88,20 +104,29 @@ const PROFILE_BEGAN = 32
 const PROFILED = 33
 const LARGE_BODY = 34
 const ROUTE = 35
+const TAX_AUTHOR = 40
+const TAX_RATE = 41
 const BOUND = 65
 const REFUSED = 66
 const PROFILE = 80
 const HEAP_SNAPSHOT = 81
 const STOP_PROFILE = 82
+const METRICS_PART = 60
+const METRICS_END = 61
+const READ_METRICS = 88
 const ORIGIN = 48
 const ASK = 49
 const CALL_FIGURES = 50
 const FAN_OUT = 51
 const SAMPLES = 52
 const FORKS = 53
+const OUTCOMES = 54
+const PROBE = 55
+const PROBED = 56
 const WATCH_CALLS = 96
 const LIMIT = 97
 const GRANT = 98
+const BREAKER = 99
 const POOL = 112
 const POOL_FIGURES = 113
 const POOL_LEAK = 114
@@ -180,6 +205,16 @@ function route (method, path, route) {
   return frame(ROUTE, [method, path, route])
 }
 
+/** Lines of the answer to a question about metrics. */
+function metricsPart (id, lines) {
+  return frame(METRICS_PART, [id, lines])
+}
+
+/** That was all; so many samples and metrics are not in it. */
+function metricsEnd (id, leftOut) {
+  return frame(METRICS_END, [id, leftOut])
+}
+
 /** The first call to an origin is made. */
 function origin (number, name) {
   return frame(ORIGIN, [number, name])
@@ -208,6 +243,21 @@ function samples (number, peak, tookUs) {
 /** The app forks itself: the calls of its children are not seen. */
 function forks () {
   return frame(FORKS, [])
+}
+
+/** What became of calls, for a breaker. */
+function outcomes (number, { calls, failed, gateway, run, gatewayRun, okAgoMs }) {
+  return frame(OUTCOMES, [number, calls, failed, gateway, run, gatewayRun, okAgoMs])
+}
+
+/** A call could be tried. */
+function probe (number) {
+  return frame(PROBE, [number])
+}
+
+/** What came of it: `answered`, `failed` or `nothing`. */
+function probed (number, what) {
+  return frame(PROBED, [number, what])
 }
 
 /** What the watchdog says, from its frame; null for any other. The addon writes them; tests read them here. */
@@ -246,6 +296,9 @@ function order (kind, fields) {
     return { order: 'heapSnapshot', id, heapBytesMax: Number(fields[1]), path: fields[2] }
   }
   if (kind === STOP_PROFILE && fields.length >= 1) return { order: 'stop', id }
+  if (kind === READ_METRICS && fields.length >= 3) {
+    return { readMetrics: true, id, bytesMax: Number(fields[1]), app: fields[2] === '1' }
+  }
   return null
 }
 
@@ -253,11 +306,15 @@ function order (kind, fields) {
 function rule (kind, fields) {
   if (kind === WATCH_CALLS && fields.length >= 1) return { watch: true, hold: fields[0] === '1' }
   const origin = Number(fields[0])
-  if (kind === LIMIT && fields.length >= 9) {
+  if (kind === LIMIT && fields.length >= 12) {
     const [enforce, concurrency, rate, burst, queue, queueTimeoutMs, perRequest] = fields.slice(1, 8).map(Number)
-    const adaptive = fields[8] === '1'
-    const limit = { enforce: enforce === 1, concurrency, rate, burst, queue, queueTimeoutMs, perRequest, adaptive }
+    const [adaptive, breaker, retryPercent, retryLeast] = fields.slice(8, 12).map(Number)
+    const limit = { enforce: enforce === 1, concurrency, rate, burst, queue, queueTimeoutMs, perRequest, adaptive: adaptive === 1, breaker, retryPercent, retryLeast }
     return { origin, limit }
+  }
+  if (kind === BREAKER && fields.length >= 2) {
+    const [, state, forMs = 0, why = ''] = fields
+    return { origin, breaker: { state, forMs: Number(forMs), why } }
   }
   if (kind === GRANT && fields.length >= 6) {
     const [serial, amount, stamp, lengthMs] = fields.slice(2, 6).map(Number)
@@ -281,10 +338,10 @@ function poolRule (kind, fields) {
   return null
 }
 
-/** A pool is used for the first time: what it leads to, its size, and whether that can be changed. */
-function pool (number, library, server, database, max, isSizeable) {
+/** A pool is used for the first time: what it leads to, its size, whether that can be changed, and whether commands share connections. */
+function pool (number, library, server, database, max, isSizeable, isShared) {
   const short = (text) => Buffer.from(text.replace(CONTROL, '')).subarray(0, POOLS.NAME_MAX - 4).toString()
-  return frame(POOL, [number, short(library), short(server), short(database), max, isSizeable ? 1 : 0])
+  return frame(POOL, [number, short(library), short(server), short(database), max, isSizeable ? 1 : 0, isShared ? 1 : 0])
 }
 
 /** What was seen of a pool, in the order of the crate's `Figures`. */
@@ -310,6 +367,16 @@ function poolServer (number, limit, open) {
   return frame(POOL_SERVER, [number, limit, open])
 }
 
+/** Somebody has asked for async context: how, what a hook is called for, and where. */
+function taxAuthor (what, callbacks, stack) {
+  return frame(TAX_AUTHOR, [what, callbacks, Buffer.from(stack).subarray(0, TAX.STACK_MAX - 4).toString()])
+}
+
+/** What is paid for it. */
+function taxRate (isOn, callbacks, hasFrame, resources, activeUs) {
+  return frame(TAX_RATE, [isOn ? 1 : 0, callbacks, hasFrame ? 1 : 0, resources, activeUs])
+}
+
 module.exports = {
   VERSION,
   ENV_DIRECTORY,
@@ -329,6 +396,8 @@ module.exports = {
   MARK,
   CALLS,
   POOLS,
+  METRICS,
+  TAX,
   SENT,
   STARTED,
   MARKER,
@@ -336,8 +405,10 @@ module.exports = {
   ROUTE_MAX,
   kinds: {
     HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, MEMORY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
-    ORIGIN, ASK, CALLS: CALL_FIGURES, FAN_OUT, SAMPLES, FORKS, WATCH_CALLS, LIMIT, GRANT,
-    POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, POOL_SERVER, WATCH_POOLS, POOL_RULE, POOL_GRANT
+    ORIGIN, ASK, CALLS: CALL_FIGURES, FAN_OUT, SAMPLES, FORKS, OUTCOMES, PROBE, PROBED, WATCH_CALLS, LIMIT, GRANT, BREAKER,
+    POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, POOL_SERVER, WATCH_POOLS, POOL_RULE, POOL_GRANT,
+    METRICS_PART, METRICS_END, READ_METRICS,
+    TAX_AUTHOR, TAX_RATE
   },
   frame,
   read,
@@ -354,12 +425,19 @@ module.exports = {
   fanOut,
   samples,
   forks,
+  outcomes,
+  probe,
+  probed,
   pool,
   poolFigures,
   poolLeak,
   poolGone,
   poolAsk,
   poolServer,
+  metricsPart,
+  metricsEnd,
+  taxAuthor,
+  taxRate,
   notice,
   message
 }

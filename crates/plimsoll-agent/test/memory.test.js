@@ -39,8 +39,8 @@ async function start (t, pauseMs = 0) {
 /** The numbers of a message by name; pauses by kind. */
 function read ([heapUsed, heapTotal, heapLimit, external, arrayBuffers, afterMajor, allocated, busyUs, ...pauses]) {
   const kind = (index) => {
-    const numbers = pauses.slice(index * 6, index * 6 + 6)
-    return { count: numbers.slice(0, 5).reduce((sum, one) => sum + one), totalUs: numbers[5] }
+    const numbers = pauses.slice(index * 9, index * 9 + 9)
+    return { count: numbers.slice(0, 8).reduce((sum, one) => sum + one), totalUs: numbers[8] }
   }
   return { heapUsed, heapTotal, heapLimit, external, arrayBuffers, afterMajor, allocated, busyUs, minor: kind(0), major: kind(1) }
 }

@@ -15,6 +15,12 @@ function constants (file) {
   return Object.fromEntries([...found].map(([, name, value]) => [name, value.replace(/^"|"$/g, '')]))
 }
 
+/** The names of the figures of a Rust file, in their order. */
+function figures (file) {
+  const table = source(file).match(/^ {4}numbers \{\n(.*?)^ {4}\}/ms)[1]
+  return [...table.matchAll(/^ {8}([a-z_0-9]+): /gm)].map(([, name]) => name)
+}
+
 test('names and version are those of the Rust crate', () => {
   const { ENV_DIRECTORY, CHANNEL_SOCKET, PRESENCE_FILE, PEER_HEADER, VERSION, LENGTH_MAX } = wire
   const names = constants('names.rs')
@@ -65,8 +71,22 @@ test('kinds are those of the Rust crate', () => {
   const kinds = Object.fromEntries(Object.entries(wire.kinds).map(([name, value]) => [name, String(value)]))
   const { ORIGINS_MAX, OTHERS, NAME_MAX, BOUNDS_MS, BUCKETS, SAMPLES_MAX, ...calls } = constants('calls.rs')
   const { POOLS_MAX, NAME_MAX: POOL_NAME_MAX, TAKER_MAX, DECADE_US, DECADES, TIMES, ...pools } = constants('pools.rs')
-  assert.deepStrictEqual(kinds, { ...rest, ...calls, ...pools })
+  const { LINE_MAX, TEXT_MAX, ...metrics } = constants('metrics.rs')
+  const { STACK_MAX, AUTHORS_MAX, INIT, BEFORE, AFTER, DESTROY, PROMISE_RESOLVE, NO_PROMISES, ...tax } = constants('tax.rs')
+  assert.deepStrictEqual(kinds, { ...rest, ...calls, ...pools, ...metrics, ...tax })
   assert.ok(BUCKETS.startsWith('BOUNDS_MS'))
+})
+
+test('what is said of async context is what the Rust crate reads', () => {
+  const { STACK_MAX, AUTHORS_MAX, TAX_AUTHOR, TAX_RATE, ...callbacks } = constants('tax.rs')
+  const CALLBACK = Object.fromEntries(Object.entries(callbacks).map(([name, value]) => [name, Number(value)]))
+  const stack = STACK_MAX.split('*').reduce((product, factor) => product * factor, 1)
+  assert.deepStrictEqual(wire.TAX, { STACK_MAX: stack, AUTHORS_MAX: Number(AUTHORS_MAX), CALLBACK })
+  const fieldsOf = (bytes) => wire.read(bytes).fields
+  assert.deepStrictEqual(fieldsOf(wire.taxAuthor('run', 0, 'at')), ['run', '0', 'at'])
+  assert.ok(Buffer.byteLength(fieldsOf(wire.taxAuthor('hook', 9, 'é'.repeat(5000)))[2]) <= stack)
+  assert.deepStrictEqual(fieldsOf(wire.taxRate(true, 9, false, 7, 8)), ['1', '9', '0', '7', '8'])
+  assert.match(source('tax.rs'), /is_on: .*callbacks: .*has_frame: .*resources: .*active_us: /s)
 })
 
 test('what is said of calls is what the Rust crate reads', () => {
@@ -76,8 +96,7 @@ test('what is said of calls is what the Rust crate reads', () => {
   assert.deepStrictEqual({ ORIGINS_MAX, OTHERS, NAME_MAX, BOUNDS_MS }, {
     ORIGINS_MAX: Number(found.ORIGINS_MAX), OTHERS: found.OTHERS, NAME_MAX: Number(found.NAME_MAX), BOUNDS_MS: bounds
   })
-  const table = source('calls/figures.rs').match(/^figures! \{\n(.*?)^\}/ms)[1]
-  assert.deepStrictEqual(wire.CALLS.FIGURES, [...table.matchAll(/^ {4}([a-z_0-9]+): /gm)].map(([, name]) => name))
+  assert.deepStrictEqual(wire.CALLS.FIGURES, figures('calls/figures.rs'))
   assert.strictEqual(wire.CALLS.SAMPLES_MAX, Number(found.SAMPLES_MAX))
   const fieldsOf = (bytes) => wire.read(bytes).fields
   assert.deepStrictEqual(fieldsOf(wire.samples(3, 7, [1, 2])), ['3', '7', '1 2'])
@@ -87,24 +106,34 @@ test('what is said of calls is what the Rust crate reads', () => {
   assert.deepStrictEqual(fieldsOf(wire.ask(3, 'rate', 1, 2, 4, 5)), ['3', 'rate', '1', '2', '4', '5'])
   assert.match(source('calls.rs'), /ASK => .*origin: .*budget: .*serial: .*wants: .*held: .*stamp: /s)
   const message = (kind, fields) => wire.message(wire.read(wire.frame(kind, fields)))
-  const { WATCH_CALLS, LIMIT, GRANT } = wire.kinds
+  const { WATCH_CALLS, LIMIT, GRANT, BREAKER } = wire.kinds
   assert.deepStrictEqual(message(WATCH_CALLS, [1]), { watch: true, hold: true })
-  const limit = { enforce: true, concurrency: 1, rate: 2, burst: 3, queue: 4, queueTimeoutMs: 5, perRequest: 6, adaptive: true }
-  assert.deepStrictEqual(message(LIMIT, [9, 1, 1, 2, 3, 4, 5, 6, 1]), { origin: 9, limit })
+  const limit = { enforce: true, concurrency: 1, rate: 2, burst: 3, queue: 4, queueTimeoutMs: 5, perRequest: 6, adaptive: true, breaker: 2, retryPercent: 7, retryLeast: 8 }
+  assert.deepStrictEqual(message(LIMIT, [9, 1, 1, 2, 3, 4, 5, 6, 1, 2, 7, 8]), { origin: 9, limit })
   const grant = { budget: 'concurrency', serial: 1, amount: 2, stamp: 3, lengthMs: 4 }
   assert.deepStrictEqual(message(GRANT, [9, 'concurrency', 1, 2, 3, 4]), { origin: 9, grant })
-  assert.match(source('calls.rs'), /LIMIT => .*enforce: .*concurrency: .*rate: .*burst: .*queue: .*queue_timeout_ms: .*per_request: .*adaptive: /s)
+  assert.match(source('calls.rs'), /LIMIT => .*enforce: .*concurrency: .*rate: .*burst: .*queue: .*queue_timeout_ms: .*per_request: .*adaptive: .*breaker: .*retry_percent: .*retry_least: /s)
+  assert.match(source('calls.rs'), /enum Watched \{.*Off,.*Observe,.*Enforce,/s)
+  assert.deepStrictEqual(wire.CALLS.WATCHED, { OFF: 0, OBSERVE: 1, ENFORCE: 2 })
+  const said = { calls: 1, failed: 2, gateway: 3, run: 4, gatewayRun: 5, okAgoMs: 6 }
+  assert.deepStrictEqual(fieldsOf(wire.outcomes(9, said)), ['9', '1', '2', '3', '4', '5', '6'])
+  assert.match(source('calls/breaker.rs'), /fn read.*calls: .*failed: .*gateway: .*run: .*gateway_run: .*ok_ago_ms: /s)
+  assert.deepStrictEqual([fieldsOf(wire.probe(9)), fieldsOf(wire.probed(9, 'failed'))], [['9'], ['9', 'failed']])
+  for (const word of ['answered', 'failed', 'nothing', 'closed', 'open', 'probe']) assert.match(source('calls/breaker.rs'), new RegExp(`"${word}"`))
+  assert.deepStrictEqual(message(BREAKER, [9, 'open', 5, 'why']), { origin: 9, breaker: { state: 'open', forMs: 5, why: 'why' } })
+  assert.deepStrictEqual(message(BREAKER, [9, 'closed']), { origin: 9, breaker: { state: 'closed', forMs: 0, why: '' } })
   // The figures: each is counted.
   const { Origin } = require('../js/origin.js')
-  const figures = new Origin(0, 'http://a', {}, false).figures()
-  assert.deepStrictEqual(figures, new Array(wire.CALLS.FIGURES.length + BOUNDS_MS.length + 1).fill(0))
+  const counted = new Origin(0, 'http://a', {}, false).figures()
+  assert.deepStrictEqual(counted, new Array(wire.CALLS.FIGURES.length + BOUNDS_MS.length + 1).fill(0))
 })
 
 test('what is said of pools is what the Rust crate reads', () => {
   const found = constants('pools.rs')
   const decade = source('pools.rs').match(/DECADE_US: .* =\s+\[(.*)\];/)[1].split(',').map(Number)
   const [POOLS_MAX, NAME_MAX, TAKER_MAX, DECADES] = [found.POOLS_MAX, found.NAME_MAX, found.TAKER_MAX, found.DECADES].map(Number)
-  assert.deepStrictEqual(wire.POOLS, { POOLS_MAX, NAME_MAX, TAKER_MAX, DECADE_US: decade, DECADES })
+  const FIGURES = figures('pools/figures.rs')
+  assert.deepStrictEqual(wire.POOLS, { POOLS_MAX, NAME_MAX, TAKER_MAX, DECADE_US: decade, DECADES, FIGURES })
   const fieldsOf = (bytes) => wire.read(bytes).fields
   assert.deepStrictEqual(fieldsOf(wire.pool(3, 'pg', 'db:5432', 'sh\nop', 10, true)), ['3', 'pg', 'db:5432', 'shop', '10', '1'])
   assert.ok(Buffer.byteLength(fieldsOf(wire.pool(3, 'pg', 'é'.repeat(200), '', 10, true))[2]) <= NAME_MAX)
@@ -121,15 +150,26 @@ test('what is said of pools is what the Rust crate reads', () => {
   assert.deepStrictEqual(message(POOL_RULE, [3, 1, 0, 1, 30000, 0]), { pool: 3, rule })
   assert.match(source('pools.rs'), /POOL_RULE => .*enforce: .*may_grow: .*inspect: .*leak_after_ms: .*wait_timeout_ms: /s)
   assert.deepStrictEqual(message(POOL_GRANT, [3, 1, 2, 3, 4]), { pool: 3, grant: { serial: 1, amount: 2, stamp: 3, lengthMs: 4 } })
-  // The figures: as many numbers, in the same order.
+  // The figures: each is counted.
   const { Pool } = require('../js/pool.js')
   const { BOUNDS_MS } = require('../js/times.js')
   const none = () => 0
   const adapter = { library: 'none', open: none, idle: none, waiting: none, max: none }
-  const figures = new Pool(0, adapter, adapter, {}, false).figures(0, adapter)
-  const names = source('pools.rs').match(/fn numbers[^[]*\[([^\]]*)\]/)[1].match(/self\.\w+/g)
-  assert.strictEqual(figures.length, names.length + 2 * (BOUNDS_MS.length + 1))
+  const counted = new Pool(0, adapter, adapter, {}, false).figures(0, adapter)
+  assert.deepStrictEqual(counted, new Array(FIGURES.length + 2 * (BOUNDS_MS.length + 1)).fill(0))
   assert.deepStrictEqual([BOUNDS_MS[0], BOUNDS_MS[34], BOUNDS_MS[BOUNDS_MS.length - 1]], [0.1, 5, 86_000])
+})
+
+test('what is said of metrics is what the Rust crate reads', () => {
+  const { LINE_MAX } = constants('metrics.rs')
+  assert.strictEqual(wire.METRICS.LINE_MAX, LINE_MAX.split('*').reduce((product, factor) => product * factor, 1))
+  const fieldsOf = (bytes) => wire.read(bytes).fields
+  assert.deepStrictEqual(fieldsOf(wire.metricsPart(7, 'n{}\n')), ['7', 'n{}\n'])
+  assert.deepStrictEqual(fieldsOf(wire.metricsEnd(7, 3)), ['7', '3'])
+  assert.match(source('metrics.rs'), /METRICS_END => .*id: .*left_out: /s)
+  const question = wire.message(wire.read(wire.frame(wire.kinds.READ_METRICS, [7, 4096, 1])))
+  assert.deepStrictEqual(question, { readMetrics: true, id: 7, bytesMax: 4096, app: true })
+  assert.match(source('metrics.rs'), /READ_METRICS => .*id: .*bytes_max: .*app: /s)
 })
 
 test('fields of the messages come in the order of the Rust crate', () => {

@@ -4,8 +4,10 @@
 //! The agent gives each origin a number of its own, from 0 in the order of the first call. Nothing is said while no call
 //! is made.
 
+mod breaker;
 mod figures;
 
+pub use self::breaker::{Breaker, Outcomes, Probed};
 pub use self::figures::Figures;
 use crate::lease::{Ask, Grant};
 use crate::message::{Fields, write};
@@ -30,9 +32,13 @@ pub(crate) const CALLS: u8 = 50;
 pub(crate) const FAN_OUT: u8 = 51;
 pub(crate) const SAMPLES: u8 = 52;
 pub(crate) const FORKS: u8 = 53;
+pub(crate) const OUTCOMES: u8 = 54;
+pub(crate) const PROBE: u8 = 55;
+pub(crate) const PROBED: u8 = 56;
 pub(crate) const WATCH_CALLS: u8 = 96;
 pub(crate) const LIMIT: u8 = 97;
 pub(crate) const GRANT: u8 = 98;
+pub(crate) const BREAKER: u8 = 99;
 
 /// Which of an origin's budgets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +66,13 @@ pub enum FromAgent {
     Samples { origin: u32, peak: u32, took_us: Vec<u32> },
     /// The app forks itself with node:cluster: the calls of its children are not seen.
     Forks,
+    /// Where a breaker watches: at the end of the turn of the loop in which a call failed, and else ten times a second while
+    /// calls end; where it only observes, ten times a second, or once where none failed.
+    Outcomes { origin: u32, outcomes: Outcomes },
+    /// The breaker is open, its time is over, and the app makes a call, which waits.
+    Probe { origin: u32 },
+    /// That call is over.
+    Probed { origin: u32, probed: Probed },
 }
 
 /// Supervisor to agent.
@@ -79,6 +92,11 @@ pub enum ToAgent {
         budget: Budget,
         grant: Grant,
     },
+    /// To all processes that call the origin, or in answer to [`FromAgent::Probe`].
+    Breaker {
+        origin: u32,
+        breaker: Breaker,
+    },
 }
 
 /// What holds for an origin; 0: no limit.
@@ -95,6 +113,28 @@ pub struct Limit {
     pub per_request: u32,
     /// `concurrency` is the most that may be found; how long calls take is to be told.
     pub adaptive: bool,
+    /// What becomes of calls is to be told.
+    pub breaker: Watched,
+    /// Of the calls in flight of a process so many in a hundred may be retries; 0: any number.
+    pub retry_percent: u32,
+    /// Retries in flight that are always allowed.
+    pub retry_least: u32,
+}
+
+/// How a breaker looks at the calls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Watched {
+    #[default]
+    Off,
+    /// It only computes what it would do.
+    Observe,
+    Enforce,
+}
+
+impl Watched {
+    fn read(number: u8) -> Option<Self> {
+        [Self::Off, Self::Observe, Self::Enforce].get(usize::from(number)).copied()
+    }
 }
 
 impl Budget {
@@ -142,6 +182,9 @@ impl FromAgent {
                 peak: field.number(1)?,
                 took_us: samples(&field.text(2)?)?,
             }),
+            OUTCOMES => Some(Self::Outcomes { origin: origin()?, outcomes: Outcomes::read(field, 1)? }),
+            PROBE => Some(Self::Probe { origin: origin()? }),
+            PROBED => Some(Self::Probed { origin: origin()?, probed: Probed::read(&field.text(1)?)? }),
             _ => None,
         }
     }
@@ -160,6 +203,9 @@ impl FromAgent {
                 let took = took_us.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
                 write(SAMPLES, &[&origin.to_string(), &peak.to_string(), &took])
             }
+            Self::Outcomes { origin, outcomes } => outcomes.write(OUTCOMES, *origin),
+            Self::Probe { origin } => write(PROBE, &[&origin.to_string()]),
+            Self::Probed { origin, probed } => write(PROBED, &[&origin.to_string(), probed.word()]),
         }
     }
 }
@@ -190,6 +236,9 @@ impl ToAgent {
                     queue_timeout_ms: field.number(6)?,
                     per_request: field.number(7)?,
                     adaptive: field.number::<u8>(8)? != 0,
+                    breaker: Watched::read(field.number(9)?)?,
+                    retry_percent: field.number(10)?,
+                    retry_least: field.number(11)?,
                 },
             }),
             GRANT => Some(Self::Grant {
@@ -197,6 +246,7 @@ impl ToAgent {
                 budget: Budget::read(&field.text(1)?)?,
                 grant: Grant::read(field, 2)?,
             }),
+            BREAKER => Some(Self::Breaker { origin: field.number(0)?, breaker: Breaker::read(field, 1)? }),
             _ => None,
         }
     }
@@ -214,6 +264,9 @@ impl ToAgent {
                     queue_timeout_ms,
                     per_request,
                     adaptive,
+                    breaker,
+                    retry_percent,
+                    retry_least,
                 } = limit;
                 let numbers = [
                     origin,
@@ -225,11 +278,15 @@ impl ToAgent {
                     queue_timeout_ms,
                     per_request,
                     &u32::from(*adaptive),
+                    &(*breaker as u32),
+                    retry_percent,
+                    retry_least,
                 ]
                 .map(ToString::to_string);
                 write(LIMIT, &numbers.each_ref().map(String::as_str))
             }
             Self::Grant { origin, budget, grant } => of_budget(GRANT, *origin, *budget, &grant.words()),
+            Self::Breaker { origin, breaker } => breaker.write(BREAKER, *origin),
         }
     }
 }
@@ -253,6 +310,14 @@ mod tests {
             FromAgent::Samples { origin: 0, peak: 7, took_us: vec![1, u32::MAX] },
             FromAgent::Samples { origin: 0, peak: 0, took_us: Vec::new() },
             FromAgent::Forks,
+            FromAgent::Outcomes {
+                origin: 3,
+                outcomes: Outcomes { calls: 9, failed: 8, gateway: 7, run: 6, gateway_run: 5, ok_ago_ms: 4 },
+            },
+            FromAgent::Probe { origin: 3 },
+            FromAgent::Probed { origin: 3, probed: Probed::Answered },
+            FromAgent::Probed { origin: 3, probed: Probed::Failed },
+            FromAgent::Probed { origin: 3, probed: Probed::Nothing },
         ] {
             let said = message::FromAgent::Calls(said);
             let bytes = said.write();
@@ -268,6 +333,9 @@ mod tests {
             queue_timeout_ms: 1000,
             per_request: 0,
             adaptive: true,
+            breaker: Watched::Enforce,
+            retry_percent: 20,
+            retry_least: 3,
         };
         for said in [
             ToAgent::Watch { hold: true },
@@ -277,6 +345,9 @@ mod tests {
                 budget,
                 grant: Grant { serial: 2, amount: 3, stamp: 4, length_ms: 5 },
             },
+            ToAgent::Breaker { origin: 1, breaker: Breaker::Closed },
+            ToAgent::Breaker { origin: 1, breaker: Breaker::Open { for_ms: 5000, why: "5 in a row".into() } },
+            ToAgent::Breaker { origin: 1, breaker: Breaker::Probe },
         ] {
             let said = message::ToAgent::Calls(said);
             let bytes = said.write();
@@ -300,7 +371,11 @@ mod tests {
             (FAN_OUT, vec!["0", "65536", "0", "1"]),
             (SAMPLES, vec!["0", "1", "1 -1"]),
             (SAMPLES, vec!["0", "1", &figures]),
+            (OUTCOMES, vec!["0", "1", "2"]),
+            (PROBED, vec!["0", "maybe"]),
             (LIMIT, vec!["0", "1", "1"]),
+            (LIMIT, vec!["0", "1", "1", "1", "1", "1", "1", "1", "1", "3", "0", "0"]),
+            (BREAKER, vec!["0", "open", "soon"]),
         ] {
             let bytes = write(kind, &fields);
             let (frame, _) = Frame::read(&bytes).unwrap().unwrap();

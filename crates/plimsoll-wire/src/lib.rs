@@ -12,14 +12,17 @@
 //! two equal. This crate does no I/O and has no dependencies. Readers never panic, whatever the bytes.
 
 pub mod calls;
+pub mod figures;
 pub mod frame;
 pub mod lease;
 pub mod memory;
 pub mod message;
+pub mod metrics;
 pub mod names;
 pub mod page;
 pub mod pools;
 pub mod stall;
+pub mod tax;
 
 /// Version of everything in this crate. Raised whenever a frame or a name changes its meaning.
 pub const VERSION: u8 = 2;

@@ -1,9 +1,10 @@
 //! What is known of a process's memory: told by its watchdog, at most once a second, and only when it has changed.
 
-/// Longest pauses of each bucket, in milliseconds; the last one has none. As OpenTelemetry's `v8js.gc.duration` has them.
-pub const BOUNDS_MS: [u64; 4] = [10, 100, 1000, 10_000];
+/// Longest pauses of each bucket, in milliseconds; the last one has none. Those of OpenTelemetry's `v8js.gc.duration`, and those
+/// of prom-client's `nodejs_gc_duration_seconds`.
+pub const BOUNDS_MS: [u64; 7] = [1, 10, 100, 1000, 2000, 5000, 10_000];
 /// One for each bound, and one for what is longer.
-pub const BUCKETS: usize = 5;
+pub const BUCKETS: usize = BOUNDS_MS.len() + 1;
 /// Kinds of collections: minor, major, incremental marking, weak callbacks.
 pub const KINDS: usize = 4;
 
@@ -87,7 +88,7 @@ mod tests {
         }
         let text = figures.write();
         assert_eq!(Figures::read(&text), Some(figures));
-        assert_eq!(text.split(' ').count(), 8 + KINDS * 6);
+        assert_eq!(text.split(' ').count(), 8 + KINDS * (BUCKETS + 1));
         for broken in [String::new(), format!("{text} 1"), text.replacen(' ', " -", 1), "1 2".to_owned()] {
             assert_eq!(Figures::read(&broken), None, "{broken}");
         }

@@ -6,7 +6,7 @@
 //! decimal text: a message must be readable in a hex dump.
 
 use crate::stall::STACK_MAX;
-use crate::{VERSION, calls, frame, memory, pools};
+use crate::{VERSION, calls, frame, memory, metrics, pools, tax};
 
 /// How the gateway must treat what arrives at a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,6 +74,10 @@ pub enum FromAgent {
     Calls(calls::FromAgent),
     /// Of the pools in which it keeps connections.
     Pools(pools::FromAgent),
+    /// The answer to a question about metrics.
+    Metrics(metrics::FromAgent),
+    /// Of what it pays for its async context.
+    Tax(tax::FromAgent),
 }
 
 /// Supervisor to agent.
@@ -96,6 +100,8 @@ pub enum ToAgent {
     Calls(calls::ToAgent),
     /// Of the pools in which it keeps connections.
     Pools(pools::ToAgent),
+    /// Say what is known of metrics.
+    Metrics(metrics::Read),
 }
 
 /// Longest text of a [`FromAgent::Route`], in bytes.
@@ -173,10 +179,12 @@ impl FromAgent {
                 let text = |index| field.text(index).filter(|text| text.len() <= ROUTE_MAX);
                 Some(Self::Route { method: text(0)?, path: text(1)?, route: text(2)? })
             }
-            calls::ORIGIN | calls::ASK | calls::CALLS | calls::FAN_OUT | calls::SAMPLES | calls::FORKS => {
-                calls::FromAgent::parse(frame.kind, &field).map(Self::Calls)
-            }
+            calls::ORIGIN..=calls::PROBED => calls::FromAgent::parse(frame.kind, &field).map(Self::Calls),
+            tax::TAX_AUTHOR | tax::TAX_RATE => tax::FromAgent::parse(frame.kind, &field).map(Self::Tax),
             pools::POOL..=pools::POOL_SERVER => pools::FromAgent::parse(frame.kind, &field).map(Self::Pools),
+            metrics::METRICS_PART | metrics::METRICS_END => {
+                metrics::FromAgent::parse(frame.kind, &field).map(Self::Metrics)
+            }
             _ => Self::parse_stall(frame.kind, &field),
         }
     }
@@ -256,6 +264,8 @@ impl FromAgent {
             Self::Memory(figures) => write(MEMORY, &[&figures.write()]),
             Self::Calls(said) => said.write(),
             Self::Pools(said) => said.write(),
+            Self::Metrics(said) => said.write(),
+            Self::Tax(said) => said.write(),
         }
     }
 
@@ -299,6 +309,7 @@ impl ToAgent {
             pools::WATCH_POOLS..=pools::POOL_GRANT => {
                 pools::ToAgent::parse(frame.kind, &field).map(Self::Pools)
             }
+            metrics::READ_METRICS => metrics::Read::parse(frame.kind, &field).map(Self::Metrics),
             kind => calls::ToAgent::parse(kind, &field).map(Self::Calls),
         }
     }
@@ -321,6 +332,7 @@ impl ToAgent {
             Self::StopProfile { id } => write(STOP_PROFILE, &[&id.to_string()]),
             Self::Calls(said) => said.write(),
             Self::Pools(said) => said.write(),
+            Self::Metrics(read) => read.write(),
         }
     }
 }

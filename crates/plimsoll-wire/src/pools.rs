@@ -4,6 +4,10 @@
 //!
 //! The agent gives each pool a number of its own, from 0; the number of a pool that is gone is given again.
 
+mod figures;
+
+pub use self::figures::Figures;
+use crate::figures::Counts;
 use crate::lease::{Ask, Grant};
 use crate::message::{Fields, write};
 
@@ -41,14 +45,7 @@ pub fn bound_us(bucket: usize) -> Option<u64> {
 }
 
 /// How many took how long.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Times(pub [u64; TIMES]);
-
-impl Default for Times {
-    fn default() -> Self {
-        Self([0; TIMES])
-    }
-}
+pub type Times = Counts<TIMES>;
 
 /// Agent to supervisor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +87,8 @@ pub struct About {
     pub max: u32,
     /// It can be re-sized while it is used.
     pub is_sizeable: bool,
+    /// Any number of commands are under way on one connection, so that none waits for another to give it back.
+    pub is_shared: bool,
 }
 
 /// What holds for a pool.
@@ -104,82 +103,6 @@ pub struct Rule {
     pub leak_after_ms: u32,
     /// 0: none.
     pub wait_timeout_ms: u32,
-}
-
-/// Counted since the pool was first seen, except where it says "now".
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// Connections now: in use, idle, or being opened.
-    pub open: u64,
-    /// Of these, in the pool and free now.
-    pub idle: u64,
-    /// Who waits for one now.
-    pub waiting: u64,
-    /// How long the first of them has waited by now.
-    pub oldest_us: u64,
-    /// How many there may be now.
-    pub max: u64,
-    /// Held for longer than is right now.
-    pub leaked: u64,
-    /// How often one was asked for.
-    pub asked: u64,
-    /// How often one was got.
-    pub got: u64,
-    /// How often the app gave up waiting, and how often we did for it.
-    pub gave_up: u64,
-    pub refused: u64,
-    /// Connections that were opened, and that could not be.
-    pub opened: u64,
-    pub errors: u64,
-    /// How long all waits and all uses took together.
-    pub waited_us: u64,
-    pub used_us: u64,
-    /// Most that waited at once, and that were in use at once, since the last report.
-    pub waiting_peak: u64,
-    pub used_peak: u64,
-    pub waits: Times,
-    pub uses: Times,
-}
-
-impl Figures {
-    /// All numbers, in the order in which they are written.
-    fn numbers(&mut self) -> impl Iterator<Item = &mut u64> {
-        [
-            &mut self.open,
-            &mut self.idle,
-            &mut self.waiting,
-            &mut self.oldest_us,
-            &mut self.max,
-            &mut self.leaked,
-            &mut self.asked,
-            &mut self.got,
-            &mut self.gave_up,
-            &mut self.refused,
-            &mut self.opened,
-            &mut self.errors,
-            &mut self.waited_us,
-            &mut self.used_us,
-            &mut self.waiting_peak,
-            &mut self.used_peak,
-        ]
-        .into_iter()
-        .chain(&mut self.waits.0)
-        .chain(&mut self.uses.0)
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        let mut figures = Self::default();
-        let mut words = text.split(' ');
-        for number in figures.numbers() {
-            *number = words.next()?.parse().ok()?;
-        }
-        words.next().is_none().then_some(figures)
-    }
-
-    fn write(&self) -> String {
-        let mut copy = self.clone();
-        copy.numbers().map(|number| number.to_string()).collect::<Vec<_>>().join(" ")
-    }
 }
 
 /// What people see: it must not move their cursor, nor break a line of the log.
@@ -199,6 +122,7 @@ impl FromAgent {
                     database: name(field, 3)?,
                     max: field.number(4)?,
                     is_sizeable: field.number::<u8>(5)? != 0,
+                    is_shared: field.number::<u8>(6)? != 0,
                 },
             },
             POOL_FIGURES => Self::Figures { pool, figures: Box::new(Figures::read(&field.text(1)?)?) },
@@ -216,17 +140,20 @@ impl FromAgent {
 
     pub(crate) fn write(&self) -> Vec<u8> {
         match self {
-            Self::Pool { pool, about: About { library, server, database, max, is_sizeable } } => write(
-                POOL,
-                &[
-                    &pool.to_string(),
-                    library,
-                    server,
-                    database,
-                    &max.to_string(),
-                    &u8::from(*is_sizeable).to_string(),
-                ],
-            ),
+            Self::Pool { pool, about: About { library, server, database, max, is_sizeable, is_shared } } => {
+                write(
+                    POOL,
+                    &[
+                        &pool.to_string(),
+                        library,
+                        server,
+                        database,
+                        &max.to_string(),
+                        &u8::from(*is_sizeable).to_string(),
+                        &u8::from(*is_shared).to_string(),
+                    ],
+                )
+            }
             Self::Figures { pool, figures } => write(POOL_FIGURES, &[&pool.to_string(), &figures.write()]),
             Self::Leak { pool, held_ms, taker } => {
                 write(POOL_LEAK, &[&pool.to_string(), &held_ms.to_string(), taker])
@@ -292,6 +219,7 @@ mod tests {
             database: "shop".into(),
             max: 10,
             is_sizeable: true,
+            is_shared: false,
         }
     }
 
@@ -330,14 +258,15 @@ mod tests {
     #[test]
     fn what_is_out_of_bounds_or_incomplete_is_refused() {
         let (long, taker) = ("x".repeat(NAME_MAX + 1), "x".repeat(TAKER_MAX + 1));
-        let few = "1 ".repeat(15 + 2 * TIMES);
-        let many = vec!["1"; 17 + 2 * TIMES].join(" ");
+        let few = "1 ".repeat(16 + 2 * TIMES);
+        let many = vec!["1"; 18 + 2 * TIMES].join(" ");
         for (kind, fields) in [
-            (POOL, vec!["32", "pg", "db", "shop", "10", "1"]),
-            (POOL, vec!["0", "", "db", "shop", "10", "1"]),
-            (POOL, vec!["0", "pg", &long, "shop", "10", "1"]),
-            (POOL, vec!["0", "pg", "db\x1b[2J", "shop", "10", "1"]),
-            (POOL, vec!["0", "pg", "db", "shop", "-1", "1"]),
+            (POOL, vec!["32", "pg", "db", "shop", "10", "1", "0"]),
+            (POOL, vec!["0", "", "db", "shop", "10", "1", "0"]),
+            (POOL, vec!["0", "pg", &long, "shop", "10", "1", "0"]),
+            (POOL, vec!["0", "pg", "db\x1b[2J", "shop", "10", "1", "0"]),
+            (POOL, vec!["0", "pg", "db", "shop", "-1", "1", "0"]),
+            (POOL, vec!["0", "pg", "db", "shop", "10", "1"]),
             (POOL_FIGURES, vec!["0", "1 2 3"]),
             (POOL_FIGURES, vec!["0", few.trim_end()]),
             (POOL_FIGURES, vec!["0", &many]),

@@ -70,7 +70,7 @@ fn with_file(settings: &Logs, directory: &Path) -> Logs {
         compress: Compress::Off,
     });
     let sink =
-        LogSink { name: "file".to_owned(), level: Some(LogLevel::Trace), queue_bytes: 64 << 20, target };
+        LogSink { name: "file".to_owned(), level: Some(LogLevel::Trace), queue_bytes: 64 << 20, spill: None, target };
     Logs { sinks: vec![sink], ..settings.clone() }
 }
 
@@ -101,7 +101,7 @@ fn measure(settings: &Logs, blocks: &[Vec<u8>]) -> Found {
     let decided = stats.decided();
     let kept =
         decided.iter().filter(|(verdict, ..)| verdict.word() == "kept").map(|(_, _, lines, _)| lines).sum();
-    let dropped: u64 = stats.sinks().iter().map(|sink| sink.figures().dropped_lines).sum();
+    let dropped: u64 = stats.sinks().iter().map(|sink| sink.dropped_items()).sum();
     Found {
         cpu_us: used as f64 / 1000.0 / LINES as f64,
         wall_us: wall * 1e6 / LINES as f64,
@@ -112,7 +112,7 @@ fn measure(settings: &Logs, blocks: &[Vec<u8>]) -> Found {
 
 /// Bytes that wait for the sinks.
 fn waiting(stats: &plimsoll::observe::logs::Stats) -> u64 {
-    stats.sinks().iter().map(|sink| sink.figures().queue_bytes).sum()
+    stats.sinks().iter().map(|sink| sink.queue_bytes()).sum()
 }
 
 fn blocks() -> Vec<Vec<u8>> {

@@ -32,6 +32,8 @@ use crate::exit::Exit;
 use crate::observe::control::Ended;
 use crate::observe::history::{self, History};
 use crate::observe::logs::Mirror;
+use crate::observe::metrics::Source;
+use crate::observe::metrics::export::{self, Exported};
 use crate::observe::{admin, control, socket};
 use crate::workers;
 
@@ -70,10 +72,19 @@ async fn serve(parts: Parts) -> (Exit, String) {
     let history = History::default();
     let threads = parts.gateway.stats().to_vec();
     servers.spawn(history::run(history, inquiry.clone(), threads, closed(stopped.clone())));
+    let source = Source {
+        inquiry: inquiry.clone(),
+        threads: parts.gateway.stats().to_vec(),
+        routes: Arc::clone(parts.gateway.routes()),
+        logs: Arc::clone(parts.logs.stats()),
+        apps: parts.apps,
+        exported: Exported::to(parts.export.as_ref()),
+    };
+    if let Some(settings) = parts.export {
+        servers.spawn(export::run(settings, source.clone(), closed(stopped.clone())));
+    }
     if let Some(listener) = parts.admin {
-        let figures = (parts.gateway.stats().to_vec(), Arc::clone(parts.gateway.routes()));
-        let logs = Arc::clone(parts.logs.stats());
-        servers.spawn(admin::serve(listener, inquiry.clone(), figures, logs, closed(stopped.clone())));
+        servers.spawn(admin::serve(listener, source, closed(stopped.clone())));
     }
     servers.spawn(socket::serve(parts.control, inquiry, Arc::clone(parts.logs.recent()), closed(stopped)));
 

@@ -33,7 +33,13 @@ pub(super) struct Options {
     /// Turns of each variant in a round.
     #[arg(long)]
     slices: Option<usize>,
+    /// Only this app.
+    #[arg(long, value_parser = APPS.map(|(name, _)| name))]
+    only: Option<String>,
 }
+
+/// What is asked, and its script.
+const APPS: [(&str, &str); 2] = [("hello", "hello.js"), ("express", "express.js")];
 
 /// As many links as are busy on a worker under load; all are asked, then all are read.
 const LINKS: usize = 16;
@@ -55,7 +61,9 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let rounds = options.common.rounds(9);
 
     let mut all = Vec::new();
-    for (name, script) in [("hello", "hello.js"), ("express", "express.js")] {
+    for (name, script) in
+        APPS.iter().filter(|(name, _)| options.only.as_ref().is_none_or(|only| only == name))
+    {
         let app = App { script: app(script), env: Vec::new() };
         let mut figures = Figures::new(name);
         for round in 0..rounds {

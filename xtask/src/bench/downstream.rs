@@ -40,7 +40,7 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let workshop = Workshop::open(&options.common.node)?;
     let program = plimsoll(&options.common)?;
     place::install_example()?;
-    let rounds = options.common.rounds(6);
+    let rounds = options.common.rounds(4);
 
     let mut kept = Kept::default();
     if options.wants("limit") {

@@ -20,12 +20,21 @@ use super::report::{Keep, Report, Table, Target, figure, targets};
 use super::stats::median;
 use super::workshop::Workshop;
 use super::{Common, machine, wait};
-use crate::process::{command, run as run_to_the_end};
+use crate::process::{command, root, run as run_to_the_end};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
     #[command(flatten)]
     common: Common,
+    /// Only these parts: article, shared, moves, cost.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+}
+
+impl Options {
+    fn wants(&self, part: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == part)
+    }
 }
 
 /// The article's case: a pool of ten, and arrivals that need so many.
@@ -36,23 +45,31 @@ const SAID_WITHIN_S: f64 = 10.0;
 pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let workshop = Workshop::open(&options.common.node)?;
     let program = plimsoll(&options.common)?;
-    install_example()?;
+    install_packages()?;
+    let begun = Instant::now();
     let quick = options.common.quick;
-    let article = Article::run(&workshop, &program)?;
-    eprintln!("article: said after {:.1} s, {} needed", article.said_after_s, article.needed);
-    let by_hand = shared::share(&workshop, &program, "by-hand", "observe", shared::by_hand(), quick)?;
-    let enforced =
-        shared::share(&workshop, &program, "enforced", "enforce", shared::as_the_app_has_it(), quick)?;
-    let plain = shared::share(&workshop, &program, "plain", "observe", shared::as_the_app_has_it(), quick)?;
-    let all = [by_hand, enforced, plain];
-    eprintln!("shared: {all:?}");
-    let moved = shared::moves(&workshop, &program, options.common.rounds(5))?;
-    eprintln!("moved: {moved:?}");
+    let article = if options.wants("article") { Some(Article::run(&workshop, &program)?) } else { None };
+    if let Some(article) = &article {
+        eprintln!("article: said after {:.1} s, {} needed", article.said_after_s, article.needed);
+    }
+    let share = |name, mode, pool| shared::share(&workshop, &program, name, mode, pool, quick);
+    let mut all = Vec::new();
+    if options.wants("shared") {
+        all.push(share("by-hand", "observe", shared::by_hand())?);
+        all.push(share("enforced", "enforce", shared::as_the_app_has_it())?);
+        all.push(share("plain", "observe", shared::as_the_app_has_it())?);
+        eprintln!("shared: {all:?}");
+    }
+    let mut moved = Vec::new();
+    if options.wants("moves") {
+        moved = shared::moves(&workshop, &program, options.common.rounds(5))?;
+        eprintln!("moved: {moved:?}");
+    }
     let mut costs = Costs::default();
-    for _ in 0..options.common.rounds(3) {
+    for _ in 0..if options.wants("cost") { options.common.rounds(3) } else { 0 } {
         costs.round(&workshop, &program, quick)?;
     }
-    let reached = reached(&article, &all, &moved, &costs);
+    let reached = reached(article.as_ref(), &all, &moved, &costs);
     Report {
         verb: "pools",
         title: "Pools of connections",
@@ -67,44 +84,46 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
             ("Eight workers, a hundred connections".to_owned(), table(&all)),
             ("CPU of a worker per acquire".to_owned(), costs.table()),
         ],
-        notes: Vec::new(),
+        notes: vec![format!("The whole took {} s.", begun.elapsed().as_secs())],
         raw: json!({
-            "article": article.raw,
+            "article": article.map(|article| article.raw),
             "shared": all.iter().map(|one| (one.name.to_owned(), one.raw())).collect::<serde_json::Map<_, _>>(),
             "moved_ms": moved,
             "us_per_acquire": costs.raw(),
         }),
-        keep: Keep::unless(quick),
+        keep: Keep::unless(quick || !options.only.is_empty()),
     }
     .publish()
 }
 
 /// What was promised, beside what was found.
-fn reached(article: &Article, all: &[Shared; 3], moved: &[f64], costs: &Costs) -> Vec<Target> {
-    let [by_hand, enforced, _] = all;
+fn reached(article: Option<&Article>, all: &[Shared], moved: &[f64], costs: &Costs) -> Vec<Target> {
+    let (by_hand, enforced) = (all.first(), all.get(1));
     let mut reached = vec![
         Target {
             what: "until a queue in our own process is said, with the size".to_owned(),
             limit: SAID_WITHIN_S,
-            found: Some(article.said_after_s),
+            found: article.map(|article| article.said_after_s),
             unit: " s",
         },
         Target {
             what: format!("the size that is said is off from {NEEDED} by"),
             limit: 20.0,
-            found: Some((article.needed - NEEDED).abs() * 100.0 / NEEDED),
+            found: article.map(|article| (article.needed - NEEDED).abs() * 100.0 / NEEDED),
             unit: " %",
         },
         Target {
             what: "8 workers x 20 against 100: requests that failed".to_owned(),
             limit: 0.0,
-            found: u32::try_from(enforced.failed).ok().map(f64::from),
+            found: enforced.and_then(|enforced| u32::try_from(enforced.failed).ok()).map(f64::from),
             unit: "",
         },
         Target {
             what: "the same: wait p99 against that of the best sizes by hand".to_owned(),
             limit: 1.5,
-            found: Some(enforced.wait_p99_ms / by_hand.wait_p99_ms),
+            found: by_hand
+                .zip(enforced)
+                .map(|(by_hand, enforced)| enforced.wait_p99_ms / by_hand.wait_p99_ms),
             unit: " x",
         },
         Target {
@@ -127,8 +146,9 @@ fn method() -> Vec<String> {
          and `pools.mode = \"enforce\"`. Plain: pools of twenty. Waits are those of the last ten seconds.",
         "Demand: two workers share twenty connections; only one of them wants any, and from one moment to the next the other one. \
          Until that has eighteen in use.",
-        "Cost: `pg` with connections that only pretend, sixteen callers and a pool of eight; four workers that differ in \
-         `pools.mode` alone take turns. CPU of the worker's process per acquire; the least of all slices.",
+        "Cost: servers that only pretend, in the process of the app; sixteen callers at a time, pools of eight, of `mongodb` the pool \
+         alone. Four workers that differ in `pools.mode` alone take turns. CPU of the worker's process per acquire, or per \
+         command of `ioredis` and `redis`; the least of all slices.",
     ]
     .map(str::to_owned)
     .to_vec()
@@ -196,11 +216,16 @@ impl Article {
     }
 }
 
-fn install_example() -> anyhow::Result<()> {
-    if shop().join("node_modules/pg").is_dir() {
-        return Ok(());
+/// The shop, and the libraries of `bench/apps/pooler.js`.
+fn install_packages() -> anyhow::Result<()> {
+    let libraries = root().join("crates/plimsoll-agent/test");
+    for (folder, package) in [(shop(), "pg"), (libraries, "ioredis")] {
+        if folder.join("node_modules").join(package).is_dir() {
+            continue;
+        }
+        let mut npm = command("npm", &["ci", "--no-audit", "--no-fund", "--silent"]);
+        npm.current_dir(folder);
+        run_to_the_end(npm)?;
     }
-    let mut npm = command("npm", &["ci", "--no-audit", "--no-fund", "--silent"]);
-    npm.current_dir(shop());
-    run_to_the_end(npm)
+    Ok(())
 }

@@ -61,13 +61,26 @@ pub(super) fn cpu_ns(pids: &[Pid]) -> anyhow::Result<u64> {
     pids.iter().map(|pid| cpu_ns_of(*pid)).sum()
 }
 
+/// As [`cpu_ns`], of the threads of one process whose name begins so.
+pub(super) fn cpu_ns_of_threads(pid: Pid, name: &str) -> anyhow::Result<u64> {
+    cpu_ns_where(pid, |comm| comm.starts_with(name))
+}
+
 fn cpu_ns_of(pid: Pid) -> anyhow::Result<u64> {
+    cpu_ns_where(pid, |_| true)
+}
+
+fn cpu_ns_where(pid: Pid, counts: impl Fn(&str) -> bool) -> anyhow::Result<u64> {
     let mut total = 0;
     for thread in
         fs::read_dir(format!("/proc/{pid}/task")).with_context(|| format!("process {pid} is gone"))?
     {
         // A thread may end between the listing and the look; what it used is then missing from both ends.
-        let Ok(text) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
+        let thread = thread?.path();
+        let is_counted = fs::read_to_string(thread.join("comm")).is_ok_and(|comm| counts(&comm));
+        let Some(text) = fs::read_to_string(thread.join("schedstat")).ok().filter(|_| is_counted) else {
+            continue;
+        };
         total +=
             text.split_ascii_whitespace().next().and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
     }

@@ -10,7 +10,8 @@ const { Queue } = require('./queue.js')
 
 const {
   HELLO, LISTEN, CLOSE, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, ORIGIN, ASK, CALLS, FAN_OUT, FORKS, SAMPLES,
-  WATCH_CALLS, POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, WATCH_POOLS
+  OUTCOMES, PROBE, PROBED, METRICS_PART, METRICS_END, READ_METRICS, WATCH_CALLS, POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE,
+  POOL_ASK, WATCH_POOLS, TAX_AUTHOR, TAX_RATE
 } = wire.kinds
 
 /** `answer(listen)` gives `{ address, port, family }`, `{ code }`, or null: the test answers by itself. */
@@ -33,6 +34,9 @@ class Supervisor {
     this.fanOuts = new Queue()
     this.samples = new Queue()
     this.forks = new Queue()
+    /** What is said for breakers. */
+    this.outcomes = new Queue()
+    this.probes = new Queue()
     /** Calls are to be seen; `hold`: the first waits. */
     this.watch = null
     /** What is said of the app's pools. */
@@ -41,8 +45,14 @@ class Supervisor {
     this.poolFigures = new Queue()
     this.leaks = new Queue()
     this.gone = new Queue()
+    /** What is said of async context. */
+    this.authors = new Queue()
+    this.rates = new Queue()
     /** Pools are to be seen; `hold`: they wait for their rule. */
     this.watchPools = null
+    /** Answers to questions about metrics: `{ id, lines, leftOut }`. */
+    this.metrics = new Queue()
+    this.metricsLines = ''
     this.sockets = new Set()
     this.answer = answer
   }
@@ -70,7 +80,12 @@ class Supervisor {
   #hear (socket, { kind, fields }) {
     if (kind === HELLO && this.watch !== null) socket.write(wire.frame(WATCH_CALLS, [this.watch.hold ? 1 : 0]))
     if (kind === HELLO && this.watchPools !== null) socket.write(wire.frame(WATCH_POOLS, [this.watchPools.hold ? 1 : 0]))
-    if (kind === POOL) this.pools.push({ pool: Number(fields[0]), library: fields[1], server: fields[2], database: fields[3], max: Number(fields[4]), isSizeable: fields[5] === '1' })
+    if (kind === POOL) this.pools.push({ pool: Number(fields[0]), library: fields[1], server: fields[2], database: fields[3], max: Number(fields[4]), isSizeable: fields[5] === '1', isShared: fields[6] === '1' })
+    if (kind === TAX_AUTHOR) this.authors.push({ what: fields[0], callbacks: Number(fields[1]), stack: fields[2] })
+    if (kind === TAX_RATE) {
+      const [isOn, callbacks, hasFrame, resources, activeUs] = fields.map(Number)
+      this.rates.push({ isOn: isOn === 1, callbacks, hasFrame: hasFrame === 1, resources, activeUs })
+    }
     if (kind === POOL_ASK) {
       const [pool, serial, wants, held, stamp] = fields.map(Number)
       this.poolAsks.push({ pool, serial, wants, held, stamp })
@@ -90,6 +105,12 @@ class Supervisor {
       const numbers = fields[1].split(' ').map(Number)
       this.figures.push({ origin: Number(fields[0]), ...Object.fromEntries(wire.CALLS.FIGURES.map((name, at) => [name, numbers[at]])) })
     }
+    if (kind === OUTCOMES) {
+      const [, calls, failed, gateway, run, gatewayRun, okAgoMs] = fields.map(Number)
+      this.outcomes.push({ calls, failed, gateway, run, gatewayRun, okAgoMs })
+    }
+    if (kind === PROBE) this.probes.push('asked')
+    if (kind === PROBED) this.probes.push(fields[1])
     if (kind === FORKS) this.forks.push(true)
     if (kind === SAMPLES) {
       this.samples.push({ peak: Number(fields[1]), tookUs: fields[2].split(' ').filter(Boolean).map(Number) })
@@ -102,6 +123,12 @@ class Supervisor {
     if (kind === CLOSE) this.closes.push(Number(fields[0]))
     if (kind === PROFILE_BEGAN) this.profiles.push({ began: Number(fields[0]), heapBytes: Number(fields[1]) })
     if (kind === PROFILED) this.profiles.push({ over: Number(fields[0]), error: fields[1] })
+    if (kind === METRICS_PART) this.metricsLines += fields[1]
+    if (kind === METRICS_END) {
+      const lines = this.metricsLines.split('\n').filter(Boolean).map((line) => [line[0], JSON.parse(line.slice(1))])
+      this.metrics.push({ id: Number(fields[0]), lines, leftOut: Number(fields[1]) })
+      this.metricsLines = ''
+    }
     if (kind === LARGE_BODY) this.answers.push({ slot: Number(fields[0]), word: Number(fields[1]), bytes: Number(fields[2]) })
     if (kind === ROUTE) this.answers.push({ method: fields[0], path: fields[1], route: fields[2] })
     const notice = wire.notice({ kind, fields })
@@ -120,6 +147,15 @@ class Supervisor {
   /** Sends an order to every agent. */
   order (kind, fields) {
     for (const socket of this.sockets) socket.write(wire.frame(kind, fields))
+  }
+
+  /** What the processes say of their metrics: one answer of each. */
+  async readMetrics (id, { bytesMax = 1 << 20, app = true } = {}) {
+    this.order(READ_METRICS, [id, bytesMax, app ? 1 : 0])
+    for (;;) {
+      const answer = await this.metrics.next()
+      if (answer.id === id) return answer
+    }
   }
 
   /** Dies, as far as the agent can see. */

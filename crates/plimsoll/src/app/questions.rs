@@ -11,7 +11,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot};
 
 use super::GatewayFront;
-use crate::concerns::downstream::{Caller, Seen};
+use crate::concerns::downstream::{Caller, Position, Seen, Shown};
 use crate::concerns::memory::words;
 use crate::concerns::shutdown::{Phase, State};
 use crate::gateway::{EndpointStatus, HeavyRoute, Protocol};
@@ -82,6 +82,9 @@ impl Questions {
                 Request::Profile { order, teller } => {
                     self.pass_on(workers::Request::Profile { order, teller }).await;
                 }
+                Request::Metrics { app, reply } => {
+                    self.pass_on(workers::Request::Metrics { app, reply }).await;
+                }
             }
         }
         std::future::pending().await
@@ -143,12 +146,13 @@ impl Questions {
             failures: http::failures(gateway.stats()),
             stops: status::Stops { asked: snapshot.stops.asked, killed: snapshot.stops.killed },
             setup: self.identity.setup,
-            log_sinks: self.logs.sinks().iter().map(|sink| sink.figures()).collect(),
+            log_sinks: self.logs.sinks().iter().map(|sink| logs::SinkFigures::of(sink)).collect(),
             logs: status::Logs::read(&self.logs),
             routes: self.routes(),
             heavy_routes: gateway.heavy_routes().into_iter().map(heavy_route).collect(),
             downstreams: snapshot.downstreams.iter().map(downstream).collect(),
             memory: memory(snapshot),
+            context: status::Context { tax: snapshot.tax.as_ref().map(status::Tax::new) },
             pools: snapshot.pools.iter().map(pools::pool).collect(),
             pool_queues: snapshot.queues.iter().map(pools::queue).collect(),
             requests: http::requests(gateway.stats()),
@@ -195,6 +199,7 @@ impl Questions {
                 .as_ref()
                 .map(|seen| status::WorkerMemory::new(seen, worker.growth.as_ref().map(words::growth))),
             event_loop: self.event_loop(worker, stalls),
+            context_tax_per_mille: worker.tax_per_mille,
             logs: self.logs.worker_figures(worker.id.index),
             last_death: worker.last_death.as_ref().map(death),
         }
@@ -251,10 +256,28 @@ fn downstream(seen: &Seen) -> status::Downstream {
         rate: seen.limit.rate,
         per_request: seen.limit.per_request,
         lent: seen.lent,
-        figures: status::downstream::Counted(seen.figures.clone()),
+        figures: status::Counted(seen.figures.clone()),
+        durations: seen.figures.durations.to_vec(),
         callers: seen.callers.iter().map(caller).collect(),
+        breaker: seen.breaker.as_ref().map(breaker),
         finding: seen.finding.clone(),
         hint: seen.hint.clone(),
+    }
+}
+
+fn breaker(shown: &Shown) -> status::downstream::Breaker {
+    let state = match shown.state {
+        Position::Closed => "closed",
+        Position::Open => "open",
+        Position::HalfOpen => "half_open",
+    };
+    status::downstream::Breaker {
+        enforced: shown.enforced,
+        state: state.to_owned(),
+        opened: shown.opened,
+        why: shown.why.clone(),
+        would_refuse: shown.would_refuse,
+        would_fail: shown.would_fail,
     }
 }
 

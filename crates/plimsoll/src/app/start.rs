@@ -18,6 +18,7 @@ use crate::exit::Exit;
 use crate::gateway::Gateway;
 use crate::observe::incidents::Incidents;
 use crate::observe::logs::{self, Pipeline};
+use crate::observe::metrics::{Apps, export};
 use crate::observe::{admin, socket, status};
 use crate::sys::runtime_dir::RuntimeDir;
 use crate::sys::signals::Signals;
@@ -34,6 +35,9 @@ pub(super) struct Parts {
     pub signals: Signals,
     pub supervisor: Supervisor<GatewayFront>,
     pub logs: Pipeline,
+    pub apps: Arc<Apps>,
+    /// Where metrics are sent to.
+    pub export: Option<export::Settings>,
 }
 
 /// Why nothing was started.
@@ -86,6 +90,10 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         admin: admin.as_ref().and_then(|listener| listener.local_addr().ok()),
     };
     say_start(config, &identity, workers);
+    let origin = Origin {
+        directory: std::env::current_dir().unwrap_or_default(),
+        agent: Some(directory.path.clone()),
+    };
     let settings = Settings {
         fleet: shutdown::Config {
             workers,
@@ -109,18 +117,23 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         memory_limit: memory::limit(config),
         pause_threshold: config.memory.pause_threshold,
         recycle: memory::recycling(config),
+        origin: origin.clone(),
         command,
-    };
-    let origin = Origin {
-        directory: std::env::current_dir().unwrap_or_default(),
-        agent: Some(directory.path.clone()),
     };
     let incidents =
         Incidents::start(origin).map_err(system("the thread of incidents could not be started"))?;
     let front = GatewayFront::new(gateway.clone(), Arc::new(incidents), config.shutdown.upgraded);
     let supervisor = Supervisor::new(settings, front.clone(), directory)
         .map_err(|error| failure(Exit::Failure, "the workers could not be prepared", describe(&error)))?;
-    Ok(Parts { identity, gateway, front, admin, control, signals, supervisor, logs })
+    let apps = Arc::new(Apps::new(config.metrics.app));
+    let export = config.otel.metrics.target.clone().map(|target| export::Settings {
+        target,
+        every: config.otel.metrics_every,
+        resource: config.otel.resource.clone(),
+        service: who.service.clone(),
+        host: who.host.clone(),
+    });
+    Ok(Parts { identity, gateway, front, admin, control, signals, supervisor, logs, apps, export })
 }
 
 /// `PORT`, by which a command without agent is found.

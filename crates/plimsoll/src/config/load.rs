@@ -8,6 +8,7 @@ use super::definition::Definition;
 use super::environment;
 use super::file::{self, Presence};
 use super::named;
+use super::otel::Otel;
 use super::problem::{Place, Problem, Problems};
 use super::resolved::Config;
 use super::settings::{all, find};
@@ -96,6 +97,7 @@ pub fn load(sources: &Sources) -> Result<Effective, Problems> {
 
     let mut effective =
         Effective { config: Config::default(), origins: defaults(), file, sinks: sinks.shown };
+    effective.config.otel = Otel::read(&sources.variables);
     effective.config.logs.standard = sinks.standard;
     effective.config.logs.sinks = sinks.sinks;
     if sources.cpus >= CPUS_FOR_TWO_THREADS {

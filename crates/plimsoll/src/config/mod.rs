@@ -30,8 +30,10 @@ mod file;
 mod form;
 mod lane;
 mod load;
+mod metrics;
 mod named;
 mod nearest;
+mod otel;
 mod problem;
 mod reference;
 mod resolved;
@@ -46,11 +48,13 @@ pub use effective::{Format, render as render_effective};
 pub use form::{SyslogAddress, Url};
 pub use lane::{Lane, Pattern};
 pub use load::{Effective, Origin, Sources, load};
+pub use metrics::{AppMetrics, Metrics};
+pub use otel::{Export, Otel, Signal, target_usual};
 pub use problem::{Place, Problem, Problems};
 pub use reference::render as render_reference;
 pub use resolved::*;
 pub use settings::flags;
 pub use sinks::{
-    Compress, FileSink, Header, HttpSink, LogFormat, LogSink, Protocol as SinkProtocol, SinkTarget, Standard,
-    SyslogSink,
+    Compress, FileSink, Header, HttpSink, HttpTarget, LogFormat, LogSink, Protocol as SinkProtocol,
+    SinkTarget, Spill, Standard, SyslogSink,
 };

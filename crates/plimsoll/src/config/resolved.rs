@@ -5,7 +5,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+mod downstream;
+
+pub use self::downstream::*;
 use super::lane::Lane;
+use super::metrics::Metrics;
+use super::otel::Otel;
 use super::sinks::{LogSink, Standard};
 
 /// Everything that can be set.
@@ -19,10 +24,14 @@ pub struct Config {
     pub downstream: Downstream,
     pub memory: Memory,
     pub pools: Pools,
+    pub metrics: Metrics,
     pub shutdown: Shutdown,
     pub admin: Admin,
     pub log: Log,
     pub logs: Logs,
+    pub context: Context,
+    /// What the environment says of OpenTelemetry.
+    pub otel: Otel,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,62 +144,6 @@ pub enum LanesMode {
     Off,
 }
 
-/// The calls that the app makes.
-#[derive(Debug, Clone, Default)]
-pub struct Downstream {
-    /// For every origin that none of the names fits.
-    pub default: DownstreamLimits,
-    /// `[downstream."NAME"]`, in the order of their first key.
-    pub named: Vec<(String, DownstreamLimits)>,
-}
-
-/// What holds for each origin of a name.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct DownstreamLimits {
-    pub mode: DownstreamMode,
-    /// Calls in flight; `None`: no limit.
-    pub concurrency: Option<Concurrency>,
-    /// The most that `adaptive` may find.
-    pub concurrency_max: usize,
-    pub rate: Option<Rate>,
-    /// Calls that may come at once under `rate`; `None`: a tenth of it.
-    pub burst: Option<usize>,
-    /// Calls in flight for one request of a client.
-    pub per_request: Option<usize>,
-    /// Calls of a worker that may wait.
-    pub queue: usize,
-    pub queue_timeout: Duration,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DownstreamMode {
-    /// Calls are not even looked at.
-    Off,
-    /// It is computed what the limits would do.
-    Observe,
-    Enforce,
-}
-
-/// How many calls in flight there may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Concurrency {
-    Exactly(usize),
-    /// As many as the service is found to stand.
-    Adaptive,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    pub per_second: u32,
-}
-
-impl DownstreamLimits {
-    #[must_use]
-    pub fn is_unlimited(&self) -> bool {
-        self.concurrency.is_none() && self.rate.is_none() && self.per_request.is_none()
-    }
-}
-
 /// How large the heap of each worker is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heap {
@@ -200,6 +153,36 @@ pub enum Heap {
     Off,
     /// Old space of so many bytes.
     Bytes(u64),
+}
+
+/// Request ids and traces.
+#[derive(Debug, Clone)]
+pub struct Context {
+    pub request_id: Ask,
+    /// The id of a request is told to its client.
+    pub echo: bool,
+    pub trace: Ask,
+    /// The share of requests that is recorded whatever becomes of them; `None`: as the environment says.
+    pub sample: Option<f64>,
+    pub propagate: Propagate,
+    /// What may wait for the collector.
+    pub buffer_bytes: usize,
+}
+
+/// Something that is on where there is a reason for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    Auto,
+    On,
+    Off,
+}
+
+/// Whether the app's own calls tell of the trace that they belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Propagate {
+    /// Where it is known for certain which request makes the call.
+    Exact,
+    Off,
 }
 
 #[derive(Debug, Clone)]
@@ -364,17 +347,15 @@ impl Default for EventLoop {
     }
 }
 
-impl Default for DownstreamLimits {
+impl Default for Context {
     fn default() -> Self {
         Self {
-            mode: DownstreamMode::Observe,
-            concurrency: None,
-            concurrency_max: 200,
-            rate: None,
-            burst: None,
-            per_request: None,
-            queue: 1000,
-            queue_timeout: Duration::from_secs(1),
+            request_id: Ask::Auto,
+            echo: true,
+            trace: Ask::Auto,
+            sample: None,
+            propagate: Propagate::Exact,
+            buffer_bytes: 4 * 1024 * 1024,
         }
     }
 }

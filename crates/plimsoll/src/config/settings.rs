@@ -3,16 +3,18 @@
 //! A row's `doc` is the manual: what it does, its unit, and when to change it. Its first sentence is the help
 //! of the flag. The default is not repeated here: it is read from `Config::default`.
 
+mod downstream;
 mod logs;
 mod memory;
+mod metrics;
 mod pools;
 
 use std::marker::PhantomData;
 
 use super::definition::{Default, Definition, FlagDefinition, Setting};
-use super::form::{Address, Choice, Concurrent, Count, Length, Name, Optional, PerSecond, Size, Workers};
+use super::form::{Address, Choice, Count, Length, Name, Optional, Size, Workers};
 use super::lane::Lanes;
-use super::resolved::{AgentMode, DownstreamMode, Gather, LanesMode, RetryStarted, Upgraded};
+use super::resolved::{AgentMode, Gather, LanesMode, RetryStarted, Upgraded};
 
 /// All flags: key, flag and manual, in the order of the table.
 pub fn flags() -> impl Iterator<Item = (&'static str, FlagDefinition, String)> {
@@ -30,7 +32,14 @@ pub fn flags() -> impl Iterator<Item = (&'static str, FlagDefinition, String)> {
 
 /// Every row, in the order of the reference page.
 pub(super) fn all() -> impl Iterator<Item = &'static dyn Definition> {
-    SETTINGS.iter().chain(logs::SETTINGS).chain(memory::SETTINGS).chain(pools::SETTINGS).copied()
+    SETTINGS
+        .iter()
+        .chain(downstream::SETTINGS)
+        .chain(logs::SETTINGS)
+        .chain(memory::SETTINGS)
+        .chain(metrics::SETTINGS)
+        .chain(pools::SETTINGS)
+        .copied()
 }
 
 pub(super) fn find(key: &str) -> Option<&'static dyn Definition> {
@@ -340,86 +349,6 @@ static SETTINGS: &[&dyn Definition] = &[
         doc: "How long the event loop of a worker that has work may not turn, or its process be stopped, before the \
               worker is killed and replaced. A busy worker is never replaced sooner. Raise it where one call may \
               rightly take longer, or while you stand at a breakpoint.",
-    },
-    &Setting {
-        key: "downstream.default.mode",
-        form: Choice(&[
-            ("observe", DownstreamMode::Observe),
-            ("enforce", DownstreamMode::Enforce),
-            ("off", DownstreamMode::Off),
-        ]),
-        place: |config| &mut config.downstream.default.mode,
-        flag: FlagDefinition::None,
-        default: Default::Value,
-        doc: "What is done about the calls that the app makes over HTTP. `observe` counts them by origin and computes \
-              what a limit would do to them, and changes nothing. `enforce` holds the limits below. `off` does not look \
-              at them. All keys of `[downstream.default]` may also stand under a name, as in \
-              `[downstream.\"api.example.com\"]`, and then hold for that origin, with those of the default for what is \
-              not set there. A name is a host, `*.` and a domain, or either with a port or a scheme; the most exact \
-              one wins.",
-    },
-    &Setting {
-        key: "downstream.default.concurrency",
-        form: Optional { word: "off", form: Concurrent(Count { least: 1, most: 100_000 }) },
-        place: |config| &mut config.downstream.default.concurrency,
-        flag: FlagDefinition::None,
-        default: Default::Value,
-        doc: "Calls in flight to one origin, all workers of the host together. A call is in flight until the last byte of \
-              its answer. Set it to what the service stands, divided by the hosts that call it. `adaptive` finds it out from \
-              how long calls take, between 3 and `concurrency_max`.",
-    },
-    &Setting {
-        key: "downstream.default.concurrency_max",
-        form: Count { least: 3, most: 100_000 },
-        place: |config| &mut config.downstream.default.concurrency_max,
-        flag: FlagDefinition::None,
-        default: Default::Value,
-        doc: "The most calls in flight that `concurrency = \"adaptive\"` may find.",
-    },
-    &Setting {
-        key: "downstream.default.rate",
-        form: Optional { word: "off", form: PerSecond },
-        place: |config| &mut config.downstream.default.rate,
-        flag: FlagDefinition::None,
-        default: Default::Value,
-        doc: "Calls per second to one origin, all workers of the host together. Set it where a service counts calls and \
-              answers 429.",
-    },
-    &Setting {
-        key: "downstream.default.burst",
-        form: Optional { word: "auto", form: Count { least: 1, most: 100_000 } },
-        place: |config| &mut config.downstream.default.burst,
-        flag: FlagDefinition::None,
-        default: Default::Depends("`auto`, a tenth of the rate"),
-        doc: "Calls that may be made at once under `rate` after a while without any.",
-    },
-    &Setting {
-        key: "downstream.default.per_request",
-        form: Optional { word: "off", form: Count { least: 1, most: 100_000 } },
-        place: |config| &mut config.downstream.default.per_request,
-        flag: FlagDefinition::None,
-        default: Default::Value,
-        doc: "Calls in flight to one origin for one request of a client: what a `Promise.all` over fifty ids becomes. It \
-              holds where it is known which request makes a call: before the first `await` of a handler, and everywhere \
-              from Node.js 24 on.",
-    },
-    &Setting {
-        key: "downstream.default.queue",
-        form: Count { least: 0, most: 100_000 },
-        place: |config| &mut config.downstream.default.queue,
-        flag: FlagDefinition::None,
-        default: Default::Value,
-        doc: "Calls to one origin that may wait in a worker for their turn. One more is refused at once, with the code \
-              `EPLIMSOLL_QUEUE`.",
-    },
-    &Setting {
-        key: "downstream.default.queue_timeout",
-        form: length(1, HOUR),
-        place: |config| &mut config.downstream.default.queue_timeout,
-        flag: FlagDefinition::None,
-        default: Default::Value,
-        doc: "How long a call may wait for its turn. Then it is refused, with the code `EPLIMSOLL_QUEUE`. A timeout or \
-              an abort of the app's own ends the wait earlier.",
     },
     &Setting {
         key: "shutdown.delay",

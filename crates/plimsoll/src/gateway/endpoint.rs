@@ -288,17 +288,22 @@ impl Endpoint {
         }
     }
 
-    /// One look at every worker. `false`: nothing is unclaimed, and nobody waits.
-    pub(super) fn pulse(&self, now: Now) -> bool {
-        let mut goes_on = false;
+    /// One look at every worker: how long somebody has waited by now. `None`: nothing is unclaimed, and nobody waits.
+    pub(super) fn pulse(&self, now: Now) -> Option<Duration> {
         if self.workers.borrow().is_empty() {
             self.queue.dissolve();
             self.lanes.iter().for_each(|lane| lane.queue.dissolve());
         }
-        for worker in self.workers.borrow().iter() {
-            goes_on |= worker.unclaimed.pulse(now.exact);
-        }
-        goes_on || self.has_waiting()
+        // All of them are looked at, whatever the first one says.
+        let unclaimed =
+            self.workers.borrow().iter().filter_map(|worker| worker.unclaimed.pulse(now.exact)).max();
+        let waiting = self.has_waiting().then(|| self.longest_wait(now));
+        unclaimed.max(waiting)
+    }
+
+    fn longest_wait(&self, now: Now) -> Duration {
+        let in_lanes = self.lanes.iter().map(|lane| lane.queue.longest_wait(now.exact));
+        in_lanes.fold(self.queue.longest_wait(now.exact), Duration::max)
     }
 
     /// Offers other workers the requests that wait for too long for theirs. `allow` is asked before each.

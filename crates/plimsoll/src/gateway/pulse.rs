@@ -56,11 +56,14 @@ pub(super) async fn run(thread: Rc<Thread>) {
 
 /// `false`: there was nothing to look at.
 fn beat(thread: &Thread, now: Now) -> bool {
-    let mut goes_on = false;
+    let mut longest = None;
     for endpoint in thread.endpoints() {
-        goes_on |= endpoint.pulse(now);
+        longest = longest.max(endpoint.pulse(now));
         endpoint.rescue(now, || thread.pulse.budget.borrow_mut().take());
         endpoint.serve_waiting(now);
     }
-    goes_on
+    if let Some(longest) = longest {
+        thread.stats.queue_age.note(longest, now.exact);
+    }
+    longest.is_some()
 }

@@ -110,8 +110,8 @@ impl Unclaimed {
         self.window.set(window);
     }
 
-    /// A look at regular intervals, as [`Patience`] wants them. `false`: nothing is unclaimed.
-    pub(super) fn pulse(&self, now: Instant) -> bool {
+    /// A look at regular intervals, as [`Patience`] wants them: how long the oldest has waited. `None`: nothing is unclaimed.
+    pub(super) fn pulse(&self, now: Instant) -> Option<Duration> {
         self.look(now);
         if self.is_late.get() {
             self.count_waiting(now);
@@ -123,7 +123,7 @@ impl Unclaimed {
         let mut patience = self.patience.get();
         patience.observe(age.unwrap_or_default());
         self.patience.set(patience);
-        age.is_some()
+        age
     }
 
     fn count_waiting(&self, now: Instant) {

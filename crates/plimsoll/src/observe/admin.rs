@@ -1,15 +1,14 @@
 //! The admin server: read-only, over TCP, for probes, scrapers and people.
 //!
-//! It runs beside the app loop and asks no worker anything, so it answers while every worker's loop is
-//! blocked. Nothing here changes anything: that is what the control socket is for. No `Host` is checked,
-//! because there is nothing to protect by it: a page that gets a browser to come here can read what the
-//! address was opened for, and no answer carries a CORS header.
+//! It runs beside the app loop and waits for no worker (for `/metrics` they are asked, and half a second is all that they
+//! have), so it answers while every worker's loop is blocked. Nothing here changes anything: that is what the control
+//! socket is for. No `Host` is checked, because there is nothing to protect by it: a page that gets a browser to come here
+//! can read what the address was opened for, and no answer carries a CORS header.
 
 mod bind;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::{ACCEPT, ALLOW, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, RETRY_AFTER};
@@ -20,27 +19,19 @@ use tokio::net::{TcpListener, TcpStream};
 pub use self::bind::{Error, bind};
 use super::control::{Error as Unanswered, Inquiry};
 use super::findings;
-use super::http::ThreadStats;
-use super::logs;
-use super::metrics::{Format, Scrape};
+use super::metrics::{Format, Source};
 use super::page;
+use super::query;
 use super::server::{self, Body, Handler, Limits, Listener, WhenFull};
 use super::status::{Readiness, Status, WorkerState};
-use crate::routes::Routes;
 
 /// A scrape of many series over a slow line takes a second; 15 are the default timeout of nobody.
 const LIMITS: Limits =
     Limits { connections_max: 64, when_full: WhenFull::CloseOldest, lifetime: Some(Duration::from_secs(15)) };
 
 /// Answers on `listener` until `stop` resolves.
-pub async fn serve(
-    listener: TcpListener,
-    inquiry: Inquiry,
-    (threads, routes): (Vec<Arc<ThreadStats>>, Arc<Routes>),
-    logs: Arc<logs::Stats>,
-    stop: impl Future<Output = ()>,
-) {
-    server::serve(listener, LIMITS, Admin { inquiry, threads, routes, logs }, stop).await;
+pub async fn serve(listener: TcpListener, source: Source, stop: impl Future<Output = ()>) {
+    server::serve(listener, LIMITS, Admin { inquiry: source.inquiry.clone(), source }, stop).await;
 }
 
 impl Listener for TcpListener {
@@ -54,9 +45,7 @@ impl Listener for TcpListener {
 
 struct Admin {
     inquiry: Inquiry,
-    threads: Vec<Arc<ThreadStats>>,
-    routes: Arc<Routes>,
-    logs: Arc<logs::Stats>,
+    source: Source,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +89,7 @@ impl Handler for Admin {
             Route::Ready => self.ready().await,
             Route::Status => self.status().await,
             Route::Findings => self.findings().await,
-            Route::Metrics => self.metrics(request.headers().get(ACCEPT)).await,
+            Route::Metrics => self.metrics(request.uri().query(), request.headers().get(ACCEPT)).await,
             Route::Page => self.page().await,
             Route::Style => server::response(StatusCode::OK, "text/css; charset=utf-8", page::STYLE),
         }
@@ -134,11 +123,14 @@ impl Admin {
         answer(self.inquiry.findings().await)
     }
 
-    async fn metrics(&self, accept: Option<&HeaderValue>) -> Response<Body> {
+    async fn metrics(&self, query: Option<&str>, accept: Option<&HeaderValue>) -> Response<Body> {
         let format = Format::accepted(accept.and_then(|types| types.to_str().ok()));
-        let status = self.inquiry.status().await.ok();
-        match Scrape::read(&self.threads, &self.routes.table(), status).with_logs(&self.logs).encode(format) {
-            Ok(exposition) => server::response(StatusCode::OK, format.content_type(), exposition),
+        let each = query::parse(query).iter().any(|(name, value)| name == "app" && value == "each");
+        let scrape =
+            self.source.read(move |scrape, apps| scrape.with_apps(apps, each, format).encode(format));
+        match scrape.await {
+            Ok(Ok(exposition)) => server::response(StatusCode::OK, format.content_type(), exposition),
+            Ok(Err(error)) => server::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
             Err(error) => server::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         }
     }

@@ -5,6 +5,7 @@
 //! that hangs shows as an error here instead of as a pile of waiting questions.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use tokio::time::timeout;
 use super::findings::Findings;
 use super::status::Status;
 use crate::exit::Exit;
+use crate::ids::WorkerId;
 
 /// How long the app loop may take to answer before it counts as hanging.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
@@ -46,6 +48,30 @@ pub enum Request {
         order: Profile,
         teller: Teller,
     },
+    /// Ask the workers for what only they know of their metrics; `app`: also for what the app counts.
+    Metrics {
+        app: bool,
+        reply: oneshot::Sender<Readings>,
+    },
+}
+
+/// What the processes have said of their metrics when they were asked.
+#[derive(Debug, Clone, Default)]
+pub struct Readings {
+    /// Of the question.
+    pub id: u32,
+    pub processes: Vec<Reading>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Reading {
+    pub worker: WorkerId,
+    /// Tells the processes of one worker apart.
+    pub channel: u32,
+    /// As in [`plimsoll_wire::metrics`]; `None`: it has not answered in time.
+    pub lines: Option<Arc<str>>,
+    /// Samples and metrics that are not among them.
+    pub left_out: u32,
 }
 
 /// What of which worker is to be taken.
@@ -199,6 +225,20 @@ impl Inquiry {
         let (reply, answer) = oneshot::channel();
         let ask = async {
             self.requests.send(request(reply)).await.map_err(|_closed| Error::Gone)?;
+            answer.await.map_err(|_dropped| Error::Gone)
+        };
+        timeout(ANSWER_TIMEOUT, ask).await.unwrap_or(Err(Error::Silent))
+    }
+
+    /// Asks the workers for what only they know of their metrics. Takes as long as the slowest, and not much longer than half
+    /// a second.
+    ///
+    /// # Errors
+    /// The app loop hangs or has ended.
+    pub async fn metrics(&self, app: bool) -> Result<Readings, Error> {
+        let (reply, answer) = oneshot::channel();
+        let ask = async {
+            self.requests.send(Request::Metrics { app, reply }).await.map_err(|_closed| Error::Gone)?;
             answer.await.map_err(|_dropped| Error::Gone)
         };
         timeout(ANSWER_TIMEOUT, ask).await.unwrap_or(Err(Error::Silent))

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::by_route::ByRoute;
 pub(super) use super::by_route::all_times;
 pub use super::by_route::routes;
 use super::histogram::{Durations, Snapshot};
+use super::queue_age::QueueAge;
 use super::status::{Failure, Requests};
 use crate::ids::RouteId;
 pub use crate::routes::Method;
@@ -59,6 +60,7 @@ pub struct ThreadStats {
     pub requests_failed: Counter,
     pub bytes_from_clients: Counter,
     pub bytes_to_clients: Counter,
+    pub queue_age: QueueAge,
     /// Answers by the first digit of their status; the first is for those without one.
     answers: [Counter; CLASSES],
     /// Of requests whose route has none.
@@ -160,6 +162,8 @@ pub struct Totals {
     pub requests_failed: u64,
     pub bytes_from_clients: u64,
     pub bytes_to_clients: u64,
+    /// The longest of the last seconds that a request waited to be begun.
+    pub queue_age: Duration,
     /// By method, status and route; the status is `None` where it has no label of its own.
     pub durations: BTreeMap<(Method, Option<u16>, Arc<str>), Snapshot>,
     /// By `x-plimsoll-error` code.
@@ -189,6 +193,7 @@ impl Totals {
         self.requests_failed += stats.requests_failed.get();
         self.bytes_from_clients += stats.bytes_from_clients.get();
         self.bytes_to_clients += stats.bytes_to_clients.get();
+        self.queue_age = self.queue_age.max(stats.queue_age.longest(Instant::now()));
         for ((method, status), snapshot) in stats.durations.snapshots() {
             self.durations.entry((method, status, OTHER.into())).or_default().merge(&snapshot);
         }

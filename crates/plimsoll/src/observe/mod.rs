@@ -23,13 +23,25 @@ pub mod http;
 pub mod incidents;
 pub mod logs;
 pub mod metrics;
+mod otlp;
 mod page;
 pub mod query;
+mod queue_age;
 pub mod report;
 mod server;
+mod ship;
 pub mod socket;
 pub mod status;
 #[cfg(test)]
 pub(crate) mod testing;
 mod times;
+mod tls;
 pub mod units;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Nanoseconds since the epoch.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -4,6 +4,8 @@
 //! removed, and an enum's spelling is part of the contract; fields are only added. Readers ignore what they
 //! do not know: a client may be older than the instance that it asks.
 
+mod context;
+mod counted;
 pub mod downstream;
 mod event_loop;
 mod logs;
@@ -15,6 +17,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::context::{Author, Context, Tax};
+pub use self::counted::Counted;
 pub use self::downstream::Downstream;
 pub use self::event_loop::EventLoop;
 pub use self::logs::Logs;
@@ -76,6 +80,9 @@ pub struct Status {
     pub downstreams: Vec<Downstream>,
     #[serde(default)]
     pub memory: Memory,
+    /// What the app pays for async context.
+    #[serde(default)]
+    pub context: Context,
     /// The pools in which it keeps its connections to databases, by name.
     #[serde(default)]
     pub pools: Vec<pools::Pool>,
@@ -161,6 +168,10 @@ pub struct Worker {
     pub memory: Option<WorkerMemory>,
     #[serde(default)]
     pub event_loop: EventLoop,
+    /// Of the time that its loops did not wait: what promises cost more because somebody follows them; absent: nothing, or
+    /// it is not known.
+    #[serde(default)]
+    pub context_tax_per_mille: Option<u32>,
     /// What it logs; absent before its first process.
     #[serde(default)]
     pub logs: Option<WorkerFigures>,
@@ -371,6 +382,7 @@ pub(crate) fn fixture() -> Status {
         rss_bytes: 0,
         memory: None,
         event_loop: EventLoop::default(),
+        context_tax_per_mille: None,
         logs: None,
         last_death: Some(Death {
             reason: "was killed by SIGKILL after 3.2s; it was running 2 requests".into(),
@@ -418,6 +430,7 @@ pub(crate) fn fixture() -> Status {
         logs: Logs { kept: 60, sampled: 10, warnings: 4, errors: 1, ..Logs::default() },
         downstreams: vec![downstream::fixture()],
         memory: Memory { share_bytes: Some(89 << 20), recycled: Recycled { heap: 3, ..Recycled::default() } },
+        context: context::fixture(),
         pools: vec![pools::fixture()],
         pool_queues: Vec::new(),
     }
@@ -438,7 +451,8 @@ fn worker_fixture() -> Worker {
         uptime_s: 3720,
         rss_bytes: 50 * 1024 * 1024,
         memory: Some(memory_fixture()),
-        event_loop: EventLoop { busy_us: 9_000_000, late_ms: 4, stalls: 2, stalled_ms: 700 },
+        context_tax_per_mille: Some(83),
+        event_loop: EventLoop { busy_us: 9_000_000, late_ms: 120, stalls: 2, stalled_ms: 700 },
         logs: Some(WorkerFigures { lines: 70, bytes: 7000, lines_per_s: 7, ..WorkerFigures::default() }),
         last_death: None,
     }
@@ -446,7 +460,7 @@ fn worker_fixture() -> Worker {
 
 #[cfg(test)]
 fn memory_fixture() -> WorkerMemory {
-    let collections = |kind, count, total_us, pauses: [u64; 5]| Collections {
+    let collections = |kind, count, total_us, pauses: [u64; 8]| Collections {
         kind,
         count,
         total_us,
@@ -463,8 +477,8 @@ fn memory_fixture() -> WorkerMemory {
         allocated_bytes: 900 << 20,
         gc_per_mille: 32,
         gc: vec![
-            collections(GcKind::Minor, 120, 90_000, [120, 0, 0, 0, 0]),
-            collections(GcKind::Major, 3, 75_500, [1, 2, 0, 0, 0]),
+            collections(GcKind::Minor, 120, 90_000, [100, 20, 0, 0, 0, 0, 0, 0]),
+            collections(GcKind::Major, 3, 75_500, [0, 1, 2, 0, 0, 0, 0, 0]),
         ],
         growth: Some("its heap grows: major collections left 20 MB and, 270 s later, 44 MB".into()),
     }

@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use super::control::{Ended, Haste, Request, Taken};
+use super::control::{Ended, Haste, Readings, Request, Taken};
 use super::status::Status;
 use crate::exit::Exit;
 
@@ -12,6 +12,7 @@ pub(crate) async fn app_loop(mut requests: mpsc::Receiver<Request>, status: Stat
         match request {
             // Whoever asked may have gone away.
             Request::Status(reply) => drop(reply.send(status.clone())),
+            Request::Metrics { reply, .. } => drop(reply.send(Readings::default())),
             Request::Findings(reply) => drop(reply.send(super::findings::judge(&status, None, 0))),
             Request::Stop { haste, ended } => {
                 let end = match haste {

@@ -7,6 +7,9 @@ use rustix::process::{
     Pid, Resource, Rlimit, Signal, getpid, getppid, set_parent_process_death_signal, setrlimit,
 };
 
+/// The niceness of what gives way to everything.
+const LAST: i32 = 19;
+
 /// Makes the child the leader of its own process group, ends it when we are killed, and gives it back the
 /// limit of open files that we were started with.
 ///
@@ -28,6 +31,16 @@ pub fn prepare(command: &mut Command, open_files: Option<Rlimit>) {
     };
     // SAFETY: the closure makes only direct system calls, which are async-signal-safe; it takes no lock and
     // allocates nothing except on the error path, after which the child only reports and exits.
+    #[expect(unsafe_code, reason = "code between fork and exec must keep to async-signal-safe calls")]
+    unsafe {
+        command.pre_exec(in_child);
+    }
+}
+
+/// Lets everything else on the machine go first.
+pub fn give_way(command: &mut Command) {
+    let in_child = || Ok(rustix::process::setpriority_process(None, LAST).map(drop)?);
+    // SAFETY: the closure makes one system call, which is async-signal-safe, and allocates nothing.
     #[expect(unsafe_code, reason = "code between fork and exec must keep to async-signal-safe calls")]
     unsafe {
         command.pre_exec(in_child);

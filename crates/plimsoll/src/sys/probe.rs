@@ -15,7 +15,25 @@ const ANSWER_MAX: u64 = 256;
 #[must_use]
 pub fn first_line(program: &OsStr, argument: &str, patience: Duration) -> Option<String> {
     let mut command = Command::new(program);
-    command.arg(argument).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.arg(argument);
+    ask(command, patience, |_| true)
+}
+
+/// The first line that `command` prints before it ends by itself, while the instance runs.
+///
+/// Whoever reaps orphans may have reaped it by then, and its number may be another's: it is killed only where it is
+/// silent, and so still there.
+#[must_use]
+pub fn answer(command: Command, patience: Duration) -> Option<String> {
+    ask(command, patience, |line| line.is_none())
+}
+
+fn ask(
+    mut command: Command,
+    patience: Duration,
+    is_killed: impl FnOnce(Option<&String>) -> bool,
+) -> Option<String> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().ok()?;
     let (told, answer) = sync_channel(1);
     let stdout = child.stdout.take()?;
@@ -25,7 +43,9 @@ pub fn first_line(program: &OsStr, argument: &str, patience: Duration) -> Option
         let _nobody_waits = told.send(line);
     });
     let line = reader.ok().and_then(|_reader| answer.recv_timeout(patience).ok());
-    let _gone = child.kill();
+    if is_killed(line.as_ref()) {
+        let _gone = child.kill();
+    }
     let _reaped = child.wait();
     line.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty())
 }

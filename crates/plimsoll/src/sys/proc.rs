@@ -1,6 +1,10 @@
 //! Figures of a process and all that it started, from `/proc`.
 
+mod figures;
+
 use std::fs;
+
+pub use self::figures::Figures;
 
 /// Whether writing to this descriptor of a process waits for room; `None`: it is not known.
 #[must_use]

@@ -11,7 +11,7 @@ use plimsoll_wire::VERSION;
 use plimsoll_wire::frame::{Frame, LENGTH_MAX};
 use plimsoll_wire::memory::Figures;
 use plimsoll_wire::message::{FromAgent, ServerKind, ToAgent};
-use plimsoll_wire::{calls, pools};
+use plimsoll_wire::{calls, metrics, pools, tax};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
@@ -71,6 +71,10 @@ pub enum Said {
     Calls(calls::FromAgent),
     /// Of the pools in which it keeps connections.
     Pools(pools::FromAgent),
+    /// Of what was asked about its metrics.
+    Metrics(metrics::FromAgent),
+    /// Of what it pays for its async context.
+    Tax(tax::FromAgent),
     /// The channel is gone: the process ended, or it broke the rules (then: how).
     Lost {
         mistake: Option<String>,
@@ -212,6 +216,8 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
         }
         FromAgent::Calls(said) if matches!(talk, Talk::Agent) => Ok(Said::Calls(said)),
         FromAgent::Pools(said) if matches!(talk, Talk::Agent) => Ok(Said::Pools(said)),
+        FromAgent::Metrics(said) if matches!(talk, Talk::Agent) => Ok(Said::Metrics(said)),
+        FromAgent::Tax(said) if matches!(talk, Talk::Agent) => Ok(Said::Tax(said)),
         FromAgent::Listen { server, kind, host, port, ipv6_only, backlog, path }
             if matches!(talk, Talk::Agent) =>
         {
@@ -226,7 +232,9 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
         FromAgent::Close { .. }
         | FromAgent::Calls(_)
         | FromAgent::Memory(_)
+        | FromAgent::Metrics(_)
         | FromAgent::Pools(_)
+        | FromAgent::Tax(_)
         | FromAgent::ProfileBegan { .. }
         | FromAgent::Profiled { .. }
         | FromAgent::LargeBody { .. }

@@ -14,6 +14,7 @@
 //! supervisor a [`Front`].
 
 pub mod agent_files;
+mod calibration;
 mod channel;
 mod endpoints;
 mod environment;

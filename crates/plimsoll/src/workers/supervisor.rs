@@ -8,11 +8,13 @@ mod ending;
 mod heaps;
 mod liveness;
 mod memory;
+mod metrics;
 mod orders;
 mod plain;
 mod pools;
 mod profiles;
 mod snapshot;
+mod tax;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
@@ -35,14 +37,16 @@ use super::front::Front;
 use super::page::Thresholds;
 use super::process::Process;
 use super::watch::{self, Seen};
+use crate::concerns::context::tax::{Class, Cost, Ledger};
 use crate::concerns::downstream::{Desk, Rules};
+use crate::concerns::event_loop::profile::Origin;
 use crate::concerns::memory::heap::{Limit, Policy};
 use crate::concerns::memory::recycle;
 use crate::concerns::pools as connections;
 use crate::concerns::shutdown::{self, Echo, Fleet, Input, Phase};
 use crate::config::AgentMode;
 use crate::ids::WorkerId;
-use crate::observe::control::{Profile, Reload, Teller};
+use crate::observe::control::{Profile, Readings, Reload, Teller};
 use crate::observe::logs::Capture;
 use crate::sys::process;
 use crate::sys::runtime_dir::RuntimeDir;
@@ -83,6 +87,8 @@ pub struct Settings {
     pub pause_threshold: Duration,
     /// When workers are renewed because of what they hold.
     pub recycle: recycle::Rules,
+    /// What paths of the app are told relative to.
+    pub origin: Origin,
 }
 
 impl Settings {
@@ -100,8 +106,20 @@ pub enum Error {
 /// What happened.
 #[derive(Debug)]
 pub enum Event {
-    Agent { worker: WorkerId, channel: u32, said: Said },
-    Seen { worker: WorkerId, seen: Seen },
+    Agent {
+        worker: WorkerId,
+        channel: u32,
+        said: Said,
+    },
+    Seen {
+        worker: WorkerId,
+        seen: Seen,
+    },
+    /// What was measured in a process of its own; `None`: it could not be.
+    Calibrated {
+        class: Class,
+        cost: Option<Cost>,
+    },
 }
 
 /// What is asked of the supervisor.
@@ -123,6 +141,11 @@ pub enum Request {
     Profile {
         order: Profile,
         teller: Teller,
+    },
+    /// Ask all processes for what only they know of their metrics.
+    Metrics {
+        app: bool,
+        reply: oneshot::Sender<Readings>,
     },
 }
 
@@ -160,6 +183,8 @@ pub struct Supervisor<F> {
     heaps: heaps::Heaps,
     memory: memory::Memory,
     pools: connections::Desk,
+    metrics: metrics::Metrics,
+    tax: Ledger,
     stops: Stops,
 }
 
@@ -177,6 +202,7 @@ impl<F: Front> Supervisor<F> {
         let desk = Desk::new(settings.downstream.clone());
         let recycle = settings.recycle;
         let pools = connections::Desk::new(settings.pools.clone());
+        let tax = Ledger::new(settings.origin.clone());
         Ok(Self {
             fleet: Fleet::new(settings.fleet),
             endpoints: Endpoints::new(settings.listen),
@@ -198,6 +224,8 @@ impl<F: Front> Supervisor<F> {
             heaps: heaps::Heaps::default(),
             memory: memory::Memory::new(recycle),
             pools,
+            metrics: metrics::Metrics::default(),
+            tax,
             stops: Stops::default(),
         })
     }
@@ -273,6 +301,7 @@ impl<F: Front> Supervisor<F> {
         match event {
             Event::Agent { worker, channel, said } => self.on_agent(worker, channel, said),
             Event::Seen { worker, seen } => self.on_seen(worker, seen),
+            Event::Calibrated { class, cost } => self.tax.measured(class, cost),
         }
     }
 
@@ -286,6 +315,7 @@ impl<F: Front> Supervisor<F> {
             Request::Reload { order, teller } => self.reload(order, Some(teller)),
             Request::Scale { workers, teller } => self.scale(workers, teller),
             Request::Profile { order, teller } => self.profile(order, teller),
+            Request::Metrics { app, reply } => self.read_metrics(app, reply, Instant::now()),
         }
     }
 
@@ -307,6 +337,7 @@ impl<F: Front> Supervisor<F> {
         self.look_after_memory(now);
         self.look_after_calls(now);
         self.look_after_pools(now);
+        self.look_after_metrics(now);
         for worker in self.fleet.finishing() {
             if self.front.is_idle(worker) {
                 self.apply(Input::Idle(worker));
@@ -333,6 +364,7 @@ impl<F: Front> Supervisor<F> {
             .chain(self.next_look)
             .chain(self.desk.deadline())
             .chain(self.pools.deadline())
+            .chain(self.metrics.deadline())
             .min()
             .unwrap_or(now + FAR_AWAY)
     }

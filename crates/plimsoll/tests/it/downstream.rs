@@ -208,3 +208,75 @@ fn an_adaptive_limit_shrinks_to_what_the_service_stands() {
     let after = shop.told("the limit is smaller", |one| one["concurrency"].as_u64() <= Some(10));
     assert!(after["lent"].as_u64() <= Some(20), "{after}");
 }
+
+#[test]
+fn a_service_that_fails_is_left_alone_by_all_workers_whatever_makes_the_calls() {
+    let shop = Shop::open(
+        2,
+        "mode = 'enforce'\nbreaker = 'enforce'\nbase_ejection_time = '1h'\nmax_ejection_time = '1h'",
+    );
+    assert_eq!(shop.orders("ids=2&by=http").response("GET").json()["failed"], 0);
+    shop.stock.get("/status-503");
+    let answer = shop.orders("ids=5&by=http").response("GET").json();
+    assert_eq!(answer["failed"], 0, "a 503 is an answer: {answer}");
+    let told = shop.told("the breaker is open", |one| one["breaker"]["state"] == "open");
+    assert_eq!(told["breaker"]["why"], "5 calls in a row failed", "{told}");
+    let libraries = shop.libraries();
+    let refused = |answer: &Value| answer["failed"] == 3 && answer["code"] == "EPLIMSOLL_BREAKER";
+    for by in &libraries {
+        // Both workers, also one that makes its first call.
+        for _ in 0..8 {
+            let answer = shop.orders(&format!("ids=3&by={by}")).response("GET").json();
+            assert!(refused(&answer), "{by}: {answer}");
+        }
+    }
+    assert_eq!(shop.figure("total"), 7);
+    let told = shop.told("what was refused is counted", |one| {
+        one["broken"].as_u64() == Some(24 * libraries.len() as u64)
+    });
+    let finding = told["finding"].as_str().unwrap_or_default();
+    assert!(finding.is_empty() || finding.contains("the breaker of http://127.0.0.1:"), "{told}");
+    let metrics = shop.server.admin("/metrics").text();
+    assert!(metrics.contains("plimsoll_downstream_breaker_open{origin="), "{metrics}");
+}
+
+#[test]
+fn a_service_that_is_well_again_is_found_to_be_by_one_call_that_is_tried() {
+    let shop = Shop::open(2, "mode = 'enforce'\nbreaker = 'enforce'\nbase_ejection_time = '50ms'");
+    shop.stock.get("/status-503");
+    shop.orders("ids=5&by=http").response("GET");
+    shop.told("the breaker opens", |one| one["breaker"]["opened"].as_u64() >= Some(1));
+    let ask = || shop.orders("ids=1&by=http").response("GET").json();
+    // What is tried fails as long as the service does.
+    until("a call was tried", || {
+        ask();
+        let told = shop.told("the service is known", |_| true);
+        (told["breaker"]["why"] == "the call that tried it failed").then_some(())
+    });
+    shop.stock.get("/status-200");
+    until("the breaker is closed", || (ask()["failed"] == 0).then_some(()));
+    let told = shop.told("it is closed", |one| one["breaker"]["state"] == "closed");
+    assert!(told["breaker"]["opened"].as_u64() >= Some(2), "{told}");
+    assert_eq!(shop.orders("ids=20&by=http").response("GET").json()["failed"], 0);
+}
+
+#[test]
+fn what_a_breaker_would_have_done_is_told_where_it_is_only_observed() {
+    let shop = Shop::open(
+        1,
+        "mode = 'enforce'\nconcurrency = 100\nbase_ejection_time = '1h'\nmax_ejection_time = '1h'",
+    );
+    shop.stock.get("/status-500");
+    let answer = shop.orders("ids=30&by=http").response("GET").json();
+    assert_eq!(answer["failed"], 0, "{answer}");
+    shop.told("it would be open", |one| one["breaker"]["state"] == "open");
+    shop.orders("ids=20&by=http").response("GET");
+    let told = shop.told("calls are counted", |one| {
+        one["breaker"]["would_fail"].as_u64() >= Some(20) && one["calls"] == 50
+    });
+    assert_eq!((&told["breaker"]["enforced"], &told["broken"]), (&false.into(), &0.into()), "{told}");
+    let finding = told["finding"].as_str().unwrap_or_default();
+    assert!(finding.contains("would have opened once (last: "), "{told}");
+    let hint = told["hint"].as_str().unwrap_or_default();
+    assert!(hint.ends_with("breaker = \"enforce\""), "{told}");
+}

@@ -48,6 +48,11 @@ fn an_app_that_logs_answers_the_same() {
 }
 
 #[test]
+fn an_app_that_counts_answers_the_same() {
+    compare("metrics", &["GET /", "GET /orders?kind=gift", "GET /cart?things=3", "GET /nowhere"]);
+}
+
+#[test]
 fn server_sent_events_arrive_the_same() {
     compare("sse", &["GET /events?every=5&count=4", "GET /nowhere"]);
 }

@@ -192,6 +192,48 @@ fn a_collector_that_is_away_for_a_while_gets_all_of_it_later() {
 }
 
 #[test]
+fn what_a_collector_does_not_take_waits_on_the_disk_also_for_the_next_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let spill = directory.path().join("spill");
+    let collector = Collector::start(503);
+    let sink = format!(
+        "[[logs.sink]]\ntype = 'http'\nurl = 'http://127.0.0.1:{}/in'\nbatch_wait = '0s'\nqueue = '64KB'\nspill = {spill:?}",
+        collector.port
+    );
+    let mut server = start(&sink);
+    assert_eq!(server.get("/log?lines=1").status, 200);
+    server.wait_for_stderr("logs to http: ");
+    // Far more than the queue in memory has room for, but not all at once.
+    for _ in 0..20 {
+        let before = figures(&server, "http")["spilled_bytes"].as_u64();
+        assert_eq!(
+            server
+                .get("/log?lines=100&pad=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx")
+                .status,
+            200
+        );
+        until("they are on the disk", || {
+            let now = figures(&server, "http");
+            (now["spilled_bytes"].as_u64() > before && now["queue_bytes"] == 0).then_some(())
+        });
+    }
+    assert_eq!(figures(&server, "http")["dropped_lines"], 0);
+    server.signal(Signal::TERM);
+    assert_eq!(server.exit_code(), 0);
+    assert!(server.stderr().contains("for the next run"), "{}", server.stderr());
+    assert!(!collector.has("line 0"));
+
+    collector.status.store(200, Ordering::SeqCst);
+    let server = start(&sink);
+    until("all has come", || {
+        let bodies = collector.bodies.lock().unwrap();
+        (bodies.matches("\\\"msg\\\":\\\"line ").count() == 2001).then_some(())
+    });
+    until("the file is gone", || (!spill.exists()).then_some(()));
+    assert_eq!(figures(&server, "http")["spilled_bytes"], 0);
+}
+
+#[test]
 fn a_collector_that_never_answers_holds_up_nobody_not_even_the_end() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut server = start(&format!(

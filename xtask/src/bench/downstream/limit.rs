@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::client::{Address, Connection};
 use super::super::report::{Table, Target, figure};
-use super::super::stats::{max, min};
+use super::super::stats::{max, median, min};
 use super::super::workshop::Workshop;
 use super::LIMIT;
 use super::place::Example;
@@ -119,27 +119,47 @@ struct Burst {
     clients: u32,
     service_ms: u32,
     each: u32,
+    /// A short one is made more often.
+    rounds: usize,
 }
 
 const BURSTS: [Burst; 7] = [
-    Burst { clients: 1, service_ms: 100, each: 5 },
-    Burst { clients: 1, service_ms: 100, each: 1 },
-    Burst { clients: 1, service_ms: 20, each: 10 },
-    Burst { clients: 1, service_ms: 20, each: 1 },
-    Burst { clients: 1, service_ms: 5, each: 20 },
-    Burst { clients: SPREAD, service_ms: 20, each: 10 },
-    Burst { clients: SPREAD, service_ms: 20, each: 1 },
+    Burst { clients: 1, service_ms: 100, each: 5, rounds: 1 },
+    Burst { clients: 1, service_ms: 100, each: 1, rounds: 1 },
+    Burst { clients: 1, service_ms: 20, each: 10, rounds: 3 },
+    Burst { clients: 1, service_ms: 20, each: 1, rounds: 3 },
+    Burst { clients: 1, service_ms: 5, each: 20, rounds: 5 },
+    Burst { clients: SPREAD, service_ms: 20, each: 10, rounds: 1 },
+    Burst { clients: SPREAD, service_ms: 20, each: 1, rounds: 3 },
 ];
 
 /// By burst: the mean and the peak of the service's calls at once, and the mean without Plimsoll.
 #[derive(Default)]
 pub(super) struct Use(Vec<Used>);
 
+/// Of each round the mean, of all the peak.
 struct Used {
     burst: Burst,
-    mean: f64,
+    means: Vec<f64>,
     peak: f64,
-    by_hand: Option<f64>,
+    by_hand: Vec<f64>,
+}
+
+impl Used {
+    /// Of the limit, in percent.
+    fn share(&self) -> Option<f64> {
+        median(&self.means).map(|mean| mean * 100.0 / f64::from(LIMIT))
+    }
+
+    fn share_by_hand(&self) -> Option<f64> {
+        median(&self.by_hand).map(|mean| mean * 100.0 / f64::from(LIMIT))
+    }
+
+    /// What is used less than by hand, in percent of that: round by round, so that both meet the same machine.
+    fn behind(&self) -> Option<f64> {
+        let ratios = self.means.iter().zip(&self.by_hand).map(|(mean, by_hand)| mean / by_hand);
+        median(&ratios.collect::<Vec<_>>()).map(|ratio| 100.0 - ratio * 100.0)
+    }
 }
 
 impl Use {
@@ -150,49 +170,57 @@ impl Use {
         all_at_once(&example, 4 * SPREAD, "/orders?ids=20&by=agent")?;
         all_at_once(&by_hand, SPREAD, "/orders?ids=20&by=ten")?;
         for burst in BURSTS.into_iter().take(if quick { 2 } else { BURSTS.len() }) {
-            let by_hand = match burst.clients {
-                1 => Some(burst.run(&by_hand, "ten")?.0),
-                _ => None,
-            };
-            let (mean, peak) = burst.run(&example, "agent")?;
-            self.0.push(Used { burst, mean, peak, by_hand });
+            let mut used = Used { burst, means: Vec::new(), peak: 0.0, by_hand: Vec::new() };
+            for _ in 0..if quick { 1 } else { burst.rounds } {
+                if burst.clients == 1 {
+                    used.by_hand.push(burst.run(&by_hand, "ten")?.0);
+                }
+                let (mean, peak) = burst.run(&example, "agent")?;
+                used.means.push(mean);
+                used.peak = used.peak.max(peak);
+            }
+            self.0.push(used);
         }
         eprintln!("use of the limit measured");
         Ok(())
     }
 
-    /// The first row is the fair one: long enough that beginning and end count for little.
+    /// The first row is long enough that beginning and end count for little. In shorter calls the way between them counts
+    /// for more, whoever limits them: there it is what can be reached by hand that is the measure.
     pub(super) fn targets(&self) -> Vec<Target> {
-        let unused = self.0.first().map(|used| 100.0 - used.mean * 100.0 / f64::from(LIMIT));
+        let unused = self.0.first().and_then(Used::share).map(|share| 100.0 - share);
+        let behind: Vec<f64> = self.0.iter().filter_map(Used::behind).collect();
         let peaks: Vec<f64> = self.0.iter().map(|used| used.peak).collect();
+        let target = |what: &str, limit, found, unit| Target { what: what.to_owned(), limit, found, unit };
         vec![
-            Target {
-                what: "of the limit not used, all demand on one of four workers, a long burst".to_owned(),
-                limit: 5.0,
-                found: unused,
-                unit: " %",
-            },
-            Target {
-                what: "most calls at once in these bursts".to_owned(),
-                limit: f64::from(LIMIT),
-                found: max(&peaks),
-                unit: "",
-            },
+            target(
+                "of the limit not used, all demand on one of four workers, calls of 100 ms in a long burst",
+                5.0,
+                unused,
+                " %",
+            ),
+            target(
+                "less used than plain Node uses by hand, the worst of the bursts on one worker",
+                5.0,
+                max(&behind),
+                " %",
+            ),
+            target("most calls at once in these bursts", f64::from(LIMIT), max(&peaks), ""),
         ]
     }
 
     pub(super) fn table(&self) -> Table {
-        let mut table = Table::new(&["burst", "calls", "mean in flight", "peak", "used", "used by hand"]);
-        for Used { burst, mean, peak, by_hand } in &self.0 {
-            let whose = if burst.clients == 1 { "one worker" } else { "all workers" };
-            let share = |mean: f64| mean * 100.0 / f64::from(LIMIT);
+        let mut table = Table::new(&["burst", "calls", "peak", "used", "used by hand", "behind by hand"]);
+        for used in &self.0 {
+            let Burst { clients, service_ms, each, .. } = used.burst;
+            let whose = if clients == 1 { "one worker" } else { "all workers" };
             table.row(vec![
-                format!("{whose}, {} ms, {} in a row", burst.service_ms, burst.each),
-                (CALLERS * burst.each).to_string(),
-                figure(Some(*mean), "", 2),
-                figure(Some(*peak), "", 0),
-                figure(Some(share(*mean)), " %", 1),
-                figure(by_hand.map(share), " %", 1),
+                format!("{whose}, {service_ms} ms, {each} in a row"),
+                (CALLERS * each).to_string(),
+                figure(Some(used.peak), "", 0),
+                figure(used.share(), " %", 1),
+                figure(used.share_by_hand(), " %", 1),
+                figure(used.behind(), " %", 1),
             ]);
         }
         table
@@ -204,15 +232,15 @@ impl Use {
              from one request of a client (one worker has all demand) or from {SPREAD}. The mean of what the service has in \
              flight, from its first call to the end of its last: the time between an answer and the next call counts as \
              not used, and so does the end, when fewer calls than the limit are left, which weighs in a short burst. `by \
-             hand` is the same app on plain Node, limited by `maxSockets: 10` in its own code: what one process can reach."
+             hand` is the same app on plain Node, limited by `maxSockets: 10` in its own code: what one process can reach. Short bursts are made several times, both in turn; the median."
         )]
     }
 
     pub(super) fn raw(&self) -> Value {
-        let row = |Used { burst, mean, peak, by_hand }: &Used| {
+        let row = |Used { burst, means, peak, by_hand }: &Used| {
             json!({
                 "clients": burst.clients, "service_ms": burst.service_ms, "each": burst.each,
-                "mean": mean, "peak": peak, "mean_by_hand": by_hand,
+                "means": means, "peak": peak, "means_by_hand": by_hand,
             })
         };
         self.0.iter().map(row).collect()
@@ -222,7 +250,7 @@ impl Use {
 impl Burst {
     /// The mean and the peak of the service's calls at once.
     fn run(self, example: &Example, by: &str) -> anyhow::Result<(f64, f64)> {
-        let Self { clients, service_ms, each } = self;
+        let Self { clients, service_ms, each, .. } = self;
         example.reset()?;
         let ids = CALLERS / clients;
         let path = format!("/orders?ids={ids}&by={by}&path=/stock-{service_ms}&each={each}");

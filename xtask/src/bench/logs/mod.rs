@@ -4,6 +4,7 @@
 //! gateway nor a writer counts. Everything else is the real executable and a real app (`bench/apps/logs.js`), beside
 //! the same app with a plain pipe and beside PM2.
 
+mod access;
 mod budget;
 mod cpu;
 mod exit;
@@ -26,7 +27,7 @@ use crate::process::{command, root, run as run_to_the_end};
 pub(super) struct Options {
     #[command(flatten)]
     common: Common,
-    /// Only these parts: pipeline, handling, cpu, stalled, budget, exit.
+    /// Only these parts: pipeline, handling, cpu, stalled, budget, exit, access.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 }
@@ -52,13 +53,14 @@ struct Findings {
 
 type Part = (&'static str, fn(&Bench<'_>) -> anyhow::Result<Findings>);
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("pipeline", pipeline::run),
     ("handling", handling::run),
     ("cpu", cpu::run),
     ("stalled", stalled::run),
     ("budget", budget::run),
     ("exit", exit::run),
+    ("access", access::run),
 ];
 
 pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use plimsoll_wire::calls::{Budget, Figures, FromAgent, Limit, OTHERS, ToAgent};
+use plimsoll_wire::calls::{self, Budget, Figures, FromAgent, Limit, OTHERS, ToAgent, Watched};
 use plimsoll_wire::lease::Grant as Told;
 
 use super::adaptive::Adaptive;
+use super::breaker::{Breaker, Shown};
 use super::callers::{Caller, Callers};
 use super::finding;
 use super::rules::Rules;
@@ -38,9 +39,19 @@ pub struct Seen {
     pub figures: Figures,
     /// Routes whose requests make parallel calls, the widest first.
     pub callers: Vec<Caller>,
+    /// Where there is one.
+    pub breaker: Option<Shown>,
     pub finding: Option<String>,
     /// What would help.
     pub hint: Option<String>,
+}
+
+/// The breaker of an origin has opened or closed; told of those that hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    pub origin: String,
+    /// Calls are refused for so long, and why; `None`: they may be made again.
+    pub open: Option<(Duration, String)>,
 }
 
 #[derive(Debug)]
@@ -51,6 +62,8 @@ pub struct Desk {
     origins: BTreeMap<String, Origin>,
     /// Which origin a number of a process means.
     numbers: BTreeMap<(Holder, u32), String>,
+    /// Not yet told; of each origin the latest.
+    news: BTreeMap<String, News>,
 }
 
 #[derive(Debug)]
@@ -60,6 +73,7 @@ struct Origin {
     /// It sets the total of `concurrency`.
     adaptive: Option<Adaptive>,
     rate: Option<Book<Holder>>,
+    breaker: Option<Breaker<Holder>>,
     tally: Tally<Holder>,
     callers: Callers,
 }
@@ -69,7 +83,8 @@ type Answers = Vec<(Holder, ToAgent)>;
 impl Desk {
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        Self { rules, is_fork_told: false, origins: BTreeMap::new(), numbers: BTreeMap::new() }
+        let (origins, numbers, news) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { rules, is_fork_told: false, origins, numbers, news }
     }
 
     /// What a fresh agent is told; `None`: calls are no concern of its.
@@ -88,7 +103,7 @@ impl Desk {
     /// An agent says something. Answers who is to be told what.
     pub fn hear(&mut self, holder: Holder, said: FromAgent, now: Instant) -> Answers {
         match said {
-            FromAgent::Origin { origin, name } => vec![(holder, self.meet(holder, origin, name, now))],
+            FromAgent::Origin { origin, name } => self.meet(holder, origin, name, now),
             FromAgent::Ask { origin, budget, ask } => {
                 let ask = Ask { serial: ask.serial, wants: ask.wants, held: ask.held, stamp: ask.stamp };
                 self.ask(holder, origin, budget, ask, now)
@@ -102,7 +117,58 @@ impl Desk {
             }
             FromAgent::FanOut { .. } | FromAgent::Forks => Vec::new(),
             FromAgent::Samples { origin, peak, took_us } => self.adapt(holder, origin, peak, &took_us, now),
+            FromAgent::Outcomes { origin, outcomes } => {
+                self.judge(holder, origin, now, |breaker| breaker.hear(holder, &outcomes, now))
+            }
+            FromAgent::Probed { origin, probed } => {
+                self.judge(holder, origin, now, |breaker| breaker.probed(holder, probed, now))
+            }
+            FromAgent::Probe { origin } => {
+                let Some(breaker) = self.breaker_mut(holder, origin) else { return Answers::new() };
+                let breaker = breaker.ask(holder, now);
+                vec![(holder, ToAgent::Breaker { origin, breaker })]
+            }
         }
+    }
+
+    /// What has become of breakers that hold since this was asked last.
+    pub fn news(&mut self) -> impl Iterator<Item = News> + use<> {
+        std::mem::take(&mut self.news).into_values()
+    }
+
+    fn breaker_mut(&mut self, holder: Holder, number: u32) -> Option<&mut Breaker<Holder>> {
+        let name = self.numbers.get(&(holder, number))?;
+        self.origins.get_mut(name)?.breaker.as_mut()
+    }
+
+    /// A breaker hears something: all that call the origin are to know where it has changed.
+    fn judge(
+        &mut self,
+        holder: Holder,
+        number: u32,
+        now: Instant,
+        hear: impl FnOnce(&mut Breaker<Holder>) -> bool,
+    ) -> Answers {
+        let Some(breaker) = self.breaker_mut(holder, number) else { return Answers::new() };
+        if !hear(breaker) {
+            return Answers::new();
+        }
+        let name = self.numbers.get(&(holder, number)).cloned().unwrap_or_default();
+        self.announce(&name, now)
+    }
+
+    /// Tells all that call the origin how its breaker stands.
+    fn announce(&mut self, name: &str, now: Instant) -> Answers {
+        let Some(breaker) = self.origins.get(name).and_then(|origin| origin.breaker.as_ref()) else {
+            return Answers::new();
+        };
+        let told = breaker.told(now);
+        if let Some(open) = news(&told) {
+            self.news.insert(name.to_owned(), News { origin: name.to_owned(), open });
+        }
+        let knows = self.numbers.iter().filter(|(_, of)| *of == name);
+        let message = |origin| ToAgent::Breaker { origin, breaker: told.clone() };
+        knows.map(|((holder, origin), _)| (*holder, message(*origin))).collect()
     }
 
     /// A request of this route makes so many parallel calls.
@@ -128,32 +194,46 @@ impl Desk {
         tell(&self.numbers, name, Budget::Concurrency, grants)
     }
 
-    /// The process is gone.
-    pub fn lose(&mut self, holder: Holder, now: Instant) {
+    /// The process is gone. Answers who is to be told what.
+    pub fn lose(&mut self, holder: Holder, now: Instant) -> Answers {
         self.numbers.retain(|(of, _), _| *of != holder);
-        for origin in self.origins.values_mut() {
+        let mut untried = Vec::new();
+        for (name, origin) in &mut self.origins {
             origin.tally.lose(holder);
             origin.books().for_each(|(_, book)| book.lose(holder, now));
+            if origin.breaker.as_mut().is_some_and(|breaker| breaker.lose(holder)) {
+                untried.push(name.clone());
+            }
         }
+        untried.iter().flat_map(|name| self.announce(name, now)).collect()
     }
 
     /// When [`Self::balance`] should be called although nobody says anything.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let books = self.origins.values().flat_map(|origin| origin.concurrency.iter().chain(&origin.rate));
-        books.filter_map(Book::deadline).min()
+        let breakers = self.origins.values().filter_map(|origin| origin.breaker.as_ref());
+        books.filter_map(Book::deadline).chain(breakers.filter_map(Breaker::deadline)).min()
     }
 
-    /// Lends what has come back by itself.
+    /// Lends what has come back by itself, and decides what was in doubt.
     pub fn balance(&mut self, now: Instant) -> Answers {
         let mut answers = Answers::new();
+        let mut changed = Vec::new();
         let due = |book: &Book<Holder>| book.deadline().is_some_and(|deadline| deadline <= now);
         for (name, origin) in &mut self.origins {
             for (budget, book) in origin.books().filter(|(_, book)| due(book)) {
                 let grants = book.balance(now);
                 answers.extend(tell(&self.numbers, name, budget, grants));
             }
+            if let Some(breaker) = &mut origin.breaker
+                && breaker.deadline().is_some_and(|deadline| deadline <= now)
+                && breaker.look(now)
+            {
+                changed.push(name.clone());
+            }
         }
+        answers.extend(changed.iter().flat_map(|name| self.announce(name, now)));
         answers
     }
 
@@ -163,12 +243,16 @@ impl Desk {
         let seen = self.origins.iter().map(|(name, origin)| {
             let figures = origin.tally.sum();
             let callers = origin.callers.all();
+            let breaker = origin.breaker.as_ref().map(Breaker::shown);
+            let limit = origin.limit_now();
+            let about = finding::About { name, limit: &limit, figures: &figures, breaker: breaker.as_ref() };
             Seen {
                 name: name.clone(),
-                limit: origin.limit_now(),
+                limit,
                 lent: origin.concurrency.as_ref().map_or(0, Book::owed),
-                finding: finding::describe(name, &origin.limit_now(), &figures, callers.first()),
-                hint: finding::hint(name, &origin.limit_now(), &figures),
+                finding: about.describe(callers.first()),
+                hint: about.hint(),
+                breaker,
                 callers,
                 figures,
             }
@@ -177,14 +261,20 @@ impl Desk {
     }
 
     /// A process calls an origin for the first time.
-    fn meet(&mut self, holder: Holder, number: u32, name: String, now: Instant) -> ToAgent {
+    fn meet(&mut self, holder: Holder, number: u32, name: String, now: Instant) -> Answers {
         let is_known = self.origins.contains_key(&name);
         let name = if is_known || self.origins.len() < ORIGINS_MAX { name } else { OTHERS.to_owned() };
-        let limit = self.rules.limit_of(&name);
-        let origin = self.origins.entry(name.clone()).or_insert_with(|| Origin::new(limit, now));
-        let limit = origin.limit;
+        let rules = &self.rules;
+        let origin = self.origins.entry(name.clone()).or_insert_with(|| Origin::new(rules, &name, now));
+        let mut answers = Answers::new();
+        let told = origin.breaker.as_ref().map(|breaker| breaker.told(now));
+        if let Some(breaker) = told.filter(|told| *told != calls::Breaker::Closed) {
+            // First: calls that wait for their limit must not go out.
+            answers.push((holder, ToAgent::Breaker { origin: number, breaker }));
+        }
+        answers.push((holder, ToAgent::Limit { origin: number, limit: origin.limit }));
         self.numbers.insert((holder, number), name);
-        ToAgent::Limit { origin: number, limit }
+        answers
     }
 
     fn ask(&mut self, holder: Holder, number: u32, budget: Budget, ask: Ask, now: Instant) -> Answers {
@@ -212,8 +302,25 @@ fn tell(
     grants.into_iter().filter_map(message).collect()
 }
 
+/// What is worth a line: that it opens, and that it closes.
+fn news(told: &calls::Breaker) -> Option<Option<(Duration, String)>> {
+    match told {
+        calls::Breaker::Closed => Some(None),
+        // Another call may be tried: nothing new.
+        calls::Breaker::Open { for_ms: 0, .. } | calls::Breaker::Probe => None,
+        calls::Breaker::Open { for_ms, why } => {
+            Some(Some((Duration::from_millis(u64::from(*for_ms)), why.clone())))
+        }
+    }
+}
+
 impl Origin {
-    fn new(limit: Limit, now: Instant) -> Self {
+    fn new(rules: &Rules, name: &str, now: Instant) -> Self {
+        let limit = rules.limit_of(name);
+        let breaker = match limit.breaker {
+            Watched::Off => None,
+            watched => Some(Breaker::new(rules.breaker_of(name), watched == Watched::Enforce, now)),
+        };
         let book = |total: u32| (total > 0).then(|| Book::new(total, TERMS));
         let adaptive = limit.adaptive.then(|| Adaptive::new(limit.concurrency, now));
         Self {
@@ -221,6 +328,7 @@ impl Origin {
             concurrency: book(adaptive.as_ref().map_or(limit.concurrency, Adaptive::limit)),
             adaptive,
             rate: book(if limit.enforce { limit.rate } else { 0 }),
+            breaker,
             tally: Tally::new(),
             callers: Callers::default(),
         }

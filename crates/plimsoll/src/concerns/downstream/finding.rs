@@ -2,48 +2,112 @@
 
 use plimsoll_wire::calls::{Figures, Limit};
 
+use super::breaker::{Position, Shown};
 use super::callers::Caller;
 
 /// Fewer calls say nothing.
 const CALLS_MIN: u64 = 20;
+/// Fewer retries than this, or than one call of so many, are nothing to tell.
+const RETRIES_MIN: u64 = 10;
+const RETRIES_SHARE: u64 = 20;
 
-/// One sentence about what a limit would do, or does; `None` while there is nothing to tell. `widest`: the route whose
-/// requests make most calls at once, where it is known.
-pub(super) fn describe(
-    name: &str,
-    limit: &Limit,
-    figures: &Figures,
-    widest: Option<&Caller>,
-) -> Option<String> {
-    if figures.calls < CALLS_MIN {
-        return None;
-    }
-    let parallel = match widest {
-        Some(Caller { route, most, p99, .. }) => Some((route.as_str(), u64::from(*most), u64::from(*p99))),
-        None => Some(("a request", figures.fan_out_max, figures.fan_out_p99)),
-    };
-    let parallel = parallel
-        .filter(|(_, most, _)| *most > 1)
-        .map(|(who, most, p99)| format!("{who} makes up to {most} parallel calls to {name} (p99 {p99}); "));
-    let effect = match (limit.enforce, parallel.is_some()) {
-        (true, _) => does(name, limit, figures)?,
-        (false, is_wide) => would(name, limit, figures, is_wide)?,
-    };
-    Some(parallel.unwrap_or_default() + &effect)
+/// What is known of an origin.
+pub(super) struct About<'a> {
+    pub(super) name: &'a str,
+    pub(super) limit: &'a Limit,
+    pub(super) figures: &'a Figures,
+    pub(super) breaker: Option<&'a Shown>,
 }
 
-/// What is written into the settings so that the limit is held; `None`: it is held, or there is nothing to gain.
-pub(super) fn hint(name: &str, limit: &Limit, figures: &Figures) -> Option<String> {
-    let gains = figures.calls >= CALLS_MIN && (figures.would_queue > 0 || figures.would_refuse > 0);
-    let (_, address) = name.split_once("://").filter(|_| gains && !limit.enforce)?;
-    let concurrency = if limit.adaptive { "\"adaptive\"".to_owned() } else { limit.concurrency.to_string() };
-    Some(format!("[downstream.\"{address}\"] mode = \"enforce\", concurrency = {concurrency}"))
+impl About<'_> {
+    /// A sentence about what a limit and a breaker would do, or do; `None` while there is nothing to tell. `widest`: the
+    /// route whose requests make most calls at once, where it is known.
+    pub(super) fn describe(&self, widest: Option<&Caller>) -> Option<String> {
+        if self.figures.calls < CALLS_MIN {
+            return None;
+        }
+        let parts = [self.limit(widest), self.breaks(), self.repeats()];
+        let told: Vec<String> = parts.into_iter().flatten().collect();
+        (!told.is_empty()).then(|| told.join("; "))
+    }
+
+    fn limit(&self, widest: Option<&Caller>) -> Option<String> {
+        let Self { name, limit, figures, .. } = *self;
+        let parallel = match widest {
+            Some(Caller { route, most, p99, .. }) => {
+                Some((route.as_str(), u64::from(*most), u64::from(*p99)))
+            }
+            None => Some(("a request", figures.fan_out_max, figures.fan_out_p99)),
+        };
+        let parallel = parallel.filter(|(_, most, _)| *most > 1).map(|(who, most, p99)| {
+            format!("{who} makes up to {most} parallel calls to {name} (p99 {p99}); ")
+        });
+        let effect = match (limit.enforce, parallel.is_some()) {
+            (true, _) => does(name, limit, figures)?,
+            (false, is_wide) => would(name, limit, figures, is_wide)?,
+        };
+        Some(parallel.unwrap_or_default() + &effect)
+    }
+
+    fn breaks(&self) -> Option<String> {
+        let breaker = self.breaker.filter(|breaker| breaker.opened > 0)?;
+        let times = if breaker.opened == 1 { "once".to_owned() } else { format!("{} times", breaker.opened) };
+        let why = breaker.why.as_deref().unwrap_or_default();
+        let name = self.name;
+        if breaker.enforced {
+            let refused = self.figures.broken;
+            let now = if breaker.state == Position::Closed { "" } else { ", and it is open now" };
+            return Some(format!(
+                "the breaker of {name} opened {times} (last: {why}) and refused {refused} calls{now}"
+            ));
+        }
+        let Shown { would_refuse, would_fail, .. } = breaker;
+        Some(format!(
+            "a breaker for {name} would have opened {times} (last: {why}) and refused {would_refuse} calls, of which \
+             {would_fail} failed"
+        ))
+    }
+
+    /// Retries, where they are many.
+    fn repeats(&self) -> Option<String> {
+        let Figures { retries, retries_refused, calls, .. } = *self.figures;
+        if retries < RETRIES_MIN || retries * RETRIES_SHARE < calls {
+            return None;
+        }
+        let share = percent(retries, calls.saturating_add(retries_refused));
+        let refused = match retries_refused {
+            0 => String::new(),
+            refused => format!(", and {refused} of these were refused"),
+        };
+        Some(format!("{share} of the calls to {} are made again after they had failed{refused}", self.name))
+    }
+
+    /// What is written into the settings so that the limit is held, or the breaker; `None`: they are, or there is nothing to
+    /// gain.
+    pub(super) fn hint(&self) -> Option<String> {
+        let Self { name, limit, figures, .. } = *self;
+        let (_, address) = name.split_once("://").filter(|_| figures.calls >= CALLS_MIN)?;
+        let queues = !limit.enforce && (figures.would_queue > 0 || figures.would_refuse > 0);
+        let breaks = self.breaker.is_some_and(|breaker| !breaker.enforced && breaker.would_fail > 0);
+        let concurrency =
+            if limit.adaptive { "\"adaptive\"".to_owned() } else { limit.concurrency.to_string() };
+        let keys = [
+            (!limit.enforce).then(|| "mode = \"enforce\"".to_owned()),
+            queues.then(|| format!("concurrency = {concurrency}")),
+            breaks.then(|| "breaker = \"enforce\"".to_owned()),
+        ];
+        let keys: Vec<String> = keys.into_iter().flatten().collect();
+        (queues || breaks).then(|| format!("[downstream.\"{address}\"] {}", keys.join(", ")))
+    }
 }
 
 fn would(name: &str, limit: &Limit, figures: &Figures, is_wide: bool) -> Option<String> {
     let Limit { concurrency, .. } = limit;
     if *concurrency == 0 {
         return None;
+    }
+    if figures.unlimited >= figures.calls {
+        return is_wide.then(|| "they go by http2, whose streams no limit holds up".to_owned());
     }
     if figures.would_queue == 0 && figures.would_refuse == 0 {
         return is_wide.then(|| format!("a limit of {concurrency} would have made none of them wait"));
@@ -59,7 +123,9 @@ fn would(name: &str, limit: &Limit, figures: &Figures, is_wide: bool) -> Option<
 }
 
 fn does(name: &str, limit: &Limit, figures: &Figures) -> Option<String> {
-    if figures.queued == 0 && figures.refused == 0 {
+    // Where nothing but a breaker holds, what waited did so until that was known.
+    let is_limited = limit.concurrency > 0 || limit.rate > 0 || limit.per_request > 0;
+    if !is_limited || (figures.queued == 0 && figures.refused == 0) {
         return None;
     }
     let all = figures.calls.saturating_add(figures.refused);
@@ -95,11 +161,12 @@ fn milliseconds(ms: u64, count: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use plimsoll_wire::calls::Watched;
+
     use super::*;
 
-    #[test]
-    fn it_is_said_what_a_limit_would_do_and_what_it_does() {
-        let observed = Limit {
+    fn observed() -> Limit {
+        Limit {
             enforce: false,
             concurrency: 10,
             rate: 0,
@@ -108,7 +175,15 @@ mod tests {
             queue_timeout_ms: 1000,
             per_request: 0,
             adaptive: false,
-        };
+            breaker: Watched::Observe,
+            retry_percent: 0,
+            retry_least: 3,
+        }
+    }
+
+    #[test]
+    fn it_is_said_what_a_limit_would_do_and_what_it_does() {
+        let observed = observed();
         let enforced = Limit { enforce: true, ..observed };
         let some = Figures { calls: 1000, ..Figures::default() };
         let wide = Figures { fan_out_max: 50, fan_out_p99: 38, ..some.clone() };
@@ -119,11 +194,20 @@ mod tests {
             (observed, some.clone(), None, None),
             (
                 observed,
-                wide,
+                wide.clone(),
                 None,
                 Some(
                     "a request makes up to 50 parallel calls to http://stock:8080 (p99 38); a limit of 10 would have \
                      made none of them wait",
+                ),
+            ),
+            (
+                observed,
+                Figures { unlimited: 1000, ..wide.clone() },
+                None,
+                Some(
+                    "a request makes up to 50 parallel calls to http://stock:8080 (p99 38); they go by http2, whose \
+                     streams no limit holds up",
                 ),
             ),
             (
@@ -152,10 +236,72 @@ mod tests {
             (enforced, some, None, None),
         ];
         for (limit, figures, widest, expected) in table {
-            assert_eq!(describe("http://stock:8080", &limit, &figures, widest).as_deref(), expected);
+            let about = About { name: "http://stock:8080", limit: &limit, figures: &figures, breaker: None };
+            assert_eq!(about.describe(widest).as_deref(), expected);
         }
-        let hinted = hint("http://stock:8080", &observed, &queue).unwrap();
+    }
+
+    #[test]
+    fn the_hint_is_what_is_missing_in_the_settings() {
+        let enforced = Limit { enforce: true, ..observed() };
+        let queue = Figures { calls: 1000, would_queue: 40, ..Figures::default() };
+        let hint =
+            |limit, breaker| About { name: "http://stock:8080", limit, figures: &queue, breaker }.hint();
+        let hinted = hint(&observed(), None).unwrap();
         assert_eq!(hinted, "[downstream.\"stock:8080\"] mode = \"enforce\", concurrency = 10");
-        assert_eq!(hint("http://stock:8080", &enforced, &queue), None);
+        assert_eq!(hint(&enforced, None), None);
+        let (computed, held) = (opened(false), opened(true));
+        let hinted = hint(&enforced, Some(&computed)).unwrap();
+        assert_eq!(hinted, "[downstream.\"stock:8080\"] breaker = \"enforce\"");
+        assert_eq!(hint(&enforced, Some(&held)), None);
+    }
+
+    fn opened(enforced: bool) -> Shown {
+        Shown {
+            enforced,
+            state: Position::Open,
+            opened: 2,
+            why: Some("5 calls in a row failed".into()),
+            would_refuse: if enforced { 0 } else { 340 },
+            would_fail: if enforced { 0 } else { 338 },
+        }
+    }
+
+    #[test]
+    fn it_is_said_what_a_breaker_did_and_how_much_is_retried() {
+        let limit = Limit { enforce: true, concurrency: 0, ..observed() };
+        let some = Figures { calls: 1000, broken: 70, ..Figures::default() };
+        let retried = Figures { retries: 380, retries_refused: 250, ..some.clone() };
+        let table = [
+            (some.clone(), None, None),
+            (
+                some.clone(),
+                Some(opened(false)),
+                Some(
+                    "a breaker for http://a would have opened 2 times (last: 5 calls in a row failed) and refused 340 \
+                     calls, of which 338 failed",
+                ),
+            ),
+            (
+                some,
+                Some(opened(true)),
+                Some(
+                    "the breaker of http://a opened 2 times (last: 5 calls in a row failed) and refused 70 calls, and it \
+                     is open now",
+                ),
+            ),
+            (
+                retried,
+                None,
+                Some(
+                    "30 % of the calls to http://a are made again after they had failed, and 250 of these were refused",
+                ),
+            ),
+        ];
+        for (figures, breaker, expected) in table {
+            let about =
+                About { name: "http://a", limit: &limit, figures: &figures, breaker: breaker.as_ref() };
+            assert_eq!(about.describe(None).as_deref(), expected);
+        }
     }
 }

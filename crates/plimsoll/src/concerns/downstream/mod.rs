@@ -5,6 +5,7 @@
 //!                                    ├ Rules   what holds for an origin
 //!                                    ├ lease::Book   one per budget: who may use how much of it
 //!                                    ├ Adaptive   how large a budget the service stands, where that is to be found
+//!                                    ├ Breaker   whether calls may be made at all
 //!                                    ├ Tally   what all workers saw, also those that are gone
 //!                                    └ Callers   which routes make parallel calls
 //! ```
@@ -13,6 +14,7 @@
 //! together stay within the limit. [`finding`] says in words what is seen. Pure: `workers` carries the messages.
 
 mod adaptive;
+mod breaker;
 mod callers;
 mod desk;
 mod finding;
@@ -21,6 +23,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+pub use breaker::{Position, Shown};
 pub use callers::Caller;
-pub use desk::{Desk, Holder, Seen};
+pub use desk::{Desk, Holder, News, Seen};
 pub use rules::Rules;

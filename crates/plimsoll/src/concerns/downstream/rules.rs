@@ -1,8 +1,8 @@
 //! What holds for an origin: the most exact of the names in the settings that it fits, else the default.
 
-use plimsoll_wire::calls::{Limit, OTHERS};
+use plimsoll_wire::calls::{Limit, OTHERS, Watched};
 
-use crate::config::{Concurrency, Downstream, DownstreamLimits, DownstreamMode};
+use crate::config::{BreakerMode, BreakerRules, Concurrency, Downstream, DownstreamLimits, DownstreamMode};
 
 /// The limit whose effect is computed where none was set.
 const CANDIDATE: u32 = 10;
@@ -56,13 +56,21 @@ impl Rules {
     /// What holds for `origin`, as its agent writes it: `http://stock:8080`.
     #[must_use]
     pub fn limit_of(&self, origin: &str) -> Limit {
+        if origin == OTHERS { unlimited(Watched::Off) } else { limit(&self.limits_of(origin)) }
+    }
+
+    /// By which rules its breaker opens, where it has one.
+    pub(super) fn breaker_of(&self, origin: &str) -> BreakerRules {
+        self.limits_of(origin).breaker
+    }
+
+    fn limits_of(&self, origin: &str) -> DownstreamLimits {
         let fits = self.named.iter().find(|(pattern, _)| pattern.fits(origin));
-        let limits = fits.map_or(self.default, |(_, limits)| *limits);
-        if origin == OTHERS { Limit { enforce: false, ..unlimited() } } else { limit(&limits) }
+        fits.map_or(self.default, |(_, limits)| *limits)
     }
 }
 
-fn unlimited() -> Limit {
+fn unlimited(breaker: Watched) -> Limit {
     Limit {
         enforce: false,
         concurrency: 0,
@@ -72,6 +80,17 @@ fn unlimited() -> Limit {
         queue_timeout_ms: 0,
         per_request: 0,
         adaptive: false,
+        breaker,
+        retry_percent: 0,
+        retry_least: 0,
+    }
+}
+
+fn watched(limits: &DownstreamLimits) -> Watched {
+    match (limits.mode, limits.breaker.mode) {
+        (DownstreamMode::Off, _) | (_, BreakerMode::Off) => Watched::Off,
+        (DownstreamMode::Enforce, BreakerMode::Enforce) => Watched::Enforce,
+        _ => Watched::Observe,
     }
 }
 
@@ -92,13 +111,16 @@ fn limit(limits: &DownstreamLimits) -> Limit {
         queue: number(limits.queue),
         queue_timeout_ms: u32::try_from(limits.queue_timeout.as_millis()).unwrap_or(u32::MAX),
         per_request: some(limits.per_request),
+        breaker: watched(limits),
+        retry_percent: some(limits.retry_budget.percent),
+        retry_least: number(limits.retry_budget.least),
     };
     match limits.mode {
-        DownstreamMode::Enforce if limits.is_unlimited() => unlimited(),
+        DownstreamMode::Enforce if limits.is_unlimited() => unlimited(set.breaker),
         DownstreamMode::Enforce => set,
         DownstreamMode::Observe if set.concurrency == 0 => Limit { concurrency: CANDIDATE, ..set },
         DownstreamMode::Observe => set,
-        DownstreamMode::Off => unlimited(),
+        DownstreamMode::Off => unlimited(Watched::Off),
     }
 }
 

@@ -1,10 +1,12 @@
 use std::time::{Duration, Instant};
 
-use plimsoll_wire::calls::{Budget, Figures, FromAgent, OTHERS, ToAgent};
+use plimsoll_wire::calls::{Breaker, Budget, Figures, FromAgent, OTHERS, Outcomes, Probed, ToAgent, Watched};
 use plimsoll_wire::lease::Ask;
 
-use super::{Desk, Holder, Rules};
-use crate::config::{Concurrency, Downstream, DownstreamLimits, DownstreamMode, Rate};
+use super::{Desk, Holder, News, Rules};
+use crate::config::{
+    BreakerMode, BreakerRules, Concurrency, Downstream, DownstreamLimits, DownstreamMode, Rate,
+};
 use crate::ids::WorkerId;
 
 fn enforced(concurrency: usize) -> DownstreamLimits {
@@ -30,7 +32,7 @@ fn ask(origin: u32, serial: u32, wants: u32, held: u32) -> FromAgent {
 
 fn meets(desk: &mut Desk, holder: Holder, origin: u32, name: &str) -> ToAgent {
     let answers = desk.hear(holder, FromAgent::Origin { origin, name: name.into() }, Instant::now());
-    let [(to, answer)] = &answers[..] else { panic!("{answers:?}") };
+    let [(to, answer), ..] = &answers[..] else { panic!("{answers:?}") };
     assert_eq!(*to, holder);
     answer.clone()
 }
@@ -183,4 +185,63 @@ fn that_calls_of_children_are_not_seen_is_told_once_and_where_it_matters() {
         let mut desk = Desk::new(rules);
         assert_eq!((desk.forks(), desk.forks()), (expected, None));
     }
+}
+
+#[test]
+fn a_breaker_that_opens_is_told_to_all_that_call_the_origin_and_to_whoever_comes() {
+    let breaking = DownstreamLimits {
+        mode: DownstreamMode::Enforce,
+        breaker: BreakerRules { mode: BreakerMode::Enforce, ..BreakerRules::default() },
+        ..DownstreamLimits::default()
+    };
+    let mut desk = Desk::new(Rules::new(&Downstream { default: breaking, named: Vec::new() }));
+    let now = Instant::now();
+    let answer = meets(&mut desk, holder(0), 3, "http://a");
+    assert!(
+        matches!(answer, ToAgent::Limit { limit, .. } if limit.breaker == Watched::Enforce && limit.enforce)
+    );
+    meets(&mut desk, holder(1), 0, "http://other");
+    meets(&mut desk, holder(1), 1, "http://a");
+    let failed = Outcomes { calls: 5, failed: 5, run: 5, ..Outcomes::default() };
+    let told = desk.hear(holder(0), FromAgent::Outcomes { origin: 3, outcomes: failed }, now);
+    let open = |origin| ToAgent::Breaker {
+        origin,
+        breaker: Breaker::Open { for_ms: 5000, why: "5 calls in a row failed".into() },
+    };
+    assert_eq!(told, [(holder(0), open(3)), (holder(1), open(1))]);
+    let told = News {
+        origin: "http://a".into(),
+        open: Some((Duration::from_secs(5), "5 calls in a row failed".into())),
+    };
+    assert_eq!(desk.news().collect::<Vec<_>>(), [told]);
+    let answers = desk.hear(holder(2), FromAgent::Origin { origin: 0, name: "http://a".into() }, now);
+    assert_eq!(answers[0], (holder(2), open(0)));
+
+    let later = now + Duration::from_secs(5);
+    let probe = ToAgent::Breaker { origin: 1, breaker: Breaker::Probe };
+    assert_eq!(desk.hear(holder(1), FromAgent::Probe { origin: 1 }, later), [(holder(1), probe)]);
+    let told = desk.lose(holder(1), later);
+    let again = |origin, breaker| ToAgent::Breaker { origin, breaker };
+    let ask = Breaker::Open { for_ms: 0, why: "5 calls in a row failed".into() };
+    assert_eq!(told, [(holder(0), again(3, ask.clone())), (holder(2), again(0, ask))]);
+    desk.hear(holder(2), FromAgent::Probe { origin: 0 }, later);
+    let told = desk.hear(holder(2), FromAgent::Probed { origin: 0, probed: Probed::Answered }, later);
+    assert_eq!(told, [(holder(0), again(3, Breaker::Closed)), (holder(2), again(0, Breaker::Closed))]);
+    assert_eq!(desk.news().collect::<Vec<_>>(), [News { origin: "http://a".into(), open: None }]);
+    assert_eq!(desk.seen()[0].breaker.as_ref().map(|shown| shown.opened), Some(1));
+}
+
+#[test]
+fn a_breaker_holds_only_where_limits_are_held() {
+    let modes = [DownstreamMode::Off, DownstreamMode::Observe, DownstreamMode::Enforce];
+    let breakers = [BreakerMode::Off, BreakerMode::Observe, BreakerMode::Enforce];
+    let mut found = Vec::new();
+    for (mode, breaker) in modes.into_iter().flat_map(|mode| breakers.map(|breaker| (mode, breaker))) {
+        let breaker = BreakerRules { mode: breaker, ..BreakerRules::default() };
+        let limits = DownstreamLimits { mode, breaker, ..DownstreamLimits::default() };
+        let rules = Rules::new(&Downstream { default: limits, named: Vec::new() });
+        found.push(rules.limit_of("http://a").breaker);
+    }
+    let (off, observe, enforce) = (Watched::Off, Watched::Observe, Watched::Enforce);
+    assert_eq!(found, [off, off, off, off, observe, observe, off, observe, enforce]);
 }

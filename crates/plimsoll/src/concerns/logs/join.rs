@@ -60,14 +60,13 @@ impl Joiner {
         }
     }
 
-    /// Takes a line that begins something; gives what was pending, and the line itself if nothing can follow it.
-    pub fn begin(&mut self, line: Bytes, understood: Understood) -> [Option<Joined>; 2] {
-        let before = self.flush();
+    /// Takes a line that begins something, after a [`Self::flush`]; gives it back if nothing can follow it.
+    pub fn begin(&mut self, line: Bytes, understood: Understood) -> Option<Joined> {
         if understood.shape != Shape::Plain {
-            return [before, Some(Joined { line, lines: 1, understood })];
+            return Some(Joined { line, lines: 1, understood });
         }
         self.pending = Some(Pending { first: line, joined: Vec::new(), lines: 1, understood });
-        [before, None]
+        None
     }
 
     pub fn flush(&mut self) -> Option<Joined> {
@@ -112,7 +111,8 @@ mod tests {
         for line in text.lines() {
             if let Err(line) = joiner.extend(Bytes::copy_from_slice(line.as_bytes())) {
                 let understood = understand(&line, Stream::Stderr);
-                joined.extend(joiner.begin(line, understood).into_iter().flatten());
+                joined.extend(joiner.flush());
+                joined.extend(joiner.begin(line, understood));
             }
         }
         joined.extend(joiner.flush());

@@ -12,6 +12,7 @@ mod join;
 mod keep;
 pub mod record;
 mod split;
+pub mod time;
 mod understand;
 
 pub use join::{Joined, Joiner};

@@ -3,6 +3,7 @@
 //! A record is made once, shared by reference count, and never changed: the line in it is what the worker wrote,
 //! byte for byte. Whoever wants another form of it (JSON, OTLP, a colour) makes that from these fields.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -84,19 +85,46 @@ pub struct Record {
     pub shape: Shape,
     /// Exactly as written, without the newline; any bytes. Of a sampled JSON line: with its weight put in.
     pub line: Bytes,
-    /// The request it was written in, where the line says so.
-    pub request: Option<Bytes>,
+    /// The request it was written in, where that is known: see [`Self::request`].
+    pub of_request: Option<RequestId>,
     pub trace: Option<[u8; 16]>,
     /// How many lines like it this one stands for: 1 unless it was sampled.
     pub weight: u32,
 }
 
+/// The id of a request: a place in the line that says it, which costs nothing, or bytes of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestId {
+    Within(Range<u32>),
+    Apart(Bytes),
+}
+
+impl RequestId {
+    /// `None`: the place is no place in any line.
+    #[must_use]
+    pub fn within(place: Range<usize>) -> Option<Self> {
+        Some(Self::Within(u32::try_from(place.start).ok()?..u32::try_from(place.end).ok()?))
+    }
+}
+
 impl Record {
+    /// The id of the request it was written in.
+    #[must_use]
+    pub fn request(&self) -> Option<&[u8]> {
+        match self.of_request.as_ref()? {
+            RequestId::Apart(id) => Some(id),
+            RequestId::Within(place) => self.line.get(place.start as usize..place.end as usize),
+        }
+    }
+
     /// With bytes of its own, so that it does not keep the piece alive that it was read in.
     #[must_use]
-    pub fn detached(&self) -> Self {
-        let request = self.request.as_deref().map(Bytes::copy_from_slice);
-        Self { line: Bytes::copy_from_slice(&self.line), request, ..self.clone() }
+    pub fn detached(self) -> Self {
+        let of_request = match self.of_request {
+            Some(RequestId::Apart(id)) => Some(RequestId::Apart(Bytes::copy_from_slice(&id))),
+            within => within,
+        };
+        Self { line: Bytes::copy_from_slice(&self.line), of_request, ..self }
     }
 }
 

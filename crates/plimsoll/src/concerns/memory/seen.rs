@@ -175,7 +175,7 @@ mod tests {
 
     fn figures(second: u64) -> Figures {
         let mut pauses = [Pauses::default(); KINDS];
-        pauses[0] = Pauses { buckets: [second, 0, 0, 0, 0], total_us: second * 10_000 };
+        pauses[0] = Pauses { buckets: [second, 0, 0, 0, 0, 0, 0, 0], total_us: second * 10_000 };
         Figures {
             heap_used: (20 + second) << 20,
             heap_limit: 100 << 20,
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn hostile_numbers_overflow_nothing() {
         let start = Instant::now();
-        let most = Pauses { buckets: [u64::MAX; 5], total_us: u64::MAX };
+        let most = Pauses { buckets: [u64::MAX; 8], total_us: u64::MAX };
         let figures = Figures {
             heap_used: u64::MAX,
             heap_limit: u64::MAX,

@@ -1,17 +1,9 @@
-//! How many connections a pool needs, and what is wrong with it, in words.
+//! What is wrong with a pool, in words.
 
+use super::size::{Pools, needed};
 use super::window::Summary;
 use crate::concerns::event_loop::incident::words::duration;
 use crate::config::PoolsMode;
-
-/// Fewer acquires per second say nothing about a size.
-const RATE_MIN: f64 = 0.5;
-/// So much of the time a pool is full before what waits is counted as needed.
-const FULL_SHARE: f64 = 0.5;
-/// More is asked for than got by so much: the queue grows, and its length says nothing about what is needed.
-const GROWING: f64 = 1.05;
-/// A guess that rests on a queue goes no further than this.
-const FURTHER: u32 = 3;
 
 /// One pool, all workers together.
 #[derive(Debug, Clone)]
@@ -35,20 +27,22 @@ pub(super) struct Facts<'a> {
     pub(super) surge: u32,
     pub(super) mode: PoolsMode,
     pub(super) is_sizeable: bool,
+    pub(super) is_shared: bool,
 }
 
-/// Little's law: as many as are asked for in the time that 99 of 100 stay in use within. Where the pool is always full and
-/// the queue does not grow, it is the wait itself that keeps the rate down: then those who wait are needed as well.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is bounded before")]
-pub(super) fn needed(summary: &Summary, size: u32) -> u32 {
-    if summary.rate < RATE_MIN || summary.use_p99_ms <= 0.0 {
-        return 0;
+impl Facts<'_> {
+    /// How many connections all workers together need; 0: not known.
+    pub(super) fn needed(&self) -> u32 {
+        let is_lent = self.is_lent();
+        if self.is_shared {
+            return 0;
+        }
+        needed(self.summary, Pools { size: self.size, workers: self.workers, is_lent })
     }
-    let little = (summary.rate * summary.use_p99_ms / 1000.0).clamp(1.0, 1e6).ceil() as u32;
-    let is_held_back = summary.full_share >= FULL_SHARE && summary.rate <= summary.got_rate * GROWING;
-    let with_queue = if is_held_back { summary.in_use + summary.waiting } else { 0.0 };
-    let most = size.max(1).saturating_mul(FURTHER);
-    little.max((with_queue.clamp(0.0, 1e6).ceil() as u32).min(most))
+
+    fn is_lent(&self) -> bool {
+        self.mode == PoolsMode::Enforce && self.is_sizeable && self.allowed.is_some()
+    }
 }
 
 /// All that there is to say.
@@ -60,21 +54,23 @@ pub(super) fn findings(facts: &Facts<'_>, queues: bool) -> Vec<String> {
 /// Requests wait in our own process: how long, and which size is needed.
 pub(super) fn queue(facts: &Facts<'_>) -> String {
     let Facts { name, summary, size, .. } = facts;
-    let needed = needed(summary, *size);
     let longest = duration(whole(summary.wait_oldest_ms.max(summary.wait_p99_ms)));
-    let waits = match facts.waiting {
-        0 => "requests wait".to_owned(),
-        1 => "1 request waits".to_owned(),
-        waiting => format!("{waiting} requests wait"),
-    };
     let p99 = milliseconds(summary.wait_p99_ms);
+    if facts.is_shared {
+        let waits = waits(facts.waiting, "command");
+        return format!(
+            "pool {name}: {waits} in our own process, for up to {longest} (p99 {p99}): there is no connection to {}",
+            facts.server
+        );
+    }
+    let (waits, needed) = (waits(facts.waiting, "request"), facts.needed());
     let rate = rate(facts);
     let remedy = match facts.allowed {
         _ if needed <= *size => format!("{rate} need {needed}: who holds one for long makes the others wait"),
         Some(allowed) if needed > allowed => {
             format!("{rate} need {needed}, and {} allows {allowed}: hold each for less time", facts.server)
         }
-        _ => format!("{rate} need {needed}{}", each(needed, facts.workers)),
+        _ => format!("{rate} need {needed}{}", each(facts, needed)),
     };
     format!(
         "pool {name}: {waits} for a connection in our own process, for up to {longest} (p99 {p99}): all {size} are in \
@@ -82,17 +78,27 @@ pub(super) fn queue(facts: &Facts<'_>) -> String {
     )
 }
 
+/// `143 requests wait`
+fn waits(waiting: u64, what: &str) -> String {
+    match waiting {
+        0 => format!("{what}s wait"),
+        1 => format!("1 {what} waits"),
+        _ => format!("{waiting} {what}s wait"),
+    }
+}
+
 /// `, 13 in each of 2 workers`
-fn each(needed: u32, workers: u32) -> String {
-    match workers {
+fn each(facts: &Facts<'_>, needed: u32) -> String {
+    match facts.workers {
         0 | 1 => String::new(),
-        _ => format!(", {} in each of {workers} workers", needed.div_ceil(workers)),
+        _ if facts.is_lent() => String::new(),
+        workers => format!(", {} in each of {workers} workers", needed.div_ceil(workers)),
     }
 }
 
 /// All pools together may want more than the server has.
 fn too_many(facts: &Facts<'_>) -> Option<String> {
-    let Facts { name, server, summary, workers, max_each, replicas, surge, .. } = facts;
+    let Facts { name, server, workers, max_each, replicas, surge, .. } = facts;
     let allowed = facts.allowed?.saturating_mul(*replicas);
     if facts.mode == PoolsMode::Enforce && facts.is_sizeable {
         return None;
@@ -108,10 +114,9 @@ fn too_many(facts: &Facts<'_>) -> Option<String> {
         (false, true) => format!("{of} = {now} connections, {reloading} during a reload"),
         (false, false) => return None,
     };
-    let needed = needed(summary, facts.size);
-    let enough = match needed {
+    let enough = match facts.needed() {
         0 => String::new(),
-        needed => format!("; {needed} are enough for {}", rate(facts)),
+        needed => format!("; {needed} are enough for {}{}", rate(facts), each(facts, needed)),
     };
     Some(format!("pool {name}: {total}, and {server} allows {allowed}{enough}"))
 }
@@ -134,6 +139,7 @@ fn leak(facts: &Facts<'_>) -> Option<String> {
 fn powerless(facts: &Facts<'_>) -> Option<String> {
     let Facts { name, server, .. } = facts;
     match facts.mode {
+        _ if facts.is_shared => None,
         PoolsMode::Enforce if !facts.is_sizeable => Some(format!(
             "pool {name}: this library cannot be re-sized while it runs; set its size in the app, and the rest of what \
              {server} allows is shared out without it"
@@ -153,9 +159,9 @@ fn powerless(facts: &Facts<'_>) -> Option<String> {
 
 /// `310 req/s at 62 ms`
 fn rate(facts: &Facts<'_>) -> String {
-    let Summary { rate, use_p99_ms, .. } = facts.summary;
+    let Summary { rate, use_mean_ms, .. } = facts.summary;
     let per_second = if *rate < 10.0 { format!("{rate:.1}") } else { format!("{rate:.0}") };
-    format!("{per_second} req/s at {}", milliseconds(*use_p99_ms))
+    format!("{per_second} req/s at {}", milliseconds(*use_mean_ms))
 }
 
 fn milliseconds(ms: f64) -> String {
@@ -171,28 +177,9 @@ fn whole(ms: f64) -> u32 {
 mod tests {
     use super::*;
 
-    fn summary(rate: f64, use_p99_ms: f64) -> Summary {
-        Summary { rate, got_rate: rate, use_p99_ms, in_use: rate * use_p99_ms / 1000.0, ..Summary::default() }
-    }
-
-    #[test]
-    fn the_needed_size_is_what_is_asked_for_in_the_time_of_use() {
-        let full = |waiting, got_rate| Summary { waiting, full_share: 1.0, got_rate, ..summary(200.0, 50.0) };
-        let table = [
-            (Summary::default(), 10, 0),
-            (summary(310.0, 62.0), 160, 20),
-            (summary(500.0, 50.0), 10, 25),
-            (summary(5.0, 1.0), 10, 1),
-            // Always full, and as many come as go: 25 callers take turns.
-            (full(15.0, 200.0), 10, 25),
-            (full(150.0, 200.0), 10, 30),
-            // The queue grows: its length says nothing.
-            (full(150.0, 150.0), 10, 10),
-            (summary(f64::MAX, 50.0), 10, 1_000_000),
-        ];
-        for (summary, size, expected) in table {
-            assert_eq!(needed(&summary, size), expected, "{summary:?}");
-        }
+    fn summary(rate: f64, use_mean_ms: f64) -> Summary {
+        let in_use = rate * use_mean_ms / 1000.0;
+        Summary { rate, got_rate: rate, use_mean_ms, in_use, peakedness: 1.0, ..Summary::default() }
     }
 
     fn facts(summary: &Summary) -> Facts<'_> {
@@ -211,13 +198,15 @@ mod tests {
             surge: 1,
             mode: PoolsMode::Observe,
             is_sizeable: true,
+            is_shared: false,
         }
     }
 
     #[test]
     fn what_is_wrong_is_said_in_the_users_words() {
         let calm = summary(310.0, 62.0);
-        let queue = Summary { wait_p99_ms: 1900.0, wait_oldest_ms: 3240.0, ..summary(500.0, 50.0) };
+        let queue =
+            Summary { wait_p99_ms: 1900.0, wait_oldest_ms: 3240.0, peakedness: 0.0, ..summary(500.0, 50.0) };
         let of = |summary| facts(summary);
         let small =
             |facts: Facts<'static>| Facts { workers: 1, max_each: 10, size: 10, waiting: 143, ..facts };
@@ -232,8 +221,8 @@ mod tests {
                 Facts { allowed: Some(100), ..of(calm) },
                 false,
                 &[
-                    "pool pg@db:5432/shop: 8 workers x 20 = 160 connections, and db:5432 allows 100; 20 are enough for 310 \
-                     req/s at 62 ms",
+                    "pool pg@db:5432/shop: 8 workers x 20 = 160 connections, and db:5432 allows 100; 32 are enough for 310 \
+                     req/s at 62 ms, 4 in each of 8 workers",
                 ],
             ),
             (
@@ -241,15 +230,15 @@ mod tests {
                 false,
                 &[
                     "pool pg@db:5432/shop: 8 workers x 20 = 160 connections, 180 during a reload, and db:5432 allows 170; \
-                     20 are enough for 310 req/s at 62 ms",
+                     32 are enough for 310 req/s at 62 ms, 4 in each of 8 workers",
                 ],
             ),
             (
                 Facts { allowed: Some(100), replicas: 3, ..of(calm) },
                 false,
                 &[
-                    "pool pg@db:5432/shop: 3 replicas x 8 workers x 20 = 480 connections, and db:5432 allows 300; 20 are \
-                     enough for 310 req/s at 62 ms",
+                    "pool pg@db:5432/shop: 3 replicas x 8 workers x 20 = 480 connections, and db:5432 allows 300; 32 are \
+                     enough for 310 req/s at 62 ms, 4 in each of 8 workers",
                 ],
             ),
             (small(of(queue)), true, &[wait]),
@@ -280,5 +269,23 @@ mod tests {
         for (facts, queues, expected) in table {
             assert_eq!(findings(&facts, queues), expected);
         }
+    }
+
+    #[test]
+    fn of_a_connection_that_commands_share_only_its_loss_is_said() {
+        let queue = Summary { wait_p99_ms: 1900.0, wait_oldest_ms: 3240.0, ..summary(500.0, 50.0) };
+        let shared = Facts {
+            server: "cache:6379",
+            is_shared: true,
+            is_sizeable: false,
+            waiting: 143,
+            mode: PoolsMode::Enforce,
+            ..facts(&queue)
+        };
+        assert_eq!(findings(&shared, false), [""; 0]);
+        let said = "pool pg@db:5432/shop: 143 commands wait in our own process, for up to 3.2 s (p99 1.9 s): there is no \
+                    connection to cache:6379";
+        assert_eq!(findings(&shared, true), [said]);
+        assert_eq!(shared.needed(), 0);
     }
 }

@@ -10,7 +10,6 @@ use super::advice::{self, Facts};
 use super::queueing::{Queue, Queues};
 use super::rules::{Rules, rule};
 use super::server::{LEASE_MS, Member, Server};
-use super::times;
 use super::window::{Summary, Window};
 use crate::concerns::downstream::Holder;
 use crate::config::PoolsMode;
@@ -196,7 +195,7 @@ impl Desk {
         let Some(one) = self.members.get_mut(&member) else { return Answers::default() };
         let Some(pool) = self.pools.get_mut(&one.name) else { return Answers::default() };
         pool.window.add(&figures, &one.last, now);
-        pool.add(&figures, &one.last);
+        pool.counted.add(&figures.since(&one.last).past());
         one.last = figures;
         let name = one.name.clone();
         Answers { notes: self.look_at_queue(&name, now), ..Answers::default() }
@@ -293,14 +292,14 @@ impl Desk {
         let mut figures = pool.counted.clone();
         let mut workers = 0;
         for one in self.members.values().filter(|one| one.name == name) {
-            add_now(&mut figures, &one.last);
+            figures.add(&one.last.clone().now());
             workers += 1;
         }
         let mut seen = Seen {
             name: name.to_owned(),
             about: pool.about.clone(),
             workers,
-            needed: advice::needed(&summary, whole(figures.max)),
+            needed: 0,
             figures,
             summary,
             allowed: server.and_then(Server::allowed),
@@ -309,6 +308,7 @@ impl Desk {
             findings: Vec::new(),
             leaks: pool.leaks.iter().cloned().collect(),
         };
+        seen.needed = self.facts(&seen, |facts| facts.needed());
         let queues = self.queues.is_open(name);
         seen.findings = self.facts(&seen, |facts| advice::findings(facts, queues));
         seen
@@ -332,6 +332,7 @@ impl Desk {
             surge: self.rules.surge(),
             mode: limits.mode,
             is_sizeable: seen.about.is_sizeable,
+            is_shared: seen.about.is_shared,
         })
     }
 }
@@ -340,45 +341,6 @@ impl Pool {
     fn new(about: About) -> Self {
         let (counted, window, leaks) = (Figures::default(), Window::default(), VecDeque::new());
         Self { about, counted, window, leaks, leaks_noted: 0 }
-    }
-
-    /// What has been counted since `before`.
-    fn add(&mut self, now: &Figures, before: &Figures) {
-        let sum = &mut self.counted;
-        for (sum, now, before) in [
-            (&mut sum.asked, now.asked, before.asked),
-            (&mut sum.got, now.got, before.got),
-            (&mut sum.gave_up, now.gave_up, before.gave_up),
-            (&mut sum.refused, now.refused, before.refused),
-            (&mut sum.opened, now.opened, before.opened),
-            (&mut sum.errors, now.errors, before.errors),
-            (&mut sum.waited_us, now.waited_us, before.waited_us),
-            (&mut sum.used_us, now.used_us, before.used_us),
-        ] {
-            *sum = sum.saturating_add(now.saturating_sub(before));
-        }
-        times::add(&mut sum.waits, &times::since(&now.waits, &before.waits));
-        times::add(&mut sum.uses, &times::since(&now.uses, &before.uses));
-    }
-}
-
-/// What is so now, of one process more.
-fn add_now(sum: &mut Figures, one: &Figures) {
-    for (sum, one) in [
-        (&mut sum.open, one.open),
-        (&mut sum.idle, one.idle),
-        (&mut sum.waiting, one.waiting),
-        (&mut sum.max, one.max),
-        (&mut sum.leaked, one.leaked),
-    ] {
-        *sum = sum.saturating_add(one);
-    }
-    for (most, one) in [
-        (&mut sum.oldest_us, one.oldest_us),
-        (&mut sum.waiting_peak, one.waiting_peak),
-        (&mut sum.used_peak, one.used_peak),
-    ] {
-        *most = (*most).max(one);
     }
 }
 
@@ -404,10 +366,13 @@ fn tell(grants: Vec<(Member, Grant)>) -> Vec<(Holder, ToAgent)> {
 
 fn over(queue: &Queue) -> String {
     let lasted = queue.ended.map_or(0, |ended| ended.duration_since(queue.began).as_secs());
+    let sizes = match queue.needed {
+        0 => String::new(),
+        needed => format!(", with {} connections where {needed} were needed", queue.size),
+    };
     format!(
-        "pool {}: no request waits for a connection any more; for {lasted} s they did, for up to {} ms, with {} \
-         connections where {} were needed",
-        queue.pool, queue.worst_ms, queue.size, queue.needed
+        "pool {}: no request waits for a connection any more; for {lasted} s they did, for up to {} ms{sizes}",
+        queue.pool, queue.worst_ms
     )
 }
 

@@ -5,18 +5,20 @@
 //!  agents ── Pool, Figures, Leak ──► Desk ──► Rule, Grant ── to the agents
 //!            Ask, Server              ├ Rules    what holds for a server
 //!                                     ├ Window   the last ten seconds of each pool: rate, times, queue
-//!                                     ├ advice   the size that is needed, and what is wrong, in words
+//!                                     ├ size     how many connections are needed
+//!                                     ├ advice   what is wrong, in words
 //!                                     └ lease::Book   one per server: how many connections each pool may have
 //! ```
 //!
-//! The needed size is Little's law on the 99th percentile: as many connections as are asked for in the time that one is
-//! in use. Pure: `workers` carries the messages.
+//! The needed size is Little's law, and something to spare for what comes unevenly: `size` derives it. Pure: `workers`
+//! carries the messages.
 
 mod advice;
 mod desk;
 mod queueing;
 mod rules;
 mod server;
+mod size;
 #[cfg(test)]
 mod tests;
 mod times;

@@ -28,7 +28,9 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new(limits: PoolLimits, library: &str) -> Self {
-        let is_postgres = matches!(library, "pg" | "postgres");
+        // Of a pool of `knex`: `tarn/pg`.
+        let driver = library.rsplit('/').next().unwrap_or_default();
+        let is_postgres = matches!(driver, "pg" | "postgres");
         let mut server = Self { limits, is_postgres, told: None, book: None };
         server.open_book(0, Instant::now());
         server

@@ -15,7 +15,7 @@ fn holder(index: u16) -> Holder {
 
 fn about() -> About {
     let (library, server, database) = ("pg".into(), "db:5432".into(), "shop".into());
-    About { library, server, database, max: 20, is_sizeable: true }
+    About { library, server, database, max: 20, is_sizeable: true, is_shared: false }
 }
 
 fn desk(limits: PoolLimits) -> Desk {

@@ -1,7 +1,5 @@
 //! Reads a percentile out of a histogram of the agent.
 
-use std::iter;
-
 use plimsoll_wire::pools::{TIMES, Times, bound_us};
 
 /// The time within which so large a part of all stayed, in microseconds; `None`: there are none. Within a bucket the times
@@ -29,21 +27,6 @@ pub(super) fn percentile(times: &Times, part: f64) -> Option<f64> {
 
 pub(super) fn count(times: &Times) -> u64 {
     times.0.iter().fold(0, |sum, bucket| sum.saturating_add(*bucket))
-}
-
-pub(super) fn add(sum: &mut Times, more: &Times) {
-    for (sum, more) in iter::zip(&mut sum.0, more.0) {
-        *sum = sum.saturating_add(more);
-    }
-}
-
-/// What has come since `before`.
-pub(super) fn since(now: &Times, before: &Times) -> Times {
-    let mut times = now.clone();
-    for (now, before) in iter::zip(&mut times.0, before.0) {
-        *now = now.saturating_sub(before);
-    }
-    times
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use plimsoll_wire::pools::{Figures, Times};
 
-use super::times;
+use super::{size, times};
 
 const LENGTH: Duration = Duration::from_secs(10);
 /// As often as a worker reports, and so what its first report is about.
@@ -31,6 +31,8 @@ struct Slot {
     waiting_peak: u64,
     /// All connections of a worker were in use at once.
     is_full: bool,
+    /// What `spread` says of all that was asked for.
+    spread: f64,
     waits: Times,
     uses: Times,
 }
@@ -42,6 +44,7 @@ pub struct Summary {
     pub rate: f64,
     pub got_rate: f64,
     /// Times of use and of waiting, in milliseconds.
+    pub use_mean_ms: f64,
     pub use_p50_ms: f64,
     pub use_p99_ms: f64,
     pub wait_p50_ms: f64,
@@ -53,6 +56,8 @@ pub struct Summary {
     /// In use and waiting, in the mean.
     pub in_use: f64,
     pub waiting: f64,
+    /// How much the number of connections that are wanted varies: see `size`.
+    pub peakedness: f64,
     /// In so many of the seconds all connections of a worker were in use at once.
     pub full_share: f64,
 }
@@ -74,12 +79,14 @@ impl Window {
         let Some(first) = slots.peek().map(|slot| slot.first) else { return Summary::default() };
         let mut sum = Slot::new(first);
         let (mut full, mut all) = (0.0, 0.0);
+        let mut spreads = Vec::new();
         for slot in slots {
             sum.merge(slot);
             full += f64::from(u8::from(slot.is_full));
             all += 1.0;
+            spreads.extend(slot.spread());
         }
-        summary(&sum, full / all)
+        Summary { peakedness: size::peakedness(usual(spreads), &sum.uses), ..summary(&sum, full / all) }
     }
 
     /// Whether requests stand in a queue: in two of the last three seconds that were told of.
@@ -111,6 +118,7 @@ fn summary(sum: &Slot, full_share: f64) -> Summary {
     Summary {
         rate: sum.asked as f64 / seconds,
         got_rate: sum.got as f64 / seconds,
+        use_mean_ms: sum.used_us as f64 / 1000.0 / (times::count(&sum.uses).max(1)) as f64,
         use_p50_ms: ms(&sum.uses, 0.5),
         use_p99_ms: ms(&sum.uses, 0.99),
         wait_p50_ms: ms(&sum.waits, 0.5),
@@ -120,7 +128,15 @@ fn summary(sum: &Slot, full_share: f64) -> Summary {
         in_use: sum.used_us as f64 / 1e6 / seconds,
         waiting: sum.waited_us as f64 / 1e6 / seconds,
         full_share,
+        peakedness: 1.0,
     }
+}
+
+/// The lower quartile of the seconds: what disturbs arrivals, such as a loop that stands still, or a load that begins, makes
+/// them come less evenly, and nothing more evenly.
+fn usual(mut spreads: Vec<f64>) -> f64 {
+    spreads.sort_by(f64::total_cmp);
+    spreads.get(spreads.len() / 4).copied().unwrap_or(1.0)
 }
 
 impl Slot {
@@ -135,11 +151,13 @@ impl Slot {
             oldest_us: 0,
             waiting_peak: 0,
             is_full: false,
+            spread: 0.0,
             waits: Times::default(),
             uses: Times::default(),
         }
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "counts of a second")]
     fn add(&mut self, figures: &Figures, before: &Figures, now: Instant) {
         let more = |now: u64, before: u64| now.saturating_sub(before);
         let report = Self {
@@ -149,9 +167,10 @@ impl Slot {
             used_us: more(figures.used_us, before.used_us),
             oldest_us: figures.oldest_us,
             waiting_peak: figures.waiting_peak,
-            is_full: figures.max > 0 && figures.used_peak >= figures.max && figures.waiting_peak > 0,
-            waits: times::since(&figures.waits, &before.waits),
-            uses: times::since(&figures.uses, &before.uses),
+            is_full: figures.waiting_peak > 0 && (figures.max == 0 || figures.used_peak >= figures.max),
+            spread: figures.spread as f64 / 1000.0 * more(figures.asked, before.asked) as f64,
+            waits: figures.waits.since(&before.waits),
+            uses: figures.uses.since(&before.uses),
             ..Self::new(now)
         };
         self.merge(&report);
@@ -170,8 +189,15 @@ impl Slot {
         self.oldest_us = self.oldest_us.max(other.oldest_us);
         self.waiting_peak = self.waiting_peak.max(other.waiting_peak);
         self.is_full |= other.is_full;
-        times::add(&mut self.waits, &other.waits);
-        times::add(&mut self.uses, &other.uses);
+        self.spread += other.spread;
+        self.waits.add(&other.waits);
+        self.uses.add(&other.uses);
+    }
+
+    /// Weighted by how many were asked for: of several workers the variances add up, and so do the means.
+    #[expect(clippy::cast_precision_loss, reason = "counts of a second")]
+    fn spread(&self) -> Option<f64> {
+        (self.asked > 0).then(|| self.spread / self.asked as f64)
     }
 
     fn queues(&self) -> bool {

@@ -16,6 +16,11 @@ pub enum SyslogAddress {
         host: String,
         port: u16,
     },
+    /// TCP with TLS, as RFC 5425 has it.
+    Tls {
+        host: String,
+        port: u16,
+    },
     /// A socket of datagrams.
     Unix(PathBuf),
 }
@@ -39,6 +44,9 @@ impl Form for Syslog {
             "tcp" => {
                 split_host(rest, 601).map(|(host, port)| SyslogAddress::Tcp { host, port }).ok_or_else(wrong)
             }
+            "tls" => {
+                split_host(rest, 6514).map(|(host, port)| SyslogAddress::Tls { host, port }).ok_or_else(wrong)
+            }
             _ => Err(wrong()),
         }
     }
@@ -48,7 +56,8 @@ impl Form for Syslog {
     }
 
     fn describe(&self) -> String {
-        "an address like `unix:///dev/log`, `udp://host:514` or `tcp://host:601`".to_owned()
+        "an address like `unix:///dev/log`, `udp://host:514`, `tcp://host:601` or `tls://host:6514`"
+            .to_owned()
     }
 }
 
@@ -58,6 +67,7 @@ impl fmt::Display for SyslogAddress {
             Self::Unix(path) => return write!(f, "unix://{}", path.display()),
             Self::Udp { host, port } => ("udp", host, port),
             Self::Tcp { host, port } => ("tcp", host, port),
+            Self::Tls { host, port } => ("tls", host, port),
         };
         match host.contains(':') {
             true => write!(f, "{scheme}://[{host}]:{port}"),
@@ -76,6 +86,7 @@ mod tests {
             ("unix:///dev/log", "unix:///dev/log"),
             ("udp://localhost", "udp://localhost:514"),
             ("tcp://[::1]:6514", "tcp://[::1]:6514"),
+            ("tls://logs", "tls://logs:6514"),
         ] {
             assert_eq!(Syslog.write(&Syslog.read(text).unwrap()), written);
         }

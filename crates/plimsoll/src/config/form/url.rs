@@ -4,9 +4,11 @@ use std::fmt;
 
 use super::{Form, Reason};
 
-/// `http://host:port/path`, without a user, a query or a fragment.
+/// `http://host:port/path` or `https://…`, without a user or a fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Url {
+    /// Over TLS.
+    pub is_secure: bool,
     /// A name or an address; an IPv6 address without its brackets.
     pub host: String,
     pub port: u16,
@@ -23,14 +25,11 @@ impl Form for HttpUrl {
     type Value = Option<Url>;
 
     fn read(&self, text: &str) -> Result<Option<Url>, Reason> {
-        if text.starts_with("https://") {
-            return Err(Reason::new(
-                "this build does not speak TLS",
-                "send to a collector on this host or in this network over `http://`, which speaks TLS to the outside",
-            ));
-        }
         let wrong = || Reason::new(format!("`{text}` is not a URL"), EXAMPLE);
-        let rest = text.strip_prefix("http://").ok_or_else(wrong)?;
+        let (is_secure, rest) = match text.strip_prefix("https://") {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix("http://").ok_or_else(wrong)?),
+        };
         let (authority, path) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));
         if authority.contains('@') {
             return Err(Reason::new(
@@ -41,8 +40,8 @@ impl Form for HttpUrl {
         if !path.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'#')) {
             return Err(wrong());
         }
-        let (host, port) = split_host(authority, 80).ok_or_else(wrong)?;
-        Ok(Some(Url { host, port, path: path.to_owned() }))
+        let (host, port) = split_host(authority, if is_secure { 443 } else { 80 }).ok_or_else(wrong)?;
+        Ok(Some(Url { is_secure, host, port, path: path.to_owned() }))
     }
 
     fn write(&self, value: &Option<Url>) -> String {
@@ -50,7 +49,7 @@ impl Form for HttpUrl {
     }
 
     fn describe(&self) -> String {
-        "a URL like `http://collector:4318`".to_owned()
+        "a URL like `http://collector:4318` or `https://logs.example.com`".to_owned()
     }
 }
 
@@ -82,7 +81,8 @@ impl Url {
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority(), self.path)
+        let scheme = if self.is_secure { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.authority(), self.path)
     }
 }
 
@@ -96,6 +96,7 @@ mod tests {
             ("http://loki:3100", "http://loki:3100/"),
             ("http://127.0.0.1/a/b?c=d", "http://127.0.0.1:80/a/b?c=d"),
             ("http://[::1]:4318/v1/logs", "http://[::1]:4318/v1/logs"),
+            ("https://logs.example.com/in", "https://logs.example.com:443/in"),
         ] {
             let url = HttpUrl.read(text).unwrap();
             assert_eq!(HttpUrl.write(&url), written);
@@ -106,7 +107,6 @@ mod tests {
     #[test]
     fn what_is_no_url_is_refused_with_a_hint() {
         for (text, fault) in [
-            ("https://a", "this build does not speak TLS"),
             ("loki:3100", "`loki:3100` is not a URL"),
             ("http://", "`http://` is not a URL"),
             ("http://a:0", "is not a URL"),

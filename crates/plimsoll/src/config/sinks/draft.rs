@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Compress, FileSink, Header, HttpSink, LogFormat, LogSink, Protocol, QUEUE_BYTES, SinkTarget, Standard,
-    SyslogSink,
+    Compress, FileSink, Header, HttpSink, HttpTarget, LogFormat, LogSink, Protocol, QUEUE_BYTES, SinkTarget,
+    Spill,
+    Standard, SyslogSink,
 };
 use crate::config::form::{SyslogAddress, Url};
 use crate::config::resolved::LogLevel;
@@ -25,6 +26,9 @@ impl Kind {
         [Self::Stdout, Self::File, Self::Otlp, Self::Loki, Self::Http, Self::Syslog];
     /// Those that send over HTTP.
     pub(super) const SENDING: [Self; 3] = [Self::Otlp, Self::Loki, Self::Http];
+
+    /// Those whose target is another program.
+    pub(super) const REMOTE: [Self; 4] = [Self::Otlp, Self::Loki, Self::Http, Self::Syslog];
 
     pub(super) const fn word(self) -> &'static str {
         match self {
@@ -51,6 +55,9 @@ pub(super) struct Draft {
     pub(super) keep: usize,
     pub(super) compress: Compress,
     pub(super) url: Option<Url>,
+    pub(super) ca: Option<PathBuf>,
+    pub(super) spill: Option<PathBuf>,
+    pub(super) spill_bytes: u64,
     pub(super) headers: Vec<Header>,
     pub(super) labels: Vec<(String, String)>,
     pub(super) batch_bytes: usize,
@@ -63,7 +70,7 @@ pub(super) struct Draft {
 /// What a draft is for.
 pub(super) enum Finished {
     Standard(Standard),
-    Sink(LogSink),
+    Sink(Box<LogSink>),
 }
 
 impl Draft {
@@ -81,6 +88,9 @@ impl Draft {
             keep: 7,
             compress: if kind == Kind::File { Compress::Gzip } else { Compress::Off },
             url: None,
+            ca: None,
+            spill: None,
+            spill_bytes: 1024 * 1024 * 1024,
             headers: Vec::new(),
             labels: Vec::new(),
             batch_bytes: 1024 * 1024,
@@ -93,10 +103,13 @@ impl Draft {
 
     /// `None`: something that it must have is missing.
     pub(super) fn finish(self) -> Option<Finished> {
-        let Self { name, level, queue_bytes, format, .. } = self.clone();
+        let Self { name, level, queue_bytes, format, spill, spill_bytes, .. } = self.clone();
+        let spill = spill.map(|path| Spill { path, bytes_max: spill_bytes });
         let target = match self.kind {
             Kind::Stdout => return Some(Finished::Standard(Standard { level, format, queue_bytes })),
-            Kind::Syslog => SinkTarget::Syslog(SyslogSink { address: self.address, facility: self.facility }),
+            Kind::Syslog => {
+                SinkTarget::Syslog(SyslogSink { address: self.address, ca: self.ca, facility: self.facility })
+            }
             Kind::Otlp => self.http(Protocol::Otlp, "/v1/logs")?,
             Kind::Loki => self.http(Protocol::Loki, "/loki/api/v1/push")?,
             Kind::Http => self.http(Protocol::Ndjson, "/")?,
@@ -109,7 +122,7 @@ impl Draft {
                 compress: self.compress,
             }),
         };
-        Some(Finished::Sink(LogSink { name, level, queue_bytes, target }))
+        Some(Finished::Sink(Box::new(LogSink { name, level, queue_bytes, spill, target })))
     }
 
     /// `path`: where that protocol has its place, if the URL does not say.
@@ -120,13 +133,16 @@ impl Draft {
         }
         Some(SinkTarget::Http(HttpSink {
             protocol,
-            url,
-            headers: self.headers,
             labels: self.labels,
-            compress: self.compress,
-            batch_bytes: self.batch_bytes,
-            batch_wait: self.batch_wait,
-            timeout: self.timeout,
+            target: HttpTarget {
+                url,
+                ca: self.ca,
+                headers: self.headers,
+                compress: self.compress,
+                batch_bytes: self.batch_bytes,
+                batch_wait: self.batch_wait,
+                timeout: self.timeout,
+            },
         }))
     }
 }

@@ -107,6 +107,24 @@ pub(super) static KEYS: &[&dyn Key] = &[
               errors last; the app and other sinks do not notice.",
     },
     &Row {
+        name: "spill",
+        kinds: &Kind::REMOTE,
+        form: Optional { word: "off", form: PathName },
+        place: |draft| &mut draft.spill,
+        need: Need::May,
+        doc: "A file in which lines wait while the other side takes none, so that hours without it cost no line; the next \
+              run sends what this one could not. Each sink and instance needs one of its own.",
+    },
+    &Row {
+        name: "spill_size",
+        kinds: &Kind::REMOTE,
+        form: size(KB * KB, 1024 * KB * KB * KB),
+        place: |draft| &mut draft.spill_bytes,
+        need: Need::May,
+        doc: "How large that file may become. When it is full, lines wait in `queue`, and what finds no room there is \
+              dropped.",
+    },
+    &Row {
         name: "format",
         kinds: &[Kind::Stdout, Kind::File],
         form: Choice(&[
@@ -169,7 +187,17 @@ pub(super) static KEYS: &[&dyn Key] = &[
         place: |draft| &mut draft.url,
         need: Need::Must,
         doc: "Where it is sent to. Without a path it is that of the protocol: `/v1/logs` (otlp), `/loki/api/v1/push` \
-              (loki). TLS is not spoken: where it is needed, send to a collector nearby that does.",
+              (loki). With `https` TLS is spoken.",
+    },
+    &Row {
+        name: "ca",
+        kinds: &Kind::REMOTE,
+        form: Optional { word: "system", form: PathName },
+        place: |draft| &mut draft.ca,
+        need: Need::May,
+        doc: "A file of certificates in PEM: over TLS the other side must have its own from one of these. `system`: from one \
+              that the system trusts (`SSL_CERT_FILE`, `/etc/ssl/certs`), or Mozilla's list where the system has none. Set it \
+              where the collector has a certificate of your own authority.",
     },
     &Row {
         name: "batch_size",

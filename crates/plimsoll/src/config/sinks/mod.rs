@@ -33,7 +33,15 @@ pub struct LogSink {
     pub name: String,
     pub level: Option<LogLevel>,
     pub queue_bytes: usize,
+    /// Where to put what the target does not take for now, instead of keeping it in memory.
+    pub spill: Option<Spill>,
     pub target: SinkTarget,
+}
+
+#[derive(Debug, Clone)]
+pub struct Spill {
+    pub path: PathBuf,
+    pub bytes_max: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -58,9 +66,17 @@ pub struct FileSink {
 #[derive(Debug, Clone)]
 pub struct HttpSink {
     pub protocol: Protocol,
-    pub url: Url,
-    pub headers: Vec<Header>,
     pub labels: Vec<(String, String)>,
+    pub target: HttpTarget,
+}
+
+/// Where batches are sent to over HTTP, and how.
+#[derive(Debug, Clone)]
+pub struct HttpTarget {
+    pub url: Url,
+    /// Whose certificates are believed, instead of those that the system believes.
+    pub ca: Option<PathBuf>,
+    pub headers: Vec<Header>,
     pub compress: Compress,
     /// As much as is sent at once.
     pub batch_bytes: usize,
@@ -73,6 +89,8 @@ pub struct HttpSink {
 #[derive(Debug, Clone)]
 pub struct SyslogSink {
     pub address: SyslogAddress,
+    /// As for HTTP.
+    pub ca: Option<PathBuf>,
     /// 0 to 23, as RFC 5424 numbers them.
     pub facility: u8,
 }
@@ -94,6 +112,13 @@ pub struct Header {
     pub value: String,
     /// What may be shown of the value.
     shown: String,
+}
+
+impl Header {
+    /// One that is never shown.
+    pub(super) fn secret(name: String, value: String) -> Self {
+        Self { name, value, shown: "***".to_owned() }
+    }
 }
 
 impl std::fmt::Debug for Header {

@@ -63,7 +63,7 @@ pub(in crate::config) fn read(
         match draft.finish() {
             None => {}
             Some(Finished::Standard(standard)) => sinks.standard = standard,
-            Some(Finished::Sink(sink)) => sinks.sinks.push(sink),
+            Some(Finished::Sink(sink)) => sinks.sinks.push(*sink),
         }
     }
     reading.mistakes

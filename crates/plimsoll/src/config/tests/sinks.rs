@@ -103,10 +103,10 @@ fn check(table: &[(&str, &str, &str, &str)]) {
 fn what_is_wrong_with_a_sink_that_sends_is_said_with_its_place() {
     check(&[
         (
-            "[[logs.sink]]\ntype = 'loki'\nurl = 'https://loki'",
-            "logs.sink.url: this build does not speak TLS",
+            "[[logs.sink]]\ntype = 'loki'\nurl = 'ftp://loki'",
+            "logs.sink.url: `ftp://loki` is not a URL",
             "3:7",
-            "send to a collector on this host or in this network over `http://`, which speaks TLS to the outside",
+            "write a URL like `http://collector:4318`",
         ),
         (
             "[[logs.sink]]\ntype = 'otlp'\nurl = 'http://a'\nheader = {}",
@@ -130,7 +130,7 @@ fn what_is_wrong_with_a_sink_that_sends_is_said_with_its_place() {
             "[[logs.sink]]\ntype = 'syslog'\naddress = 'localhost'",
             "logs.sink.address: `localhost` is no address of syslog",
             "3:11",
-            "write an address like `unix:///dev/log`, `udp://host:514` or `tcp://host:601`",
+            "write an address like `unix:///dev/log`, `udp://host:514`, `tcp://host:601` or `tls://host:6514`",
         ),
     ]);
 }
@@ -149,9 +149,9 @@ fn headers_take_secrets_from_the_environment_and_show_none() {
     ";
     let effective = load_file(text, variables(&[("TOKEN", "s3cret")])).unwrap();
     let SinkTarget::Http(http) = &effective.config.logs.sinks[0].target else { panic!() };
-    let values: Vec<_> = http.headers.iter().map(|header| header.value.as_str()).collect();
+    let values: Vec<_> = http.target.headers.iter().map(|header| header.value.as_str()).collect();
     assert_eq!(values, ["Bearer s3cret", "abc"]);
-    assert_eq!(http.url.to_string(), "http://collector:4318/v1/logs");
+    assert_eq!(http.target.url.to_string(), "http://collector:4318/v1/logs");
     let shown = render_effective(&effective, Format::Toml) + &render_effective(&effective, Format::Json);
     assert!(!shown.contains("s3cret") && !shown.contains("abc"), "{shown}");
     assert!(

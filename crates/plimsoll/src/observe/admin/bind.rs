@@ -119,9 +119,7 @@ mod tests {
         tokio::spawn(app_loop(requests, fixture()));
         tokio::spawn(super::super::serve(
             listener,
-            inquiry,
-            Default::default(),
-            std::sync::Arc::default(),
+            super::super::tests::source(inquiry),
             std::future::pending(),
         ));
         assert_eq!(holder(address).await.as_deref(), Some("plimsoll instance shop (pid 4242)"));

@@ -1,10 +1,12 @@
 use std::future::pending;
+use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 
 use super::*;
 use crate::observe::control;
+use crate::observe::metrics::export::Exported;
 use crate::observe::status::{State, fixture};
 use crate::observe::testing::app_loop;
 
@@ -18,8 +20,13 @@ async fn serving(status: Status) -> SocketAddr {
 async fn serve_with(inquiry: Inquiry) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, inquiry, (vec![Arc::default()], Arc::default()), Arc::default(), pending()));
+    tokio::spawn(serve(listener, source(inquiry), pending()));
     address
+}
+
+pub(super) fn source(inquiry: Inquiry) -> Source {
+    let (threads, logs, apps) = (vec![Arc::default()], Arc::default(), Arc::default());
+    Source { inquiry, threads, routes: Arc::default(), logs, apps, exported: Exported::default() }
 }
 
 /// Sends the bytes and reads to the end.
@@ -174,7 +181,7 @@ async fn a_connection_serves_one_request_and_stop_ends_the_server() {
     let (inquiry, requests) = control::channel();
     tokio::spawn(app_loop(requests, fixture()));
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(serve(listener, inquiry, Default::default(), Arc::default(), async {
+    let server = tokio::spawn(serve(listener, source(inquiry), async {
         let _ = stopped.await;
     }));
     let twice = "GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n".repeat(2);

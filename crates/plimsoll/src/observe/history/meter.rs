@@ -181,7 +181,7 @@ fn pool(pool: &status::pools::Pool) -> Pool {
         open: pool.open,
         waiting: pool.waiting,
         got: pool.got,
-        waited_ms: pool.waited_ms,
+        waited_ms: pool.waited_us / 1000,
         gave_up: pool.gave_up,
         max: pool.max,
     }

@@ -44,7 +44,7 @@ fn a_sample_is_what_happened_since_the_one_before() {
     worker.event_loop.stalled_ms += 300;
     worker.event_loop.stalls += 1;
     worker.memory.as_mut().unwrap().gc[0].total_us += 7000;
-    instance.status.pools[0].waited_ms += 40;
+    instance.status.pools[0].figures.0.waited_us += 40_000;
     instance.status.downstreams[0].figures.0.calls += 5;
     instance.status.logs.sampled += 3;
     let (sample, _) = instance.look().unwrap();

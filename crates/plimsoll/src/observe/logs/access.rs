@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::ring::{Item, Ring};
 use crate::concerns::logs::access::{Entry, Format, Wanted, Written};
-use crate::concerns::logs::record::{Level, Record, Stream};
+use crate::concerns::logs::record::{Level, Record, RequestId, Stream};
 use crate::config;
 use crate::observe::units::Utc;
 
@@ -177,7 +177,12 @@ impl Chunk {
                 level: place.level,
                 at: place.at,
                 shape: place.written.shape,
-                request: place.written.request.clone().map(|place| whole.slice(place)),
+                of_request: place.written.request.clone().and_then(|id| {
+                    match id.end <= place.written.length {
+                        true => RequestId::within(id),
+                        false => Some(RequestId::Apart(whole.slice(id))),
+                    }
+                }),
                 trace: place.written.trace,
                 line,
                 weight: 1,

@@ -89,7 +89,7 @@ impl Filter {
 
 /// By its request, or by its trace.
 fn is_of(record: &Record, wanted: &str) -> bool {
-    record.request.as_deref() == Some(wanted.as_bytes())
+    record.request() == Some(wanted.as_bytes())
         || record.trace.is_some_and(|trace| hexadecimal(&trace).eq_ignore_ascii_case(wanted))
 }
 
@@ -125,7 +125,7 @@ impl From<&Record> for Shown {
             level: record.level.word().to_owned(),
             at: record.at,
             shape: shape.to_owned(),
-            request: record.request.as_deref().map(text),
+            request: record.request().map(text),
             trace: record.trace.map(|trace| hexadecimal(&trace)),
             weight: record.weight,
             line: text(&record.line),

@@ -44,7 +44,7 @@ use self::processor::Processor;
 pub use self::recent::Recent;
 use self::ring::{Item, Ring};
 use self::sinks::Standard;
-pub use self::sinks::{Identity, SinkFigures, SinkStats};
+pub use self::sinks::{Identity, SinkFigures};
 pub use self::source::{Tap, pipe};
 pub use self::stats::{Stats, WorkerFigures};
 pub use self::tail::Tail;
@@ -52,6 +52,7 @@ use crate::concerns::logs::record::{Level, Sink, Stream};
 use crate::concerns::logs::{Mode, Rules};
 use crate::config;
 use crate::ids::WorkerId;
+use crate::observe::now;
 
 /// Packing takes a few hundred kilobytes of it; what is not touched costs nothing.
 const STACK_BYTES: usize = 2 * 1024 * 1024;
@@ -165,7 +166,7 @@ impl Pipeline {
     /// What Plimsoll says last, after the pipeline has ended, is to be in the log as well.
     pub fn last_word(&self, level: Level, message: &str) {
         let line = Bytes::from(format!("plimsoll: {message}"));
-        let _full = self.capture.drain.ring().push(Item::Own { level, at: drain::now(), line });
+        let _full = self.capture.drain.ring().push(Item::Own { level, at: now(), line });
     }
 
     /// The end: what is in the pipes is read, and everything delivered until `deadline`. Blocks until then at most.
@@ -208,7 +209,7 @@ impl Mirror {
         let start = memchr::memmem::find(line, b"plimsoll: ").unwrap_or(0);
         let line = without_colour(line.get(start..).unwrap_or_default().trim_ascii_end());
         // When the ring is full it is written to stderr all the same, by its own queue.
-        let _dropped = ring.push(Item::Own { level, at: drain::now(), line });
+        let _dropped = ring.push(Item::Own { level, at: now(), line });
     }
 }
 

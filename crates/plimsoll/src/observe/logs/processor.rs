@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::access::Line;
-use super::drain;
+
 use super::fullness::Fullness;
 use super::outcomes::Heard;
 use super::recent::Recent;
@@ -16,8 +16,9 @@ use super::ring::{Item, Ring, Taken};
 use super::sinks::Standard;
 use super::source::Source;
 use super::stats::Stats;
-use crate::concerns::logs::record::{Level, Record, Shape, Sink, Stream};
+use crate::concerns::logs::record::{Level, Record, RequestId, Shape, Sink, Stream};
 use crate::concerns::logs::{Candidate, Change, Joined, Joiner, Keeper, Rules, Splitter, understand};
+use crate::observe;
 use crate::sys::proc;
 
 /// A stack trace is written in one piece, or almost: what has not come by then is no part of it.
@@ -141,7 +142,7 @@ impl Processor {
     fn read(&mut self, item: &Item, now: Instant) {
         match item {
             Item::Chunk { source, at, bytes, is_after_gap } => {
-                let lag = drain::now().saturating_sub(*at) / 1000;
+                let lag = observe::now().saturating_sub(*at) / 1000;
                 self.parts.stats.lag_us.store(lag, Ordering::Relaxed);
                 let line_max = self.parts.line_max;
                 let reader =
@@ -216,8 +217,7 @@ impl Processor {
             for sink in &self.parts.sinks {
                 sink.offer(&self.kept);
             }
-            self.parts.recent.push(&self.kept);
-            self.kept.clear();
+            self.parts.recent.push(self.kept.drain(..).collect());
         }
         let standard = &self.parts.standard;
         self.readers.retain(|_, reader| {
@@ -283,8 +283,11 @@ impl Reader {
             lines += 1;
             if let Err(line) = joiner.extend(line) {
                 let understood = understand(&line, source.origin.stream);
-                for joined in joiner.begin(line, understood).into_iter().flatten() {
-                    take(candidate(source, at, joined));
+                if let Some(before) = joiner.flush() {
+                    take(candidate(source, at, before));
+                }
+                if let Some(alone) = joiner.begin(line, understood) {
+                    take(candidate(source, at, alone));
                 }
             }
         });
@@ -302,9 +305,10 @@ impl Reader {
             && let Err(line) = self.joiner.extend(line)
         {
             let understood = understand(&line, self.source.origin.stream);
-            for joined in self.joiner.begin(line, understood) {
-                self.emit(joined, take);
-            }
+            let before = self.joiner.flush();
+            self.emit(before, take);
+            let alone = self.joiner.begin(line, understood);
+            self.emit(alone, take);
         }
         let last = self.joiner.flush();
         self.emit(last, take);
@@ -335,7 +339,7 @@ fn candidate(source: &Source, at: u64, joined: Joined) -> Candidate {
         level: understood.level,
         at,
         shape: understood.shape,
-        request: understood.request.map(|place| line.slice(place)),
+        of_request: understood.request.and_then(RequestId::within),
         trace: understood.trace,
         line,
         weight: 1,
@@ -352,7 +356,7 @@ fn own_record(level: Level, at: u64, line: Bytes) -> Record {
         at,
         shape: Shape::Plain,
         line,
-        request: None,
+        of_request: None,
         trace: None,
         weight: 1,
     }

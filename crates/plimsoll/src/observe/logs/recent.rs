@@ -23,10 +23,18 @@ pub struct Recent {
 
 #[derive(Debug, Default)]
 struct State {
-    records: VecDeque<Arc<Record>>,
+    /// As they were handed over, oldest first; none is empty.
+    batches: VecDeque<Batch>,
     bytes: usize,
-    /// The number of the oldest one that is still there.
+    /// The number of the oldest one that is still there, and of the next one.
     first: u64,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Batch {
+    records: Vec<Arc<Record>>,
+    bytes: usize,
 }
 
 /// Records from a number on.
@@ -47,20 +55,29 @@ impl Default for Recent {
 }
 
 impl Recent {
-    pub(super) fn push(&self, records: &[Arc<Record>]) {
+    pub(super) fn push(&self, records: Vec<Arc<Record>>) {
+        if records.is_empty() {
+            return;
+        }
+        let bytes = records.iter().map(|record| record.line.len() + RECORD_BYTES).sum();
         let mut state = self.state();
-        for record in records {
-            state.bytes += record.line.len() + RECORD_BYTES;
-            state.records.push_back(Arc::clone(record));
-        }
+        state.bytes += bytes;
+        state.next += records.len() as u64;
+        state.batches.push_back(Batch { records, bytes });
+        // The latest stays, whatever its size: it is bounded by what is read at once.
+        let mut gone = Vec::new();
         while state.bytes > BYTES_MAX
-            && let Some(oldest) = state.records.pop_front()
+            && state.batches.len() > 1
+            && let Some(oldest) = state.batches.pop_front()
         {
-            state.bytes -= oldest.line.len() + RECORD_BYTES;
-            state.first += 1;
+            state.bytes -= oldest.bytes;
+            state.first += oldest.records.len() as u64;
+            gone.push(oldest);
         }
-        let next = state.first + state.records.len() as u64;
+        let next = state.next;
         drop(state);
+        // Nobody waits for the lock meanwhile.
+        drop(gone);
         if let Some(news) = &*self.news.lock().unwrap_or_else(PoisonError::into_inner)
             && news.receiver_count() > 1
         {
@@ -78,8 +95,16 @@ impl Recent {
         let state = self.state();
         let lost = state.first.saturating_sub(from);
         let from = from.max(state.first);
-        let skip = usize::try_from(from - state.first).unwrap_or(usize::MAX);
-        let records: Vec<_> = state.records.iter().skip(skip).take(count).cloned().collect();
+        let mut skip = usize::try_from(from - state.first).unwrap_or(usize::MAX);
+        let mut records = Vec::new();
+        for batch in &state.batches {
+            let left = count - records.len();
+            records.extend(batch.records.iter().skip(skip).take(left).cloned());
+            skip = skip.saturating_sub(batch.records.len());
+            if records.len() == count {
+                break;
+            }
+        }
         Page { lost, next: from + records.len() as u64, records }
     }
 
@@ -110,7 +135,7 @@ mod tests {
             at: 0,
             shape: Shape::Plain,
             line: Bytes::from(vec![b'x'; length]),
-            request: None,
+            of_request: None,
             trace: None,
             weight: 1,
         })
@@ -119,11 +144,11 @@ mod tests {
     #[test]
     fn a_slow_reader_is_told_how_much_it_missed() {
         let recent = Recent::default();
-        recent.push(&[record(1), record(2)]);
+        recent.push(vec![record(1), record(2)]);
         let page = recent.read(0, 1);
         assert_eq!((page.lost, page.records.len(), page.next), (0, 1, 1));
         for _ in 0..10 {
-            recent.push(&[record(BYTES_MAX / 4)]);
+            recent.push(vec![record(BYTES_MAX / 4)]);
         }
         let page = recent.read(page.next, 100);
         assert_eq!((page.lost, page.records.len(), page.next), (8, 3, 12));

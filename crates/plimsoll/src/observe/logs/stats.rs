@@ -8,17 +8,18 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::access::AccessLog;
-use super::sinks::SinkStats;
 use crate::concerns::logs::record::Level;
+use crate::concerns::logs::record::Record;
 use crate::concerns::logs::{Tally, Verdict};
 use crate::ids::WorkerId;
+use crate::observe::ship::stats::ShipStats;
 
 #[derive(Debug, Default)]
 pub struct Stats {
     decided: [[Count; Level::ALL.len()]; Verdict::ALL.len()],
     pub(super) buffer_bytes: AtomicU64,
     pub(super) lag_us: AtomicU64,
-    sinks: Mutex<Vec<Arc<SinkStats>>>,
+    sinks: Mutex<Vec<Arc<ShipStats>>>,
     /// By place in the fleet.
     workers: Mutex<BTreeMap<u16, Arc<WorkerStats>>>,
     access: OnceLock<AccessLog>,
@@ -96,14 +97,14 @@ impl Stats {
     }
 
     /// For a new sink of that name.
-    pub(super) fn sink(&self, name: &str) -> Arc<SinkStats> {
-        let stats = Arc::new(SinkStats::new(name));
+    pub(super) fn sink(&self, name: &str) -> Arc<ShipStats> {
+        let stats = Arc::new(ShipStats::new::<Record>(name));
         self.sinks.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&stats));
         stats
     }
 
     /// In the order of the settings; our own streams first.
-    pub fn sinks(&self) -> Vec<Arc<SinkStats>> {
+    pub fn sinks(&self) -> Vec<Arc<ShipStats>> {
         self.sinks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -16,7 +16,7 @@ pub(super) const METRICS: &[Metric] = &[
     },
     Metric {
         name: "plimsoll_downstream_calls_total",
-        help: "Calls that are over, by what came of them: answered, failed (answered 500 or more), error (no answer, or a broken one), refused (not made, because of a limit).",
+        help: "Calls that are over, by what came of them: answered, failed (answered 500 or more), error (no answer, or a broken one), refused (not made, because of a limit), broken (not made, because the breaker was open), retry_refused (not made, because there were too many retries).",
         labels: &["origin", "outcome"],
         values: Values::Counter(outcomes),
     },
@@ -75,6 +75,36 @@ pub(super) const METRICS: &[Metric] = &[
         values: Values::Counter(|scrape| of_each(scrape, |one| one.would_queue)),
     },
     Metric {
+        name: "plimsoll_downstream_breaker_open",
+        help: "Whether the circuit breaker is open: 1, or 0.5 while one call is tried. Only where it holds.",
+        labels: &["origin"],
+        values: Values::Gauge(|scrape| {
+            let position = |state: &str| match state {
+                "open" => 1.0,
+                "half_open" => 0.5,
+                _ => 0.0,
+            };
+            let each = scrape.downstreams().filter_map(|one| Some((one, one.breaker.as_ref()?)));
+            let held = each.filter(|(_, breaker)| breaker.enforced);
+            held.map(|(one, breaker)| (vec![one.origin.clone()], Number::Real(position(&breaker.state))))
+                .collect()
+        }),
+    },
+    Metric {
+        name: "plimsoll_downstream_breaker_opened_total",
+        help: "Times that the circuit breaker opened, or would have where it is only observed.",
+        labels: &["origin"],
+        values: Values::Counter(|scrape| {
+            of_each(scrape, |one| one.breaker.as_ref().map_or(0, |breaker| breaker.opened))
+        }),
+    },
+    Metric {
+        name: "plimsoll_downstream_retries_total",
+        help: "Calls that a client's request made again after they had failed, where that is known.",
+        labels: &["origin"],
+        values: Values::Counter(|scrape| of_each(scrape, |one| one.retries)),
+    },
+    Metric {
         name: "plimsoll_downstream_abandoned_total",
         help: "Calls whose slot came back after 30s because nobody read the answer.",
         labels: &["origin"],
@@ -95,8 +125,15 @@ fn of_each(scrape: &Scrape, read: fn(&Downstream) -> u64) -> Samples {
 fn outcomes(scrape: &Scrape) -> Samples {
     let of = |one: &Downstream| {
         let answered = one.calls.saturating_sub(one.errors).saturating_sub(one.failed);
-        [("answered", answered), ("failed", one.failed), ("error", one.errors), ("refused", one.refused)]
-            .map(|(outcome, count)| (vec![one.origin.clone(), outcome.to_owned()], Number::Whole(count)))
+        [
+            ("answered", answered),
+            ("failed", one.failed),
+            ("error", one.errors),
+            ("refused", one.refused),
+            ("broken", one.broken),
+            ("retry_refused", one.retries_refused),
+        ]
+        .map(|(outcome, count)| (vec![one.origin.clone(), outcome.to_owned()], Number::Whole(count)))
     };
     scrape.downstreams().flat_map(of).collect()
 }

@@ -30,7 +30,7 @@ impl LogFigures {
     pub(super) fn read(stats: &Stats) -> Self {
         let decided = stats.decided().into_iter();
         let sinks = stats.sinks().into_iter().map(|sink| Sink {
-            figures: sink.figures(),
+            figures: SinkFigures::of(&sink),
             dropped: sink.dropped().map(|(level, reason, lines)| (level, reason.word(), lines)).collect(),
         });
         Self {
@@ -102,6 +102,12 @@ pub(super) const METRICS: &[Metric] = &[
         help: "Bytes of log that wait for a sink.",
         labels: &["sink"],
         values: Values::Gauge(|scrape| sinks(scrape, |sink| Number::Whole(sink.queue_bytes))),
+    },
+    Metric {
+        name: "plimsoll_logs_sink_spilled_bytes",
+        help: "Bytes of log that wait on the disk for a sink (`spill`).",
+        labels: &["sink"],
+        values: Values::Gauge(|scrape| sinks(scrape, |sink| Number::Whole(sink.spilled_bytes))),
     },
     Metric {
         name: "plimsoll_logs_sink_queue_age_seconds",

@@ -60,7 +60,13 @@ pub(super) const METRICS: &[Metric] = &[
         name: "v8js_gc_duration_seconds",
         help: "Pauses of the garbage collector, by kind: minor, major, incremental, weakcb.",
         labels: &["worker", "v8js_gc_type"],
-        values: Values::Distribution(collections),
+        values: Values::Distribution(|scrape| collections(scrape, &[10, 100, 1000, 10_000])),
+    },
+    Metric {
+        name: "nodejs_gc_duration_seconds",
+        help: "As v8js_gc_duration_seconds, by the name, the label and with the buckets of prom-client.",
+        labels: &["worker", "kind"],
+        values: Values::Distribution(|scrape| collections(scrape, &[1, 10, 100, 1000, 2000, 5000])),
     },
     Metric {
         name: "plimsoll_memory_recycled_total",
@@ -80,22 +86,27 @@ fn of_each(scrape: &Scrape, read: fn(&WorkerMemory) -> u64) -> Samples {
     told(scrape).map(|(worker, memory)| (vec![worker], Number::Whole(read(memory)))).collect()
 }
 
-fn collections(scrape: &Scrape) -> Vec<(Labels, Distribution)> {
+/// With buckets of these bounds, in milliseconds, which are among those of the workers.
+fn collections(scrape: &Scrape, bounds: &[u64]) -> Vec<(Labels, Distribution)> {
     let of_worker = |(worker, memory): (String, &WorkerMemory)| {
         let kinds = memory.gc.iter().filter(|kind| kind.count > 0);
         let label = |kind: &Collections| vec![worker.clone(), kind.kind.as_str().to_owned()];
-        kinds.map(|kind| (label(kind), distribution(kind))).collect::<Vec<_>>()
+        kinds.map(|kind| (label(kind), distribution(kind, bounds))).collect::<Vec<_>>()
     };
     told(scrape).flat_map(of_worker).collect()
 }
 
-fn distribution(kind: &Collections) -> Distribution {
-    let seconds = BOUNDS_MS.into_iter().map(|ms| ms as f64 / 1000.0).chain([f64::INFINITY]);
-    Distribution {
-        sum: kind.total_us as f64 / 1e6,
-        count: kind.count,
-        buckets: seconds.zip(kind.pauses.iter().copied()).collect(),
+fn distribution(kind: &Collections, bounds: &[u64]) -> Distribution {
+    let mut buckets: Vec<(f64, u64)> = bounds.iter().map(|ms| (*ms as f64 / 1000.0, 0)).collect();
+    buckets.push((f64::INFINITY, 0));
+    for (index, count) in kind.pauses.iter().enumerate() {
+        let longest = BOUNDS_MS.get(index).copied().unwrap_or(u64::MAX);
+        let place = bounds.partition_point(|bound| *bound < longest);
+        if let Some((_, sum)) = buckets.get_mut(place) {
+            *sum = sum.saturating_add(*count);
+        }
     }
+    Distribution { sum: kind.total_us as f64 / 1e6, count: kind.count, buckets }
 }
 
 fn recycled(scrape: &Scrape) -> Samples {

@@ -3,25 +3,33 @@
 //! ```text
 //! gateway threads ── Totals ──┐
 //! app loop ── Status ─────────┼─ Scrape ── table ── OpenMetrics ──┬─ as it is, to who asks for it
-//! log pipeline ── LogFigures ─┤
-//! /proc/self ── Process ──────┘                                   └─ classic text, to everyone else
+//! log pipeline ── LogFigures ─┤                                   │
+//! /proc ── Processes ─────────┤                                   └─ classic text, to everyone else
+//! the workers ── Apps ────────┘ ── the app's own metrics, behind ours
 //! ```
 //!
-//! [`table`] has one row per metric, and both the exposition and `docs/reference/metrics.md` are made from it.
-//! Nothing is kept between two scrapes. The gateway's figures are read without asking anyone, so they are
-//! there even when the app loop does not answer; the rows that need a [`Status`] are then left out.
+//! [`table`] and its neighbours have one row per metric, and both the exposition and `docs/reference/metrics.md` are made
+//! from them. Nothing is kept between two scrapes but what [`apps`] keeps of the workers. The gateway's figures are read
+//! without asking anyone, so they are there even when the app loop does not answer; the rows that need a [`Status`] are then
+//! left out.
 
+mod apps;
 mod classic;
+mod context;
 mod downstream;
+pub mod export;
 mod logs;
 mod memory;
+mod node;
+mod otlp;
 mod pools;
-mod process;
 mod reference;
+mod source;
 mod table;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
@@ -29,9 +37,12 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Registry;
 
+pub use self::apps::Apps;
+use self::apps::Shown;
 use self::logs::LogFigures;
-use self::process::Process;
+use self::node::Processes;
 pub use self::reference::reference;
+pub use self::source::Source;
 use self::table::{Labels, METRICS, Metric, Number, Values};
 use super::http::{ThreadStats, Totals};
 use super::logs::Stats;
@@ -43,18 +54,23 @@ use crate::routes::Table;
 pub struct Scrape {
     totals: Totals,
     status: Option<Status>,
-    process: Process,
+    processes: Processes,
     logs: LogFigures,
+    apps: Shown,
+    exported: Option<export::Figures>,
 }
 
 impl Scrape {
     #[must_use]
     pub fn read(threads: &[Arc<ThreadStats>], table: &Table, status: Option<Status>) -> Self {
+        let workers = status.iter().flat_map(|status| &status.workers);
         Self {
             totals: Totals::read(threads, table),
+            processes: Processes::read(workers.filter_map(|worker| Some((worker.id, worker.pid?)))),
             status,
-            process: Process::read(),
             logs: LogFigures::default(),
+            apps: Shown::default(),
+            exported: None,
         }
     }
 
@@ -64,18 +80,57 @@ impl Scrape {
         Self { logs: LogFigures::read(stats), ..self }
     }
 
+    /// With what became of exports.
+    #[must_use]
+    pub fn with_exported(self, exported: &export::Exported) -> Self {
+        Self { exported: export::Figures::read(exported), ..self }
+    }
+
+    /// With what the workers have told; `each`: what the app counts of each worker by itself.
+    #[must_use]
+    pub fn with_apps(self, apps: &Apps, each: bool, format: Format) -> Self {
+        let ours = all().flat_map(Metric::samples).collect();
+        Self { apps: apps.show(each, format, ours, Instant::now()), ..self }
+    }
+
+    /// In the format of the app's own metrics, where they are with it.
+    ///
     /// # Errors
     /// Never in practice: writing into a string does not fail.
-    pub fn encode(self, format: Format) -> Result<String, fmt::Error> {
+    pub fn encode(mut self, format: Format) -> Result<String, fmt::Error> {
+        let own = std::mem::take(&mut self.apps.text);
         let mut registry = Registry::default();
         registry.register_collector(Box::new(self));
         let mut exposition = String::new();
         text::encode(&mut exposition, &registry)?;
         Ok(match format {
-            Format::OpenMetrics => exposition,
-            Format::Classic => classic::from_open_metrics(&exposition),
+            Format::OpenMetrics => {
+                exposition.truncate(exposition.len() - END.len());
+                exposition + &own + END
+            }
+            Format::Classic => classic::from_open_metrics(&exposition) + &own,
         })
     }
+}
+
+/// Of OpenMetrics.
+const END: &str = "# EOF\n";
+
+/// The rows of every table, in the order in which they are shown.
+fn all() -> impl Iterator<Item = &'static Metric> {
+    [
+        METRICS,
+        node::METRICS,
+        memory::METRICS,
+        pools::METRICS,
+        downstream::METRICS,
+        context::METRICS,
+        logs::METRICS,
+        apps::METRICS,
+        export::METRICS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The two text formats that Prometheus knows. It asks for the first and falls back to the second; most other
@@ -107,13 +162,7 @@ impl Format {
 
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        METRICS
-            .iter()
-            .chain(logs::METRICS)
-            .chain(downstream::METRICS)
-            .chain(memory::METRICS)
-            .chain(pools::METRICS)
-            .try_for_each(|metric| encode(metric, self, &mut encoder))
+        all().try_for_each(|metric| encode(metric, self, &mut encoder))
     }
 }
 

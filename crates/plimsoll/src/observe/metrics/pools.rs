@@ -38,13 +38,13 @@ pub(super) const METRICS: &[Metric] = &[
         name: "db_client_connection_wait_time_seconds",
         help: "How long was waited for a connection, until it was got.",
         labels: &[NAME],
-        values: Values::Histogram(|scrape| times(scrape, |one| &one.waits, |one| one.waited_ms)),
+        values: Values::Histogram(|scrape| times(scrape, |one| &one.waits, |one| one.waited_us)),
     },
     Metric {
         name: "db_client_connection_use_time_seconds",
         help: "How long a connection was held until it was given back.",
         labels: &[NAME],
-        values: Values::Histogram(|scrape| times(scrape, |one| &one.uses, |one| one.used_ms)),
+        values: Values::Histogram(|scrape| times(scrape, |one| &one.uses, |one| one.used_us)),
     },
     Metric {
         name: "db_client_connection_timeouts_total",
@@ -100,9 +100,9 @@ fn of_each(scrape: &Scrape, read: fn(&Pool) -> u64) -> Samples {
     scrape.pools().map(|one| (vec![one.name.clone()], Number::Whole(read(one)))).collect()
 }
 
-fn times(scrape: &Scrape, read: fn(&Pool) -> &Vec<u64>, sum_ms: fn(&Pool) -> u64) -> Vec<(Labels, Snapshot)> {
+fn times(scrape: &Scrape, read: fn(&Pool) -> &Vec<u64>, sum_us: fn(&Pool) -> u64) -> Vec<(Labels, Snapshot)> {
     let shot = |one: &Pool| {
-        let mut shot = Snapshot { sum_ns: sum_ms(one).saturating_mul(1_000_000), ..Snapshot::default() };
+        let mut shot = Snapshot { sum_ns: sum_us(one).saturating_mul(1000), ..Snapshot::default() };
         for (bucket, count) in iter::zip(&mut shot.buckets, read(one)) {
             *bucket = *count;
         }

@@ -2,9 +2,6 @@
 
 use std::fmt::Write as _;
 
-use super::table::METRICS;
-use super::{downstream, logs, memory, pools};
-
 const HEAD: &str = "\
 # Metrics
 
@@ -15,7 +12,11 @@ const HEAD: &str = "\
 
 A metric without a sample is left out: failures before the first one, and what belongs to workers while the
 supervisor does not answer. `http_request_method` is `_OTHER` for methods that HTTP and PATCH do not define.
-`worker` is the number that the app sees as `PLIMSOLL_WORKER`. `process_*` is Plimsoll itself, without the workers.
+`worker` is the number that the app sees as `PLIMSOLL_WORKER`. `nodejs_*` and `process_*` are the workers, by the names and
+with the labels of prom-client's default metrics, and with `worker`: boards that were made for these go on working. Plimsoll
+itself is `plimsoll_process_*`.
+
+Behind these stand the metrics that the app keeps in prom-client, of all workers together: see `docs/operate/metrics.md`.
 
 | metric | type | labels | what it says |
 |---|---|---|---|
@@ -25,8 +26,7 @@ supervisor does not answer. `http_request_method` is `_OTHER` for methods that H
 #[must_use]
 pub fn reference() -> String {
     let mut page = HEAD.to_owned();
-    let others = logs::METRICS.iter().chain(downstream::METRICS).chain(memory::METRICS).chain(pools::METRICS);
-    for metric in METRICS.iter().chain(others) {
+    for metric in super::all() {
         let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
         let kind = metric.kind();
         // Writing into a string does not fail.

@@ -1,8 +1,8 @@
 //! Every metric: its name, what it means, its labels, and how it is read.
 //!
-//! Names follow OpenTelemetry for what it names, the Prometheus client libraries for `process_*`, and are
-//! `plimsoll_…` for the rest. Labels come from closed sets, except the number of a worker, of which there are
-//! as many as were asked for, and routes, whose table is bounded.
+//! Names follow OpenTelemetry for what it names, prom-client for `nodejs_*` and `process_*`, and are `plimsoll_…` for the
+//! rest. Labels come from closed sets, except the number of a worker, of which there are as many as were asked for, and
+//! routes, origins and pools, whose tables are bounded.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::observe::histogram::Snapshot;
 use crate::observe::http::Totals;
 use crate::observe::status::{Lane, Stalls, Worker, WorkerState};
 
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Metric {
     /// As it is queried: with `_total` or `_info`.
     pub(super) name: &'static str,
@@ -19,6 +20,7 @@ pub(super) struct Metric {
     pub(super) values: Values,
 }
 
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Values {
     Counter(fn(&Scrape) -> Samples),
     Gauge(fn(&Scrape) -> Samples),
@@ -55,6 +57,15 @@ impl Metric {
             Values::Gauge(_) | Values::Histogram(_) | Values::Distribution(_) => "",
         };
         self.name.strip_suffix(suffix).unwrap_or(self.name)
+    }
+
+    /// Names of its samples.
+    pub(super) fn samples(&self) -> impl Iterator<Item = String> {
+        let suffixes: &[&str] = match self.values {
+            Values::Counter(_) | Values::Gauge(_) | Values::Info(_) => &[""],
+            Values::Histogram(_) | Values::Distribution(_) => &["", "_bucket", "_sum", "_count"],
+        };
+        suffixes.iter().map(|suffix| format!("{}{suffix}", self.name))
     }
 
     pub(super) fn kind(&self) -> &'static str {
@@ -173,6 +184,29 @@ pub(super) const METRICS: &[Metric] = &[
         values: Values::Gauge(lane_workers),
     },
     Metric {
+        name: "plimsoll_event_loop_queue_age_seconds",
+        help: "The longest that a request waited to be begun, in the gateway or in a worker's socket, within the last ten seconds. What to scale on.",
+        labels: &[],
+        values: Values::Gauge(|scrape| single(Some(Number::Real(scrape.totals.queue_age.as_secs_f64())))),
+    },
+    Metric {
+        name: "plimsoll_event_loop_utilization_ratio",
+        help: "Share of their time in which the workers' loops have not waited, in the mean of all workers, between the last two scrapes. What to scale on.",
+        labels: &[],
+        values: Values::Gauge(|scrape| single(scrape.apps.share().map(Number::Real))),
+    },
+    Metric {
+        name: "plimsoll_event_loop_lateness_seconds",
+        help: "The longest that a request waited for this worker to begin it, in this second and the one before.",
+        labels: &["worker"],
+        values: Values::Gauge(|scrape| {
+            let workers = scrape.status.iter().flat_map(|status| &status.workers);
+            let late = |worker: &Worker| Duration::from_millis(worker.event_loop.late_ms.into());
+            let seconds = |worker: &Worker| Number::Real(late(worker).as_secs_f64());
+            workers.map(|worker| (vec![worker.id.to_string()], seconds(worker))).collect()
+        }),
+    },
+    Metric {
         name: "plimsoll_worker_requests_total",
         help: "Requests that a worker has served, over all its processes.",
         labels: &["worker"],
@@ -195,30 +229,6 @@ pub(super) const METRICS: &[Metric] = &[
         help: "Resident memory of a worker's process.",
         labels: &["worker"],
         values: Values::Gauge(|scrape| workers(scrape, |worker| worker.rss_bytes)),
-    },
-    Metric {
-        name: "process_cpu_seconds_total",
-        help: "CPU time of Plimsoll itself, without the workers.",
-        labels: &[],
-        values: Values::Counter(|scrape| single(scrape.process.cpu_seconds.map(Number::Real))),
-    },
-    Metric {
-        name: "process_resident_memory_bytes",
-        help: "Resident memory of Plimsoll itself.",
-        labels: &[],
-        values: Values::Gauge(|scrape| single(scrape.process.resident_bytes.map(Number::Whole))),
-    },
-    Metric {
-        name: "process_open_fds",
-        help: "File descriptors that Plimsoll has open.",
-        labels: &[],
-        values: Values::Gauge(|scrape| single(scrape.process.open_fds.map(Number::Whole))),
-    },
-    Metric {
-        name: "process_start_time_seconds",
-        help: "When Plimsoll was started, in seconds since the epoch.",
-        labels: &[],
-        values: Values::Gauge(|scrape| single(scrape.process.start_time_seconds.map(Number::Real))),
     },
     Metric {
         name: "plimsoll_build_info",

@@ -1,13 +1,11 @@
 //! What is told of the services that the app calls.
 
-use std::collections::BTreeMap;
 use std::ops::Deref;
 
 use plimsoll_wire::calls::Figures;
-use serde::de::Error as _;
-use serde::ser::SerializeMap as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+
+use super::Counted;
 
 /// An origin that the app calls: what all workers saw together, since the start where it does not say "now".
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,10 +27,15 @@ pub struct Downstream {
     /// Of `concurrency`: what workers have been lent now.
     pub lent: u32,
     #[serde(flatten)]
-    pub figures: Counted,
+    pub figures: Counted<Figures>,
+    /// Calls by how long they took, by the bounds of the metrics; not cumulative.
+    #[serde(default)]
+    pub durations: Vec<u64>,
     /// Routes whose requests make parallel calls, the widest first.
     #[serde(default)]
     pub callers: Vec<Caller>,
+    #[serde(default)]
+    pub breaker: Option<Breaker>,
     /// The same in words, where there is something to tell.
     #[serde(default)]
     pub finding: Option<String>,
@@ -52,45 +55,28 @@ pub struct Caller {
     pub p99: u32,
 }
 
-/// The figures of the workers, under their own names.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counted(pub Figures);
+/// The circuit breaker of an origin, one for all workers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breaker {
+    /// Calls are refused while it is open; otherwise it is computed when it would be.
+    pub enforced: bool,
+    /// `closed`, `open` or `half_open`.
+    pub state: String,
+    /// Times that it opened, or would have.
+    pub opened: u64,
+    /// Why it opened last.
+    #[serde(default)]
+    pub why: Option<String>,
+    /// Where only observed: calls that it would have refused, and those of them that failed anyway.
+    pub would_refuse: u64,
+    pub would_fail: u64,
+}
 
 impl Deref for Downstream {
     type Target = Figures;
 
     fn deref(&self) -> &Figures {
         &self.figures.0
-    }
-}
-
-const DURATIONS: &str = "durations";
-
-impl Serialize for Counted {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (name, number) in self.0.by_name() {
-            map.serialize_entry(name, &number)?;
-        }
-        map.serialize_entry(DURATIONS, &self.0.durations)?;
-        map.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for Counted {
-    /// What is not there is 0: an older instance does not know every figure.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut all = BTreeMap::<String, Value>::deserialize(deserializer)?;
-        let mut figures = Figures::default();
-        if let Some(durations) = all.remove(DURATIONS) {
-            figures.durations = serde_json::from_value(durations).map_err(D::Error::custom)?;
-        }
-        for (name, value) in all {
-            if let (Some(place), Some(number)) = (figures.of_name(&name), value.as_u64()) {
-                *place = number;
-            }
-        }
-        Ok(Self(figures))
     }
 }
 
@@ -109,11 +95,19 @@ pub(crate) fn fixture() -> Downstream {
             waited_ms: 36,
             refused: 2,
             would_queue: 5,
-            durations: [30; 15],
             took_ms: 600,
             ..Figures::default()
         }),
+        durations: vec![30; 15],
         callers: vec![Caller { route: "GET /orders".into(), seen: 3, most: 50, p99: 38 }],
+        breaker: Some(Breaker {
+            enforced: true,
+            state: "open".into(),
+            opened: 2,
+            why: Some("5 calls in a row failed".into()),
+            would_refuse: 0,
+            would_fail: 0,
+        }),
         ..Downstream::default()
     }
 }
@@ -135,6 +129,6 @@ mod tests {
     fn an_older_instance_does_not_know_all() {
         let old = r#"{"origin":"http://a","enforced":false,"concurrency":1,"rate":0,"per_request":0,"lent":0,"calls":7}"#;
         let read: Downstream = serde_json::from_str(old).unwrap();
-        assert_eq!((read.calls, read.errors, read.durations), (7, 0, [0; 15]));
+        assert_eq!((read.calls, read.errors, read.durations), (7, 0, Vec::new()));
     }
 }

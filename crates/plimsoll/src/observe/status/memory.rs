@@ -53,7 +53,7 @@ pub struct Collections {
     pub kind: GcKind,
     pub count: u64,
     pub total_us: u64,
-    /// By how long they took: up to 10 ms, 100 ms, 1 s, 10 s, longer. Not cumulative.
+    /// By how long they took: up to 1 ms, 10 ms, 100 ms, 1 s, 2 s, 5 s, 10 s, longer. Not cumulative.
     pub pauses: Vec<u64>,
 }
 

@@ -1,6 +1,11 @@
 //! What an instance says of the pools in which the app keeps its connections.
 
+use std::ops::Deref;
+
+use plimsoll_wire::pools::Figures;
 use serde::{Deserialize, Serialize};
+
+use super::Counted;
 
 /// A pool, all workers together: since the start where it does not say "now" or "lately", which is ten seconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -15,26 +20,11 @@ pub struct Pool {
     pub workers: u32,
     /// What the app set in each of them; 0: no limit.
     pub max_each: u32,
-    /// What all of them may have now.
-    pub max: u64,
-    pub open: u64,
     pub in_use: u64,
-    pub idle: u64,
-    /// Who waits for a connection now.
-    pub waiting: u64,
     pub oldest_wait_ms: u64,
-    /// Connections that are held for longer than `pools.leak_after` now.
-    pub leaked: u64,
-    /// How often a connection was asked for, and got.
-    pub asked: u64,
-    pub got: u64,
-    /// Of those who asked: the app gave up, or `pools.wait_timeout` was over.
-    pub gave_up: u64,
-    pub refused: u64,
-    pub opened: u64,
-    pub errors: u64,
-    pub waited_ms: u64,
-    pub used_ms: u64,
+    /// Among them what was asked for, got, given up and refused.
+    #[serde(flatten)]
+    pub figures: Counted<Figures>,
     /// By the bounds of the metrics; not cumulative.
     pub waits: Vec<u64>,
     pub uses: Vec<u64>,
@@ -42,6 +32,7 @@ pub struct Pool {
     pub rate: f64,
     pub wait_p50_ms: f64,
     pub wait_p99_ms: f64,
+    pub use_mean_ms: f64,
     pub use_p50_ms: f64,
     pub use_p99_ms: f64,
     /// Connections that all workers together need, by what was seen lately; 0: not known.
@@ -52,11 +43,21 @@ pub struct Pool {
     pub lent: u32,
     /// The workers have as many as they are lent.
     pub enforced: bool,
+    /// Commands do not wait for one another: `needed` says nothing.
+    pub is_shared: bool,
     #[serde(default)]
     pub findings: Vec<String>,
     /// The latest last.
     #[serde(default)]
     pub leaks: Vec<Leak>,
+}
+
+impl Deref for Pool {
+    type Target = Figures;
+
+    fn deref(&self) -> &Figures {
+        &self.figures.0
+    }
 }
 
 /// A connection that was held for long.
@@ -91,10 +92,8 @@ pub struct Queue {
 pub(crate) fn fixture() -> Pool {
     Pool {
         name: "pg@db:5432/shop".into(),
-        max: 10,
-        open: 4,
         in_use: 3,
-        idle: 1,
+        figures: Counted(Figures { max: 10, open: 4, idle: 1, ..Figures::default() }),
         waits: vec![1; 15],
         uses: vec![2; 15],
         needed: 6,

@@ -17,6 +17,7 @@ impl<F: Front> Supervisor<F> {
         match said {
             Said::Opened { pid, node, addon, replies } => {
                 tracing::debug!(%worker, pid, node, "agent connected");
+                self.tax.open((worker, channel), &node);
                 let claims = addon.is_ok();
                 if let Err(reason) = addon {
                     self.say_addon_missing(&reason);
@@ -48,6 +49,8 @@ impl<F: Front> Supervisor<F> {
             Said::Route { method, path, route } => self.front.route(&method, &path, &route),
             Said::Calls(said) => self.on_calls(worker, channel, said),
             Said::Pools(said) => self.on_pools(worker, channel, said),
+            Said::Metrics(said) => self.on_metrics(worker, channel, said),
+            Said::Tax(said) => self.on_tax(worker, channel, said),
             Said::Lost { mistake } => self.on_lost(worker, channel, mistake),
         }
     }
@@ -124,6 +127,8 @@ impl<F: Front> Supervisor<F> {
         self.lose_profile(worker, channel);
         self.lose_calls(worker, channel);
         self.lose_pools(worker, channel);
+        self.lose_metrics(worker, channel);
+        self.tax.lose((worker, channel));
         if let Some(process) = self.processes.get_mut(&worker) {
             process.lose_channel(channel, Instant::now());
         }

@@ -6,7 +6,7 @@ use plimsoll_wire::calls::{FromAgent, ToAgent};
 use plimsoll_wire::message;
 
 use super::Supervisor;
-use crate::concerns::downstream::Holder;
+use crate::concerns::downstream::{Holder, News};
 use crate::ids::WorkerId;
 use crate::workers::front::Front;
 
@@ -35,6 +35,21 @@ impl<F: Front> Supervisor<F> {
         self.tell(answers);
     }
 
+    /// Breakers that have opened or closed.
+    fn say_news(&mut self) {
+        for News { origin, open } in self.desk.news() {
+            match open {
+                Some((length, why)) => tracing::warn!(
+                    origin,
+                    why,
+                    for_ms = length.as_millis(),
+                    "the circuit breaker is open: calls are refused, and then one is tried"
+                ),
+                None => tracing::info!(origin, "the circuit breaker is closed again"),
+            }
+        }
+    }
+
     fn say_forks(&mut self) {
         let text = "the app forks itself with node:cluster; the calls that its children make are neither seen nor limited";
         match self.desk.forks() {
@@ -47,7 +62,8 @@ impl<F: Front> Supervisor<F> {
     }
 
     pub(super) fn lose_calls(&mut self, worker: WorkerId, channel: u32) {
-        self.desk.lose(Holder { worker, channel }, Instant::now());
+        let answers = self.desk.lose(Holder { worker, channel }, Instant::now());
+        self.tell(answers);
     }
 
     pub(super) fn look_after_calls(&mut self, now: Instant) {
@@ -58,6 +74,7 @@ impl<F: Front> Supervisor<F> {
     }
 
     fn tell(&mut self, answers: Vec<(Holder, ToAgent)>) {
+        self.say_news();
         for (holder, answer) in answers {
             self.reply(holder.worker, holder.channel, message::ToAgent::Calls(answer));
         }

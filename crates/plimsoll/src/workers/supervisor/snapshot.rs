@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Death, Recycled, Supervisor};
+use crate::concerns::context::tax::Tax;
 use crate::concerns::downstream::Seen;
 use crate::concerns::memory::seen::Use;
 use crate::concerns::memory::trend::Growth;
@@ -32,6 +33,8 @@ pub struct Snapshot {
     /// The pools in which it keeps connections, by name, and when requests waited for one.
     pub pools: Vec<pools::Seen>,
     pub queues: Vec<pools::Queue>,
+    /// What is paid for async context; `None`: nobody has asked for it.
+    pub tax: Option<Tax>,
 }
 
 /// Workers that were asked to end, and those of them that had to be killed.
@@ -55,6 +58,8 @@ pub struct Worker {
     pub memory: Option<Use>,
     /// How its heap has grown, where it seems to leak.
     pub growth: Option<Growth>,
+    /// What it pays for async context, in thousandths of its loops' time.
+    pub tax_per_mille: Option<u32>,
     /// The last one in this place.
     pub last_death: Option<Death>,
 }
@@ -71,6 +76,7 @@ impl<F: Front> Supervisor<F> {
             uptime: self.processes.get(&place.id).map_or(Duration::ZERO, |process| process.age(now)),
             memory: self.processes.get(&place.id).and_then(|process| process.memory.latest()),
             growth: self.processes.get(&place.id).and_then(|process| process.trend.told()),
+            tax_per_mille: self.tax.share_of(place.id, now),
             last_death: self.deaths.last(place.id),
         });
         Snapshot {
@@ -86,6 +92,7 @@ impl<F: Front> Supervisor<F> {
             memory_share: self.share(),
             pools: self.pools.seen(now),
             queues: self.pools.queues(),
+            tax: self.tax.tax(now),
         }
     }
 
@@ -102,6 +109,7 @@ impl<F: Front> Supervisor<F> {
                 uptime: process.age(now),
                 memory: process.memory.latest(),
                 growth: process.trend.told(),
+                tax_per_mille: self.tax.share_of(leaving.id, now),
                 last_death: None,
             })
         })

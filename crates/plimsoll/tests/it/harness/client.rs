@@ -155,6 +155,12 @@ pub(crate) fn get(port: u16, target: &str) -> Response {
     request(port, "GET", format!("GET {target} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"))
 }
 
+/// With header lines of its own.
+pub(crate) fn get_with(port: u16, target: &str, headers: &str) -> Response {
+    let head = format!("GET {target} HTTP/1.1\r\nHost: t\r\n{headers}Connection: close\r\n\r\n");
+    request(port, "GET", head)
+}
+
 pub(crate) fn get_json(port: u16, target: &str) -> Value {
     let response = get(port, target);
     assert_eq!(response.status, 200, "{response:?}");

@@ -1,6 +1,7 @@
-//! Databases for a test, private ones: PostgreSQL, as `examples/shop/database.js` starts it, and MariaDB.
+//! Databases for a test, private ones: PostgreSQL, as `examples/shop/database.js` starts it, MariaDB and Redis.
 
 use std::fs;
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::fs::chown;
 use std::process::{Child, Command, Stdio};
@@ -117,6 +118,43 @@ impl Maria {
 }
 
 impl Drop for Maria {
+    fn drop(&mut self) {
+        let _ended_already = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// It ends with this value.
+pub(crate) struct Redis {
+    child: Child,
+    port: u16,
+    _directory: TempDir,
+}
+
+impl Redis {
+    /// `None`, and a line that says so, where Redis is not installed.
+    pub(crate) fn start() -> Option<Self> {
+        let version = Command::new("redis-server").arg("--version").output();
+        if !version.is_ok_and(|output| output.status.success()) {
+            eprintln!("skipped: Redis is not installed\nhint: apt-get install redis-server");
+            return None;
+        }
+        let directory = tempfile::Builder::new().prefix("pl-redis-").tempdir_in("/tmp").unwrap();
+        let port = free_port();
+        let mut server = Command::new("redis-server");
+        server.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--dir"]);
+        server.arg(directory.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let redis = Self { child: server.spawn().unwrap(), port, _directory: directory };
+        until("Redis accepts connections", || TcpStream::connect(("127.0.0.1", port)).ok().map(drop));
+        Some(redis)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for Redis {
     fn drop(&mut self) {
         let _ended_already = self.child.kill();
         let _reaped = self.child.wait();

@@ -8,7 +8,7 @@ use crate::concerns::logs::record::Record;
 
 const REQUEST_BYTES_MAX: usize = 64 * 1024;
 const HELD_FOR: Duration = Duration::from_secs(10);
-const BYTES_MAX: usize = 8 * 1024 * 1024;
+const BYTES_MAX: usize = 6 * 1024 * 1024;
 /// What a record takes beside its line.
 const RECORD_BYTES: usize = 200;
 

@@ -79,7 +79,7 @@ struct Key {
 const POINTS: u64 = 1 << 56;
 
 impl Key {
-    fn of(trace: Option<[u8; 16]>, request: Option<&Bytes>) -> Option<Self> {
+    fn of(trace: Option<[u8; 16]>, request: Option<&[u8]>) -> Option<Self> {
         if let Some(trace) = trace {
             let [.., a, b, c, d, e, f, g] = trace;
             return Some(Self { hash: hash(&trace), point: u64::from_be_bytes([0, a, b, c, d, e, f, g]) });
@@ -156,7 +156,7 @@ impl Keeper {
 
     /// How a request went, told when it is over.
     pub fn hear(&mut self, outcome: &Outcome, now: Instant, kept: &mut Vec<Arc<Record>>) {
-        let Some(key) = Key::of(outcome.trace, outcome.request.as_ref()) else { return };
+        let Some(key) = Key::of(outcome.trace, outcome.request.as_deref()) else { return };
         if outcome.status >= 500 || outcome.is_slow {
             self.release(key, now, kept);
         } else {
@@ -182,7 +182,11 @@ impl Keeper {
     pub fn tick(&mut self, now: Instant) -> Option<Change> {
         self.tally.add_all(self.held.expire(now), Verdict::Sampled);
         self.decisions.tick(now);
-        self.budget.tick(now)
+        let change = self.budget.tick(now);
+        if !self.is_choosing() {
+            self.weights.settle();
+        }
+        change
     }
 
     /// The end: what is still held has not failed.
@@ -213,7 +217,7 @@ impl Keeper {
 
     fn judge(&mut self, candidate: Candidate, share: f64, now: Instant, kept: &mut Vec<Arc<Record>>) {
         let Candidate { record, message, is_traced } = candidate;
-        let key = Key::of(record.trace, record.request.as_ref());
+        let key = Key::of(record.trace, record.request());
         if record.level >= Level::Warn {
             return self.judge_urgent(record, &message, key, now, kept);
         }
@@ -222,15 +226,17 @@ impl Keeper {
         };
         let budget = &mut self.budget;
         let weights = &mut self.weights;
+        weights.see();
         let weight = self.decisions.get_or_decide(key.hash, || match () {
             () if share >= 1.0 || (is_traced && budget.has_room_for_traced()) => 1,
-            () if key.is_in(share) => weights.of_kept(share),
+            () if key.is_in(share) => weights.of_request(share),
             () => 0,
         });
         if is_traced && weight == 1 {
             self.budget.count_traced();
         }
         if weight > 0 {
+            self.weights.stand_for(weight);
             return self.keep(record, weight, now, kept);
         }
         self.budget.count(false, now);
@@ -280,16 +286,21 @@ impl Keeper {
     /// The request stays, with all that is held of it.
     fn release(&mut self, key: Key, now: Instant, kept: &mut Vec<Arc<Record>>) {
         self.decisions.keep(key.hash);
-        self.let_out(key.hash, now, kept);
+        let count = self.let_out(key.hash, now, kept);
+        (0..count).for_each(|_| self.weights.stand_for(1));
     }
 
-    fn let_out(&mut self, hash: u64, now: Instant, kept: &mut Vec<Arc<Record>>) {
+    /// What is held comes out; how many lines that were.
+    fn let_out(&mut self, hash: u64, now: Instant, kept: &mut Vec<Arc<Record>>) -> usize {
         // Where all passes, it is held as well, but as a copy.
         let mut unheard = Vec::new();
         let kept = if self.rules.mode == Mode::Observe { &mut unheard } else { kept };
-        for record in self.held.release(hash) {
+        let held = self.held.release(hash);
+        let count = held.len();
+        for record in held {
             self.keep(record, 1, now, kept);
         }
+        count
     }
 
     fn keep(&mut self, record: Record, weight: u32, now: Instant, kept: &mut Vec<Arc<Record>>) {

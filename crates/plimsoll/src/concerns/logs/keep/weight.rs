@@ -7,25 +7,44 @@ use crate::concerns::logs::record::{Record, Shape};
 /// The field of a JSON line that was sampled.
 const FIELD: &[u8] = b"\"plimsoll_weight\":";
 
-/// One in 3.3 cannot be written as a whole number; what is left over is carried to the next, so that sums are true.
+/// Over so many lines that stay, the difference between lines and weights is made good.
+const MADE_GOOD_OVER: f64 = 1000.0;
+
+/// Weights add up to the number of lines, and not only in the mean: which requests are chosen is chance, and of two
+/// hundred a second their number alone would be off by some percent. So what came and is not stood for yet is added
+/// to the weights of those chosen next. One in 3.3 cannot be written as a whole number: what is left over is carried
+/// to the next.
 #[derive(Debug, Default)]
 pub(super) struct Weights {
-    carried: f64,
+    /// Of lines of no request, and of requests.
+    carried: [f64; 2],
     due: f64,
+    /// Lines of requests that came, without those that weights stand for.
+    owed: f64,
 }
 
 impl Weights {
-    /// The weight of something that was chosen with this share.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a share is at least SHARE_MIN or the least that can be set, and at most 1"
-    )]
-    pub(super) fn of_kept(&mut self, share: f64) -> u32 {
-        let exact = 1.0 / share + self.carried;
-        let whole = exact.floor().max(1.0);
-        self.carried = exact - whole;
-        whole as u32
+    /// A line of a request has come.
+    pub(super) fn see(&mut self) {
+        self.owed += 1.0;
+    }
+
+    /// A line of a request stays, with this weight.
+    pub(super) fn stand_for(&mut self, weight: u32) {
+        self.owed -= f64::from(weight);
+    }
+
+    /// All stay: there is nobody left to stand for those that went.
+    pub(super) fn settle(&mut self) {
+        self.owed = 0.0;
+    }
+
+    /// The weight of each line of a request that was chosen with this share.
+    pub(super) fn of_request(&mut self, share: f64) -> u32 {
+        let usual = 1.0 / share;
+        let weight = usual + self.owed / MADE_GOOD_OVER;
+        let [_, carried] = &mut self.carried;
+        whole(weight.clamp(usual / 2.0, usual * 2.0), carried)
     }
 
     /// The weight of the next line that belongs to no request; 0: it goes. Evenly, not by chance.
@@ -38,8 +57,22 @@ impl Weights {
             return 0;
         }
         self.due -= 1.0;
-        self.of_kept(share)
+        let [carried, _] = &mut self.carried;
+        whole(1.0 / share, carried)
     }
+}
+
+/// As a whole number; what is left over is carried to the next.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share is at least SHARE_MIN or the least that can be set, and at most 1"
+)]
+fn whole(weight: f64, carried: &mut f64) -> u32 {
+    let exact = weight + *carried;
+    let whole = exact.floor().max(1.0);
+    *carried = exact - whole;
+    whole as u32
 }
 
 /// The record with its own copy of the line, and the weight noted.
@@ -48,9 +81,15 @@ pub(super) fn detach(mut record: Record, weight: u32) -> Record {
         (2.., Shape::Json) => with_field(&record.line, weight),
         _ => None,
     };
-    record.line = line.unwrap_or(record.line);
     record.weight = weight;
-    record.detached()
+    match line {
+        // It is of its own already.
+        Some(line) => {
+            record.line = line;
+            record
+        }
+        None => record.detached(),
+    }
 }
 
 /// The JSON object with one more member.

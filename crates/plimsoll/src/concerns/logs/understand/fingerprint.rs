@@ -38,7 +38,9 @@ pub(in crate::concerns::logs) fn fingerprint(message: &[u8]) -> u64 {
 /// A hash of bytes that differ in little, spread over all 64 bits.
 pub(in crate::concerns::logs) fn hash(bytes: &[u8]) -> u64 {
     let mut state = Mixed(PRIME ^ bytes.len() as u64);
-    bytes.iter().for_each(|byte| state.mix(*byte));
+    let (words, rest) = bytes.as_chunks::<8>();
+    words.iter().for_each(|word| state.mix_word(u64::from_le_bytes(*word)));
+    rest.iter().for_each(|byte| state.mix(*byte));
     state.end()
 }
 
@@ -47,6 +49,12 @@ struct Mixed(u64);
 impl Mixed {
     fn mix(&mut self, byte: u8) {
         self.0 = (self.0.rotate_left(5) ^ u64::from(byte)).wrapping_mul(PRIME);
+    }
+
+    /// What differs in the high bits alone must reach the low ones as well.
+    fn mix_word(&mut self, word: u64) {
+        let mixed = (self.0 ^ word).wrapping_mul(PRIME);
+        self.0 = mixed ^ (mixed >> 32);
     }
 
     /// The last bytes have not reached the low bits yet.

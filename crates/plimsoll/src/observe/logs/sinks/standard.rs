@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::format::Format;
-use super::queue::{Limits, Queue};
-use super::ship::{Outlet, Shipper, Trouble};
-use super::{level_of, spawn, wait};
+use super::{rank_of, spawn, wait};
 use crate::concerns::logs::record::{Record, Sink, Stream};
 use crate::config;
 use crate::observe::logs::stats::Stats;
+use crate::observe::ship::queue::{Limits, Queue};
+use crate::observe::ship::{Outlet, Shipper, Trouble};
 use crate::sys::output::Target;
 
 /// Written at once: enough to make the call cheap, and less than readers have room for.
@@ -22,15 +22,14 @@ const WRITE_BYTES: usize = 64 * 1024;
 
 #[derive(Debug, Clone)]
 pub(in crate::observe::logs) struct Standard {
-    stdout: Arc<Queue>,
-    stderr: Arc<Queue>,
+    stdout: Arc<Queue<Record>>,
+    stderr: Arc<Queue<Record>>,
 }
 
 impl Standard {
     pub(in crate::observe::logs) fn start(settings: &config::Standard, stats: &Stats) -> io::Result<Self> {
         let start = |name: &str, target: Target| {
-            let queue =
-                Arc::new(Queue::new(level_of(settings.level), settings.queue_bytes, stats.sink(name)));
+            let queue = Arc::new(Queue::new(rank_of(settings.level), settings.queue_bytes, stats.sink(name)));
             let outlet = Ours { target, format: Format::on(settings.format, target), text: Vec::new() };
             let shipper = Shipper::new(Arc::clone(&queue), Box::new(outlet));
             spawn(name, move || shipper.run()).map(|()| queue)
@@ -49,7 +48,7 @@ impl Standard {
     }
 
     /// What Plimsoll itself says is written by `cli::logging`.
-    fn queue(&self, stream: Stream) -> Option<&Arc<Queue>> {
+    fn queue(&self, stream: Stream) -> Option<&Arc<Queue<Record>>> {
         match stream {
             Stream::Stdout | Stream::Gateway => Some(&self.stdout),
             Stream::Stderr => Some(&self.stderr),
@@ -88,7 +87,7 @@ struct Ours {
     text: Vec<u8>,
 }
 
-impl Outlet for Ours {
+impl Outlet<Record> for Ours {
     fn deliver(&mut self, batch: &[Arc<Record>], _deadline: Option<Instant>) -> Result<(), Trouble> {
         self.text.clear();
         batch.iter().for_each(|record| self.format.write(record, &mut self.text));

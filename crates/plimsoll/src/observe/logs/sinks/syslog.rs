@@ -1,19 +1,20 @@
-//! Syslog as RFC 5424 has it, over UDP (RFC 5426), TCP (octet counting, RFC 6587) or a Unix socket.
+//! Syslog as RFC 5424 has it, over UDP (RFC 5426), TCP (octet counting, RFC 6587), TLS (RFC 5425) or a Unix socket.
 //!
 //! What has left over UDP may be lost on the way without anybody knowing; a Unix socket of datagrams says when it is
 //! full. Whatever fails is connected anew.
 
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Identity;
-use super::queue::Limits;
-use super::ship::{Outlet, Trouble};
 use crate::concerns::logs::record::{Level, Record};
 use crate::config::{SyslogAddress, SyslogSink};
+use crate::observe::ship::queue::Limits;
+use crate::observe::ship::{Outlet, Trouble};
+use crate::observe::tls::{self, Tls, TlsStream};
 use crate::observe::units::Utc;
 
 const BATCH_BYTES: usize = 64 * 1024;
@@ -23,6 +24,7 @@ const DATAGRAM_BYTES_MAX: usize = 8192;
 
 pub(super) struct ToSyslog {
     settings: SyslogSink,
+    tls: Tls,
     host: String,
     app: String,
     connection: Option<Connection>,
@@ -34,13 +36,69 @@ pub(super) struct ToSyslog {
 enum Connection {
     Udp(UdpSocket),
     Tcp(TcpStream),
+    Tls(Box<TlsStream>),
     Unix(UnixDatagram),
+}
+
+impl Connection {
+    fn stream(&mut self) -> Option<&mut dyn Write> {
+        match self {
+            Self::Tcp(stream) => Some(stream),
+            Self::Tls(stream) => Some(stream),
+            Self::Udp(_) | Self::Unix(_) => None,
+        }
+    }
+
+    /// The connection, unless the other side has closed it: the first write after that would succeed, and be lost.
+    fn still_open(mut self) -> Option<Self> {
+        let is_open = match &mut self {
+            Self::Udp(_) | Self::Unix(_) => true,
+            Self::Tcp(stream) => {
+                stream.set_nonblocking(true).ok()?;
+                let is_open = is_open(stream);
+                stream.set_nonblocking(false).ok()?;
+                is_open
+            }
+            Self::Tls(stream) => {
+                stream.sock.set_nonblocking(true).ok()?;
+                let is_open = is_open(stream);
+                stream.sock.set_nonblocking(false).ok()?;
+                is_open
+            }
+        };
+        is_open.then_some(self)
+    }
+}
+
+/// Nothing is expected from there: what comes is thrown away.
+fn is_open(stream: &mut impl Read) -> bool {
+    let mut nothing = [0; 1024];
+    loop {
+        match stream.read(&mut nothing) {
+            Ok(1..) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return error.kind() == ErrorKind::WouldBlock,
+            Ok(0) => return false,
+        }
+    }
+}
+
+impl Drop for Connection {
+    /// What lies here unread would make closing a reset, and that might overtake what was written.
+    fn drop(&mut self) {
+        if let Self::Tls(stream) = self {
+            stream.conn.send_close_notify();
+            let _gone_already = stream.flush().and_then(|()| stream.sock.set_nonblocking(true));
+            is_open(stream);
+        }
+    }
 }
 
 impl ToSyslog {
     pub(super) fn new(settings: &SyslogSink, identity: &Identity) -> Self {
         Self {
             settings: settings.clone(),
+            tls: Tls::new(settings.ca.clone()),
             host: word(&identity.host, 255),
             app: word(&identity.service, 48),
             connection: None,
@@ -59,10 +117,9 @@ impl ToSyslog {
                 socket.set_write_timeout(Some(TIMEOUT))?;
                 Connection::Udp(socket)
             }
-            SyslogAddress::Tcp { host, port } => {
-                let stream = TcpStream::connect_timeout(&resolve(host, *port)?, TIMEOUT)?;
-                stream.set_write_timeout(Some(TIMEOUT))?;
-                Connection::Tcp(stream)
+            SyslogAddress::Tcp { host, port } => Connection::Tcp(stream(host, *port)?),
+            SyslogAddress::Tls { host, port } => {
+                Connection::Tls(Box::new(self.tls.connect_blocking(host, stream(host, *port)?)?))
             }
             SyslogAddress::Unix(path) => {
                 let socket = UnixDatagram::unbound()?;
@@ -74,11 +131,9 @@ impl ToSyslog {
     }
 
     fn send(&mut self, batch: &[Arc<Record>]) -> io::Result<()> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.connect()?,
-        };
-        if let Connection::Tcp(stream) = &mut connection {
+        let kept = self.connection.take().and_then(Connection::still_open);
+        let mut connection = kept.map_or_else(|| self.connect(), Ok)?;
+        if let Some(stream) = connection.stream() {
             // All of the batch again: how much of it has arrived is not known.
             let mut frames = Vec::new();
             for record in batch {
@@ -88,13 +143,14 @@ impl ToSyslog {
                 frames.extend_from_slice(&self.text);
             }
             stream.write_all(&frames)?;
+            stream.flush()?;
         } else {
             while let Some(record) = batch.get(self.sent) {
                 self.message(record, DATAGRAM_BYTES_MAX);
                 match &connection {
                     Connection::Udp(socket) => socket.send(&self.text)?,
                     Connection::Unix(socket) => socket.send(&self.text)?,
-                    Connection::Tcp(_) => 0,
+                    Connection::Tcp(_) | Connection::Tls(_) => 0,
                 };
                 self.sent += 1;
             }
@@ -122,14 +178,14 @@ impl ToSyslog {
     }
 }
 
-impl Outlet for ToSyslog {
+impl Outlet<Record> for ToSyslog {
     fn deliver(&mut self, batch: &[Arc<Record>], _deadline: Option<Instant>) -> Result<(), Trouble> {
         self.send(batch).map_err(|error| {
-            let hint = match error.kind() {
+            let hint = tls::hint(&error).unwrap_or(match error.kind() {
                 ErrorKind::NotFound => "see that syslog runs, or that the container has its socket",
                 ErrorKind::PermissionDenied => "make the socket writable for the user that runs plimsoll",
                 _ => "see that syslog runs and that `address` is right",
-            };
+            });
             Trouble::later(format!("{} does not take it: {error}", self.settings.address), hint)
         })
     }
@@ -137,6 +193,14 @@ impl Outlet for ToSyslog {
     fn limits(&self) -> Limits {
         Limits { bytes: BATCH_BYTES, within: Duration::ZERO }
     }
+}
+
+fn stream(host: &str, port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&resolve(host, port)?, TIMEOUT)?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    // For the handshake of TLS; afterwards nothing is read.
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    Ok(stream)
 }
 
 fn resolve(host: &str, port: u16) -> io::Result<std::net::SocketAddr> {
@@ -172,7 +236,7 @@ mod tests {
 
     fn sink(address: SyslogAddress) -> ToSyslog {
         let identity = Identity { service: "sh op".to_owned(), host: "pod-1".to_owned() };
-        ToSyslog::new(&SyslogSink { address, facility: 16 }, &identity)
+        ToSyslog::new(&SyslogSink { address, ca: None, facility: 16 }, &identity)
     }
 
     #[test]

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::queue::Limits;
-use super::ship::Trouble;
 use super::*;
 use crate::concerns::logs::record::{Shape, Stream};
 use crate::config::{Compress, FileSink, LogFormat};
+use crate::observe::ship::Trouble;
+use crate::observe::ship::queue::Limits;
 
 pub(super) fn record(level: Level, line: impl Into<Bytes>) -> Arc<Record> {
     Arc::new(Record {
@@ -24,7 +24,7 @@ pub(super) fn record(level: Level, line: impl Into<Bytes>) -> Arc<Record> {
         at: 1_795_803_753_123_000_000,
         shape: Shape::Plain,
         line: line.into(),
-        request: None,
+        of_request: None,
         trace: None,
         weight: 1,
     })
@@ -48,7 +48,7 @@ impl Told {
     }
 }
 
-impl Outlet for Told {
+impl Outlet<Record> for Told {
     fn deliver(&mut self, batch: &[Arc<Record>], _deadline: Option<Instant>) -> Result<(), Trouble> {
         wait(|| !self.with(|target| target.is_stuck));
         self.with(|target| {
@@ -73,9 +73,10 @@ fn wait(what: impl Fn() -> bool) {
     }
 }
 
-fn start(least: Option<Level>, bytes_max: usize) -> (Arc<Queue>, Told) {
+fn start(least: Option<Level>, bytes_max: usize) -> (Arc<Queue<Record>>, Told) {
     let told = Told::default();
-    let queue = Arc::new(Queue::new(least, bytes_max, Arc::new(SinkStats::new("told"))));
+    let queue =
+        Arc::new(Queue::new(least.map(Level::index), bytes_max, Arc::new(ShipStats::new::<Record>("told"))));
     let shipper = Shipper::new(Arc::clone(&queue), Box::new(told.clone()));
     spawn("told", move || shipper.run()).unwrap();
     (queue, told)
@@ -85,7 +86,7 @@ fn later() -> Trouble {
     Trouble::Later { why: "away".to_owned(), hint: "wait", after: Some(Duration::from_millis(1)) }
 }
 
-fn dropped(queue: &Queue) -> Vec<(&'static str, &'static str, u64)> {
+fn dropped(queue: &Queue<Record>) -> Vec<(&'static str, &'static str, u64)> {
     queue.stats().dropped().map(|(level, reason, lines)| (level, reason.word(), lines)).collect()
 }
 
@@ -109,7 +110,7 @@ fn what_failed_is_tried_again_until_it_is_taken() {
     queue.offer([record(Level::Info, "one")].iter());
     wait(|| queue.is_done_up_to(1));
     assert_eq!(told.with(|target| (target.attempts, target.taken.clone())), (4, vec!["one".to_owned()]));
-    assert_eq!((queue.stats().figures().failures, queue.stats().figures().lines), (3, 1));
+    assert_eq!((queue.stats().failures(), queue.stats().items()), (3, 1));
 }
 
 #[test]
@@ -140,10 +141,10 @@ fn a_full_queue_drops_debug_first_and_errors_last() {
     assert!(!dropped(&queue).iter().any(|(level, ..)| *level == "error"), "{:?}", dropped(&queue));
     lines(Level::Error, 100);
     assert!(dropped(&queue).iter().any(|(level, ..)| *level == "error"));
-    assert!(queue.stats().figures().queue_bytes <= 20 * 300);
+    assert!(queue.stats().queue_bytes() <= 20 * 300);
     told.with(|target| target.is_stuck = false);
     wait(|| queue.is_done_up_to(226));
-    let sum = told.with(|target| target.taken.len() as u64) + queue.stats().figures().dropped_lines;
+    let sum = told.with(|target| target.taken.len() as u64) + queue.stats().dropped_items();
     assert!(sum == 226 && lost < sum);
 }
 

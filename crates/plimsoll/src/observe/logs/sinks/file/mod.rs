@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::format::Format;
-use super::queue::Limits;
-use super::ship::{Outlet, Trouble};
 use crate::concerns::logs::record::Record;
 use crate::config::FileSink;
+use crate::observe::ship::queue::Limits;
+use crate::observe::ship::{Outlet, Trouble};
 use old::Old;
 
 const WRITE_BYTES: usize = 256 * 1024;
@@ -84,7 +84,7 @@ impl ToFile {
     }
 }
 
-impl Outlet for ToFile {
+impl Outlet<Record> for ToFile {
     fn deliver(&mut self, batch: &[Arc<Record>], _deadline: Option<Instant>) -> Result<(), Trouble> {
         self.text.clear();
         batch.iter().for_each(|record| self.format.write(record, &mut self.text));

@@ -12,7 +12,6 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::config::{Compress, FileSink};
-use crate::observe::logs::drain;
 use crate::observe::logs::sinks::spawn;
 use crate::observe::units::Utc;
 
@@ -38,7 +37,7 @@ impl Old {
 
     /// Gives the file another name, which says when that was.
     pub(super) fn set_aside(&self, path: &Path) -> io::Result<()> {
-        match fs::rename(path, free_name(path, drain::now())) {
+        match fs::rename(path, free_name(path, crate::observe::now())) {
             // Somebody else has moved it meanwhile: that is as good.
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}

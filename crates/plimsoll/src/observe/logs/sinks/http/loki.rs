@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::Encoding;
 use crate::concerns::logs::record::{Level, Record, Stream};
 use crate::observe::logs::sinks::Identity;
+use crate::observe::ship::http::Encoding;
 
 pub(super) struct Loki {
     labels: BTreeMap<String, String>,
@@ -45,7 +45,7 @@ impl Loki {
     }
 }
 
-impl Encoding for Loki {
+impl Encoding<Record> for Loki {
     fn content_type(&self) -> &'static str {
         "application/json"
     }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::Encoding;
 use crate::concerns::logs::record::Record;
 use crate::observe::logs::sinks::format::Format;
+use crate::observe::ship::http::Encoding;
 
 pub(super) struct Ndjson;
 
-impl Encoding for Ndjson {
+impl Encoding<Record> for Ndjson {
     fn content_type(&self) -> &'static str {
         "application/x-ndjson"
     }

@@ -5,9 +5,14 @@ use std::net::TcpListener;
 use std::sync::mpsc;
 use std::thread;
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use super::*;
 use crate::concerns::logs::record::{Level, Shape};
+use crate::config::{Compress, HttpTarget};
 use crate::observe::logs::sinks::tests::record;
+use crate::observe::ship::{Outlet, Trouble};
 
 fn identity() -> Identity {
     Identity { service: "shop".to_owned(), host: "pod-1".to_owned() }
@@ -54,18 +59,26 @@ fn read_request(reader: &mut impl std::io::BufRead) -> Option<Vec<u8>> {
     Some(body)
 }
 
-fn sink(port: u16, compress: Compress) -> ToHttp {
+fn sink(port: u16, compress: Compress) -> ToHttp<Record> {
     let settings = HttpSink {
         protocol: SinkProtocol::Ndjson,
-        url: crate::config::Url { host: "127.0.0.1".to_owned(), port, path: "/in".to_owned() },
-        headers: Vec::new(),
         labels: Vec::new(),
-        compress,
-        batch_bytes: 1000,
-        batch_wait: Duration::ZERO,
-        timeout: Duration::from_secs(30),
+        target: HttpTarget {
+            url: crate::config::Url {
+                is_secure: false,
+                host: "127.0.0.1".to_owned(),
+                port,
+                path: "/in".to_owned(),
+            },
+            ca: None,
+            headers: Vec::new(),
+            compress,
+            batch_bytes: 1000,
+            batch_wait: Duration::ZERO,
+            timeout: Duration::from_secs(30),
+        },
     };
-    ToHttp::start(&settings, &identity()).unwrap()
+    start(&settings, &identity()).unwrap()
 }
 
 const OK: &str = "HTTP/1.1 204 No Content\r\n\r\n";
@@ -153,12 +166,15 @@ fn loki_gets_a_stream_for_each_worker_stream_and_level() {
 
 #[test]
 fn otlp_has_the_message_as_body_and_the_fields_as_attributes() {
-    use otlp::message::{AnyValue, Request, Value};
+    use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest as Request;
+    use opentelemetry_proto::tonic::common::v1::AnyValue;
+    use opentelemetry_proto::tonic::common::v1::any_value::Value;
     use prost::Message as _;
 
     let labels = [("service.name".to_owned(), "other".to_owned())];
     let otlp = otlp::Otlp::new(&labels, &identity());
-    let line = r#"{"level":50,"time":1,"msg":"lost","err":{"code":"E"},"ms":1.5,"list":[true,null]}"#;
+    let line =
+        r#"{"level":50,"time":1795803753000,"msg":"lost","err":{"code":"E"},"ms":1.5,"list":[true,null]}"#;
     let bytes = otlp.encode(&[json(Level::Error, line), record(Level::Info, "plain")]);
     let request = Request::decode(&bytes[..]).unwrap();
     let [of_resource] = &request.resource_logs[..] else { panic!() };
@@ -166,13 +182,14 @@ fn otlp_has_the_message_as_body_and_the_fields_as_attributes() {
     assert_eq!(names, ["service.name", "host.name"]);
     let [error, plain] = &of_resource.scope_logs[0].log_records[..] else { panic!() };
     let string = |value: &Option<AnyValue>| match &value.as_ref().unwrap().value {
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::StringValue(text)) => text.clone(),
         other => panic!("{other:?}"),
     };
     assert_eq!((string(&error.body), string(&plain.body)), ("lost".to_owned(), "plain".to_owned()));
     assert_eq!((error.severity_number, error.severity_text.as_str()), (17, "ERROR"));
     assert_eq!((error.trace_id.len(), plain.trace_id.len()), (16, 0));
-    assert_eq!(error.time_unix_nano, 1_795_803_753_123_000_000);
+    assert_eq!(error.time_unix_nano, 1_795_803_753_000_000_000, "as the line says");
+    assert_eq!(plain.time_unix_nano, 1_795_803_753_123_000_000, "as it was read");
     let mut names: Vec<_> = error.attributes.iter().map(|it| it.key.as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["err", "list", "log.iostream", "ms", "plimsoll.worker", "process.pid"]);
@@ -180,7 +197,9 @@ fn otlp_has_the_message_as_body_and_the_fields_as_attributes() {
 
 #[test]
 fn lines_that_a_collector_rejects_are_counted() {
-    use otlp::message::{PartialSuccess, Response};
+    use opentelemetry_proto::tonic::collector::logs::v1::{
+        ExportLogsPartialSuccess as PartialSuccess, ExportLogsServiceResponse as Response,
+    };
     use prost::Message as _;
 
     let otlp = otlp::Otlp::new(&[], &identity());

@@ -1,6 +1,7 @@
-//! One kept-alive connection to where a sink sends to, made anew when it is gone. Blocks: it has a thread to itself.
+//! One kept-alive connection to where is sent to, made anew when it is gone. Blocks: it has a thread to itself.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,11 +10,13 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{HOST, HeaderMap, RETRY_AFTER};
 use hyper::{Method, Request, Response, body::Incoming};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 
 use super::RETRY_AFTER_MOST;
 use crate::config::Url;
+use crate::observe::tls::{self, Tls};
 
 /// More of an answer is not read: it is for one line of the log.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -21,6 +24,7 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 pub(super) struct Client {
     runtime: Runtime,
     url: Url,
+    tls: Tls,
     timeout: Duration,
     connection: Option<SendRequest<Full<Bytes>>>,
 }
@@ -31,10 +35,30 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
 }
 
+/// Why there is no answer, and what to do about it if that is known.
+#[derive(Debug)]
+pub(super) struct NoAnswer {
+    pub(super) why: String,
+    pub(super) hint: Option<&'static str>,
+}
+
+impl From<String> for NoAnswer {
+    fn from(why: String) -> Self {
+        Self { why, hint: None }
+    }
+}
+
+impl From<io::Error> for NoAnswer {
+    fn from(error: io::Error) -> Self {
+        Self { why: error.to_string(), hint: tls::hint(&error) }
+    }
+}
+
 impl Client {
-    pub(super) fn new(url: Url, timeout: Duration) -> io::Result<Self> {
+    /// `ca`: whose certificates are believed, if not those that the system believes.
+    pub(super) fn new(url: Url, ca: Option<PathBuf>, timeout: Duration) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { runtime, url, timeout, connection: None })
+        Ok(Self { runtime, url, tls: Tls::new(ca), timeout, connection: None })
     }
 
     pub(super) fn url(&self) -> &Url {
@@ -42,31 +66,31 @@ impl Client {
     }
 
     /// # Errors
-    /// Why there is no answer, in words.
+    /// Why there is no answer.
     pub(super) fn post(
         &mut self,
         headers: &HeaderMap,
         body: Bytes,
         deadline: Option<Instant>,
-    ) -> Result<Answer, String> {
+    ) -> Result<Answer, NoAnswer> {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let within = left.map_or(self.timeout, |left| left.min(self.timeout));
-        let Self { runtime, url, connection, .. } = self;
+        let Self { runtime, url, tls, connection, .. } = self;
         runtime.block_on(async {
-            let exchange = exchange(url, connection, headers, body);
+            let exchange = exchange((url, tls), connection, headers, body);
             tokio::time::timeout(within, exchange)
                 .await
-                .unwrap_or_else(|_| Err(format!("no answer within {:.1}s", within.as_secs_f64())))
+                .unwrap_or_else(|_| Err(format!("no answer within {:.1}s", within.as_secs_f64()).into()))
         })
     }
 }
 
 async fn exchange(
-    url: &Url,
+    (url, tls): (&Url, &Tls),
     connection: &mut Option<SendRequest<Full<Bytes>>>,
     headers: &HeaderMap,
     body: Bytes,
-) -> Result<Answer, String> {
+) -> Result<Answer, NoAnswer> {
     // It is put back when the answer was read to its end: what is broken, or was given up, is not used again.
     if let Some(mut kept) = connection.take()
         && kept.ready().await.is_ok()
@@ -76,16 +100,24 @@ async fn exchange(
         *connection = Some(kept);
         return Ok(answer);
     }
-    let mut fresh = connect(url).await?;
+    let mut fresh = connect(url, tls).await?;
     let answer = fresh.send_request(request(url, headers, body)?).await.map_err(|error| describe(&error))?;
     let answer = read(answer).await?;
     *connection = Some(fresh);
     Ok(answer)
 }
 
-async fn connect(url: &Url) -> Result<SendRequest<Full<Bytes>>, String> {
-    let stream =
-        TcpStream::connect((url.host.as_str(), url.port)).await.map_err(|error| error.to_string())?;
+async fn connect(url: &Url, tls: &Tls) -> Result<SendRequest<Full<Bytes>>, NoAnswer> {
+    let stream = TcpStream::connect((url.host.as_str(), url.port)).await?;
+    if url.is_secure {
+        return speak(tls.connect(&url.host, stream).await?).await;
+    }
+    speak(stream).await
+}
+
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<SendRequest<Full<Bytes>>, NoAnswer> {
     let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| describe(&error))?;
     // It ends with the sender; an error reaches the request as well.
     drop(tokio::spawn(connection));

@@ -1,0 +1,52 @@
+'use strict'
+// How unevenly something is asked for: the variance of how many in a tenth of a second, against their mean. 0 where they come
+// at even distances, 1 where they come independently of one another, more where they come in bursts.
+
+const SLOT_MS = 100
+/** After so long without any, what was before says nothing of what comes. */
+const PAUSE_MS = 2000
+
+class Spread {
+  constructor () {
+    this.since = 0
+    this.last = 0
+    /** Until when the current tenth lasts, and how many came in it. */
+    this.until = 0
+    this.count = 0
+    this.all = 0
+    this.squares = 0
+  }
+
+  add (at) {
+    if (at >= this.until) this.#next(at)
+    this.count += 1
+  }
+
+  /** What is to be said of those since it was asked last. */
+  take (now) {
+    this.#close()
+    const { all, squares } = this
+    const slots = Math.max(2, (now - this.since) / SLOT_MS)
+    this.since = now
+    this.all = 0
+    this.squares = 0
+    if (all === 0) return 1
+    const mean = all / slots
+    return Math.max(0, (squares - all * mean) / (slots - 1)) / mean
+  }
+
+  #next (at) {
+    this.#close()
+    if (this.all === 0 && at - this.last > PAUSE_MS) this.since = at
+    this.last = at
+    this.until = Math.floor(at / SLOT_MS) * SLOT_MS + SLOT_MS
+  }
+
+  #close () {
+    this.all += this.count
+    this.squares += this.count * this.count
+    this.count = 0
+  }
+}
+
+module.exports = { Spread }

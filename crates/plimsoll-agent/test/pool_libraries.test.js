@@ -1,0 +1,173 @@
+'use strict'
+// Pools that are only seen, not re-sized: those of clients of Redis, of MongoDB, of undici. The servers are fakes, the clients
+// are real.
+const assert = require('node:assert')
+const path = require('node:path')
+const { describe, test } = require('node:test')
+const wire = require('../js/wire.js')
+const { App, supervisor } = require('./support/index.js')
+const { MONGO, REDIS } = require('./support/fakes.js')
+
+const { POOL_RULE } = wire.kinds
+const MODULES = JSON.stringify(path.join(__dirname, 'node_modules'))
+
+/** An app that does what is written on its standard input, which is code. */
+async function start (t, source, { calls = null } = {}) {
+  const plimsoll = await supervisor(t)
+  plimsoll.watchPools = { hold: false }
+  plimsoll.watch = calls
+  const app = new App(t, plimsoll, `
+    module.paths.push(${MODULES})
+    const main = async () => {
+      ${source}
+      http.createServer().listen(3000, () => say('up'))
+      process.stdin.on('data', (text) => { for (const line of String(text).trim().split('\\n')) eval(line) })
+    }
+    main()
+  `)
+  assert.strictEqual(await app.next(), 'up')
+  return { plimsoll, app, run: (code) => app.poke(`${code}\n`) }
+}
+
+async function next (queue, fits) {
+  for (;;) {
+    const one = await queue.next()
+    if (fits(one)) return one
+  }
+}
+
+/** How long all waits, and all uses, took together. */
+const waitedMs = ({ numbers }) => numbers[12] / 1000
+const usedMs = ({ numbers }) => numbers[13] / 1000
+
+const IOREDIS = `${REDIS}
+  const Redis = require('ioredis')
+  const client = new Redis(await listening, '127.0.0.1', { db: 2 })
+  await client.ping()
+  const ask = () => client.get('a').catch(() => {})
+  const fail = () => client.call('fail').catch(() => {})
+  const hold = () => { redis.leave(); return new Promise((resolve) => client.once('close', resolve)) }
+  const leave = () => client.disconnect()
+`
+const NODE_REDIS = `${REDIS}
+  const { createClient } = require('redis')
+  const client = createClient({ url: 'redis://127.0.0.1:' + await listening + '/2', RESP: 2 })
+  client.on('error', () => {})
+  await client.connect()
+  await client.ping()
+  const ask = () => client.get('a').catch(() => {})
+  const fail = () => client.sendCommand(['fail']).catch(() => {})
+  const hold = () => { redis.leave(); return new Promise((resolve) => client.once('reconnecting', resolve)) }
+  const leave = () => client.destroy()
+`
+
+describe('clients of Redis', { concurrency: 4 }, () => {
+  for (const [library, source] of [['ioredis', IOREDIS], ['redis', NODE_REDIS]]) {
+    test(`${library}: its commands are counted, with the time until each is answered`, async (t) => {
+      const { plimsoll, run } = await start(t, source)
+      run('for (let i = 0; i < 5; i++) ask(); fail()')
+      const about = await plimsoll.pools.next()
+      assert.deepStrictEqual([about.library, about.database, about.max, about.isSizeable, about.isShared], [library, '2', 0, false, true])
+      assert.match(about.server, /^127\.0\.0\.1:\d+$/)
+      const figures = await next(plimsoll.poolFigures, ({ got }) => got === 6)
+      assert.deepStrictEqual([figures.asked, figures.open, figures.idle, figures.waiting, figures.errors], [6, 1, 1, 0, 0])
+      assert.ok(usedMs(figures) >= 6 * 19, `${usedMs(figures)}`)
+      assert.strictEqual(waitedMs(figures), 0)
+    })
+
+    test(`${library}: a command waits only while there is no connection`, async (t) => {
+      const { plimsoll, run } = await start(t, source)
+      run('hold().then(() => { ask(); ask() })')
+      const waits = await next(plimsoll.poolFigures, ({ waiting }) => waiting === 2)
+      assert.ok(waits.oldest > 0)
+      run('redis.come()')
+      const over = await next(plimsoll.poolFigures, ({ got }) => got === 2)
+      assert.ok(waitedMs(over) > 2 * usedMs(over) || waitedMs(over) > 100, `${waitedMs(over)} ${usedMs(over)}`)
+      assert.ok(over.errors >= 1)
+      assert.deepStrictEqual([over.waiting, over.gaveUp], [0, 0])
+    })
+
+    test(`${library}: a client that has ended is gone, and comes again`, async (t) => {
+      const { plimsoll, run } = await start(t, source)
+      run('ask()')
+      await plimsoll.pools.next()
+      await next(plimsoll.poolFigures, ({ got }) => got === 1)
+      run('leave()')
+      run('void 0')
+      assert.strictEqual(await plimsoll.gone.next(), 0)
+      run('client.connect().then(ask)')
+      assert.strictEqual((await plimsoll.pools.next()).library, library)
+    })
+  }
+})
+
+test('redis: an error that nobody handles is that of the app as before', async (t) => {
+  const { app, run } = await start(t, `${NODE_REDIS}
+    process.on('unhandledRejection', ({ message }) => say({ message }))`)
+  run("void client.sendCommand(['fail'])")
+  assert.match((await app.next()).message, /ERR no/)
+})
+
+const MONGODB = `${MONGO}
+  const { MongoClient } = require('mongodb')
+  const client = new MongoClient('mongodb://127.0.0.1:' + await listening + '/shop?maxPoolSize=2')
+  await client.connect()
+  const failed = []
+  const ask = () => client.db('shop').collection('orders').findOne({}).catch(({ code, message }) => say({ code, message }))
+`
+
+describe('mongodb', { concurrency: 2 }, () => {
+  test('its pool is seen: who waits, for how long, and what is open', async (t) => {
+    const { plimsoll, run } = await start(t, MONGODB)
+    run('for (let i = 0; i < 6; i++) ask()')
+    const about = await plimsoll.pools.next()
+    assert.deepStrictEqual([about.library, about.max, about.isSizeable, about.isShared], ['mongodb', 2, false, false])
+    assert.match(about.server, /^127\.0\.0\.1:\d+$/)
+    const figures = await next(plimsoll.poolFigures, ({ got, idle }) => got === 6 && idle === 2)
+    assert.deepStrictEqual([figures.asked, figures.open, figures.waiting, figures.opened, figures.errors, figures.gaveUp], [6, 2, 0, 2, 0, 0])
+    assert.ok(usedMs(figures) >= 6 * 49 && waitedMs(figures) >= 2 * 49 + 2 * 99, `${usedMs(figures)} ${waitedMs(figures)}`)
+  })
+
+  test('what is held for long is told, and a wait of too long ends', async (t) => {
+    const { plimsoll, app, run } = await start(t, MONGODB)
+    run('mongo.delay = 2 ** 30; ask(); ask()')
+    await plimsoll.pools.next()
+    plimsoll.order(POOL_RULE, [0, 0, 0, 0, 100, 50])
+    assert.ok((await plimsoll.leaks.next()).heldMs > 100)
+    run('ask()')
+    const { code, message } = await app.next()
+    assert.strictEqual(code, 'EPLIMSOLL_POOL')
+    assert.match(message, /2 of 2 are in use/)
+    const figures = await next(plimsoll.poolFigures, ({ refused }) => refused === 1)
+    assert.deepStrictEqual([figures.waiting, figures.leaked], [0, 2])
+  })
+})
+
+const UNDICI = `
+  const { Pool } = require('undici')
+  const server = http.createServer((request, response) => setTimeout(() => response.end('ok'), 50))
+  const port = await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server.address().port)))
+  const pool = new Pool('http://127.0.0.1:' + port, { connections: 2 })
+  const ask = () => pool.request({ path: '/', method: 'GET' }).then(({ body }) => body.text())
+`
+
+test('undici: a pool with a limit is seen', async (t) => {
+  const { plimsoll, run } = await start(t, UNDICI)
+  run('for (let i = 0; i < 6; i++) ask()')
+  const about = await plimsoll.pools.next()
+  assert.deepStrictEqual([about.library, about.max, about.isSizeable, about.isShared], ['undici', 2, false, false])
+  const figures = await next(plimsoll.poolFigures, ({ got, idle }) => got === 6 && idle === 2)
+  assert.deepStrictEqual([figures.asked, figures.open, figures.waiting], [6, 2, 0])
+  assert.ok(usedMs(figures) >= 6 * 49 && waitedMs(figures) >= 2 * 49 + 2 * 98, `${usedMs(figures)} ${waitedMs(figures)}`)
+})
+
+test('undici: a call that waited in its pool is one call', async (t) => {
+  const { plimsoll, run } = await start(t, UNDICI, { calls: { hold: false } })
+  run('for (let i = 0; i < 6; i++) ask()')
+  let all = 0
+  while (all < 6) {
+    const { calls, in_flight: inFlight } = await plimsoll.figures.next()
+    if (inFlight === 0) all = calls
+  }
+  assert.strictEqual(all, 6)
+})

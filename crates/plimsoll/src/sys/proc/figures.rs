@@ -1,0 +1,169 @@
+//! The figures of processes that metrics show. What cannot be read is left out, never guessed.
+
+use std::fs;
+
+use rustix::param::{clock_ticks_per_second, page_size};
+
+use super::{PROCESSES_MAX, children};
+
+/// Of a process, or of a process and those below it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Figures {
+    /// With those of children that have ended, so that they never fall.
+    pub cpu_user_seconds: f64,
+    pub cpu_system_seconds: f64,
+    pub resident_bytes: u64,
+    pub virtual_bytes: u64,
+    /// `VmData`.
+    pub data_bytes: u64,
+    pub open_fds: Option<u64>,
+    /// Of the first process.
+    pub max_fds: Option<u64>,
+    /// Seconds since the epoch; of the first process.
+    pub start_time_seconds: Option<f64>,
+}
+
+impl Figures {
+    #[must_use]
+    pub fn of_process(pid: u32) -> Option<Self> {
+        let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let stat = Stat::parse(&stat)?;
+        Some(Self {
+            cpu_user_seconds: seconds(stat.user_ticks),
+            cpu_system_seconds: seconds(stat.system_ticks),
+            resident_bytes: stat.resident_pages.saturating_mul(page_size() as u64),
+            virtual_bytes: stat.virtual_bytes,
+            data_bytes: data_bytes(pid).unwrap_or(0),
+            open_fds: fs::read_dir(format!("/proc/{pid}/fd")).ok().map(|fds| fds.count() as u64),
+            max_fds: max_fds(pid),
+            start_time_seconds: boot_time_seconds().map(|boot| boot + seconds(stat.start_ticks)),
+        })
+    }
+
+    /// Of the process and its descendants. Whatever disappears while it is read counts as nothing.
+    #[must_use]
+    pub fn of_tree(root: u32) -> Option<Self> {
+        let mut sum = Self::of_process(root)?;
+        let mut waiting = children(root);
+        let mut processes = 1;
+        while let Some(pid) = waiting.pop() {
+            if processes >= PROCESSES_MAX {
+                break;
+            }
+            if let Some(one) = Self::of_process(pid) {
+                sum.add(&one);
+                processes += 1;
+                waiting.extend(children(pid));
+            }
+        }
+        Some(sum)
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.cpu_user_seconds += other.cpu_user_seconds;
+        self.cpu_system_seconds += other.cpu_system_seconds;
+        self.resident_bytes = self.resident_bytes.saturating_add(other.resident_bytes);
+        self.virtual_bytes = self.virtual_bytes.saturating_add(other.virtual_bytes);
+        self.data_bytes = self.data_bytes.saturating_add(other.data_bytes);
+        self.open_fds = self.open_fds.zip(other.open_fds).map(|(sum, one)| sum.saturating_add(one));
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    user_ticks: u64,
+    system_ticks: u64,
+    start_ticks: u64,
+    virtual_bytes: u64,
+    resident_pages: u64,
+}
+
+impl Stat {
+    /// Fields are counted from the last `)`: the name of a process may contain anything, also `)`. The first after it is
+    /// field 3 of proc(5).
+    fn parse(stat: &[u8]) -> Option<Self> {
+        let end = stat.iter().rposition(|byte| *byte == b')')?;
+        let text = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
+        let fields: Vec<&str> = text.split_ascii_whitespace().collect();
+        let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+        Some(Self {
+            user_ticks: field(14)?.saturating_add(field(16)?),
+            system_ticks: field(15)?.saturating_add(field(17)?),
+            start_ticks: field(22)?,
+            virtual_bytes: field(23)?,
+            resident_pages: field(24)?,
+        })
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "ticks of centuries are exact in an f64")]
+fn seconds(ticks: u64) -> f64 {
+    ticks as f64 / clock_ticks_per_second() as f64
+}
+
+fn data_bytes(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmData:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+fn max_fds(pid: u32) -> Option<u64> {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
+fn boot_time_seconds() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_fields_behind_any_process_name() {
+        let line =
+            b"7 (a) b (c) S 1 7 7 0 -1 4194560 100 0 0 0 12 5 30 2 20 0 3 0 9876 1000 250 18446744073709551615";
+        let expected = Stat {
+            user_ticks: 42,
+            system_ticks: 7,
+            start_ticks: 9876,
+            virtual_bytes: 1000,
+            resident_pages: 250,
+        };
+        assert_eq!(Stat::parse(line), Some(expected));
+        for broken in ["", "7 (a", "7 (a) S 1"] {
+            assert_eq!(Stat::parse(broken.as_bytes()), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn this_process_has_figures() {
+        let own = Figures::of_process(std::process::id()).unwrap();
+        assert!(own.resident_bytes > 100_000 && own.virtual_bytes > own.resident_bytes, "{own:?}");
+        assert!(own.data_bytes > 100_000 && own.start_time_seconds > Some(1.6e9), "{own:?}");
+        assert!(own.open_fds > Some(2) && own.max_fds > own.open_fds, "{own:?}");
+        assert_eq!(Figures::of_tree(u32::MAX), None);
+    }
+
+    #[test]
+    fn a_tree_is_the_process_and_those_below_it() {
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "sleep 30 & echo started; wait"])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+        let (one, tree) = (Figures::of_process(child.id()), Figures::of_tree(child.id()));
+        for pid in children(child.id()) {
+            crate::sys::process::kill(pid);
+        }
+        child.wait().unwrap();
+        let (one, tree) = (one.unwrap(), tree.unwrap());
+        assert!(tree.open_fds > one.open_fds && tree.virtual_bytes > one.virtual_bytes, "{one:?} {tree:?}");
+    }
+}
