@@ -193,7 +193,7 @@ fn a_queue_for_connections_has_the_same_figures_everywhere() {
         let pool = &status["pools"][0];
         let label = format!("db_client_connection_pool_name={}", pool["name"]);
         let of = |name: &str| Some(sum(metrics, name, &[&label]));
-        are_those_of(figures, pool, &["asked", "waited_ms", "max", "waiting"])
+        are_those_of(figures, pool, &["asked", "waited_us", "max", "waiting"])
             && of("db_client_connection_max") == pool["max"].as_f64()
             && of("db_client_connection_wait_time_seconds_count") == pool["got"].as_f64()
     });

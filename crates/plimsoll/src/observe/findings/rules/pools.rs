@@ -21,7 +21,7 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Draft> {
 fn figures(pool: &Pool) -> Vec<(&'static str, f64)> {
     vec![
         ("asked", as_f64(pool.asked)),
-        ("waited_ms", as_f64(pool.waited_ms)),
+        ("waited_us", as_f64(pool.waited_us)),
         ("waiting", as_f64(pool.waiting)),
         ("wait_p99_ms", pool.wait_p99_ms),
         ("use_p99_ms", pool.use_p99_ms),
@@ -35,7 +35,7 @@ fn figures(pool: &Pool) -> Vec<(&'static str, f64)> {
 
 /// What was waited and is over, and what is waited now: on the mean half as long as the one who has waited longest.
 fn waited(pool: &Pool) -> u64 {
-    pool.waited_ms + pool.waiting.saturating_mul(pool.oldest_wait_ms) / 2
+    pool.waited_us / 1000 + pool.waiting.saturating_mul(pool.oldest_wait_ms) / 2
 }
 
 /// What was needed at most while queries waited: by now there may be a lull.
@@ -46,7 +46,8 @@ fn needed(facts: &Facts<'_>, pool: &Pool) -> u32 {
 }
 
 fn wait(facts: &Facts<'_>, pool: &Pool) -> Option<Draft> {
-    let Pool { name, max, workers, max_each, .. } = pool;
+    let Pool { name, workers, max_each, .. } = pool;
+    let max = pool.max;
     let needed = needed(facts, pool);
     let lost = pool.gave_up + pool.refused;
     let damage = Damage { waited_ms: waited(pool), failed: lost, ..Damage::default() };
@@ -54,11 +55,11 @@ fn wait(facts: &Facts<'_>, pool: &Pool) -> Option<Draft> {
     if (damage.waited_ms == 0 && lost == 0) || pool.leaked > 0 {
         return None;
     }
-    let is_small = u64::from(needed) > *max;
+    let is_small = u64::from(needed) > max;
     let mut seen = vec![format!(
         "{} waited {} together (p99 lately {}), {} wait now; all {max} in use for {} (p99) each",
         counted(pool.asked, "query"),
-        ms(pool.waited_ms),
+        ms(pool.waited_us / 1000),
         ms_f(pool.wait_p99_ms),
         pool.waiting,
         ms_f(pool.use_p99_ms),
