@@ -27,7 +27,9 @@ fn watched(config: &Config, found: Found) -> String {
     let Found { workers, cpus, .. } = found;
     let (workers, cpus) = (counted(workers, "worker"), counted(cpus, "CPU"));
     if config.workers.agent == AgentMode::Off {
-        return format!("{workers} on {cpus}; watched: requests, processes and the log; without the agent nothing inside");
+        return format!(
+            "{workers} on {cpus}; watched: requests, processes and the log; without the agent nothing inside"
+        );
     }
     let mut all = vec![format!("loops that stand still for {}", short(config.event_loop.stall_threshold))];
     let calls = config.downstream.named.iter().map(|(_, limits)| limits.mode);
@@ -82,7 +84,11 @@ fn suggestions(config: &Config, found: Found) -> Vec<String> {
         ));
     }
     if found.workers > found.cpus {
-        hints.push(format!("{} workers share {}: --workers auto is one for each", found.workers, counted(found.cpus, "CPU")));
+        hints.push(format!(
+            "{} workers share {}: --workers auto is one for each",
+            found.workers,
+            counted(found.cpus, "CPU")
+        ));
     }
     if config.gateway.idle_timeout <= BALANCER {
         hints.push("gateway.idle_timeout is not above the 60 s of most load balancers: some requests will get 502 from them".to_owned());
@@ -135,16 +141,21 @@ mod tests {
             suggestions(&config, Found { workers, cpus, in_kubernetes }).len()
         };
         let nothing: fn(&mut Config) = |_| {};
-        let table: [(fn(&mut Config), u16, u16, bool, usize); 6] = [
+        let short: fn(&mut Config) = |config| config.gateway.idle_timeout = BALANCER;
+        let table = [
             (nothing, 1, 1, false, 0),
             (nothing, 4, 4, false, 0),
             (nothing, 1, 2, false, 1),
             (nothing, 3, 2, false, 1),
             (nothing, 1, 1, true, 1),
-            (|config| config.gateway.idle_timeout = BALANCER, 1, 1, false, 1),
+            (short, 1, 1, false, 1),
         ];
         for (change, workers, cpus, in_kubernetes, expected) in table {
-            assert_eq!(of(change, workers, cpus, in_kubernetes), expected, "{workers} {cpus} {in_kubernetes}");
+            assert_eq!(
+                of(change, workers, cpus, in_kubernetes),
+                expected,
+                "{workers} {cpus} {in_kubernetes}"
+            );
         }
     }
 
@@ -162,7 +173,10 @@ mod tests {
         let enforced = DownstreamLimits { mode: DownstreamMode::Enforce, ..DownstreamLimits::default() };
         config.downstream.named = vec![("a".into(), enforced)];
         config.pools.default.mode = PoolsMode::Enforce;
-        assert_eq!(held(&config), ["limits of calls to 1 named services", "sizes of pools, within what the database allows"]);
+        assert_eq!(
+            held(&config),
+            ["limits of calls to 1 named services", "sizes of pools, within what the database allows"]
+        );
         config.workers.agent = AgentMode::Off;
         assert!(watched(&config, found).contains("without the agent"));
     }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -78,17 +79,8 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
     logs.take_access(&told.access);
 
     let workers = count_workers(config);
-    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let identity = Identity {
-        name: directory.name.clone(),
-        started: Instant::now(),
-        setup: status::Setup {
-            cpus: cgroup::workers_auto().into(),
-            idle_timeout_ms: milliseconds(config.gateway.idle_timeout),
-            worker_grace_ms: milliseconds(config.shutdown.worker_grace),
-        },
-        admin: admin.as_ref().and_then(|listener| listener.local_addr().ok()),
-    };
+    let address = admin.as_ref().and_then(|listener| listener.local_addr().ok());
+    let identity = identity(config, directory.name.clone(), address);
     say_start(config, &identity, workers);
     let origin = Origin {
         directory: std::env::current_dir().unwrap_or_default(),
@@ -163,6 +155,16 @@ fn count_workers(config: &Config) -> u16 {
         WorkerCount::Auto => cgroup::workers_auto(),
         WorkerCount::Exactly(count) => count.max(1),
     }
+}
+
+fn identity(config: &Config, name: String, admin: Option<SocketAddr>) -> Identity {
+    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let setup = status::Setup {
+        cpus: cgroup::workers_auto().into(),
+        idle_timeout_ms: milliseconds(config.gateway.idle_timeout),
+        worker_grace_ms: milliseconds(config.shutdown.worker_grace),
+    };
+    Identity { name, started: Instant::now(), admin, setup }
 }
 
 fn say_start(config: &Config, identity: &Identity, workers: u16) {

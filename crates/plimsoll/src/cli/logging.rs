@@ -171,9 +171,11 @@ impl Line {
     fn judge(&self, of: &'static Metadata<'static>) -> Verdict {
         let is_trouble = *of.level() <= Level::WARN;
         match (of.file().filter(|_| is_trouble), of.line()) {
-            (Some(file), Some(line)) => {
-                self.repeats.lock().unwrap_or_else(PoisonError::into_inner).judge((file, line), Instant::now())
-            }
+            (Some(file), Some(line)) => self
+                .repeats
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .judge((file, line), Instant::now()),
             _ => Verdict::Say { left_out: 0 },
         }
     }

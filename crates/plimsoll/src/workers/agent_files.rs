@@ -79,6 +79,7 @@ const FILES: &[(&str, &[u8])] = js![
     "serve.js",
     "shadow.js",
     "spread.js",
+    "tax.js",
     "times.js",
     "waits.js",
     "watchdog.js",

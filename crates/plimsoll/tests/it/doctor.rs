@@ -179,7 +179,9 @@ fn a_stall_has_the_same_figures_everywhere() {
     agree("event_loop", "stall", |figures, status, metrics| {
         let groups = status["incidents"]["groups"].as_array().unwrap();
         let names = ["count", "total_ms", "worst_ms", "waited", "rescued", "cost_ms"];
-        let Some(group) = groups.iter().find(|group| are_those_of(figures, group, &names)) else { return false };
+        let Some(group) = groups.iter().find(|group| are_those_of(figures, group, &names)) else {
+            return false;
+        };
         let of_kind = groups.iter().filter(|one| one["kind"] == group["kind"]);
         let count: f64 = of_kind.map(|one| one["count"].as_f64().unwrap()).sum();
         let kind = format!("kind={}", group["kind"]);
@@ -213,9 +215,11 @@ fn a_fan_out_has_the_same_figures_everywhere() {
 fn a_log_flood_has_the_same_figures_everywhere() {
     agree("logs", "log_blocks", |figures, status, metrics| {
         let lines = status["workers"].as_array().unwrap().iter().map(|one| one["logs"]["lines"].as_f64());
-        let left_out: f64 = ["sampled", "capped"].map(|kind| status["logs"][kind].as_f64().unwrap()).iter().sum();
+        let left_out: f64 =
+            ["sampled", "capped"].map(|kind| status["logs"][kind].as_f64().unwrap()).iter().sum();
         let verdicts = ["sampled", "capped"].map(|verdict| format!("outcome=\"{verdict}\""));
-        let metric: f64 = verdicts.iter().map(|verdict| sum(metrics, "plimsoll_logs_lines_total", &[verdict])).sum();
+        let metric: f64 =
+            verdicts.iter().map(|verdict| sum(metrics, "plimsoll_logs_lines_total", &[verdict])).sum();
         (figures["lines"].as_f64(), figures["left_out"].as_f64(), Some(metric))
             == (lines.sum::<Option<f64>>(), Some(left_out), Some(left_out))
     });

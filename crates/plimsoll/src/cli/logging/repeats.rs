@@ -29,7 +29,9 @@ struct Seen {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It is said, and that so many before it were not.
-    Say { left_out: u64 },
+    Say {
+        left_out: u64,
+    },
     LeaveOut,
 }
 

@@ -247,7 +247,8 @@ mod tests {
         let queue = Figures { calls: 1000, would_queue: 40, ..Figures::default() };
         let hint =
             |limit, breaker| About { name: "http://stock:8080", limit, figures: &queue, breaker }.hint();
-        let hinted = hint(&observed(), None).unwrap();
+        let seen = observed();
+        let hinted = hint(&seen, None).unwrap();
         assert_eq!(hinted, "[downstream.\"stock:8080\"] mode = \"enforce\", concurrency = 10");
         assert_eq!(hint(&enforced, None), None);
         let (computed, held) = (opened(false), opened(true));

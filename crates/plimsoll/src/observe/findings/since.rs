@@ -5,7 +5,6 @@
 
 use std::iter;
 
-
 use crate::concerns::event_loop::incident::book::Group;
 use crate::observe::status::pools::Pool;
 use crate::observe::status::{Collections, Downstream, Logs, Requests, Status, Worker};

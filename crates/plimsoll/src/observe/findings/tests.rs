@@ -7,8 +7,8 @@ use crate::observe::logs::WorkerFigures;
 use crate::observe::status::downstream::Caller;
 use crate::observe::status::pools::{Leak, Pool};
 use crate::observe::status::{
-    Collections, Context, Counted, Death, Downstream, EventLoop, Failure, GcKind, HeavyRoute, Incidents, Logs, Requests, Route, Setup,
-    Stops, Worker, WorkerMemory, fixture,
+    Collections, Context, Counted, Death, Downstream, EventLoop, Failure, GcKind, HeavyRoute, Incidents,
+    Logs, Requests, Route, Setup, Stops, Worker, WorkerMemory, fixture,
 };
 
 /// 2026-11-28, when Node 24 is mended still.
@@ -76,12 +76,7 @@ fn pool() -> Pool {
 }
 
 fn pool_figures(waited_ms: u64) -> plimsoll_wire::pools::Figures {
-    plimsoll_wire::pools::Figures {
-        max: 10,
-        asked: 6000,
-        waited_us: waited_ms * 1000,
-        ..Default::default()
-    }
+    plimsoll_wire::pools::Figures { max: 10, asked: 6000, waited_us: waited_ms * 1000, ..Default::default() }
 }
 
 fn waiting(waited_ms: u64) -> Pool {
@@ -138,7 +133,8 @@ fn taxed(per_mille: u32) -> Status {
 /// A route that keeps the loop for long, and is asked for.
 fn heavy() -> Status {
     let heavy = HeavyRoute { route: "GET /reports".into(), cost_ms: 60.0, is_lifted: false };
-    let of_route = Route { route: "GET /reports".into(), requests: 600, failed: 0, p50_us: 0, p99_us: 0, loop_us: 0 };
+    let of_route =
+        Route { route: "GET /reports".into(), requests: 600, failed: 0, p50_us: 0, p99_us: 0, loop_us: 0 };
     Status { heavy_routes: vec![heavy], routes: vec![of_route], ..calm() }
 }
 
@@ -192,9 +188,7 @@ fn each_fault_is_found_and_no_other() {
         (worker(|one| one.memory = Some(gc(3_000_000))), &[]),
         (worker(|one| (one.memory, one.event_loop.busy_us) = (Some(gc(60_000)), 200_000)), &[]),
         (
-            worker(|one| {
-                one.memory = Some(WorkerMemory { growth: Some("its heap grows".into()), ..gc(0) })
-            }),
+            worker(|one| one.memory = Some(WorkerMemory { growth: Some("its heap grows".into()), ..gc(0) })),
             &["heap_grows"],
         ),
         (Status { requests: queued, setup: Setup { cpus: 4, ..calm().setup }, ..calm() }, &["few_workers"]),

@@ -37,8 +37,14 @@ pub(super) fn find(facts: &Facts<'_>) -> Option<Draft> {
             ("cost_ns", tax.cost_ns.unwrap_or_default()),
         ],
         at: author.and_then(place),
-        fix: tax.hint.clone().unwrap_or_else(|| "follow promises only where the context is needed".to_owned()),
-        acts: Some("request ids, the access log and spans are made in the gateway, and cost the loop nothing".to_owned()),
+        fix: tax
+            .hint
+            .clone()
+            .unwrap_or_else(|| "follow promises only where the context is needed".to_owned()),
+        acts: Some(
+            "request ids, the access log and spans are made in the gateway, and cost the loop nothing"
+                .to_owned(),
+        ),
     })
 }
 

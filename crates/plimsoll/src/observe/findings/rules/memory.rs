@@ -15,7 +15,7 @@ const SHARE_PER_MILLE: u32 = 100;
 const BUSY_MIN_US: u64 = 100_000;
 
 pub(super) fn find(facts: &Facts<'_>) -> Vec<Draft> {
-    let grows = facts.now.workers.iter().filter_map(|worker| grows(facts, worker)).take(1);
+    let grows = facts.now.workers.iter().filter_map(grows).take(1);
     collecting(facts).into_iter().chain(grows).collect()
 }
 
@@ -26,7 +26,8 @@ fn collected_ms(memory: &WorkerMemory) -> u64 {
 
 /// Of the time in which its loop did not wait.
 fn per_mille(worker: &Worker) -> u32 {
-    let collected_us: u64 = worker.memory.iter().flat_map(|memory| &memory.gc).map(|kind| kind.total_us).sum();
+    let collected_us: u64 =
+        worker.memory.iter().flat_map(|memory| &memory.gc).map(|kind| kind.total_us).sum();
     // Below that a share says nothing.
     let busy_us = worker.event_loop.busy_us.max(BUSY_MIN_US);
     u32::try_from(collected_us.saturating_mul(1000) / busy_us).unwrap_or(u32::MAX).min(1000)
@@ -78,24 +79,15 @@ fn collecting(facts: &Facts<'_>) -> Option<Draft> {
             ("gc_count", as_f64(count)),
             ("allocated_bytes", as_f64(allocated)),
         ],
-        at: churn(facts),
+        at: None,
         fix: "make fewer objects for a request: page by page instead of all rows, no copy of what is only passed on".to_owned(),
         acts: Some("heaps are made as large as the container's memory allows (memory.heap)".to_owned()),
     })
 }
 
-/// `GET /products/:id: 1.2 MB for each request, 80 % of all`
-fn churn(facts: &Facts<'_>) -> Option<String> {
-    let first = facts.now.memory.churn.first()?;
-    let (each, share) = (units::size(first.bytes_per_request), percent(f64::from(first.share_per_mille), 1000.0));
-    Some(format!("{}: {each} for each request, {share} of all that is allocated", first.route))
-}
-
-fn grows(facts: &Facts<'_>, worker: &Worker) -> Option<Draft> {
+fn grows(worker: &Worker) -> Option<Draft> {
     let memory = worker.memory.as_ref()?;
     let growth = memory.growth.as_ref()?;
-    let leak = facts.now.memory.leaks.iter().find(|leak| leak.worker == worker.id);
-    let suspect = leak.and_then(|leak| leak.suspects.first());
     Some(Draft {
         code: "heap_grows",
         concern: CONCERN,
@@ -111,9 +103,7 @@ fn grows(facts: &Facts<'_>, worker: &Worker) -> Option<Draft> {
             ("heap_after_gc_bytes", as_f64(memory.heap_after_gc_bytes)),
             ("heap_limit_bytes", as_f64(memory.heap_limit_bytes)),
         ],
-        at: suspect.map(|one| {
-            format!("{}: it grows by {} for each of its requests", one.route, units::size(one.bytes_per_request))
-        }),
+        at: None,
         fix: format!(
             "compare two snapshots that are some minutes apart: plimsoll heap-snapshot --worker {}",
             worker.id

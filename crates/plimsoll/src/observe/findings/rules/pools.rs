@@ -41,7 +41,8 @@ fn waited(pool: &Pool) -> u64 {
 /// What was needed at most while queries waited: by now there may be a lull.
 fn needed(facts: &Facts<'_>, pool: &Pool) -> u32 {
     let of_pool = facts.now.pool_queues.iter().filter(|queue| queue.pool == pool.name);
-    let meanwhile = of_pool.filter(|queue| queue.age_s.saturating_sub(queue.lasted_s) <= facts.meanwhile.uptime_s);
+    let meanwhile =
+        of_pool.filter(|queue| queue.age_s.saturating_sub(queue.lasted_s) <= facts.meanwhile.uptime_s);
     meanwhile.map(|queue| queue.needed).max().unwrap_or(0).max(pool.needed)
 }
 
