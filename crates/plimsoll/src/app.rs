@@ -12,6 +12,7 @@
 mod context;
 mod front;
 mod memory;
+mod notice;
 mod questions;
 mod start;
 

@@ -3,12 +3,14 @@
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::Rlimit;
 use tokio::net::{TcpListener, UnixListener};
 
+use super::notice::{self, Found};
 use super::questions::Identity;
 use super::{GatewayFront, context, memory};
 use crate::concerns::event_loop::profile::Origin;
@@ -84,18 +86,9 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
     logs.take_access(&told.access);
 
     let workers = count_workers(config);
-    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let identity = Identity {
-        name: directory.name.clone(),
-        started: Instant::now(),
-        setup: status::Setup {
-            cpus: cgroup::workers_auto().into(),
-            idle_timeout_ms: milliseconds(config.gateway.idle_timeout),
-            worker_grace_ms: milliseconds(config.shutdown.worker_grace),
-        },
-        admin: admin.as_ref().and_then(|listener| listener.local_addr().ok()),
-    };
-    say_start(&identity, workers);
+    let address = admin.as_ref().and_then(|listener| listener.local_addr().ok());
+    let identity = identity(config, directory.name.clone(), address);
+    say_start(config, &identity, workers);
     let origin = Origin {
         directory: std::env::current_dir().unwrap_or_default(),
         agent: Some(directory.path.clone()),
@@ -192,15 +185,22 @@ fn count_workers(config: &Config) -> u16 {
     }
 }
 
-fn say_start(identity: &Identity, workers: u16) {
+fn identity(config: &Config, name: String, admin: Option<SocketAddr>) -> Identity {
+    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let setup = status::Setup {
+        cpus: cgroup::workers_auto().into(),
+        idle_timeout_ms: milliseconds(config.gateway.idle_timeout),
+        worker_grace_ms: milliseconds(config.shutdown.worker_grace),
+    };
+    Identity { name, started: Instant::now(), admin, setup }
+}
+
+fn say_start(config: &Config, identity: &Identity, workers: u16) {
     let admin = identity.admin.map_or_else(|| "off".to_owned(), |address| address.to_string());
     tracing::info!(name = identity.name, workers, admin, "starting");
     let cpus = cgroup::workers_auto();
-    if workers == 1 && cpus > 1 {
-        tracing::info!(
-            "1 of {cpus} CPUs is used; an app that keeps no state in memory can use all: --workers auto"
-        );
-    }
+    let found = Found { workers, cpus, in_kubernetes: notice::in_kubernetes() };
+    notice::lines(config, found).iter().for_each(|line| tracing::info!("{line}"));
 }
 
 /// An error with its causes, in one line.

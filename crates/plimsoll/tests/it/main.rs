@@ -24,6 +24,7 @@ mod context;
 mod dashboard;
 mod deaths;
 mod differential;
+mod doctor;
 mod downstream;
 mod event_loop;
 mod examples;

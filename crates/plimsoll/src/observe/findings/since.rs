@@ -93,7 +93,12 @@ fn pool(now: &mut Pool, then: &Pool) {
 }
 
 fn worker(now: &mut Worker, then: &Worker) {
-    less(&mut now.requests, then.requests);
+    all_less([
+        (&mut now.requests, then.requests),
+        (&mut now.event_loop.busy_us, then.event_loop.busy_us),
+        (&mut now.event_loop.stalls, then.event_loop.stalls),
+        (&mut now.event_loop.stalled_ms, then.event_loop.stalled_ms),
+    ]);
     if let (Some(now), Some(then)) = (&mut now.memory, &then.memory) {
         less(&mut now.allocated_bytes, then.allocated_bytes);
         iter::zip(&mut now.gc, &then.gc).for_each(|(now, then)| collections(now, then));

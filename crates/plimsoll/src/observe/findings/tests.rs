@@ -7,8 +7,8 @@ use crate::observe::logs::WorkerFigures;
 use crate::observe::status::downstream::Caller;
 use crate::observe::status::pools::{Leak, Pool};
 use crate::observe::status::{
-    Collections, Counted, Death, Downstream, Failure, GcKind, HeavyRoute, Incidents, Logs, Requests, Route,
-    Setup, Stops, Worker, WorkerMemory, fixture,
+    Collections, Context, Counted, Death, Downstream, EventLoop, Failure, GcKind, HeavyRoute, Incidents,
+    Logs, Requests, Route, Setup, Stops, Worker, WorkerMemory, fixture,
 };
 
 /// 2026-11-28, when Node 24 is mended still.
@@ -26,10 +26,15 @@ fn calm() -> Status {
         incidents: Incidents::default(),
         downstreams: Vec::new(),
         pools: Vec::new(),
+        context: Context::default(),
         workers: status
             .workers
             .into_iter()
-            .map(|worker| Worker { memory: Some(WorkerMemory::default()), ..worker })
+            .map(|worker| Worker {
+                memory: Some(WorkerMemory::default()),
+                event_loop: EventLoop { busy_us: 40_000_000, ..EventLoop::default() },
+                ..worker
+            })
             .collect(),
         ..status
     }
@@ -116,6 +121,15 @@ fn leak() -> Leak {
     Leak { taker: "    at invoice (/app/server.js:88:31)".into(), held_ms: 31_000, ..Leak::default() }
 }
 
+/// A hook that takes so much of the loops' time.
+fn taxed(per_mille: u32) -> Status {
+    let mut context = fixture().context;
+    if let Some(tax) = &mut context.tax {
+        tax.share_per_mille = Some(per_mille);
+    }
+    Status { context, ..calm() }
+}
+
 /// A route that keeps the loop for long, and is asked for.
 fn heavy() -> Status {
     let heavy = HeavyRoute { route: "GET /reports".into(), cost_ms: 60.0, is_lifted: false };
@@ -126,8 +140,7 @@ fn heavy() -> Status {
 
 #[test]
 fn each_fault_is_found_and_no_other() {
-    let gc = |per_mille, total_us| WorkerMemory {
-        gc_per_mille: per_mille,
+    let gc = |total_us| WorkerMemory {
         gc: vec![Collections { kind: GcKind::Minor, count: 900, total_us, pauses: vec![900] }],
         ..WorkerMemory::default()
     };
@@ -171,17 +184,17 @@ fn each_fault_is_found_and_no_other() {
         (Status { setup: Setup { idle_timeout_ms: 5000, ..calm().setup }, ..calm() }, &["keep_alive_short"]),
         (flood(0), &[]),
         (flood(120_000), &["log_flood"]),
-        (worker(|one| one.memory = Some(gc(140, 6_000_000))), &["gc_pressure"]),
-        (worker(|one| one.memory = Some(gc(90, 6_000_000))), &[]),
-        (worker(|one| one.memory = Some(gc(140, 60_000))), &[]),
+        (worker(|one| one.memory = Some(gc(6_000_000))), &["gc_pressure"]),
+        (worker(|one| one.memory = Some(gc(3_000_000))), &[]),
+        (worker(|one| (one.memory, one.event_loop.busy_us) = (Some(gc(60_000)), 200_000)), &[]),
         (
-            worker(|one| {
-                one.memory = Some(WorkerMemory { growth: Some("its heap grows".into()), ..gc(0, 0) })
-            }),
+            worker(|one| one.memory = Some(WorkerMemory { growth: Some("its heap grows".into()), ..gc(0) })),
             &["heap_grows"],
         ),
         (Status { requests: queued, setup: Setup { cpus: 4, ..calm().setup }, ..calm() }, &["few_workers"]),
         (Status { requests: queued, ..calm() }, &[]),
+        (taxed(83), &["async_tax"]),
+        (taxed(20), &[]),
         (worker(|one| one.node = Some("v20.1.0".into())), &["node_old"]),
         (worker(|one| one.node = Some("v99".into())), &[]),
     ];

@@ -87,6 +87,10 @@ impl Server {
         get(self.admin_port(), target)
     }
 
+    pub(crate) fn findings(&self) -> Value {
+        get_json(self.admin_port(), "/findings")
+    }
+
     pub(crate) fn status(&self) -> Value {
         get_json(self.admin_port(), "/status")
     }
