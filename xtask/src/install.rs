@@ -62,6 +62,22 @@ pub(crate) fn databases() -> anyhow::Result<()> {
     apt_get_install(&packages)
 }
 
+/// Installs a browser for the tests of the dashboard where that may be done: of Chromium, the part without a screen.
+pub(crate) fn browser() -> anyhow::Result<()> {
+    const PACKAGE: &str = "chromium-headless-shell";
+    if [PACKAGE, "chromium", "chromium-browser", "google-chrome"]
+        .iter()
+        .any(|name| exists(name, &["--version"]))
+    {
+        return Ok(());
+    }
+    if !may_install()? {
+        println!("   the tests that need a browser are skipped\n   hint: apt-get install {PACKAGE}");
+        return Ok(());
+    }
+    apt_get_install(&[PACKAGE])
+}
+
 fn may_install() -> anyhow::Result<bool> {
     Ok(exists("apt-get", &["--version"]) && output(command("id", &["-u"]))?.trim() == "0")
 }

@@ -25,6 +25,7 @@ pub(crate) fn run(nodes: Nodes) -> anyhow::Result<()> {
     if steps.failed.is_empty() {
         steps.run("install: npm packages", install::npm_packages);
         steps.run("install: databases", install::databases);
+        steps.run("install: browser", install::browser);
         match nodes {
             Nodes::OfMachine => everything(&mut steps)?,
             Nodes::Major(major) => on_node(&nodes::install(major)?, &mut steps),

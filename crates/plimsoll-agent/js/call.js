@@ -2,6 +2,8 @@
 // One call to a downstream, from the moment the app makes it until the last byte of the answer. Who makes calls (http,
 // undici) extends this class.
 
+const spans = require('./spans.js')
+
 const CREATED = 0
 const WAITING = 1
 const RUNNING = 2
@@ -37,6 +39,27 @@ class Call {
     this.shadow = 0
     this.shadowMs = 0
     this.tookMs = -1
+    /** Of a traced request: see spans.js. */
+    this.span = spans.begin()
+  }
+
+  /** Tells of a call of a traced request. */
+  tell (now, status, how) {
+    const error = status === 0 ? how === TIMED_OUT ? 'timeout' : how === GIVEN_UP ? 'aborted' : this.errorCode() : ''
+    const waitedMs = this.ran > this.began ? this.ran - this.began : 0
+    const { method, path } = this.about()
+    spans.end(this.span, now, {
+      kind: 'http', to: this.origin.name, method, path: spans.pathOf(path), began: this.began, waitedMs, status, error
+    })
+  }
+
+  /** What has `method` and `path`. */
+  about () {
+    return { method: '', path: '' }
+  }
+
+  errorCode () {
+    return 'failed'
   }
 
   /** It is its turn. */

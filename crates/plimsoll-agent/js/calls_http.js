@@ -5,6 +5,7 @@ const http = require('node:http')
 const { BROKE, Call, GIVEN_UP, TIMED_OUT, WAITING } = require('./call.js')
 const { groupOf } = require('./fan_out.js')
 const { patch } = require('./patch.js')
+const spans = require('./spans.js')
 
 const kCall = Symbol('plimsoll.call')
 
@@ -17,6 +18,7 @@ function caller (origins) {
       const origin = originOf(origins, agent, options, port)
       call = new HttpCall(origin, groupOf(origin), addRequest, agent, request, options, port, localAddress)
       request[kCall] = call
+      if (call.span !== null) propagate(request, spans.header(call.span))
       request.on('close', onClose)
       origins.awake()
     } catch {
@@ -24,6 +26,11 @@ function caller (origins) {
     }
     call.origin.begin(call, performance.now())
   }
+}
+
+/** The app's own word is the last one, also where it gives it later. */
+function propagate (request, parent) {
+  if (parent !== null && !request._header && !request.hasHeader(spans.PARENT)) request.setHeader(spans.PARENT, parent)
 }
 
 /** What the app does to a request that it made. While a call waits there is no socket that could tell. */
@@ -129,6 +136,14 @@ class HttpCall extends Call {
   stopTimer () {
     clearTimeout(this.ownTimer)
     this.ownTimer = null
+  }
+
+  about () {
+    return this.request
+  }
+
+  errorCode () {
+    return this.request.errored?.code ?? super.errorCode()
   }
 
   /** An answer has come, and nobody has begun to read it. */

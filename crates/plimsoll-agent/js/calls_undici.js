@@ -4,6 +4,7 @@
 const { BROKE, Call, GIVEN_UP, TIMED_OUT } = require('./call.js')
 const { groupOf } = require('./fan_out.js')
 const { patch } = require('./patch.js')
+const spans = require('./spans.js')
 
 const GLOBAL = ['undici.globalDispatcher.1', 'undici.globalDispatcher.2'].map((name) => Symbol.for(name))
 
@@ -104,13 +105,29 @@ function urlOf (dispatcher) {
   return dispatcher[symbol]
 }
 
+/** With the header, where the app gives none. Headers in a form that we do not know stay as they are. */
+function propagate (options, parent) {
+  const { headers } = options
+  if (parent === null) return options
+  if (headers === undefined || headers === null) return { ...options, headers: { [spans.PARENT]: parent } }
+  if (Array.isArray(headers)) {
+    if (!headers.every((header) => typeof header === 'string')) return options
+    const isThere = headers.some((name, at) => at % 2 === 0 && name.toLowerCase() === spans.PARENT)
+    return isThere ? options : { ...options, headers: [...headers, spans.PARENT, parent] }
+  }
+  if (Object.getPrototypeOf(headers) !== Object.prototype && Object.getPrototypeOf(headers) !== null) return options
+  const isThere = Object.keys(headers).some((name) => name.toLowerCase() === spans.PARENT)
+  return isThere ? options : { ...options, headers: { ...headers, [spans.PARENT]: parent } }
+}
+
 /** What both kinds of handler have in common. It stands in the place of the handler that it calls. */
 class UndiciCall extends Call {
   constructor (origin, group, dispatch, dispatcher, options, handler) {
     super(origin, group)
     this.dispatch = dispatch
     this.dispatcher = dispatcher
-    this.options = options
+    this.options = this.span === null ? options : propagate(options, spans.header(this.span))
+    this.code = ''
     this.handler = handler
     this.status = 0
     /** Since when the app has not wanted more of the answer. */
@@ -147,11 +164,20 @@ class UndiciCall extends Call {
   }
 
   failed (error) {
+    this.code = String(error?.code ?? '')
     this.over(0, howEnded(error))
   }
 
   what () {
     return `${this.options.method} ${this.options.path}`
+  }
+
+  about () {
+    return this.options
+  }
+
+  errorCode () {
+    return this.code || super.errorCode()
   }
 
   idleSince () {

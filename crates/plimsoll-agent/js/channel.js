@@ -4,10 +4,12 @@
 const net = require('node:net')
 const path = require('node:path')
 const answers = require('./answers.js')
+const churn = require('./churn.js')
 const { take } = require('./directory.js')
 const downstream = require('./downstream.js')
 const page = require('./page.js')
 const pools = require('./pools.js')
+const spans = require('./spans.js')
 const tax = require('./tax.js')
 const watchdog = require('./watchdog.js')
 const wire = require('./wire.js')
@@ -48,6 +50,7 @@ class Channel {
     watchdog.start(directory)
     answers.watch((bytes) => this.#say(bytes))
     tax.watch((bytes) => this.#say(bytes))
+    churn.watch((bytes) => this.#say(bytes))
   }
 
   #say (bytes) {
@@ -92,6 +95,7 @@ class Channel {
     if (message?.order) return this.#obey(message)
     if (message?.watch) return downstream.watch((bytes) => this.#say(bytes), message.hold)
     if (message?.watchPools) return pools.watch((bytes) => this.#say(bytes), message.hold)
+    if (message?.spans) return spans.watch((bytes) => this.#say(bytes), message.spans)
     if (message?.pool !== undefined) return pools.hear(message)
     if (message?.readMetrics) return this.#readMetrics(message)
     if (message?.limit || message?.grant || message?.breaker) return downstream.hear(message)
@@ -132,7 +136,9 @@ class Channel {
     current = null
     downstream.lost()
     pools.lost()
+    spans.lost()
     tax.watch(null)
+    churn.watch(null)
     const waiting = [...this.#waiting.values()]
     this.#waiting.clear()
     if (this.#answered) process.kill(process.pid, 'SIGTERM')

@@ -12,6 +12,8 @@ class Running {
   constructor (link) {
     this.slot = link.slot
     this.word = link.word
+    /** The `traceparent` that the gateway gave it; empty: it is not traced. */
+    this.parent = link.parent
     /** The calls that it makes: see fan_out.js. */
     this.calls = null
   }
@@ -35,4 +37,11 @@ function within (step, link, request, keepAlive) {
   return storage === null ? step(request, keepAlive) : storage.run(new Running(link), step, request, keepAlive)
 }
 
-module.exports = { follow, current, within, Running }
+/** The request of a link, while its synchronous part runs. */
+function ofLink (link) {
+  if (link === null) return null
+  if (link.caller === null || link.caller.word !== link.word) link.caller = new Running(link)
+  return link.caller
+}
+
+module.exports = { follow, current, within, ofLink }

@@ -4,7 +4,7 @@
 // Exact or not at all. The part of a handler that runs before its first `await` is known from the mark that the watchdog
 // uses. What comes after is known where requests are followed (context.js); elsewhere a call after an `await` belongs to
 // nobody.
-const { current, Running } = require('./context.js')
+const { current, ofLink } = require('./context.js')
 const { running } = require('./watchdog.js')
 
 // Of the fan-outs of this process so many are told with their request, from which the supervisor knows the route.
@@ -80,12 +80,6 @@ function groupOf (origin) {
   let group = request.calls.get(origin)
   if (group === undefined) request.calls.set(origin, group = new Group(request))
   return group
-}
-
-function ofLink (link) {
-  if (link === null) return null
-  if (link.caller === null || link.caller.word !== link.word) link.caller = new Running(link)
-  return link.caller
 }
 
 module.exports = { groupOf, Group }

@@ -13,6 +13,7 @@ const { take } = require('./headers.js')
 const { ignoreIdleTimeout, ignoreKeepAliveTimeout } = require('./keep_alive.js')
 const page = require('./page.js')
 const { patch } = require('./patch.js')
+const { isWanted, parentOf } = require('./spans.js')
 const { enter, kLink, leave, watchBody } = require('./watchdog.js')
 const { SLOT_FIRST, STARTED, WAITS } = require('./wire.js')
 
@@ -104,6 +105,8 @@ class Link {
     this.slot = 0
     this.word = 0
     this.text = ''
+    /** See spans.js. */
+    this.parent = ''
     /** The gateway sends the rest of the request when it knows that it has started. */
     this.waits = false
     /** Who makes the calls of the request: see fan_out.js. */
@@ -119,6 +122,7 @@ class Link {
   take (request) {
     const text = take(request, this.lengthMax)
     if (text !== null && text !== this.text) this.read(text)
+    if (isWanted.value) this.parent = parentOf(request)
     if (this.place !== NONE) {
       this.word = page.start(this.words, this.place)
       if (this.word === 0) return false

@@ -4,17 +4,17 @@
 // it does once a second while it is awake. A process without requests is not measured, and is not woken for it.
 const v8 = require('node:v8')
 const tax = require('./tax.js')
-const { HEAP_USED, HEAP_TOTAL, HEAP_LIMIT, EXTERNAL, ARRAY_BUFFERS, WANTED } = require('./wire.js').MARK
+const { HEAP_USED, HEAP_TOTAL, HEAP_LIMIT, EXTERNAL, ARRAY_BUFFERS, WANTED, MEASURE } = require('./wire.js').MARK
 
 const UNIT = 1024
 
 // As they are now: what the app makes of them later is its own affair.
 const memoryUsage = process.memoryUsage
-const { getHeapStatistics } = v8
+const { getHeapStatistics, setFlagsFromString } = v8
 
 /** Notes what there is now. Never throws. */
 function measure (marks) {
-  marks[WANTED] = 0
+  Atomics.and(marks, WANTED, ~MEASURE)
   try {
     const { heapUsed, heapTotal, external, arrayBuffers } = Reflect.apply(memoryUsage, process, [])
     marks[HEAP_USED] = heapUsed / UNIT
@@ -28,10 +28,12 @@ function measure (marks) {
   tax.look()
 }
 
-/** The first time, with what does not change. */
-function begin (marks) {
+/** The first time, with what does not change. `growth`: by how much semi-spaces grow at once; 0: as V8 does it. */
+function begin (marks, growth = 0) {
   measure(marks)
   try {
+    // Of those that may be set while the engine runs: it is looked at when a semi-space grows.
+    if (growth > 1) setFlagsFromString(`--semi-space-growth-factor=${growth}`)
     marks[HEAP_LIMIT] = getHeapStatistics().heap_size_limit / UNIT
   } catch {
     // As above: then the limit is not known.

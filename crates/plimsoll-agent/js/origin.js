@@ -78,6 +78,7 @@ class Origin {
     if (call.state === WAITING) return this.leave(call)
     if (call.state !== RUNNING) return
     call.state = OVER
+    if (call.span !== null) call.tell(now, status, how)
     this.#unlink(call)
     this.inFlight -= 1
     this.seen.ended(now - call.began, status, how)

@@ -2,6 +2,7 @@
 // One pool of the app: what is seen of it, and, where connections are shared out over the workers, how many it may have.
 // What differs from library to library is in an adapter, such as pool_pg.js.
 const { Lease } = require('./lease.js')
+const spans = require('./spans.js')
 const { Spread } = require('./spread.js')
 const { Times } = require('./times.js')
 const { POOLS } = require('./wire.js')
@@ -22,6 +23,9 @@ const CLOSING_MS = 5000
 // All workers have told by then what they have open.
 const INSPECT_AFTER_MS = 2500
 const INSPECT_EVERY_MS = 60_000
+
+// Less is no wait that a trace should show.
+const SPAN_MS = 1
 
 /** In thousandths. */
 const SPREAD_MAX = 1e9
@@ -87,7 +91,9 @@ class Pool {
     this.asked += 1
     this.spread.add(now)
     this.changed = true
-    return isApp && this.takers > 0 ? this.#taker() : null
+    const taker = isApp && this.takers > 0 ? this.#taker() : null
+    const span = spans.begin()
+    return span === null ? taker : Object.assign(taker ?? {}, { span })
   }
 
   /** It has to wait, as one of so many. */
@@ -97,8 +103,9 @@ class Pool {
     if (this.waitTimeoutMs > 0 && this.waitTimer === null) this.#watchWait()
   }
 
-  /** One is got, after so long; so many are in use now. */
-  take (waitedMs, inUse) {
+  /** One is got, after so long; so many are in use now. `taker` is what `begin` gave. */
+  take (waitedMs, inUse, taker) {
+    if (taker?.span && waitedMs >= SPAN_MS) this.#tellWait(taker.span, waitedMs)
     if (this.enforced && !this.isIntroduced) this.#introduceSoon()
     this.got += 1
     this.waitedMs += waitedMs
@@ -408,6 +415,14 @@ class Pool {
     Error.captureStackTrace(holder, this.begin)
     Error.stackTraceLimit = stackTraceLimit
     return holder
+  }
+
+  /** A traced request has waited. */
+  #tellWait (span, waitedMs) {
+    const now = performance.now()
+    spans.end(span, now, {
+      kind: 'pool', to: this.name, method: '', path: '', began: now - waitedMs, waitedMs: 0, status: 0, error: ''
+    })
   }
 
   #lookForLeaks (now, target) {

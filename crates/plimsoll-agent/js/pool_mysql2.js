@@ -124,7 +124,7 @@ function takes (target, pool, connection, at, taker) {
   if (connection[kAt] === undefined) pool.opened += 1
   connection[kAt] = now
   connection[kTaker] = taker
-  pool.take(now - at, adapter.open(target) - adapter.idle(target))
+  pool.take(now - at, adapter.open(target) - adapter.idle(target), taker)
 }
 
 function gives (pool, connection) {

@@ -120,7 +120,7 @@ function install (Pool, of) {
     if (pool !== null && item[kAt] !== undefined) {
       const now = performance.now()
       if (isNew) pool.opened += 1
-      if (!item.timedOut) pool.take(now - item[kAt], this._clients.length - this._idle.length)
+      if (!item.timedOut) pool.take(now - item[kAt], this._clients.length - this._idle.length, item[kTaker])
       client[kAt] = item.timedOut ? 0 : now
       client[kTaker] = item[kTaker]
     }

@@ -77,7 +77,7 @@ class Acquire extends Wait {
       resource[kAt] = now
       resource[kTaker] = taker
     }
-    pool.take(now - at, adapter.inUse(target))
+    pool.take(now - at, adapter.inUse(target), taker)
   }
 
   failed (error) {

@@ -46,7 +46,8 @@ function adoptModules () {
   try {
     const main = Module.createRequire(process.argv[1]).resolve('postgres')
     const file = path.join(main, '..', '..', '..', 'src', 'query.js')
-    import(pathToFileURL(file).href).then((exported) => adopt(exported, file), () => {})
+    // Whatever fails, it is not seen.
+    import(pathToFileURL(file).href).then((exported) => adopt(exported, file)).catch(() => {})
   } catch {
     // The app has no such package.
   }

@@ -22,24 +22,26 @@ class Spread {
     this.count += 1
   }
 
-  /** What is to be said of those since it was asked last. */
+  /** What is to be said of the whole tenths since it was asked last. */
   take (now) {
-    this.#close()
-    const { all, squares } = this
-    const slots = Math.max(2, (now - this.since) / SLOT_MS)
-    this.since = now
+    if (now >= this.until) this.#close()
+    const { all, squares, since } = this
+    const begun = beginOf(now)
+    this.since = begun
     this.all = 0
     this.squares = 0
-    if (all === 0) return 1
+    if (all === 0) return 0
+    const slots = Math.max(2, (begun - since) / SLOT_MS)
     const mean = all / slots
     return Math.max(0, (squares - all * mean) / (slots - 1)) / mean
   }
 
   #next (at) {
     this.#close()
-    if (this.all === 0 && at - this.last > PAUSE_MS) this.since = at
+    const begun = beginOf(at)
+    if (this.all === 0 && at - this.last > PAUSE_MS) this.since = begun
     this.last = at
-    this.until = Math.floor(at / SLOT_MS) * SLOT_MS + SLOT_MS
+    this.until = begun + SLOT_MS
   }
 
   #close () {
@@ -47,6 +49,11 @@ class Spread {
     this.squares += this.count * this.count
     this.count = 0
   }
+}
+
+/** When the tenth began that is now. */
+function beginOf (at) {
+  return Math.floor(at / SLOT_MS) * SLOT_MS
 }
 
 module.exports = { Spread }

@@ -28,7 +28,7 @@ const NAMES = {
   promiseResolve: CALLBACK.PROMISE_RESOLVE
 }
 
-const run = AsyncLocalStorage.prototype.run
+const { run, enterWith } = AsyncLocalStorage.prototype
 let isUsed = false
 /** What was seen before there was somebody to tell. */
 let authors = []
@@ -37,7 +37,10 @@ let say = null
 /** Hook → its callbacks, while it is enabled. */
 const enabled = new Map()
 const known = new WeakSet()
+let storageHook = null
 let wasOn = false
+/** An author was told since it was last told what is paid. */
+let isNews = false
 
 /** Before the app's first line. */
 function install () {
@@ -70,12 +73,22 @@ function watchFirst (name) {
         isSeen = true
         isUsed = true
         undo()
-        note(name, 0, watching)
+        uses(name, watching)
       }
       return Reflect.apply(original, this, arguments)
     })
     return watching
   })
+}
+
+function uses (name, below) {
+  try {
+    const stack = trace(below)
+    // From Node 24 on `run` is made of `enterWith`.
+    if (!/^ *at AsyncLocalStorage\.run \(node:/.test(stack)) note(name, 0, stack)
+  } catch {
+    // A frozen `Error`, or no stack left: then it is not known who it was.
+  }
 }
 
 /** Whoever looks at a function sees the same. */
@@ -87,11 +100,19 @@ function like (original, replacement) {
 }
 
 function enables (hook, below) {
+  if (hook === storageHook) return
   const callbacks = callbacksOf(hook)
+  if (!known.has(hook) && authors.length < AUTHORS_MAX) {
+    known.add(hook)
+    const stack = trace(below)
+    // Before Node 24 AsyncLocalStorage is made of a hook, which is no author.
+    if (/^ *at AsyncLocalStorage\._enable /.test(stack)) {
+      storageHook = hook
+      return
+    }
+    note('hook', callbacks, stack)
+  }
   if (enabled.size < ENABLED_MAX) enabled.set(hook, callbacks)
-  if (known.has(hook) || authors.length >= AUTHORS_MAX) return
-  known.add(hook)
-  note('hook', callbacks, below)
 }
 
 /** What a hook is called for: it keeps its callbacks behind symbols. */
@@ -105,16 +126,9 @@ function callbacksOf (hook) {
   return callbacks
 }
 
-function note (what, callbacks, below) {
-  try {
-    const stack = trace(below)
-    // Before Node 24 AsyncLocalStorage is made of a hook, which is no author.
-    if (what === 'hook' && /^ *at AsyncLocalStorage\._enable /.test(stack)) return
-    authors.push({ what, callbacks, stack })
-    tell()
-  } catch {
-    // A frozen `Error`, or no stack left: then it is not known who it was.
-  }
+function note (what, callbacks, stack) {
+  authors.push({ what, callbacks, stack })
+  tell()
 }
 
 /** The frames above `below`, as V8 writes them, whatever the app has made of `Error`. */
@@ -137,18 +151,19 @@ function watch (tellFrame) {
   say = tellFrame
   told = 0
   tell()
-  if (say !== null) look(true)
+  look()
 }
 
 function tell () {
   for (; say !== null && told < authors.length; told++) {
     const { what, callbacks, stack } = authors[told]
     say(wire.taxAuthor(what, callbacks, stack))
+    isNews = true
   }
 }
 
 /** Once a second at most, while requests come. Never throws. */
-function look (isFirst = false) {
+function look () {
   if (say === null) return
   try {
     const first = number()
@@ -156,8 +171,9 @@ function look (isFirst = false) {
     Promise.resolve()
     const resources = number()
     const isOn = resources - first > 1
-    if (isOn || wasOn || (isFirst && authors.length > 0)) say(rate(isOn, resources))
+    if (isOn || wasOn || isNews) say(rate(isOn, resources))
     wasOn = isOn
+    isNews = false
   } catch {
     // An app's hook may throw for whatever it is told of.
   }
@@ -190,7 +206,7 @@ function isPaid () {
 /** A storage of our own, which is nobody's first use. */
 function ownStorage () {
   const storage = new AsyncLocalStorage()
-  Object.defineProperty(storage, 'run', { value: run })
+  Object.defineProperties(storage, { run: { value: run }, enterWith: { value: enterWith } })
   return storage
 }
 

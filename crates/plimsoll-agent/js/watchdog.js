@@ -3,14 +3,16 @@
 // that its thread reads. Where there is no watchdog the notes are made all the same and nobody reads them.
 const path = require('node:path')
 const { addon } = require('./addon.js')
+const churn = require('./churn.js')
 const context = require('./context.js')
 const memory = require('./memory.js')
 const page = require('./page.js')
 const {
-  CHANNEL_SOCKET, MARK, STALL_THRESHOLD, STALL_THRESHOLD_DEFAULT, PAUSE_THRESHOLD, PAUSE_THRESHOLD_DEFAULT
+  CHANNEL_SOCKET, MARK, STALL_THRESHOLD, STALL_THRESHOLD_DEFAULT, PAUSE_THRESHOLD, PAUSE_THRESHOLD_DEFAULT,
+  SEMI_SPACE_GROWTH
 } = require('./wire.js')
 
-const { SLOT, WORD, ASLEEP, ARMED, LOST, FOLLOW, WANTED } = MARK
+const { SLOT, WORD, ASLEEP, ARMED, LOST, FOLLOW, WANTED, MEASURE, WEIGHING } = MARK
 
 const kLink = Symbol('plimsoll.link')
 
@@ -36,7 +38,8 @@ function start (directory) {
   wake = native.wake
   left = native.left
   watching = true
-  memory.begin(marks)
+  memory.begin(marks, page.words()?.[SEMI_SPACE_GROWTH])
+  churn.start(native, marks)
 }
 
 /** A part of the link's request begins: gives what `leave` is to be told. */
@@ -46,11 +49,16 @@ function enter (link) {
     marks[WORD] = link.word
     marks[SLOT] = link.slot
     noted = link
-    if (marks[WANTED] !== 0) memory.measure(marks)
+    if (marks[WANTED] !== 0) wanted(link)
     // The last thing before the app, so that a watchdog that falls asleep now sees the claim or is woken.
     if (Atomics.load(marks, ASLEEP) !== 0) woken()
   }
   return before
+}
+
+function wanted (link) {
+  if ((marks[WANTED] & MEASURE) !== 0) memory.measure(marks)
+  churn.enters(link)
 }
 
 function woken () {
@@ -91,7 +99,12 @@ function leave (link, before) {
   if (link.slot === before) return
   marks[SLOT] = 0
   noted = null
-  if (marks[ARMED] !== 0) left()
+  if (marks[ARMED] !== 0) ended(link)
+}
+
+function ended (link) {
+  if ((marks[ARMED] & ~WEIGHING) !== 0) left()
+  if ((marks[ARMED] & WEIGHING) !== 0) churn.leaves(link)
 }
 
 /** The link whose request's synchronous part runs; null: none is known. */

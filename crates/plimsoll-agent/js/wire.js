@@ -20,8 +20,10 @@ const STALL_THRESHOLD = 3
 const STALL_THRESHOLD_DEFAULT = 100
 const PAUSE_THRESHOLD = 4
 const PAUSE_THRESHOLD_DEFAULT = 50
+const SEMI_SPACE_GROWTH = 5
 const STATE_MASK = 0b11
 const SENT = 1
+const STARTED_STATE = 2
 
 // Words that the watchdog reads: see the crate's `stall`.
 const MARK = {
@@ -41,7 +43,12 @@ const MARK = {
   HEAP_LIMIT: 13,
   EXTERNAL: 14,
   ARRAY_BUFFERS: 15,
-  WORDS: 16
+  ALLOCATED: 16,
+  ALLOCATED_KNOWN: 17,
+  WORDS: 18,
+  MEASURE: 1,
+  WEIGH: 2,
+  WEIGHING: 4
 }
 
 // What is said of the app's calls: see the crate's `calls`.
@@ -72,6 +79,9 @@ const POOLS = {
     'waited_us', 'used_us', 'waiting_peak', 'used_peak', 'spread'
   ]
 }
+
+// What is said of what traced requests wait for: see the crate's `spans`.
+const SPANS = { TO_MAX: 300, METHOD_MAX: 20, PATH_MAX: 256, ERROR_MAX: 64 }
 
 // What is said of metrics: see the crate's `metrics`.
 const METRICS = { LINE_MAX: 32 * 1024 }
@@ -104,6 +114,7 @@ const PROFILE_BEGAN = 32
 const PROFILED = 33
 const LARGE_BODY = 34
 const ROUTE = 35
+const ALLOCATED = 36
 const TAX_AUTHOR = 40
 const TAX_RATE = 41
 const BOUND = 65
@@ -136,6 +147,8 @@ const POOL_SERVER = 117
 const WATCH_POOLS = 120
 const POOL_RULE = 121
 const POOL_GRANT = 122
+const SPAN = 144
+const WATCH_SPANS = 145
 
 /** One frame: u32 length, u8 kind, then per field u16 length and bytes; little-endian. */
 function frame (kind, fields) {
@@ -203,6 +216,11 @@ function largeBody (slot, word, bytes) {
 /** What the app's framework calls the route of this path. */
 function route (method, path, route) {
   return frame(ROUTE, [method, path, route])
+}
+
+/** What one request has allocated in the heap. */
+function allocated (method, path, bytes) {
+  return frame(ALLOCATED, [method, path, bytes])
 }
 
 /** Lines of the answer to a question about metrics. */
@@ -274,7 +292,7 @@ function notice ({ kind, fields }) {
 
 /** What a frame of the supervisor says; null where it is unknown. */
 function message ({ kind, fields }) {
-  return answer(kind, fields) ?? order(kind, fields) ?? rule(kind, fields) ?? poolRule(kind, fields)
+  return answer(kind, fields) ?? order(kind, fields) ?? rule(kind, fields) ?? poolRule(kind, fields) ?? watchSpans(kind, fields)
 }
 
 function answer (kind, fields) {
@@ -338,6 +356,17 @@ function poolRule (kind, fields) {
   return null
 }
 
+/** Spans are wanted. */
+function watchSpans (kind, fields) {
+  if (kind !== WATCH_SPANS || fields.length < 2) return null
+  return { spans: { propagates: fields[0] === '1', toldFromMs: Number(fields[1]) } }
+}
+
+/** What a traced request has waited for; ids are of sixteen digits, times in microseconds. */
+function span (kind, request, id, to, method, path, startUs, tookUs, waitedUs, status, error) {
+  return frame(SPAN, [kind, request, id, to, method, path, startUs, tookUs, waitedUs, status, error])
+}
+
 /** A pool is used for the first time: what it leads to, its size, whether that can be changed, and whether commands share connections. */
 function pool (number, library, server, database, max, isSizeable, isShared) {
   const short = (text) => Buffer.from(text.replace(CONTROL, '')).subarray(0, POOLS.NAME_MAX - 4).toString()
@@ -393,22 +422,25 @@ module.exports = {
   STALL_THRESHOLD_DEFAULT,
   PAUSE_THRESHOLD,
   PAUSE_THRESHOLD_DEFAULT,
+  SEMI_SPACE_GROWTH,
   MARK,
   CALLS,
   POOLS,
+  SPANS,
   METRICS,
   TAX,
   SENT,
+  STARTED_STATE,
   STARTED,
   MARKER,
   LENGTH_MAX,
   ROUTE_MAX,
   kinds: {
-    HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, MEMORY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
+    HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, MEMORY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, ALLOCATED, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
     ORIGIN, ASK, CALLS: CALL_FIGURES, FAN_OUT, SAMPLES, FORKS, OUTCOMES, PROBE, PROBED, WATCH_CALLS, LIMIT, GRANT, BREAKER,
     POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, POOL_SERVER, WATCH_POOLS, POOL_RULE, POOL_GRANT,
     METRICS_PART, METRICS_END, READ_METRICS,
-    TAX_AUTHOR, TAX_RATE
+    TAX_AUTHOR, TAX_RATE, SPAN, WATCH_SPANS
   },
   frame,
   read,
@@ -419,6 +451,7 @@ module.exports = {
   profiled,
   largeBody,
   route,
+  allocated,
   origin,
   ask,
   calls,
@@ -434,6 +467,7 @@ module.exports = {
   poolGone,
   poolAsk,
   poolServer,
+  span,
   metricsPart,
   metricsEnd,
   taxAuthor,

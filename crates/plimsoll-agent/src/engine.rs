@@ -109,6 +109,11 @@ impl Engine {
         }
     }
 
+    /// For what may be asked on its own thread.
+    pub(crate) fn isolate(&self) -> *mut c_void {
+        self.isolate
+    }
+
     /// `answer` is called on the main thread as soon as it runs JavaScript or returns to it.
     pub(crate) fn interrupt(&self, answer: Interrupt) {
         // SAFETY: the isolate lives; the engine's lock makes the call safe from any thread.

@@ -104,6 +104,7 @@ unsafe extern "C" fn napi_register_module_v1(env: Env, exports: Value) -> Value 
         export(env, exports, c"wake", js_wake);
         export(env, exports, c"left", js_left);
         export(env, exports, c"follow", js_follow);
+        export(env, exports, c"tellAllocated", js_tell_allocated);
     };
     exports
 }
@@ -177,6 +178,12 @@ unsafe extern "C" fn js_wake(_env: Env, _info: CallbackInfo) -> Value {
 /// `left()`: the marked part that took long is over.
 unsafe extern "C" fn js_left(_env: Env, _info: CallbackInfo) -> Value {
     watchdog::left();
+    ptr::null_mut()
+}
+
+/// `tellAllocated()`: writes down how much has been allocated.
+unsafe extern "C" fn js_tell_allocated(_env: Env, _info: CallbackInfo) -> Value {
+    watchdog::tell_allocated();
     ptr::null_mut()
 }
 

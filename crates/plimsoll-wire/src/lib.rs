@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod names;
 pub mod page;
 pub mod pools;
+pub mod spans;
 pub mod stall;
 pub mod tax;
 

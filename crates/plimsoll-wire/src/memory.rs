@@ -76,6 +76,16 @@ impl Figures {
     }
 }
 
+/// What one request has allocated in the heap, from its claim to the end of its answer. Only told where nothing else ran
+/// meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allocated {
+    pub method: String,
+    /// Without its query; not longer than [`ROUTE_MAX`](crate::message::ROUTE_MAX).
+    pub path: String,
+    pub bytes: u32,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@
 //! decimal text: a message must be readable in a hex dump.
 
 use crate::stall::STACK_MAX;
-use crate::{VERSION, calls, frame, memory, metrics, pools, tax};
+use crate::{VERSION, calls, frame, memory, metrics, pools, spans, tax};
 
 /// How the gateway must treat what arrives at a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,6 +49,8 @@ pub enum FromAgent {
     /// First message of the watchdog's own connection, in place of `Hello`: the agent's other one cannot speak while
     /// the loop is blocked.
     Watchdog { version: u8, pid: u32 },
+    /// What one request has allocated.
+    Allocated(memory::Allocated),
     /// The loop has not turned for `at_ms`. Said when the threshold is crossed, and for each further look at it.
     /// `stall` is the process's number for it.
     Stalled {
@@ -74,6 +76,8 @@ pub enum FromAgent {
     Calls(calls::FromAgent),
     /// Of the pools in which it keeps connections.
     Pools(pools::FromAgent),
+    /// What a traced request waited for.
+    Span(spans::Span),
     /// The answer to a question about metrics.
     Metrics(metrics::FromAgent),
     /// Of what it pays for its async context.
@@ -100,6 +104,8 @@ pub enum ToAgent {
     Calls(calls::ToAgent),
     /// Of the pools in which it keeps connections.
     Pools(pools::ToAgent),
+    /// What traced requests wait for is wanted.
+    Spans(spans::Watch),
     /// Say what is known of metrics.
     Metrics(metrics::Read),
 }
@@ -128,6 +134,7 @@ const PROFILE_BEGAN: u8 = 32;
 const PROFILED: u8 = 33;
 const LARGE_BODY: u8 = 34;
 const ROUTE: u8 = 35;
+const ALLOCATED: u8 = 36;
 const WATCHDOG: u8 = 16;
 const STALLED: u8 = 17;
 const RESUMED: u8 = 18;
@@ -179,9 +186,15 @@ impl FromAgent {
                 let text = |index| field.text(index).filter(|text| text.len() <= ROUTE_MAX);
                 Some(Self::Route { method: text(0)?, path: text(1)?, route: text(2)? })
             }
+            ALLOCATED => {
+                let text = |index| field.text(index).filter(|text| text.len() <= ROUTE_MAX);
+                let (method, path, bytes) = (text(0)?, text(1)?, field.number(2)?);
+                Some(Self::Allocated(memory::Allocated { method, path, bytes }))
+            }
             calls::ORIGIN..=calls::PROBED => calls::FromAgent::parse(frame.kind, &field).map(Self::Calls),
             tax::TAX_AUTHOR | tax::TAX_RATE => tax::FromAgent::parse(frame.kind, &field).map(Self::Tax),
             pools::POOL..=pools::POOL_SERVER => pools::FromAgent::parse(frame.kind, &field).map(Self::Pools),
+            spans::SPAN => spans::Span::parse(&field).map(Self::Span),
             metrics::METRICS_PART | metrics::METRICS_END => {
                 metrics::FromAgent::parse(frame.kind, &field).map(Self::Metrics)
             }
@@ -248,6 +261,9 @@ impl FromAgent {
             Self::LargeBody { slot, word, bytes } => {
                 write(LARGE_BODY, &[&slot.to_string(), &word.to_string(), &bytes.to_string()])
             }
+            Self::Allocated(memory::Allocated { method, path, bytes }) => {
+                write(ALLOCATED, &[method, path, &bytes.to_string()])
+            }
             Self::Route { method, path, route } => write(ROUTE, &[method, path, route]),
             Self::Watchdog { version, pid } => write_numbers(WATCHDOG, &[u32::from(*version), *pid]),
             Self::Stalled { stall, at_ms, running, stack, late } => {
@@ -264,6 +280,7 @@ impl FromAgent {
             Self::Memory(figures) => write(MEMORY, &[&figures.write()]),
             Self::Calls(said) => said.write(),
             Self::Pools(said) => said.write(),
+            Self::Span(span) => span.write(),
             Self::Metrics(said) => said.write(),
             Self::Tax(said) => said.write(),
         }
@@ -309,6 +326,7 @@ impl ToAgent {
             pools::WATCH_POOLS..=pools::POOL_GRANT => {
                 pools::ToAgent::parse(frame.kind, &field).map(Self::Pools)
             }
+            spans::WATCH_SPANS => spans::Watch::parse(&field).map(Self::Spans),
             metrics::READ_METRICS => metrics::Read::parse(frame.kind, &field).map(Self::Metrics),
             kind => calls::ToAgent::parse(kind, &field).map(Self::Calls),
         }
@@ -332,6 +350,7 @@ impl ToAgent {
             Self::StopProfile { id } => write(STOP_PROFILE, &[&id.to_string()]),
             Self::Calls(said) => said.write(),
             Self::Pools(said) => said.write(),
+            Self::Spans(watch) => watch.write(),
             Self::Metrics(read) => read.write(),
         }
     }
@@ -407,7 +426,9 @@ mod tests {
         let large = FromAgent::LargeBody { slot: 1023, word: u32::MAX, bytes: 5_000_000_000 };
         let route = FromAgent::Route { method: "GET".into(), path: "/a/1".into(), route: "/a/:b".into() };
         let hello = FromAgent::hello(4242, "v22.1.0");
-        for message in [hello, failed, listen, close, began, refused, profiled, large, route] {
+        let one = memory::Allocated { method: "GET".into(), path: "/a".into(), bytes: u32::MAX };
+        let weighed = FromAgent::Allocated(one);
+        for message in [hello, failed, listen, close, began, refused, profiled, large, route, weighed] {
             let bytes = message.write();
             let (frame, _) = frame::Frame::read(&bytes).unwrap().unwrap();
             assert_eq!(FromAgent::read(&frame).unwrap(), message);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! word 0   MAGIC            word 1   VERSION          word 2   SLOTS       word 3   STALL_THRESHOLD
-//! word 4   PAUSE_THRESHOLD
+//! word 4   PAUSE_THRESHOLD  word 5   SEMI_SPACE_GROWTH
 //! word 64  slot 0, slot 1, … one word each
 //! ```
 //!
@@ -50,6 +50,8 @@ pub const SLOT_FIRST: usize = 64;
 pub const STALL_THRESHOLD: usize = 3;
 /// Word of the header that says how long a collection may take before it is told, in milliseconds; written once, too.
 pub const PAUSE_THRESHOLD: usize = 4;
+/// Word of the header that says by how much semi-spaces grow at once, 0: as V8 does it. Written once, too.
+pub const SEMI_SPACE_GROWTH: usize = 5;
 /// Words of a page.
 pub const WORDS: usize = SLOT_FIRST + SLOTS;
 /// Bytes of a page.

@@ -36,7 +36,7 @@ pub mod mark {
     /// The request in whose context the loop was interrupted, if it is followed.
     pub const CONTEXT_SLOT: usize = 8;
     pub const CONTEXT_WORD: usize = 9;
-    /// Not 0: who begins a request next measures the memory, and writes what follows.
+    /// Bits: who begins a request next does what they say. [`MEASURE`] writes what follows.
     pub const WANTED: usize = 10;
     /// In units of 1,024 bytes: the heap, its limit, and what is held outside it.
     pub const HEAP_USED: usize = 11;
@@ -44,6 +44,15 @@ pub mod mark {
     pub const HEAP_LIMIT: usize = 13;
     pub const EXTERNAL: usize = 14;
     pub const ARRAY_BUFFERS: usize = 15;
+    /// Bytes that were allocated in the heap, the lower half, and not 0 where that is known: written by the addon when asked.
+    /// Two of them can be compared where the second word is the same.
+    pub const ALLOCATED: usize = 16;
+    pub const ALLOCATED_KNOWN: usize = 17;
     /// How many there are.
-    pub const WORDS: usize = 16;
+    pub const WORDS: usize = 18;
+
+    /// Of `WANTED`: the memory is measured; one request is weighed; one is being weighed.
+    pub const MEASURE: u32 = 1;
+    pub const WEIGH: u32 = 2;
+    pub const WEIGHING: u32 = 4;
 }

@@ -69,8 +69,13 @@ fn with_file(settings: &Logs, directory: &Path) -> Logs {
         keep: 1,
         compress: Compress::Off,
     });
-    let sink =
-        LogSink { name: "file".to_owned(), level: Some(LogLevel::Trace), queue_bytes: 64 << 20, spill: None, target };
+    let sink = LogSink {
+        name: "file".to_owned(),
+        level: Some(LogLevel::Trace),
+        queue_bytes: 64 << 20,
+        spill: None,
+        target,
+    };
     Logs { sinks: vec![sink], ..settings.clone() }
 }
 

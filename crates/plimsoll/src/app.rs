@@ -9,8 +9,10 @@
 //! Everything on the main thread is one current-thread runtime. Children must be started from a thread that
 //! lives as long as the program, because they are told when it ends.
 
+mod context;
 mod front;
 mod memory;
+mod notice;
 mod questions;
 mod start;
 
@@ -70,7 +72,7 @@ async fn serve(parts: Parts) -> (Exit, String) {
     let mut servers = JoinSet::new();
     let history = History::default();
     let threads = parts.gateway.stats().to_vec();
-    servers.spawn(history::run(history, inquiry.clone(), threads, closed(stopped.clone())));
+    servers.spawn(history::run(history.clone(), inquiry.clone(), threads, closed(stopped.clone())));
     let source = Source {
         inquiry: inquiry.clone(),
         threads: parts.gateway.stats().to_vec(),
@@ -83,7 +85,7 @@ async fn serve(parts: Parts) -> (Exit, String) {
         servers.spawn(export::run(settings, source.clone(), closed(stopped.clone())));
     }
     if let Some(listener) = parts.admin {
-        servers.spawn(admin::serve(listener, source, closed(stopped.clone())));
+        servers.spawn(admin::serve(listener, source, history, closed(stopped.clone())));
     }
     servers.spawn(socket::serve(parts.control, inquiry, Arc::clone(parts.logs.recent()), closed(stopped)));
 
@@ -95,6 +97,9 @@ async fn serve(parts: Parts) -> (Exit, String) {
     };
     let (exit, message) = conclude(how);
     parts.logs.last_word(level_of(exit), &message);
+    if let Some(traces) = &parts.traces {
+        traces.close(Instant::now() + LAST_LINES);
+    }
     // Everything that workers wrote comes before the last line of our own.
     parts.logs.close(Instant::now() + LAST_LINES);
     questions.tell(&Ended::new(exit, message.clone()));

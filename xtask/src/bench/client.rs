@@ -56,7 +56,7 @@ impl Connection {
     }
 
     pub(super) fn get(&mut self, path: &str) -> anyhow::Result<Response> {
-        self.send(format!("GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n").as_bytes())?;
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes())?;
         self.receive()
     }
 

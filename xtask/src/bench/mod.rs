@@ -12,6 +12,8 @@ mod child;
 mod claim;
 mod client;
 mod contender;
+mod context;
+mod dashboard;
 mod downstream;
 mod event_loop;
 mod field;
@@ -55,10 +57,14 @@ enum Verb {
     Accuracy(accuracy::Options),
     /// CPU that the agent adds to a worker's request.
     Agent(agent::Options),
+    /// What tracing costs the gateway and the worker, beside OpenTelemetry's SDK for Node.
+    Context(context::Options),
     /// CPU of the log pipeline and of an app that logs into it, and what of the log is kept, beside PM2.
     Logs(logs::Options),
     /// Time of the atomic steps of a claim, in the gateway and in the worker.
     Claim(claim::Options),
+    /// The page at the admin address: its CPU beside a load, its first paint, how soon a stall is on it.
+    Dashboard(dashboard::Options),
     /// CPU of a call that the app makes, how much of a limit is used, and what a killed worker had.
     Downstream(downstream::Options),
     /// Pools of connections: what is said of one that is too small, what is shared out, and what an acquire costs.
@@ -107,8 +113,10 @@ pub(crate) fn run(args: Vec<String>) -> anyhow::Result<()> {
         Verb::Start(options) => start::run(&options, command),
         Verb::Accuracy(options) => accuracy::run(&options, command),
         Verb::Agent(options) => agent::run(&options, command),
+        Verb::Context(options) => context::run(&options, command),
         Verb::Logs(options) => logs::run(&options, command),
         Verb::Claim(options) => claim::run(&options, command),
+        Verb::Dashboard(options) => dashboard::run(&options, command),
         Verb::Downstream(options) => downstream::run(&options, command),
         Verb::Pools(options) => pools::run(&options, command),
         Verb::Large(options) => large::run(&options, command),

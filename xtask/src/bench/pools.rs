@@ -113,9 +113,9 @@ fn reached(article: Option<&Article>, all: &[Shared], moved: &[f64], costs: &Cos
             unit: " %",
         },
         Target {
-            what: "8 workers x 20 against 100: requests that failed".to_owned(),
+            what: "8 workers x 20 against 100: connections that were refused (too many clients)".to_owned(),
             limit: 0.0,
-            found: enforced.and_then(|enforced| u32::try_from(enforced.failed).ok()).map(f64::from),
+            found: enforced.and_then(|enforced| u32::try_from(enforced.refused).ok()).map(f64::from),
             unit: "",
         },
         Target {
@@ -143,7 +143,8 @@ fn method() -> Vec<String> {
          queries, of 100 ms each in the database, need 25 connections. From the first request until `/status` has the finding; the size is that of 9.5 s after the first request.",
         "Shared: `examples/shop`, eight workers, `max_connections = 100` (PostgreSQL keeps three), 255 requests a second of 400 ms \
          each: more than a hundred connections serve. By hand: pools of twelve, the largest that fit. Enforced: pools of twenty, \
-         and `pools.mode = \"enforce\"`. Plain: pools of twenty. Waits are those of the last ten seconds.",
+         and `pools.mode = \"enforce\"`. Plain: pools of twenty. Waits are those of the last ten seconds. Requests that failed are also \
+         those for which the machine had no time.",
         "Demand: two workers share twenty connections; only one of them wants any, and from one moment to the next the other one. \
          Until that has eighteen in use.",
         "Cost: servers that only pretend, in the process of the app; sixteen callers at a time, pools of eight, of `mongodb` the pool \
@@ -155,9 +156,9 @@ fn method() -> Vec<String> {
 }
 
 fn table(all: &[Shared]) -> Table {
-    let mut table = Table::new(&["", "wait p99", "requests", "failed"]);
+    let mut table = Table::new(&["", "wait p99", "requests", "failed", "connections refused"]);
     for one in all {
-        let counts = [one.requests.to_string(), one.failed.to_string()];
+        let counts = [one.requests.to_string(), one.failed.to_string(), one.refused.to_string()];
         table.row(
             [vec![one.name.to_owned(), figure(Some(one.wait_p99_ms), " ms", 0)], counts.to_vec()].concat(),
         );

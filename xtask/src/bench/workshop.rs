@@ -23,11 +23,16 @@ pub(super) struct Workshop {
 
 impl Workshop {
     pub(super) fn open(node: &str) -> anyhow::Result<Self> {
+        Self::open_in(node, "all")
+    }
+
+    /// One of several at the same time.
+    pub(super) fn open_in(node: &str, name: &str) -> anyhow::Result<Self> {
         let node = machine::find(node).with_context(|| format!("{node} is not installed"))?;
         // Some contenders run in a directory of their own.
         let node = std::path::absolute(node)?;
         // Not below the checkout: the path of a Unix socket holds 108 bytes at most.
-        let directory = std::env::temp_dir().join(format!("plimsoll-bench-{}", std::process::id()));
+        let directory = std::env::temp_dir().join(format!("plimsoll-bench-{}-{name}", std::process::id()));
         fs::create_dir(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
         let placement = Placement::of_this_machine()?;
         Ok(Self { placement, directory, node, files_max: machine::raise_file_limit(FILES_WANTED) })

@@ -5,14 +5,15 @@
 #![expect(unsafe_code, reason = "the callbacks are called by V8")]
 
 use std::ffi::{c_int, c_void};
+use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use plimsoll_wire::memory::{BOUNDS_MS, KINDS, Pauses};
 use plimsoll_wire::stall::mark;
 
 use super::shared;
-use crate::engine::HeapReader;
+use crate::engine::{Heap, HeapReader};
 use crate::sys;
 
 const MS: u64 = 1_000_000;
@@ -24,6 +25,8 @@ const WEAK: usize = 3;
 
 /// The heap is not read again before so many times as long as a reading took: below 0.5 % of the time.
 const READ_SELDOM: u64 = 200;
+/// A reading that took longer was interrupted by others.
+const READING_NS_MAX: u64 = 50_000;
 
 /// Begin of the pause that runs, and how many are inside one another.
 static SINCE: AtomicU64 = AtomicU64::new(0);
@@ -34,6 +37,8 @@ static BUCKETS: [[AtomicU64; BOUNDS_MS.len() + 1]; KINDS] =
 static TOTAL_NS: [AtomicU64; KINDS] = [const { AtomicU64::new(0) }; KINDS];
 /// What the heap held after the last pause; 0: it was not read.
 static USED: AtomicU64 = AtomicU64::new(0);
+/// How often it was not read where it should have been.
+static GAPS: AtomicU32 = AtomicU32::new(0);
 static AFTER_MAJOR: AtomicU64 = AtomicU64::new(0);
 static ALLOCATED: AtomicU64 = AtomicU64::new(0);
 static NEXT_READING: AtomicU64 = AtomicU64::new(0);
@@ -42,9 +47,11 @@ static LONG_NS: AtomicU64 = AtomicU64::new(u64::MAX);
 static LONG_BEGAN: AtomicU64 = AtomicU64::new(0);
 static LONG_ENDED: AtomicU64 = AtomicU64::new(0);
 static READER: OnceLock<HeapReader> = OnceLock::new();
+static ISOLATE: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 
 /// Before the first callback. `long_ms`: what a long pause is.
-pub(super) fn prepare(reader: Option<HeapReader>, long_ms: u32) {
+pub(super) fn prepare(reader: Option<HeapReader>, isolate: *mut c_void, long_ms: u32) {
+    ISOLATE.store(isolate, Ordering::Release);
     LONG_NS.store(u64::from(long_ms.max(1)) * MS, Ordering::Relaxed);
     if let Some(reader) = reader {
         let _first = READER.set(reader);
@@ -68,6 +75,9 @@ pub(super) unsafe extern "C" fn on_begin(isolate: *mut c_void, kind: c_int, _: c
     }
     // SAFETY: V8 calls this on the thread of the isolate.
     let used = unsafe { read(isolate, now) };
+    if used.is_none() {
+        leave_gap();
+    }
     ALLOCATED.fetch_add(used.map_or(0, |used| used.saturating_sub(before)), Ordering::Relaxed);
 }
 
@@ -82,6 +92,9 @@ pub(super) unsafe extern "C" fn on_end(isolate: *mut c_void, _: c_int, _: c_int,
             if kind <= MAJOR {
                 // SAFETY: as above.
                 let used = unsafe { read(isolate, if kind == MAJOR { u64::MAX } else { now }) };
+                if used.is_none() {
+                    leave_gap();
+                }
                 USED.store(used.unwrap_or(0), Ordering::Relaxed);
                 if let Some(used) = used.filter(|_| kind == MAJOR) {
                     AFTER_MAJOR.store(used, Ordering::Relaxed);
@@ -91,6 +104,35 @@ pub(super) unsafe extern "C" fn on_end(isolate: *mut c_void, _: c_int, _: c_int,
         }
         depth => DEPTH.store(depth - 1, Ordering::Relaxed),
     }
+}
+
+/// What is allocated between two readings is not known. One writer.
+fn leave_gap() {
+    GAPS.store(GAPS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+}
+
+/// Writes down how much has been allocated until now. On the main thread.
+pub(crate) fn tell_allocated() {
+    let (isolate, reader) = (ISOLATE.load(Ordering::Acquire), READER.get());
+    let used = reader.filter(|_| !isolate.is_null()).and_then(|reader| {
+        // SAFETY: JavaScript has called us, on the thread of the isolate.
+        let heap = unsafe { reader.read(isolate) };
+        is_credible(heap).then_some(heap.used)
+    });
+    let (left, gaps) = (USED.load(Ordering::Relaxed), GAPS.load(Ordering::Relaxed));
+    // Before the first collection it is not known what was there; what matters is the difference.
+    let used = used.filter(|_| left != 0 || gaps == 0);
+    let total = used.map(|used| ALLOCATED.load(Ordering::Relaxed).wrapping_add(used).wrapping_sub(left));
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half: differences are what is asked for")]
+    shared::word(mark::ALLOCATED).store(total.unwrap_or(0) as u32, Ordering::Relaxed);
+    let known = total.map_or(0, |_| gaps.wrapping_add(1));
+    shared::word(mark::ALLOCATED_KNOWN).store(known, Ordering::Relaxed);
+}
+
+/// The words stand where we think they do: JavaScript was told the same limit.
+fn is_credible(heap: Heap) -> bool {
+    let told = u64::from(shared::word(mark::HEAP_LIMIT).load(Ordering::Relaxed));
+    heap.limit / 1024 == told && heap.used <= heap.limit.saturating_mul(2)
 }
 
 fn index_of(kind: u32) -> usize {
@@ -132,9 +174,8 @@ unsafe fn read(isolate: *mut c_void, now: u64) -> Option<u64> {
     // SAFETY: as the caller promises.
     let heap = unsafe { reader.read(isolate) };
     let after = sys::now_ns();
-    NEXT_READING.store(after + (after - before) * READ_SELDOM, Ordering::Relaxed);
-    // The words stand where we think they do: JavaScript was told the same limit.
-    (heap.limit / 1024 == told && heap.used <= heap.limit.saturating_mul(2)).then_some(heap.used)
+    NEXT_READING.store(after + (after - before).min(READING_NS_MAX) * READ_SELDOM, Ordering::Relaxed);
+    is_credible(heap).then_some(heap.used)
 }
 
 // --- called by the watchdog ----------------------------------------------------------------------------------------

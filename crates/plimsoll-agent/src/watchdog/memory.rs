@@ -10,11 +10,14 @@ use super::{collector, shared};
 const EVERY_NS: u64 = 1_000_000_000;
 /// What a major collection has left is told sooner: a heap may be full within a second.
 const MAJOR_NS: u64 = 100_000_000;
+/// Between two requests of which it is measured what they allocate: some microseconds each.
+const WEIGH_NS: u64 = 50_000_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     told: Option<Figures>,
     next: u64,
+    weigh_next: u64,
     /// When it was first looked, and for how long the loop had waited by then.
     began: Option<(u64, u64)>,
 }
@@ -22,12 +25,16 @@ pub(super) struct Memory {
 impl Memory {
     /// A look at `now`; `idle_ns` is for how long the loop has waited since it was made.
     pub(super) fn look(&mut self, now: u64, idle_ns: u64, report: &mut Report) -> Result<(), Gone> {
+        if now >= self.weigh_next {
+            self.weigh_next = now + WEIGH_NS;
+            shared::want(mark::WEIGH);
+        }
         let is_news = self.told.is_some_and(|told| told.after_major != collector::after_major());
         if now < self.next && !(is_news && now + EVERY_NS >= self.next + MAJOR_NS) {
             return Ok(());
         }
         self.next = now + EVERY_NS;
-        shared::want_memory();
+        shared::want(mark::MEASURE);
         self.tell(now, idle_ns, report)
     }
 

@@ -33,6 +33,7 @@ mod unmarked;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub(crate) use self::collector::tell_allocated;
 pub(crate) use self::shared::{left, wake};
 use self::thread::Watch;
 use crate::engine::{Engine, HeapReader, Loop, Stack};
@@ -53,7 +54,7 @@ pub(crate) fn start(env: Env, path: &str, [threshold_ms, pause_ms]: [u32; 2]) ->
     let watched = Loop::watch(env, shared::on_turn)?;
     let engine = Engine::current();
     if let Some(engine) = &engine {
-        collector::prepare(HeapReader::find(), pause_ms);
+        collector::prepare(HeapReader::find(), engine.isolate(), pause_ms);
         engine.watch_collector(collector::on_begin, collector::on_end);
     }
     shared::prepare(env, Stack::find());

@@ -16,6 +16,9 @@ use crate::engine::Stack;
 use crate::node_api::{self, Env};
 use crate::sys;
 
+/// Of the word of this name; JavaScript has a bit of its own in it.
+const ARMED: u32 = 1;
+
 /// Words that JavaScript writes and reads too, without a call.
 static MARKS: [AtomicU32; mark::WORDS] = [const { AtomicU32::new(0) }; mark::WORDS];
 /// When the loop last began or ended to wait, and how often it has.
@@ -88,7 +91,7 @@ pub(crate) fn wake() {
 
 /// The armed part of a request is over.
 pub(crate) fn left() {
-    word(mark::ARMED).store(0, Ordering::Relaxed);
+    word(mark::ARMED).fetch_and(!ARMED, Ordering::Relaxed);
     LEFT_AT.store(sys::now_ns(), Ordering::Release);
 }
 
@@ -209,9 +212,9 @@ pub(super) fn is_asleep() -> bool {
     word(mark::ASLEEP).load(Ordering::Acquire) != 0 && wished_turn().is_none() && !collector::has_long()
 }
 
-/// Who begins a request next measures the memory.
-pub(super) fn want_memory() {
-    word(mark::WANTED).store(1, Ordering::Relaxed);
+/// Who begins a request next does this: see `mark::WANTED`.
+pub(super) fn want(bits: u32) {
+    word(mark::WANTED).fetch_or(bits, Ordering::Relaxed);
 }
 
 /// What was measured last, in bytes.
@@ -266,12 +269,12 @@ pub(super) fn take_sighting() -> Option<Sighting> {
 /// From now on the end of the running part is timed.
 pub(super) fn arm() {
     LEFT_AT.store(0, Ordering::Relaxed);
-    word(mark::ARMED).store(1, Ordering::SeqCst);
+    word(mark::ARMED).fetch_or(ARMED, Ordering::SeqCst);
     fence(Ordering::SeqCst);
 }
 
 pub(super) fn disarm() {
-    word(mark::ARMED).store(0, Ordering::Relaxed);
+    word(mark::ARMED).fetch_and(!ARMED, Ordering::Relaxed);
 }
 
 /// When the armed part ended.

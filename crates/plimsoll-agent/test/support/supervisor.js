@@ -9,9 +9,9 @@ const { Page } = require('./page.js')
 const { Queue } = require('./queue.js')
 
 const {
-  HELLO, LISTEN, CLOSE, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, BOUND, REFUSED, ORIGIN, ASK, CALLS, FAN_OUT, FORKS, SAMPLES,
+  HELLO, LISTEN, CLOSE, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, ALLOCATED, BOUND, REFUSED, ORIGIN, ASK, CALLS, FAN_OUT, FORKS, SAMPLES,
   OUTCOMES, PROBE, PROBED, METRICS_PART, METRICS_END, READ_METRICS, WATCH_CALLS, POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE,
-  POOL_ASK, WATCH_POOLS, TAX_AUTHOR, TAX_RATE
+  POOL_ASK, WATCH_POOLS, TAX_AUTHOR, TAX_RATE, SPAN, WATCH_SPANS
 } = wire.kinds
 
 /** `answer(listen)` gives `{ address, port, family }`, `{ code }`, or null: the test answers by itself. */
@@ -47,9 +47,14 @@ class Supervisor {
     this.gone = new Queue()
     /** What is said of async context. */
     this.authors = new Queue()
+    this.weights = new Queue()
     this.rates = new Queue()
     /** Pools are to be seen; `hold`: they wait for their rule. */
     this.watchPools = null
+    /** What traced requests waited for. */
+    this.spans = new Queue()
+    /** Spans are wanted: `{ propagates, toldFromMs }`. */
+    this.watchSpans = null
     /** Answers to questions about metrics: `{ id, lines, leftOut }`. */
     this.metrics = new Queue()
     this.metricsLines = ''
@@ -80,6 +85,14 @@ class Supervisor {
   #hear (socket, { kind, fields }) {
     if (kind === HELLO && this.watch !== null) socket.write(wire.frame(WATCH_CALLS, [this.watch.hold ? 1 : 0]))
     if (kind === HELLO && this.watchPools !== null) socket.write(wire.frame(WATCH_POOLS, [this.watchPools.hold ? 1 : 0]))
+    if (kind === ALLOCATED) this.weights.push({ method: fields[0], path: fields[1], bytes: Number(fields[2]) })
+    if (kind === HELLO && this.watchSpans !== null) {
+      socket.write(wire.frame(WATCH_SPANS, [this.watchSpans.propagates ? 1 : 0, this.watchSpans.toldFromMs]))
+    }
+    if (kind === SPAN) {
+      const [what, request, id, to, method, path, startUs, tookUs, waitedUs, status, error] = fields
+      this.spans.push({ what, request, id, to, method, path, startUs: Number(startUs), tookUs: Number(tookUs), waitedUs: Number(waitedUs), status: Number(status), error })
+    }
     if (kind === POOL) this.pools.push({ pool: Number(fields[0]), library: fields[1], server: fields[2], database: fields[3], max: Number(fields[4]), isSizeable: fields[5] === '1', isShared: fields[6] === '1' })
     if (kind === TAX_AUTHOR) this.authors.push({ what: fields[0], callbacks: Number(fields[1]), stack: fields[2] })
     if (kind === TAX_RATE) {

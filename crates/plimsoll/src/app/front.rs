@@ -9,14 +9,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plimsoll_wire::message::{FromAgent, ServerKind};
+use plimsoll_wire::spans::Span;
 
-use crate::concerns::event_loop::incident::Body;
+use crate::concerns::context::parent::SpanId;
+use crate::concerns::event_loop::incident::{Body, Hit};
 use crate::config;
 use crate::gateway::{self, Delayed, Gateway, Load, Protocol, Upgraded};
 use crate::ids::{EndpointId, WorkerId};
 use crate::observe::incidents::{Event, Incidents};
-use crate::observe::status;
-use crate::routes::Method;
+use crate::observe::traces::{self, Tracer};
+use crate::observe::{http, status};
+use crate::routes::{self, Method};
 use crate::workers::{Bind, Front, Target};
 
 /// What is said of a stall is heard so long after it.
@@ -35,6 +38,7 @@ pub(super) struct GatewayFront {
     incidents: Arc<Incidents>,
     upgraded: Upgraded,
     loads: Rc<RefCell<Loads>>,
+    tracer: Option<Tracer>,
 }
 
 #[derive(Debug, Default)]
@@ -50,7 +54,33 @@ impl GatewayFront {
             config::Upgraded::Close => Upgraded::Close,
             config::Upgraded::Wait => Upgraded::Wait,
         };
-        Self { gateway, incidents, upgraded, loads: Rc::default() }
+        Self { gateway, incidents, upgraded, loads: Rc::default(), tracer: None }
+    }
+
+    pub(super) fn with_tracer(self, tracer: Option<Tracer>) -> Self {
+        Self { tracer, ..self }
+    }
+
+    pub(super) fn tracer(&self) -> Option<&Tracer> {
+        self.tracer.as_ref()
+    }
+
+    /// What spans should know of a stall.
+    fn trace_stall(&self, process: (WorkerId, u32), report: &FromAgent) {
+        let Some(tracer) = &self.tracer else { return };
+        match report {
+            FromAgent::Stalled { stall, at_ms, running, stack, .. } => {
+                let running = running.or_else(|| self.gateway.only_running(process.0));
+                let Some((slot, word)) = running else { return };
+                self.gateway.note_stall(process.0, slot, word);
+                let (stall, at_ms, stack) = (*stall, *at_ms, stack.clone());
+                tracer.tell(traces::Event::Stalled { process, stall, at_ms, running: (slot, word), stack });
+            }
+            FromAgent::Resumed { stall, total_ms, .. } => {
+                tracer.tell(traces::Event::Resumed { process, stall: *stall, total_ms: *total_ms });
+            }
+            _ => {}
+        }
     }
 
     pub(super) fn incidents(&self) -> &Incidents {
@@ -60,6 +90,15 @@ impl GatewayFront {
     fn body_of(&self, worker: WorkerId, slot: u16, word: u32) -> Option<Body> {
         let (bytes, content_type) = self.gateway.body_of(worker, slot, word)?;
         Some(Body { bytes, content_type })
+    }
+
+    /// Who is in flight.
+    fn hit(&self, worker: WorkerId) -> Vec<Hit> {
+        let named = self.gateway.in_flight(worker).into_iter().map(|(route, requests)| {
+            let name = self.gateway.routes().name(route);
+            Hit { route: name.map_or_else(|| routes::OTHER.to_owned(), |name| name.to_string()), requests }
+        });
+        named.collect()
     }
 
     fn delayed(&self, worker: WorkerId, from: Instant) -> Delayed {
@@ -174,6 +213,7 @@ impl Front for GatewayFront {
             self.gateway.note_cost(worker, (*slot, *word), Duration::from_millis((*ms).into()));
         }
         let process = (worker, channel);
+        self.trace_stall(process, report);
         self.incidents.hear(match report {
             FromAgent::Stalled { stall, at_ms, running, stack, late } => {
                 // After an `await` nobody has noted whose part it is; where only one request runs, it is that one's.
@@ -201,6 +241,7 @@ impl Front for GatewayFront {
                     answered: answered.and_then(|(slot, word)| self.route_of(worker, slot, word)),
                     waited,
                     rescued,
+                    hit: if *gc_ms >= *total_ms / 2 { self.hit(worker) } else { Vec::new() },
                 }
             }
             FromAgent::Busy { slot, word, ms } => Event::Busy { worker, slot: *slot, word: *word, ms: *ms },
@@ -216,6 +257,22 @@ impl Front for GatewayFront {
     fn route_of(&self, worker: WorkerId, slot: u16, word: u32) -> Option<String> {
         let id = self.gateway.route_of(worker, slot, word)?;
         Some(self.gateway.routes().name(id)?.to_string())
+    }
+
+    fn requests_by_route(&self) -> Vec<(String, u64)> {
+        let routes = http::routes(self.gateway.stats(), &self.gateway.routes().table());
+        routes.into_iter().map(|route| (route.route, route.requests)).collect()
+    }
+
+    fn find_route(&self, method: &str, path: &str) -> Option<String> {
+        let routes = self.gateway.routes();
+        Some(routes.find(Method::from_token(method), path.as_bytes())?.to_string())
+    }
+
+    fn span(&self, said: Span) {
+        if let (Some(tracer), Some(request)) = (&self.tracer, SpanId::of(said.request)) {
+            tracer.tell(traces::Event::Call(Box::new(traces::Call { request, said })));
+        }
     }
 
     fn route(&self, method: &str, path: &str, route: &str) {

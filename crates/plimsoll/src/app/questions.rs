@@ -1,5 +1,6 @@
 //! Answers what the admin server and the control socket ask, from what the parts know.
 
+mod memory;
 mod pools;
 
 use std::collections::BTreeMap;
@@ -130,6 +131,7 @@ impl Questions {
     fn describe(&self, snapshot: &Snapshot) -> Status {
         let gateway = self.front.gateway();
         let stalls = self.front.incidents().by_worker();
+        let routes = self.routes();
         Status {
             name: self.identity.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -148,12 +150,13 @@ impl Questions {
             setup: self.identity.setup,
             log_sinks: self.logs.sinks().iter().map(|sink| logs::SinkFigures::of(sink)).collect(),
             logs: status::Logs::read(&self.logs),
-            routes: self.routes(),
+            memory: memory::describe(snapshot, &routes),
+            routes,
             heavy_routes: gateway.heavy_routes().into_iter().map(heavy_route).collect(),
             downstreams: snapshot.downstreams.iter().map(downstream).collect(),
-            memory: memory(snapshot),
             context: status::Context { tax: snapshot.tax.as_ref().map(status::Tax::new) },
             pools: snapshot.pools.iter().map(pools::pool).collect(),
+            traces: self.front.tracer().map(|tracer| tracer.stats().figures()),
             pool_queues: snapshot.queues.iter().map(pools::queue).collect(),
             requests: http::requests(gateway.stats()),
         }
@@ -197,7 +200,7 @@ impl Questions {
             memory: worker
                 .memory
                 .as_ref()
-                .map(|seen| status::WorkerMemory::new(seen, worker.growth.as_ref().map(words::growth))),
+                .map(|seen| status::WorkerMemory::new(seen, worker.leak.as_ref().map(words::leak))),
             event_loop: self.event_loop(worker, stalls),
             context_tax_per_mille: worker.tax_per_mille,
             logs: self.logs.worker_figures(worker.id.index),
@@ -223,12 +226,6 @@ fn state(snapshot: &Snapshot) -> status::State {
 fn heavy_route(route: HeavyRoute) -> status::HeavyRoute {
     let cost_ms = route.cost.as_secs_f64() * 1000.0;
     status::HeavyRoute { route: route.name, cost_ms, is_lifted: route.is_lifted }
-}
-
-fn memory(snapshot: &Snapshot) -> status::Memory {
-    let workers::Recycled { heap, resident, requests } = snapshot.recycled;
-    let recycled = status::Recycled { heap, resident, requests };
-    status::Memory { share_bytes: snapshot.memory_share, recycled }
 }
 
 fn worker_state(worker: &workers::Worker) -> status::WorkerState {

@@ -3,13 +3,16 @@
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::process::Rlimit;
 use tokio::net::{TcpListener, UnixListener};
 
+use super::notice::{self, Found};
 use super::questions::Identity;
-use super::{GatewayFront, memory};
+use super::{GatewayFront, context, memory};
 use crate::concerns::event_loop::profile::Origin;
 use crate::concerns::{downstream, pools, shutdown};
 use crate::config::{AgentMode, Config, WorkerCount};
@@ -18,6 +21,8 @@ use crate::gateway::Gateway;
 use crate::observe::incidents::Incidents;
 use crate::observe::logs::{self, Pipeline};
 use crate::observe::metrics::{Apps, export};
+use crate::observe::slow::Slow;
+use crate::observe::traces::Traces;
 use crate::observe::{admin, socket, status};
 use crate::sys::runtime_dir::RuntimeDir;
 use crate::sys::signals::Signals;
@@ -34,6 +39,7 @@ pub(super) struct Parts {
     pub signals: Signals,
     pub supervisor: Supervisor<GatewayFront>,
     pub logs: Pipeline,
+    pub traces: Option<Traces>,
     pub apps: Arc<Apps>,
     /// Where metrics are sent to.
     pub export: Option<export::Settings>,
@@ -46,7 +52,7 @@ pub(super) struct Failure {
     pub message: String,
 }
 
-fn failure(exit: Exit, what: &str, error: impl Display) -> Failure {
+pub(super) fn failure(exit: Exit, what: &str, error: impl Display) -> Failure {
     Failure { exit, message: format!("{what}: {error}") }
 }
 
@@ -66,62 +72,34 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
     let admin = admin::bind(&config.admin)
         .await
         .map_err(|error| failure(Exit::Usage, "the admin address cannot be used", describe(&error)))?;
-    let (outcomes, heard) = logs::Outcomes::channel();
+    let slow = Slow::default();
+    let (outcomes, heard) = logs::Outcomes::channel(&slow);
     let told = logs::Told { outcomes, access: logs::AccessLog::new(&config.logs) };
-    let gateway = Gateway::start(&config.gateway, &config.event_loop, &told)
-        .map_err(system("the gateway could not be started"))?;
-
     let who = logs::Identity { service: directory.name.clone(), host: proc::host_name() };
-    let logs = Pipeline::start(&config.logs, &who, heard.with_figures(gateway.stats(), gateway.routes()))
+    let context = context::prepare(config, &who, &slow)?;
+    let gateway = Gateway::start(&config.gateway, &config.event_loop, &told, &context.given)
+        .map_err(system("the gateway could not be started"))?;
+    slow.watch(gateway.stats(), gateway.routes());
+
+    let logs = Pipeline::start(&config.logs, &who, heard)
         .map_err(system("the log pipeline could not be started"))?;
     logs.take_access(&told.access);
 
     let workers = count_workers(config);
-    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let identity = Identity {
-        name: directory.name.clone(),
-        started: Instant::now(),
-        setup: status::Setup {
-            cpus: cgroup::workers_auto().into(),
-            idle_timeout_ms: milliseconds(config.gateway.idle_timeout),
-            worker_grace_ms: milliseconds(config.shutdown.worker_grace),
-        },
-        admin: admin.as_ref().and_then(|listener| listener.local_addr().ok()),
-    };
-    say_start(&identity, workers);
+    let address = admin.as_ref().and_then(|listener| listener.local_addr().ok());
+    let identity = identity(config, directory.name.clone(), address);
+    say_start(config, &identity, workers);
     let origin = Origin {
         directory: std::env::current_dir().unwrap_or_default(),
         agent: Some(directory.path.clone()),
     };
-    let settings = Settings {
-        fleet: shutdown::Config {
-            workers,
-            listen_timeout: config.workers.listen_timeout,
-            delay: config.shutdown.delay,
-            grace: config.shutdown.grace,
-            worker_grace: config.shutdown.worker_grace,
-            surge: u16::try_from(config.workers.surge).unwrap_or(u16::MAX),
-            jitter: shutdown::Jitter::new(RandomState::new().hash_one(std::process::id())),
-        },
-        agent: config.workers.agent,
-        listen: config.gateway.listen,
-        port,
-        stall_threshold: config.event_loop.stall_threshold,
-        dead_after: config.event_loop.dead_after,
-        open_files,
-        downstream: downstream::Rules::new(&config.downstream),
-        pools: pools::Rules::new(&config.pools, config.workers.surge),
-        logs: logs.capture().clone(),
-        heap: memory::policy(config, &command),
-        memory_limit: memory::limit(config),
-        pause_threshold: config.memory.pause_threshold,
-        recycle: memory::recycling(config),
-        origin: origin.clone(),
-        command,
-    };
+    let facts = Facts { workers, port, open_files, logs: logs.capture().clone(), spans: context.watch,
+        origin: origin.clone() };
+    let settings = settings(config, command, facts);
     let incidents =
         Incidents::start(origin).map_err(system("the thread of incidents could not be started"))?;
-    let front = GatewayFront::new(gateway.clone(), Arc::new(incidents), config.shutdown.upgraded);
+    let front = GatewayFront::new(gateway.clone(), Arc::new(incidents), config.shutdown.upgraded)
+        .with_tracer(context.given.tracer.clone());
     let supervisor = Supervisor::new(settings, front.clone(), directory)
         .map_err(|error| failure(Exit::Failure, "the workers could not be prepared", describe(&error)))?;
     let apps = Arc::new(Apps::new(config.metrics.app));
@@ -132,7 +110,50 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         service: who.service.clone(),
         host: who.host.clone(),
     });
-    Ok(Parts { identity, gateway, front, admin, control, signals, supervisor, logs, apps, export })
+    Ok(Parts { identity, gateway, front, admin, control, signals, supervisor, logs, traces: context.traces, apps, export })
+}
+
+/// What the workers' settings depend on beside the configuration.
+struct Facts {
+    workers: u16,
+    port: Option<u16>,
+    open_files: Option<Rlimit>,
+    logs: logs::Capture,
+    spans: Option<plimsoll_wire::spans::Watch>,
+    origin: Origin,
+}
+
+fn settings(config: &Config, command: Vec<OsString>, facts: Facts) -> Settings {
+    let node = memory::wants_version(config).then(|| memory::node_version(&command)).flatten();
+    Settings {
+        fleet: shutdown::Config {
+            workers: facts.workers,
+            listen_timeout: config.workers.listen_timeout,
+            delay: config.shutdown.delay,
+            grace: config.shutdown.grace,
+            worker_grace: config.shutdown.worker_grace,
+            surge: u16::try_from(config.workers.surge).unwrap_or(u16::MAX),
+            jitter: shutdown::Jitter::new(RandomState::new().hash_one(std::process::id())),
+        },
+        agent: config.workers.agent,
+        listen: config.gateway.listen,
+        port: facts.port,
+        stall_threshold: config.event_loop.stall_threshold,
+        dead_after: config.event_loop.dead_after,
+        open_files: facts.open_files,
+        downstream: downstream::Rules::new(&config.downstream),
+        pools: pools::Rules::new(&config.pools, config.workers.surge),
+        logs: facts.logs,
+        spans: facts.spans,
+        heap: memory::policy(config, &command, node),
+        node: node.map(|(major, _)| major),
+        has_context_frame: memory::has_context_frame(config, node),
+        memory_limit: memory::limit(config),
+        pause_threshold: config.memory.pause_threshold,
+        recycle: memory::recycling(config),
+        origin: facts.origin,
+        command,
+    }
 }
 
 /// `PORT`, by which a command without agent is found.
@@ -164,15 +185,22 @@ fn count_workers(config: &Config) -> u16 {
     }
 }
 
-fn say_start(identity: &Identity, workers: u16) {
+fn identity(config: &Config, name: String, admin: Option<SocketAddr>) -> Identity {
+    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let setup = status::Setup {
+        cpus: cgroup::workers_auto().into(),
+        idle_timeout_ms: milliseconds(config.gateway.idle_timeout),
+        worker_grace_ms: milliseconds(config.shutdown.worker_grace),
+    };
+    Identity { name, started: Instant::now(), admin, setup }
+}
+
+fn say_start(config: &Config, identity: &Identity, workers: u16) {
     let admin = identity.admin.map_or_else(|| "off".to_owned(), |address| address.to_string());
     tracing::info!(name = identity.name, workers, admin, "starting");
     let cpus = cgroup::workers_auto();
-    if workers == 1 && cpus > 1 {
-        tracing::info!(
-            "1 of {cpus} CPUs is used; an app that keeps no state in memory can use all: --workers auto"
-        );
-    }
+    let found = Found { workers, cpus, in_kubernetes: notice::in_kubernetes() };
+    notice::lines(config, found).iter().for_each(|line| tracing::info!("{line}"));
 }
 
 /// An error with its causes, in one line.

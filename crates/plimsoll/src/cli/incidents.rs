@@ -1,7 +1,8 @@
 //! `plimsoll incidents`: what has blocked the event loops, by route and function, who calls other services too often at
-//! once, and when requests waited for a connection of a pool.
+//! once, when requests waited for a connection of a pool, and which heaps grow.
 
 mod calls;
+mod leaks;
 mod pools;
 
 use std::fmt::Write as _;
@@ -16,7 +17,7 @@ use crate::concerns::event_loop::incident::book::Group;
 use crate::concerns::event_loop::incident::large::Large;
 use crate::concerns::event_loop::incident::words::{duration, size};
 use crate::observe::status::pools::{Pool, Queue};
-use crate::observe::status::{Downstream, Incidents, Status};
+use crate::observe::status::{Downstream, Incidents, Leak, Status};
 use crate::observe::units;
 
 /// Of each list; `--json` has all of it.
@@ -27,7 +28,7 @@ pub(super) fn command() -> Command {
     Command::new("incidents")
         .about(
             "Shows what has blocked the event loops of a running instance, which routes call other services too often at \
-             once, and which pools of connections were too small",
+             once, which pools of connections were too small, and whose heap grows and grows",
         )
         .arg(instance::name_argument())
         .arg(output::json_argument())
@@ -38,6 +39,7 @@ pub(super) fn run(arguments: &ArgMatches) -> ExitCode {
         render(&told.incidents)
             + &calls::render(&told.downstreams)
             + &pools::render(&told.pools, &told.pool_queues)
+            + &leaks::render(&told.leaks)
     })
 }
 
@@ -50,6 +52,7 @@ struct Told {
     downstreams: Vec<Downstream>,
     pools: Vec<Pool>,
     pool_queues: Vec<Queue>,
+    leaks: Vec<Leak>,
 }
 
 impl Told {
@@ -57,7 +60,13 @@ impl Told {
         let (mut downstreams, mut pools) = (status.downstreams, status.pools);
         downstreams.retain(|one| one.finding.is_some());
         pools.retain(|pool| !pool.findings.is_empty() || !pool.leaks.is_empty());
-        Self { incidents: status.incidents, downstreams, pools, pool_queues: status.pool_queues }
+        Self {
+            incidents: status.incidents,
+            downstreams,
+            pools,
+            pool_queues: status.pool_queues,
+            leaks: status.memory.leaks,
+        }
     }
 }
 

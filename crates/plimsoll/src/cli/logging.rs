@@ -7,15 +7,20 @@
 //!
 //! The same lines go into the log pipeline, for `plimsoll logs` and the sinks, which do not write them to stderr.
 //!
+//! Of warnings and errors that come from one place again and again only so many are said in a minute; what is left out is
+//! counted and told with the next one. See [`repeats`].
+//!
 //! A thread of its own writes the lines: whoever reads stderr must never be able to hold up the supervisor or the
 //! gateway. See [`queue`].
 
 mod queue;
+mod repeats;
 
 use std::env;
 use std::fmt;
 use std::io;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
@@ -26,6 +31,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use self::queue::Queue;
+use self::repeats::{Repeats, Verdict};
 use crate::concerns::logs::record;
 use crate::config::LogLevel;
 use crate::observe::logs::Mirror;
@@ -41,9 +47,10 @@ pub(super) enum Stamp {
 }
 
 /// The form of a line.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Line {
     pub(super) stamp: Stamp,
+    repeats: Mutex<Repeats>,
 }
 
 /// The log of this process; closed when it is dropped.
@@ -65,7 +72,7 @@ pub(super) fn start(level: LogLevel, mirror: Mirror) -> io::Result<Log> {
         .with_max_level(filter(level))
         .with_writer(Lines { queue: queue.clone(), mirror })
         .with_ansi(colour)
-        .event_format(Line { stamp })
+        .event_format(Line { stamp, repeats: Mutex::default() })
         .finish();
     // A second call finds logging started already, and that is all it wants.
     let _ = tracing::subscriber::set_global_default(subscriber);
@@ -141,6 +148,10 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
+        let left_out = match self.judge(event.metadata()) {
+            Verdict::LeaveOut => return Ok(()),
+            Verdict::Say { left_out } => left_out,
+        };
         if self.stamp == Stamp::Time {
             SystemTime.format_time(&mut writer)?;
             writer.write_char(' ')?;
@@ -148,7 +159,25 @@ where
         writer.write_str("plimsoll: ")?;
         write_level(&mut writer, *event.metadata().level())?;
         context.format_fields(writer.by_ref(), event)?;
+        if left_out > 0 {
+            write!(writer, " ({left_out} more like this one were left out before it)")?;
+        }
         writeln!(writer)
+    }
+}
+
+impl Line {
+    /// Trouble that repeats itself; what was asked for by `--log-level debug` is all wanted.
+    fn judge(&self, of: &'static Metadata<'static>) -> Verdict {
+        let is_trouble = *of.level() <= Level::WARN;
+        match (of.file().filter(|_| is_trouble), of.line()) {
+            (Some(file), Some(line)) => self
+                .repeats
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .judge((file, line), Instant::now()),
+            _ => Verdict::Say { left_out: 0 },
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod settings;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod top;
 mod version;
 
 use std::ffi::OsString;
@@ -36,13 +37,14 @@ struct Verb {
 }
 
 /// In the order of the help.
-const VERBS: [Verb; 14] = [
+const VERBS: [Verb; 15] = [
     Verb { command: run::command, run: run::run },
     Verb { command: ps::command, run: ps::run },
     Verb { command: logs::command, run: logs::run },
     Verb { command: reload::command, run: reload::run },
     Verb { command: scale::command, run: scale::run },
     Verb { command: stop::command, run: stop::run },
+    Verb { command: top::command, run: top::run },
     Verb { command: incidents::command, run: incidents::run },
     Verb { command: profile::command, run: profile::run },
     Verb { command: heap_snapshot::command, run: heap_snapshot::run },

@@ -23,6 +23,7 @@
 //! table: they have one of their own, as in [`sinks`]. The place where they part is `file::walk`, the only code that
 //! decides what a key of the file is.
 
+mod context;
 mod definition;
 mod effective;
 mod environment;
@@ -43,6 +44,7 @@ mod sinks;
 mod tests;
 mod units;
 
+pub use context::{Ask, Context, Propagate};
 pub use definition::FlagDefinition;
 pub use effective::{Format, render as render_effective};
 pub use form::{SyslogAddress, Url};

@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::context::Context;
 mod downstream;
 
 pub use self::downstream::*;
@@ -23,6 +24,8 @@ pub struct Config {
     pub event_loop: EventLoop,
     pub downstream: Downstream,
     pub memory: Memory,
+    /// The engine is told to carry the context of `AsyncLocalStorage`, on the versions of Node that must be told.
+    pub context_frame: bool,
     pub pools: Pools,
     pub metrics: Metrics,
     pub shutdown: Shutdown,
@@ -153,36 +156,6 @@ pub enum Heap {
     Off,
     /// Old space of so many bytes.
     Bytes(u64),
-}
-
-/// Request ids and traces.
-#[derive(Debug, Clone)]
-pub struct Context {
-    pub request_id: Ask,
-    /// The id of a request is told to its client.
-    pub echo: bool,
-    pub trace: Ask,
-    /// The share of requests that is recorded whatever becomes of them; `None`: as the environment says.
-    pub sample: Option<f64>,
-    pub propagate: Propagate,
-    /// What may wait for the collector.
-    pub buffer_bytes: usize,
-}
-
-/// Something that is on where there is a reason for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ask {
-    Auto,
-    On,
-    Off,
-}
-
-/// Whether the app's own calls tell of the trace that they belong to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Propagate {
-    /// Where it is known for certain which request makes the call.
-    Exact,
-    Off,
 }
 
 #[derive(Debug, Clone)]
@@ -343,19 +316,6 @@ impl Default for EventLoop {
             heavy_threshold: Duration::from_millis(50),
             heavy_workers: None,
             lanes_by_hand: Vec::new(),
-        }
-    }
-}
-
-impl Default for Context {
-    fn default() -> Self {
-        Self {
-            request_id: Ask::Auto,
-            echo: true,
-            trace: Ask::Auto,
-            sample: None,
-            propagate: Propagate::Exact,
-            buffer_bytes: 4 * 1024 * 1024,
         }
     }
 }

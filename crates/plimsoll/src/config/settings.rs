@@ -3,6 +3,8 @@
 //! A row's `doc` is the manual: what it does, its unit, and when to change it. Its first sentence is the help
 //! of the flag. The default is not repeated here: it is read from `Config::default`.
 
+mod context_frame;
+mod context;
 mod downstream;
 mod logs;
 mod memory;
@@ -34,6 +36,8 @@ pub fn flags() -> impl Iterator<Item = (&'static str, FlagDefinition, String)> {
 pub(super) fn all() -> impl Iterator<Item = &'static dyn Definition> {
     SETTINGS
         .iter()
+        .chain(context_frame::SETTINGS)
+        .chain(context::SETTINGS)
         .chain(downstream::SETTINGS)
         .chain(logs::SETTINGS)
         .chain(memory::SETTINGS)

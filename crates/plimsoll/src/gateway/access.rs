@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::connection::Connection;
+use super::context::Ids;
 use super::failure::Failure;
 use super::http1::request::Request;
 use crate::concerns::logs::access::{Entry, Times, Wanted};
@@ -58,6 +59,21 @@ pub(super) struct Course {
     pub(super) retried: u32,
     pub(super) bytes: u64,
     pub(super) broke: Option<Broke>,
+    pub(super) first_byte: Option<Instant>,
+    /// Which incarnation that worker is, and by which slot and word it knows the request.
+    pub(super) incarnation: u32,
+    pub(super) running: Option<(u16, u32)>,
+    /// The event loop stood still in it.
+    pub(super) is_stalled: bool,
+    /// When it was moved to another worker, and why.
+    pub(super) moves: Vec<(Instant, Move)>,
+}
+
+/// Why a request went to another worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Move {
+    Rescued,
+    Retried,
 }
 
 /// Why a client did not get a whole answer of the app.
@@ -79,10 +95,15 @@ impl Course {
             retried: 0,
             bytes: 0,
             broke: None,
+            first_byte: None,
+            incarnation: 0,
+            running: None,
+            is_stalled: false,
+            moves: Vec::new(),
         }
     }
 
-    fn times(&self, first_byte: Option<Instant>) -> Times {
+    pub(super) fn times(&self, first_byte: Option<Instant>) -> Times {
         let since = |at: Instant| at.saturating_duration_since(self.started);
         let (queue, total) = (since(self.sent), since(self.ended));
         let first_byte = first_byte.map(since);
@@ -140,11 +161,7 @@ impl Access {
         (status, route): (u16, Option<&str>),
         course: &Course,
     ) {
-        let mut heads = connection.heads.take().unwrap_or_else(|| self.heads());
-        if heads.request.is_empty() && connection.has_head {
-            let stands = connection.buffer.as_ref().map(|buffer| buffer.filled()).unwrap_or_default();
-            heads.keep_request(stands.get(..request.head_len).unwrap_or(stands));
-        }
+        let heads = self.heads_of(connection, request);
         let error = course.broke.map(Broke::word);
         self.line(&Entry {
             second: "",
@@ -164,6 +181,17 @@ impl Access {
             retried: course.retried,
         });
         self.give_back(heads);
+    }
+
+    /// What was kept of a request that is over; of one that is still here, now.
+    pub(super) fn heads_of(&self, connection: &mut Connection, request: &Request) -> Box<Heads> {
+        let mut heads = connection.heads.take().unwrap_or_else(|| self.heads());
+        if heads.request.is_empty() && connection.has_head {
+            let stands = connection.buffer.as_ref().map(|buffer| buffer.filled()).unwrap_or_default();
+            let head = stands.get(..request.head_len.saturating_sub(2)).unwrap_or(stands);
+            heads.keep_request(head, connection.ids.as_deref());
+        }
+        heads
     }
 
     /// What came was no request that could be served.
@@ -217,10 +245,22 @@ impl Access {
 }
 
 impl Heads {
-    pub(super) fn keep_request(&mut self, head: &[u8]) {
-        if self.request.is_empty() {
-            self.request.extend_from_slice(head.get(..HEAD_BYTES_MAX).unwrap_or(head));
+    /// The head without the empty line, and what the request got beside it. What it got comes first, behind the line of
+    /// the request: that is what the app knows it by.
+    pub(super) fn keep_request(&mut self, head: &[u8], ids: Option<&Ids>) {
+        if !self.request.is_empty() {
+            return;
         }
+        let head = head.get(..HEAD_BYTES_MAX).unwrap_or(head);
+        let line = memchr::memchr(b'\n', head).map_or(head.len(), |end| end + 1);
+        let (line, headers) = head.split_at(line);
+        self.request.extend_from_slice(line);
+        self.request.extend_from_slice(ids.map(Ids::lines).unwrap_or_default());
+        self.request.extend_from_slice(headers);
+    }
+
+    pub(super) fn request(&self) -> &[u8] {
+        &self.request
     }
 
     pub(super) fn keep_answer(&mut self, head: &[u8], at: Instant) {
@@ -230,7 +270,7 @@ impl Heads {
 }
 
 impl Broke {
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Self::Failed(failure) => failure.code(),
             Self::Cut => CUT,
@@ -247,7 +287,7 @@ fn level(status: u16, broke: Option<Broke>) -> Level {
 }
 
 /// The client's address, without the port; one of IPv4 as such, also where it came by a socket of IPv6.
-fn client(connection: &Connection) -> &str {
+pub(super) fn client(connection: &Connection) -> &str {
     let address = connection.peer().split(' ').next().unwrap_or_default();
     address.strip_prefix("::ffff:").filter(|short| short.contains('.')).unwrap_or(address)
 }

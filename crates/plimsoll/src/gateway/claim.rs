@@ -17,7 +17,7 @@
 //! and `REVOKED` what it had not begun.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,6 +44,8 @@ pub(super) struct Claims {
     asked: Box<[AtomicU64]>,
     /// The body of each slot's request, as [`pack_body`] writes it; of the same request as long as `asked` is.
     bodies: Box<[AtomicU64]>,
+    /// The last request of each slot in which the loop stood still: its word.
+    stalls: Box<[AtomicU32]>,
     /// The last ones that took long.
     past: Mutex<VecDeque<Past>>,
 }
@@ -59,7 +61,8 @@ impl Claims {
     pub(super) fn new(page: Arc<Page>) -> Self {
         let all = (0..u16::try_from(SLOTS).unwrap_or(u16::MAX)).rev().collect();
         let words = || (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
-        Self { page, free: Mutex::new(all), asked: words(), bodies: words(), past: Mutex::default() }
+        let stalls = (0..SLOTS).map(|_| AtomicU32::new(0)).collect();
+        Self { page, free: Mutex::new(all), asked: words(), bodies: words(), stalls, past: Mutex::default() }
     }
 
     /// The route of a request that the worker tells of; `None` where it ended before that, and had not taken long.
@@ -88,12 +91,32 @@ impl Claims {
         (body > 0).then(|| unpack_body(body))
     }
 
+    /// The loop stands still in a request.
+    pub(super) fn note_stall(&self, slot: u16, word: u32) {
+        if let Some(stall) = self.stalls.get(usize::from(slot)) {
+            stall.store(word, Ordering::Relaxed);
+        }
+    }
+
     /// The one request that runs, if it is one.
     pub(super) fn only_running(&self) -> Option<(u16, u32)> {
         let words = (0..).zip(self.page.slots()).map(|(slot, word)| (slot, word.load(Ordering::Relaxed)));
         let mut running = words.filter(|(_, word)| page::state(*word) == page::State::Started);
         let first = running.next()?;
         running.next().is_none().then_some(first)
+    }
+
+    /// Routes of the requests that are in flight, each as often as it is asked for.
+    pub(super) fn in_flight(&self) -> BTreeMap<RouteId, u32> {
+        let mut routes = BTreeMap::new();
+        for (slot, word) in (0..).zip(self.page.slots()) {
+            let word = word.load(Ordering::Relaxed);
+            let is_in_flight = matches!(page::state(word), page::State::Started | page::State::Sent);
+            if let Some(route) = is_in_flight.then(|| self.route_now(slot, word)).flatten() {
+                *routes.entry(route).or_default() += 1;
+            }
+        }
+        routes
     }
 
     /// A slot for a new link; `None` when the worker has more links than slots.
@@ -227,6 +250,13 @@ impl Claim {
             past.pop_front();
         }
         past.push_back(Past { slot: self.slot.index, word: ticket.word(), route });
+    }
+
+    /// The slot of the request and its word, by which the worker knows it; and whether the loop stood still in it.
+    pub(super) fn running(&self) -> Option<(u16, u32, bool)> {
+        let word = self.slot.ticket.get()?.word();
+        let stall = self.slot.claims.stalls.get(usize::from(self.slot.index))?.load(Ordering::Relaxed);
+        Some((self.slot.index, word, stall != 0 && page::is_same(stall, word)))
     }
 
     pub(super) fn has_offer(&self) -> bool {

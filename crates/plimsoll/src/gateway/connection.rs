@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 
 use super::access::Heads;
 use super::buffer::Buffer;
+use super::context::Ids;
 use super::endpoint::Endpoint;
 use super::exchange;
 use super::failure::Failure;
@@ -43,6 +44,8 @@ pub(super) struct Connection {
     pub(super) private: String,
     /// While the log wants to know: the ids in the head of the app's answer.
     pub(super) answered_as: Option<Box<Tag>>,
+    /// By what the request is known that is served.
+    pub(super) ids: Option<Box<Ids>>,
     /// What the access log will want to know of the request that is served.
     pub(super) heads: Option<Box<Heads>>,
     /// The head of that request still stands at the front of the buffer.
@@ -80,6 +83,7 @@ impl Connection {
             endpoint: Rc::clone(endpoint),
             private: format!("{PEER_HEADER}: {peer}"),
             answered_as: None,
+            ids: None,
             heads: None,
             has_head: false,
         }
@@ -202,7 +206,8 @@ impl Connection {
     /// Sends the gateway's own answer, as far as the client takes it in time.
     async fn fail(&mut self, failure: Failure, method: Method) {
         self.thread.stats.record_failure(failure.code());
-        let bytes = failure.response(method);
+        let id = self.ids.as_deref().map(Ids::echo).unwrap_or_default();
+        let bytes = failure.response(method, id);
         let now = self.watch.now();
         self.watch.set_deadline(now.after(self.thread.config.write_timeout));
         let mut rest = bytes.as_slice();

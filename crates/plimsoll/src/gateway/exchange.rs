@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use plimsoll_wire::page::Revoked;
 use plimsoll_wire::stall::BUSY_MS;
 
-use super::access::{Broke, Course};
+use super::access::{Broke, Course, Move};
 use super::buffer::Buffer;
 use super::claim::Claim;
 use super::connection::{After, Connection};
+use super::context::{Ids, SoFar};
 use super::endpoint::Turn;
 use super::failure::Failure;
 use super::flight::Flight;
@@ -23,6 +24,7 @@ use super::lanes::Kept;
 use super::links::{Age, Link};
 use super::relay::{CLIENT_GONE, Relay};
 use super::seek::{self, Lost, Purpose, Seek};
+use super::span;
 use super::tag::Tag;
 use super::thread::Thread;
 use super::unclaimed::Terms;
@@ -48,7 +50,8 @@ pub(super) async fn run(connection: &mut Connection, request: &Request) -> After
     thread.stats.requests_total.add(1);
     connection.endpoint.count_request();
     thread.pulse.request();
-    let ids = thread.outcomes.is_wanted().then(|| ids_of(connection, request));
+    identify(connection, request, started);
+    let tag = thread.outcomes.is_wanted().then(|| tag_of(connection, request));
     let kept = kept(connection, request, asked.id);
     connection.has_head = true;
     let mut course = Course::new(started);
@@ -80,16 +83,28 @@ pub(super) async fn run(connection: &mut Connection, request: &Request) -> After
     }
     let took = course.ended.saturating_duration_since(started);
     thread.stats.record(route, request.method, status, took);
+    span::tell(connection, request, (route, status), &course);
     if thread.access.wants(status, course.broke) {
         let mut routes = thread.routes.borrow_mut();
         thread.access.note(connection, request, (status, routes.template(route)), &course);
     } else if let Some(heads) = connection.heads.take() {
         thread.access.give_back(heads);
     }
-    if let Some(ids) = ids {
-        tell(&thread, [Some(ids), connection.answered_as.take().map(|tag| *tag)], (route, status), took);
+    if let Some(tag) = tag {
+        tell(&thread, [Some(tag), connection.answered_as.take().map(|tag| *tag)], (route, status), took);
+    }
+    // The gateway's own answer tells the id.
+    if !matches!(after, After::Fail(..))
+        && let Some(ids) = connection.ids.take()
+    {
+        thread.context.give_back(ids);
     }
     after
+}
+
+fn identify(connection: &mut Connection, request: &Request, started: Instant) {
+    let head = connection.buffer.as_ref().and_then(|buffer| buffer.filled().get(..request.head_len));
+    connection.ids = connection.thread.context.begin(head.unwrap_or_default(), request, started);
 }
 
 fn route_of(connection: &Connection, request: &Request) -> Asked {
@@ -107,26 +122,31 @@ fn kept(connection: &Connection, request: &Request, route: RouteId) -> Option<Ke
     Some(kept)
 }
 
-/// The ids that the client gave it.
-fn ids_of(connection: &mut Connection, request: &Request) -> Tag {
+/// The ids that the client gave it, or we did.
+fn tag_of(connection: &mut Connection, request: &Request) -> Tag {
     connection.answered_as = None;
     let head = connection.buffer.as_ref().and_then(|buffer| buffer.filled().get(..request.head_len));
-    Tag::read(head.unwrap_or_default())
+    let mut tag = Tag::read(head.unwrap_or_default());
+    if let Some(ids) = &connection.ids {
+        tag.add(ids);
+    }
+    tag
 }
 
 /// The log keeps what was written about a request that failed or was slow.
 fn tell(thread: &Thread, tags: [Option<Tag>; 2], (route, status): (RouteId, u16), took: Duration) {
     let is_slow = thread.outcomes.is_slow(route, took);
-    if status < 500 && !is_slow {
+    let is_traced = tags.iter().flatten().any(|tag| tag.is_traced);
+    if status < 500 && !is_slow && !is_traced {
         return;
     }
     // A line may have the one id or the other.
     for tag in tags.into_iter().flatten() {
         if tag.trace.is_some() {
-            thread.outcomes.tell(Outcome { request: None, trace: tag.trace, status, is_slow });
+            thread.outcomes.tell(Outcome { request: None, trace: tag.trace, status, is_slow, is_traced });
         }
         if tag.request.is_some() {
-            thread.outcomes.tell(Outcome { request: tag.request, trace: None, status, is_slow });
+            thread.outcomes.tell(Outcome { request: tag.request, trace: None, status, is_slow, is_traced });
         }
     }
 }
@@ -143,11 +163,14 @@ async fn serve(
     let (mut link, mut at) = seek(connection, &flight, Purpose::Request).link(started).await?;
     loop {
         (course.sent, course.worker) = (at, Some(link.worker.id.index));
+        course.incarnation = link.worker.id.incarnation;
         if let Some(buffer) = &mut connection.buffer {
-            flight.sign(buffer, &connection.private, &mut link);
+            let ids = connection.ids.as_deref().map(Ids::lines).unwrap_or_default();
+            flight.sign(buffer, (ids, &connection.private), &mut link);
         }
         expect_claim(connection, &mut link, at, Terms { may_move: course.rescued < RESCUES_MAX, kept });
-        let mut relay = Relay::new(connection, request, &mut flight, &mut link);
+        let so_far = SoFar { started, route, is_moved: course.rescued + course.retried > 0 };
+        let mut relay = Relay::new(connection, request, &mut flight, &mut link, so_far);
         let end = std::future::poll_fn(|cx| relay.poll(cx)).await;
         let settled = relay.settle(end);
         // The clock is read once at the beginning and once at the end.
@@ -156,6 +179,9 @@ async fn serve(
         if course.ended.saturating_duration_since(started) >= TOLD_FROM {
             // The watchdog may tell of it only when the link carries another.
             link.claim.as_ref().inspect(|claim| claim.remember());
+            if let Some((slot, word, is_stalled)) = link.claim.as_ref().and_then(Claim::running) {
+                (course.running, course.is_stalled) = (Some((slot, word)), is_stalled);
+            }
         }
         let settled = match settled {
             Ok(settled) => settled,
@@ -168,6 +194,7 @@ async fn serve(
         };
         if settled.is_moved() {
             course.rescued += 1;
+            course.moves.push((course.ended, Move::Rescued));
             let offer = link.claim.as_ref().and_then(Claim::take_offer);
             connection.thread.stats.requests_rescued.add(1);
             link.tenure = None;
@@ -178,6 +205,7 @@ async fn serve(
         }
         if !settled.is_unanswered() {
             course.bytes = settled.bytes();
+            course.first_byte = settled.first_byte();
             course.broke = settled.is_cut().then_some(Broke::Cut);
             return Ok(settled.finish(link, &connection.thread));
         }
@@ -189,6 +217,7 @@ async fn serve(
             }
         }
         course.retried += 1;
+        course.moves.push((course.ended, Move::Retried));
         connection.thread.stats.requests_retried.add(1);
         // Frees the slot or not, but never while the next link is being sought.
         drop(link);

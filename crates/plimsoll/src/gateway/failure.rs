@@ -124,14 +124,15 @@ impl Failure {
         }
     }
 
-    /// The whole answer. Always the last of its connection.
+    /// The whole answer, with the header line that tells the id of the request, if it has one. Always the last of its
+    /// connection.
     #[must_use]
-    pub fn response(self, method: Method) -> Vec<u8> {
+    pub fn response(self, method: Method, id: &[u8]) -> Vec<u8> {
         let body = format!("{{\"error\":\"{}\",\"message\":\"{}\"}}\n", self.code(), self.message());
         let mut bytes = Vec::with_capacity(320);
         let head = write!(
             bytes,
-            "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nx-plimsoll-error: {}\r\n{}connection: close\r\n\r\n",
+            "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nx-plimsoll-error: {}\r\n{}",
             self.status(),
             self.reason(),
             body.len(),
@@ -139,6 +140,8 @@ impl Failure {
             self.retry_after(),
         );
         debug_assert!(head.is_ok(), "writing to a vector cannot fail");
+        bytes.extend_from_slice(id);
+        bytes.extend_from_slice(b"connection: close\r\n\r\n");
         if method != Method::Head {
             bytes.extend_from_slice(body.as_bytes());
         }

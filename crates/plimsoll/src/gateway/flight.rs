@@ -3,7 +3,7 @@
 //! It stands in the connection's buffer until the worker has answered, so that it can be sent again, by another
 //! link and under another signature, as long as the request has not begun to run.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 use std::ops::Range;
 
 use plimsoll_wire::names::peer::WAITS;
@@ -12,6 +12,7 @@ use super::Target;
 use super::buffer::Buffer;
 use super::claim::pack_body;
 use super::connection::Connection;
+use super::context::Ids;
 use super::failure::Failure;
 use super::http1::body::Body;
 use super::http1::framing::Framing;
@@ -45,6 +46,7 @@ impl Flight {
         request: &Request,
         route: RouteId,
     ) -> Result<Self, Failure> {
+        let removed = connection.ids.as_deref().map(Ids::removed).unwrap_or_default();
         let Some(buffer) = &mut connection.buffer else { return Err(Failure::BadRequest) };
         let mut rest = Body::from(request.framing);
         let body = rest
@@ -54,9 +56,16 @@ impl Flight {
             return Err(Failure::BodyTooLarge);
         }
         let mut head = request.head_len;
-        for line in request.forged.iter().rev() {
+        let mut leave_out = |line: &Range<usize>| {
             head -= line.len();
             buffer.splice(line.clone(), b"");
+        };
+        if removed.is_empty() {
+            request.forged.iter().rev().for_each(&mut leave_out);
+        } else {
+            let mut lines = [request.forged.as_slice(), removed].concat();
+            lines.sort_unstable_by_key(|line| line.start);
+            lines.iter().rev().for_each(&mut leave_out);
         }
         let whole = if let Framing::Length(length) = request.framing { length } else { 0 };
         let whole = if whole == 0 { 0 } else { pack_body(whole, request.content_type) };
@@ -71,18 +80,23 @@ impl Flight {
         })
     }
 
+    /// Of the client's head: without the empty line, and what stands before it.
+    pub(super) fn head_len(&self) -> usize {
+        self.signature.start
+    }
+
     pub(super) fn is_complete(&self) -> bool {
         self.rest.is_done()
     }
 
     /// Makes the flight ready to go by `link`, whatever link it went by before.
-    pub(super) fn sign(&mut self, buffer: &mut Buffer, private: &str, link: &mut Link) {
+    pub(super) fn sign(&mut self, buffer: &mut Buffer, (ids, private): (&[u8], &str), link: &mut Link) {
         let complete = self.is_complete();
         let text = match link.worker.target {
-            Target::Unix { .. } => signature(private, link, complete),
-            Target::Tcp(_) => "\r\n".to_owned(),
+            Target::Unix { .. } => signature(ids, private, link, complete),
+            Target::Tcp(_) => [ids, b"\r\n"].concat(),
         };
-        buffer.splice(self.signature.clone(), text.as_bytes());
+        buffer.splice(self.signature.clone(), &text);
         self.length = self.length - self.signature.len() + text.len();
         self.signature.end = self.signature.start + text.len();
         self.sent = 0;
@@ -92,22 +106,23 @@ impl Flight {
     }
 }
 
-/// The private header and the empty line. The link's first request tells the agent the link's slot; a request
+/// What the request is known by, the private header and the empty line. The link's first request tells the agent the link's slot; a request
 /// whose body is still to come asks to be told when it has begun to run, for only then the rest is sent.
-fn signature(private: &str, link: &Link, complete: bool) -> String {
-    let mut text = String::with_capacity(private.len() + 16);
-    text.push_str(private);
+fn signature(ids: &[u8], private: &str, link: &Link, complete: bool) -> Vec<u8> {
+    let mut text = Vec::with_capacity(ids.len() + private.len() + 16);
+    text.extend_from_slice(ids);
+    text.extend_from_slice(private.as_bytes());
     if let Some(claim) = &link.claim {
         if !claim.is_announced() {
             let written = write!(text, " {}", claim.index());
-            debug_assert!(written.is_ok(), "writing to a string cannot fail");
+            debug_assert!(written.is_ok(), "writing to a vector cannot fail");
         }
         if !complete {
-            text.push(' ');
-            text.push_str(WAITS);
+            text.push(b' ');
+            text.extend_from_slice(WAITS.as_bytes());
         }
     }
-    text.push_str("\r\n\r\n");
+    text.extend_from_slice(b"\r\n\r\n");
     text
 }
 

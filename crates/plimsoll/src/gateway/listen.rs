@@ -68,7 +68,7 @@ fn admit(client: TcpStream, peer: &str, thread: &Rc<Thread>, endpoint: &Rc<Endpo
         thread.stats.connections_refused.add(1);
         thread.stats.record_failure(Failure::ConnectionsExhausted.code());
         // One try is all it gets: waiting for it would make it a connection.
-        let _ = client.try_write(&Failure::ConnectionsExhausted.response(Method::Other));
+        let _ = client.try_write(&Failure::ConnectionsExhausted.response(Method::Other, b""));
         let _ = SockRef::from(&client).shutdown(std::net::Shutdown::Write);
         return;
     }

@@ -15,6 +15,7 @@ mod access;
 mod buffer;
 mod claim;
 mod connection;
+mod context;
 mod endpoint;
 mod exchange;
 pub mod failure;
@@ -34,6 +35,7 @@ mod queue;
 mod reclaim;
 mod relay;
 mod seek;
+mod span;
 mod stream;
 mod tag;
 mod tenure;
@@ -65,6 +67,7 @@ use crate::routes::Routes;
 use crate::sys::page::Page;
 use crate::sys::slice;
 use claim::Claims;
+pub use context::Given;
 use endpoint::{Counters, Joining};
 use gather::Gather;
 pub use lanes::HeavyRoute;
@@ -205,7 +208,12 @@ impl Gateway {
     ///
     /// # Errors
     /// A thread or its runtime could not be made.
-    pub fn start(config: &config::Gateway, event_loop: &config::EventLoop, told: &Told) -> io::Result<Self> {
+    pub fn start(
+        config: &config::Gateway,
+        event_loop: &config::EventLoop,
+        told: &Told,
+        context: &Given,
+    ) -> io::Result<Self> {
         let routes = Arc::<Routes>::default();
         let lanes = Arc::new(Lanes::new(event_loop.clone(), Arc::clone(&routes)));
         let shared = Shared { routes, lanes, work: Arc::default() };
@@ -216,7 +224,7 @@ impl Gateway {
             let stats = Arc::<ThreadStats>::default();
             all_stats.push(Arc::clone(&stats));
             all_commands.push(sender);
-            let given = (stats, told.clone(), shared.clone());
+            let given = (stats, (told.clone(), context.clone()), shared.clone());
             start_thread(index, (config.clone(), event_loop.clone()), given, receiver)?;
         }
         let stats: Arc<[_]> = all_stats.into();
@@ -326,6 +334,21 @@ impl Gateway {
         all.get(&worker).and_then(Weak::upgrade)?.only_running()
     }
 
+    /// Routes of the requests that are in flight in `worker`, and how many of each.
+    #[must_use]
+    pub fn in_flight(&self, worker: WorkerId) -> BTreeMap<RouteId, u32> {
+        let all = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&worker).and_then(Weak::upgrade).map_or_else(BTreeMap::new, |claims| claims.in_flight())
+    }
+
+    /// The event loop stands still in that request.
+    pub fn note_stall(&self, worker: WorkerId, slot: u16, word: u32) {
+        let all = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(claims) = all.get(&worker).and_then(Weak::upgrade) {
+            claims.note_stall(slot, word);
+        }
+    }
+
     /// The body of that request.
     #[must_use]
     pub fn body_of(&self, worker: WorkerId, slot: u16, word: u32) -> Option<(u64, ContentType)> {
@@ -392,7 +415,7 @@ impl Gateway {
 fn start_thread(
     index: usize,
     (config, event_loop): (config::Gateway, config::EventLoop),
-    (stats, told, shared): (Arc<ThreadStats>, Told, Shared),
+    (stats, told, shared): (Arc<ThreadStats>, (Told, Given), Shared),
     commands: mpsc::UnboundedReceiver<Command>,
 ) -> io::Result<()> {
     let (report, started) = std::sync::mpsc::channel();

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use super::context::Ids;
 use crate::concerns::logs::access::Fields;
 use crate::concerns::logs::trace_of_parent;
 
@@ -11,14 +12,26 @@ use crate::concerns::logs::trace_of_parent;
 pub(super) struct Tag {
     pub(super) request: Option<Bytes>,
     pub(super) trace: Option<[u8; 16]>,
+    /// It is recorded here, and the lines of the request should be there with it.
+    pub(super) is_traced: bool,
 }
 
 impl Tag {
+    /// By what the request is known to the app.
+    pub(super) fn add(&mut self, ids: &Ids) {
+        if let Some(request) = ids.request() {
+            self.request = Some(Bytes::copy_from_slice(request));
+        }
+        self.trace = ids.parent().map(|parent| parent.trace.0).or(self.trace);
+        self.is_traced = ids.is_sampled();
+    }
+
     pub(super) fn read(head: &[u8]) -> Self {
         let fields = Fields::read(head);
         Self {
             request: fields.request.map(Bytes::copy_from_slice),
             trace: fields.traceparent.and_then(trace_of_parent),
+            is_traced: false,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use tokio::task::AbortHandle;
 
 use super::access::Access;
 use super::buffer::Pool;
+use super::context::{Context, Given};
 use super::endpoint::{Counters, Endpoint, Joining};
 use super::http1::request::{HEADERS_MAX, Limits};
 use super::lanes::Lanes;
@@ -60,6 +62,7 @@ pub(super) struct Thread {
     /// Where it is told how requests went, while anybody wants to know.
     pub(super) outcomes: Outcomes,
     pub(super) access: Access,
+    pub(super) context: Context,
     pub(super) pulse: Pulse,
     pub(super) routes: RefCell<Reader>,
     pub(super) lanes: Arc<Lanes>,
@@ -79,7 +82,7 @@ impl Thread {
     pub(super) fn new(
         config: config::Gateway,
         event_loop: config::EventLoop,
-        (stats, told): (Arc<ThreadStats>, Told),
+        (stats, (told, given)): (Arc<ThreadStats>, (Told, Given)),
         Shared { routes, lanes, work }: Shared,
     ) -> Self {
         let limits = Limits {
@@ -97,6 +100,7 @@ impl Thread {
             stats,
             outcomes: told.outcomes,
             access: Access::new(told.access),
+            context: Context::new(given, seed()),
             pulse: Pulse::default(),
             routes: RefCell::new(Reader::new(routes)),
             lanes,
@@ -190,6 +194,9 @@ impl Thread {
                 ticker.beat().await;
                 self.watches.tick();
                 self.access.hand_over();
+                if let Some(tracer) = self.context.tracer() {
+                    tracer.tick();
+                }
                 self.trim_links();
             }
         }
@@ -201,4 +208,9 @@ impl Thread {
             open.endpoint.trim_idle(before);
         }
     }
+}
+
+/// Another one for each thread of each process.
+fn seed() -> u64 {
+    RandomState::new().hash_one(std::thread::current().id())
 }

@@ -2,25 +2,27 @@
 //!
 //! It runs beside the app loop and waits for no worker (for `/metrics` they are asked, and half a second is all that they
 //! have), so it answers while every worker's loop is blocked. Nothing here changes anything: that is what the control
-//! socket is for. No `Host` is checked, because there is nothing to protect by it: a page that gets a browser to come here
-//! can read what the address was opened for, and no answer carries a CORS header.
+//! socket is for. No answer carries a CORS header, and where it listens on the loopback alone it answers only to names of
+//! the loopback ([`host`]): no page of somebody else gets a browser to read it.
 
 mod bind;
+mod host;
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hyper::header::{ACCEPT, ALLOW, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, RETRY_AFTER};
+use hyper::header::{ACCEPT, ALLOW, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
 
 pub use self::bind::{Error, bind};
 use super::control::{Error as Unanswered, Inquiry};
+use super::dashboard::{self, Streams};
 use super::findings;
+use super::history::History;
 use super::metrics::{Format, Source};
-use super::page;
 use super::query;
 use super::server::{self, Body, Handler, Limits, Listener, WhenFull};
 use super::status::{Readiness, Status, WorkerState};
@@ -30,8 +32,10 @@ const LIMITS: Limits =
     Limits { connections_max: 64, when_full: WhenFull::CloseOldest, lifetime: Some(Duration::from_secs(15)) };
 
 /// Answers on `listener` until `stop` resolves.
-pub async fn serve(listener: TcpListener, source: Source, stop: impl Future<Output = ()>) {
-    server::serve(listener, LIMITS, Admin { inquiry: source.inquiry.clone(), source }, stop).await;
+pub async fn serve(listener: TcpListener, source: Source, history: History, stop: impl Future<Output = ()>) {
+    let is_loopback = listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
+    let (inquiry, streams) = (source.inquiry.clone(), Streams::new(history));
+    server::serve(listener, LIMITS, Admin { inquiry, source, streams, is_loopback }, stop).await;
 }
 
 impl Listener for TcpListener {
@@ -46,6 +50,9 @@ impl Listener for TcpListener {
 struct Admin {
     inquiry: Inquiry,
     source: Source,
+    streams: Streams,
+    /// It listens where only this host can come.
+    is_loopback: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +63,7 @@ enum Route {
     Findings,
     Metrics,
     Page,
-    Style,
+    Events,
 }
 
 impl Route {
@@ -68,7 +75,7 @@ impl Route {
             findings::PATH => Self::Findings,
             "/metrics" => Self::Metrics,
             "/" => Self::Page,
-            page::STYLE_PATH => Self::Style,
+            "/events" => Self::Events,
             _ => return None,
         })
     }
@@ -76,6 +83,9 @@ impl Route {
 
 impl Handler for Admin {
     async fn handle(&self, request: Request<()>) -> Response<Body> {
+        if self.is_loopback && !host::is_of_loopback(&request) {
+            return server::text(StatusCode::MISDIRECTED_REQUEST, host::REFUSAL);
+        }
         let Some(route) = Route::of(request.uri().path()) else {
             return server::text(StatusCode::NOT_FOUND, "nothing is here; see /\n");
         };
@@ -90,8 +100,11 @@ impl Handler for Admin {
             Route::Status => self.status().await,
             Route::Findings => self.findings().await,
             Route::Metrics => self.metrics(request.uri().query(), request.headers().get(ACCEPT)).await,
-            Route::Page => self.page().await,
-            Route::Style => server::response(StatusCode::OK, "text/css; charset=utf-8", page::STYLE),
+            Route::Page => dashboard::page(),
+            Route::Events if *request.method() == Method::HEAD => {
+                server::response(StatusCode::OK, "text/event-stream", "")
+            }
+            Route::Events => self.streams.open(&self.inquiry).await,
         }
     }
 }
@@ -133,17 +146,6 @@ impl Admin {
             Ok(Err(error)) => server::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
             Err(error) => server::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         }
-    }
-
-    async fn page(&self) -> Response<Body> {
-        let page = match self.inquiry.status().await {
-            Ok(status) => page::render(&status),
-            Err(error) => return unavailable(&format!("{error}\n")),
-        };
-        let mut response = server::response(StatusCode::OK, "text/html; charset=utf-8", page);
-        server::set(&mut response, CONTENT_SECURITY_POLICY, page::SECURITY_POLICY);
-        server::set(&mut response, REFERRER_POLICY, "no-referrer");
-        response
     }
 }
 

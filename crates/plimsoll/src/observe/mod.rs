@@ -16,6 +16,7 @@
 pub mod admin;
 mod by_route;
 pub mod control;
+mod dashboard;
 pub mod findings;
 pub mod histogram;
 pub mod history;
@@ -24,18 +25,19 @@ pub mod incidents;
 pub mod logs;
 pub mod metrics;
 mod otlp;
-mod page;
 pub mod query;
 mod queue_age;
 pub mod report;
 mod server;
 mod ship;
+pub mod slow;
 pub mod socket;
 pub mod status;
 #[cfg(test)]
 pub(crate) mod testing;
 mod times;
 mod tls;
+pub mod traces;
 pub mod units;
 
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -47,6 +47,10 @@ pub(super) fn number(key: &str, value: u64) -> KeyValue {
     pair(key, Value::IntValue(i64::try_from(value).unwrap_or(i64::MAX)))
 }
 
+pub(super) fn real(key: &str, value: f64) -> KeyValue {
+    pair(key, Value::DoubleValue(value))
+}
+
 /// What a collector says of what it took in part: how many it did not, and why.
 pub(super) fn rejected(count: i64, message: &str) -> Option<(u64, String)> {
     let count = u64::try_from(count).ok().filter(|count| *count > 0)?;

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -52,6 +53,13 @@ pub(super) enum WhenFull {
     CloseNew,
 }
 
+/// In the extensions of an answer: it goes on for as long as somebody reads it, up to [`LASTS_MAX`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lasting;
+
+/// Then whoever reads it asks again; who has gone without a word does not.
+const LASTS_MAX: Duration = Duration::from_secs(3600);
+
 /// How long the head of a request may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Least that hyper accepts; heads of probes and scrapes are far below it.
@@ -92,7 +100,13 @@ struct Connections {
     limits: Limits,
     tasks: JoinSet<()>,
     /// Oldest first.
-    open: VecDeque<AbortHandle>,
+    open: VecDeque<Open>,
+}
+
+struct Open {
+    task: AbortHandle,
+    /// Its answer is a lasting one.
+    lasts: Arc<AtomicBool>,
 }
 
 impl Connections {
@@ -112,48 +126,61 @@ impl Connections {
                 WhenFull::CloseOldest => self.close_oldest(),
             }
         }
-        let connection = connection(stream, Arc::clone(handler), self.limits.lifetime);
-        self.open.push_back(self.tasks.spawn(connection));
+        let lasts = Arc::<AtomicBool>::default();
+        let connection = connection(stream, Arc::clone(handler), self.limits.lifetime, Arc::clone(&lasts));
+        self.open.push_back(Open { task: self.tasks.spawn(connection), lasts });
     }
 
+    /// Of those that have no lasting answer: these are limited by who gives them.
     fn close_oldest(&mut self) {
-        if let Some(oldest) = self.open.pop_front() {
-            oldest.abort();
+        let oldest = self.open.iter().position(|open| !open.lasts.load(Relaxed)).unwrap_or(0);
+        if let Some(oldest) = self.open.remove(oldest) {
+            oldest.task.abort();
         }
     }
 
     fn forget_ended(&mut self) {
-        self.open.retain(|connection| !connection.is_finished());
+        self.open.retain(|open| !open.task.is_finished());
     }
 }
 
-async fn connection<S, H>(stream: S, handler: Arc<H>, lifetime: Option<Duration>)
+async fn connection<S, H>(stream: S, handler: Arc<H>, lifetime: Option<Duration>, lasts: Arc<AtomicBool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
-    let service = service_fn(|request| answer(request, &*handler));
+    let service = service_fn(|request| answer(request, &*handler, &lasts));
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_BYTES_MAX)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(serving);
     let result = match lifetime {
         None => serving.await,
-        Some(lifetime) => timeout(lifetime, serving).await.unwrap_or(Ok(())),
+        Some(lifetime) => match timeout(lifetime, &mut serving).await {
+            Err(_elapsed) if lasts.load(Relaxed) => timeout(LASTS_MAX, serving).await.unwrap_or(Ok(())),
+            ended => ended.unwrap_or(Ok(())),
+        },
     };
     if let Err(error) = result {
         tracing::debug!(%error, "connection ended early");
     }
 }
 
-async fn answer<H: Handler>(request: Request<Incoming>, handler: &H) -> Result<Response<Body>, Infallible> {
+async fn answer<H: Handler>(
+    request: Request<Incoming>,
+    handler: &H,
+    lasts: &AtomicBool,
+) -> Result<Response<Body>, Infallible> {
     let (head, body) = request.into_parts();
     if !body.is_end_stream() {
         return Ok(text(StatusCode::PAYLOAD_TOO_LARGE, "a request must not have a body here\n"));
     }
-    Ok(handler.handle(Request::from_parts(head, ())).await)
+    let response = handler.handle(Request::from_parts(head, ())).await;
+    lasts.store(response.extensions().get::<Lasting>().is_some(), Relaxed);
+    Ok(response)
 }
 
 pub(super) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {

@@ -22,9 +22,10 @@ pub use self::counted::Counted;
 pub use self::downstream::Downstream;
 pub use self::event_loop::EventLoop;
 pub use self::logs::Logs;
-pub use self::memory::{Collections, GcKind, Memory, Recycled, WorkerMemory};
+pub use self::memory::{Churn, Collections, GcKind, Leak, Memory, Recycled, Saving, Suspect, WorkerMemory};
 pub use self::setup::{Failure, Setup, Stops};
 use super::logs::{SinkFigures, WorkerFigures};
+use super::traces;
 use crate::concerns::event_loop::incident;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,6 +90,9 @@ pub struct Status {
     /// When requests waited for a connection; those that last first, then the latest.
     #[serde(default)]
     pub pool_queues: Vec<pools::Queue>,
+    /// Absent where requests are not traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traces: Option<traces::Figures>,
 }
 
 /// A route whose requests keep the loop for long.
@@ -429,10 +433,15 @@ pub(crate) fn fixture() -> Status {
         log_sinks: Vec::new(),
         logs: Logs { kept: 60, sampled: 10, warnings: 4, errors: 1, ..Logs::default() },
         downstreams: vec![downstream::fixture()],
-        memory: Memory { share_bytes: Some(89 << 20), recycled: Recycled { heap: 3, ..Recycled::default() } },
+        memory: Memory {
+            share_bytes: Some(89 << 20),
+            recycled: Recycled { heap: 3, ..Recycled::default() },
+            ..Memory::default()
+        },
         context: context::fixture(),
         pools: vec![pools::fixture()],
         pool_queues: Vec::new(),
+        traces: Some(traces::fixture()),
     }
 }
 
@@ -476,6 +485,7 @@ fn memory_fixture() -> WorkerMemory {
         allocated_bytes_per_s: 64 << 20,
         allocated_bytes: 900 << 20,
         gc_per_mille: 32,
+        scavenge_per_mille: 20,
         gc: vec![
             collections(GcKind::Minor, 120, 90_000, [100, 20, 0, 0, 0, 0, 0, 0]),
             collections(GcKind::Major, 3, 75_500, [0, 1, 2, 0, 0, 0, 0, 0]),

@@ -86,6 +86,14 @@ impl Routes {
         }
     }
 
+    /// The route of a path that has a row; for those who ask seldom: the gateway has [`Reader`].
+    #[must_use]
+    pub fn find(&self, method: Method, path: &[u8]) -> Option<Name> {
+        let tree = Arc::clone(&self.newest().tree);
+        let id = tree.find(method, segment::path(path))?;
+        Table(tree).name(id)
+    }
+
     /// A framework calls the route of `path` so. Returns its number, where that makes sense and there is room.
     pub fn tell(&self, method: Method, path: &[u8], template: &str) -> Option<RouteId> {
         let parts = template::read(template, segment::path(path))?;

@@ -8,6 +8,7 @@ pub mod child;
 pub mod errno;
 pub mod limits;
 pub mod nap;
+pub mod node_version;
 pub mod output;
 pub mod page;
 pub mod probe;

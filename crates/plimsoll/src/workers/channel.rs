@@ -9,9 +9,9 @@ use std::path::PathBuf;
 
 use plimsoll_wire::VERSION;
 use plimsoll_wire::frame::{Frame, LENGTH_MAX};
-use plimsoll_wire::memory::Figures;
+use plimsoll_wire::memory::{Allocated, Figures};
 use plimsoll_wire::message::{FromAgent, ServerKind, ToAgent};
-use plimsoll_wire::{calls, metrics, pools, tax};
+use plimsoll_wire::{calls, metrics, pools, spans, tax};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
@@ -63,6 +63,8 @@ pub enum Said {
         path: String,
         route: String,
     },
+    /// What one request has allocated in the heap.
+    Allocated(Allocated),
     /// One of the watchdog's messages: `Stalled`, `Resumed` or `Busy`.
     Stall(FromAgent),
     /// What a process uses of memory, as its watchdog sees it.
@@ -71,6 +73,7 @@ pub enum Said {
     Calls(calls::FromAgent),
     /// Of the pools in which it keeps connections.
     Pools(pools::FromAgent),
+    Span(Box<spans::Span>),
     /// Of what was asked about its metrics.
     Metrics(metrics::FromAgent),
     /// Of what it pays for its async context.
@@ -214,8 +217,10 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
         FromAgent::Route { method, path, route } if matches!(talk, Talk::Agent) => {
             Ok(Said::Route { method, path, route })
         }
+        FromAgent::Allocated(said) if matches!(talk, Talk::Agent) => Ok(Said::Allocated(said)),
         FromAgent::Calls(said) if matches!(talk, Talk::Agent) => Ok(Said::Calls(said)),
         FromAgent::Pools(said) if matches!(talk, Talk::Agent) => Ok(Said::Pools(said)),
+        FromAgent::Span(span) if matches!(talk, Talk::Agent) => Ok(Said::Span(Box::new(span))),
         FromAgent::Metrics(said) if matches!(talk, Talk::Agent) => Ok(Said::Metrics(said)),
         FromAgent::Tax(said) if matches!(talk, Talk::Agent) => Ok(Said::Tax(said)),
         FromAgent::Listen { server, kind, host, port, ipv6_only, backlog, path }
@@ -230,10 +235,12 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
         }
         FromAgent::Memory(figures) if matches!(talk, Talk::Watchdog) => Ok(Said::Memory(figures)),
         FromAgent::Close { .. }
+        | FromAgent::Allocated(_)
         | FromAgent::Calls(_)
         | FromAgent::Memory(_)
         | FromAgent::Metrics(_)
         | FromAgent::Pools(_)
+        | FromAgent::Span(_)
         | FromAgent::Tax(_)
         | FromAgent::ProfileBegan { .. }
         | FromAgent::Profiled { .. }

@@ -21,6 +21,8 @@ pub(super) struct Environment<'a> {
     pub node_options: Option<OsString>,
     /// The sizes of its heap; they hold where `NODE_OPTIONS` says nothing of heaps.
     pub heap: Option<Plan>,
+    /// The engine carries the context of `AsyncLocalStorage`.
+    pub has_context_frame: bool,
     /// What the worker prints ends on a terminal, though it sees a pipe.
     pub colour: Colour,
 }
@@ -30,6 +32,9 @@ pub(super) enum Colour {
     Force,
     AsIs,
 }
+
+/// Known to Node 22.7 to 23, and refused by all others.
+pub(super) const CONTEXT_FRAME: &str = "--experimental-async-context-frame";
 
 impl Environment<'_> {
     /// The variables to set on top of our own environment.
@@ -43,12 +48,22 @@ impl Environment<'_> {
             let given = self.overrides.iter().rfind(|(name, _)| name == "NODE_OPTIONS");
             let options = given.map(|(_, value)| OsStr::new(value)).or(self.node_options.as_deref());
             variables.push((ENV_DIRECTORY.into(), directory.into()));
-            variables.push(("NODE_OPTIONS".into(), with_preload(options, self.heap, preload)));
+            variables.push(("NODE_OPTIONS".into(), self.node_options(options, preload)));
         }
         if self.colour == Colour::Force {
             variables.push(("FORCE_COLOR".into(), "1".into()));
         }
         variables
+    }
+
+    fn node_options(&self, given: Option<&OsStr>, preload: &Path) -> OsString {
+        let mut value = with_preload(given, self.heap, preload);
+        let is_there = given.is_some_and(|given| given.to_string_lossy().contains(CONTEXT_FRAME));
+        if self.has_context_frame && !is_there {
+            value.push(" ");
+            value.push(CONTEXT_FRAME);
+        }
+        value
     }
 }
 
@@ -140,6 +155,7 @@ mod tests {
             overrides: &[],
             node_options: Some("-r x".into()),
             heap: None,
+            has_context_frame: true,
             colour: Colour::Force,
         };
         let names: Vec<_> = environment.variables().into_iter().map(|(name, _)| name).collect();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use plimsoll_wire::message::{FromAgent, ServerKind};
+use plimsoll_wire::spans::Span;
 
 use crate::ids::{EndpointId, WorkerId};
 use crate::sys::page::Page;
@@ -63,6 +64,12 @@ pub trait Front {
     fn large_body(&self, worker: WorkerId, slot: u16, word: u32, bytes: u64);
     /// `GET /orders/:id`: the route of a request that runs in the worker, known by its slot and word.
     fn route_of(&self, worker: WorkerId, slot: u16, word: u32) -> Option<String>;
+    /// Requests of each route since the start, over all workers.
+    fn requests_by_route(&self) -> Vec<(String, u64)>;
+    /// The route of a request by its method and path, as far as it is known.
+    fn find_route(&self, method: &str, path: &str) -> Option<String>;
+    /// What a traced request has waited for.
+    fn span(&self, span: Span);
     /// What a framework calls the route of a path.
     fn route(&self, method: &str, path: &str, route: &str);
     /// A process of the worker is stopped, and has been since then.

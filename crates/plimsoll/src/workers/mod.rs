@@ -30,5 +30,5 @@ pub use channel::{Listen, Said};
 pub use front::{Bind, Front, Target};
 pub use page::{LeftBehind, Running};
 pub use supervisor::{
-    Death, Ended, Error, Event, Recycled, Request, Settings, Snapshot, Stops, Supervisor, Worker,
+    Death, Ended, Error, Event, LeakTold, Recycled, Request, Settings, Snapshot, Stops, Supervisor, Worker,
 };

@@ -7,17 +7,19 @@ use std::time::Duration;
 
 use plimsoll_wire::VERSION;
 use plimsoll_wire::page::{
-    FILE, MAGIC, PAUSE_THRESHOLD, SLOT_FIRST, SLOTS, STALL_THRESHOLD, State, WORDS, state,
+    FILE, MAGIC, PAUSE_THRESHOLD, SEMI_SPACE_GROWTH, SLOT_FIRST, SLOTS, STALL_THRESHOLD, State, WORDS, state,
 };
 
 use crate::ids::WorkerId;
 use crate::sys::page::{self, Page};
 
-/// What the watchdog tells: for how long a loop may stand still, and a collection take.
+/// What the agent is told: for how long a loop may stand still and a collection take, and how the heap grows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Thresholds {
     pub stall: Duration,
     pub pause: Duration,
+    /// By how much semi-spaces grow at once, where V8 is not left to itself.
+    pub growth: Option<u32>,
 }
 
 /// Makes the page of `worker`. Without one it serves all the same; its requests are not claimed.
@@ -65,9 +67,11 @@ fn blank(thresholds: &Thresholds) -> Vec<u32> {
     let [stall_ms, pause_ms] = [thresholds.stall, thresholds.pause]
         .map(|threshold| u32::try_from(threshold.as_millis()).unwrap_or(u32::MAX));
     let slots = u32::try_from(SLOTS).unwrap_or(u32::MAX);
-    let header = [MAGIC, u32::from(VERSION), slots, stall_ms, pause_ms];
+    let growth = thresholds.growth.unwrap_or(0);
+    let header = [MAGIC, u32::from(VERSION), slots, stall_ms, pause_ms, growth];
     debug_assert_eq!(header.get(STALL_THRESHOLD), Some(&stall_ms));
     debug_assert_eq!(header.get(PAUSE_THRESHOLD), Some(&pause_ms));
+    debug_assert_eq!(header.get(SEMI_SPACE_GROWTH), Some(&growth));
     header.into_iter().chain(std::iter::repeat(0)).take(WORDS).collect()
 }
 
@@ -78,7 +82,7 @@ mod tests {
     use super::*;
 
     const THRESHOLDS: Thresholds =
-        Thresholds { stall: Duration::from_millis(250), pause: Duration::from_millis(50) };
+        Thresholds { stall: Duration::from_millis(250), pause: Duration::from_millis(50), growth: Some(32) };
 
     #[test]
     fn every_slot_of_a_new_page_can_be_claimed() {
@@ -89,6 +93,7 @@ mod tests {
         assert_eq!((bytes.len(), &bytes[..4]), (BYTES, &b"PLIM"[..]));
         assert_eq!(bytes[STALL_THRESHOLD * 4..][..4], 250u32.to_ne_bytes());
         assert_eq!(bytes[PAUSE_THRESHOLD * 4..][..4], 50u32.to_ne_bytes());
+        assert_eq!(bytes[SEMI_SPACE_GROWTH * 4..][..4], 32u32.to_ne_bytes());
         for index in 0..SLOTS {
             let ticket = send(page.slot(index).unwrap());
             assert!(start(page.slot(index).unwrap()));

@@ -127,10 +127,24 @@ pub(super) fn was_spoiled_by_preload(last_lines: &[String], preload: &str) -> bo
     last_lines.iter().any(|line| line.contains(preload) || line.contains("ERR_ACCESS_DENIED"))
 }
 
+/// Node ended at once because it does not know an option of ours.
+pub(super) fn was_refused(last_lines: &[String], option: &str) -> bool {
+    last_lines.iter().any(|line| line.contains(option) && line.contains("is not allowed in NODE_OPTIONS"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::workers::page::Running;
+
+    #[test]
+    fn an_option_that_node_refuses_is_known_by_what_it_says() {
+        let said = |line: &str| was_refused(&[line.to_owned()], "--experimental-x");
+        assert!(said("/usr/bin/node: --experimental-x is not allowed in NODE_OPTIONS"));
+        assert!(said("node: --experimental-x= is not allowed in NODE_OPTIONS"));
+        assert!(!said("node: --other is not allowed in NODE_OPTIONS"));
+        assert!(!said("--experimental-x was set"));
+    }
 
     #[test]
     fn what_a_worker_was_running_is_told_in_words() {

@@ -29,7 +29,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use self::deaths::Death;
 pub use self::ending::Ended;
 pub(super) use self::liveness::Watchdog;
-pub use self::memory::Recycled;
+pub use self::memory::{LeakTold, Recycled};
 pub use self::snapshot::{Snapshot, Stops, Worker};
 use super::channel::Said;
 use super::endpoints::Endpoints;
@@ -79,6 +79,8 @@ pub struct Settings {
     pub pools: connections::Rules,
     /// Where what workers print goes.
     pub logs: Capture,
+    /// Agents tell what traced requests wait for; `None`: they are not traced.
+    pub spans: Option<plimsoll_wire::spans::Watch>,
     /// How large heaps are made; `None`: as V8 makes them.
     pub heap: Option<Policy>,
     /// How much memory there is; `None`: nobody knows.
@@ -87,13 +89,17 @@ pub struct Settings {
     pub pause_threshold: Duration,
     /// When workers are renewed because of what they hold.
     pub recycle: recycle::Rules,
+    /// The major version of Node that most probably runs.
+    pub node: Option<u32>,
+    /// The engine is told to carry the context of `AsyncLocalStorage`.
+    pub has_context_frame: bool,
     /// What paths of the app are told relative to.
     pub origin: Origin,
 }
 
 impl Settings {
-    fn thresholds(&self) -> Thresholds {
-        Thresholds { stall: self.stall_threshold, pause: self.pause_threshold }
+    fn thresholds(&self, growth: Option<u32>) -> Thresholds {
+        Thresholds { stall: self.stall_threshold, pause: self.pause_threshold, growth }
     }
 }
 

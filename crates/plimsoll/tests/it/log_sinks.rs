@@ -1,21 +1,18 @@
 //! Sinks: each with a real target, also one that is full, away or refuses.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::io::Read as _;
+use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use rustix::net::sockopt::set_socket_linger;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{App, Client, Launch, Server, until};
+use crate::harness::{App, Client, Collector, Launch, Server, until};
 
 const APP: &str = "
     const { createServer } = require('node:http');
@@ -114,60 +111,6 @@ fn a_file_that_cannot_be_written_is_said_once_and_written_when_it_can_be() {
     server.wait_for_stderr("logs to bad are delivered again");
     assert!(fs::read_to_string(&path).unwrap().contains("line 0"), "nothing is lost that need not be");
     assert_eq!(figures(&server, "bad")["dropped_lines"], 0);
-}
-
-/// A collector that answers with `status` and keeps what it gets; with 0 it resets the connection.
-struct Collector {
-    port: u16,
-    status: Arc<AtomicU16>,
-    bodies: Arc<Mutex<String>>,
-}
-
-impl Collector {
-    fn start(status: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let collector = Self { port, status: Arc::new(AtomicU16::new(status)), bodies: Arc::default() };
-        let (status, bodies) = (Arc::clone(&collector.status), Arc::clone(&collector.bodies));
-        drop(thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (status, bodies) = (Arc::clone(&status), Arc::clone(&bodies));
-                drop(thread::spawn(move || answer(&stream, &status, &bodies)));
-            }
-        }));
-        collector
-    }
-
-    fn has(&self, text: &str) -> bool {
-        self.bodies.lock().unwrap().contains(text)
-    }
-}
-
-fn answer(stream: &TcpStream, status: &AtomicU16, bodies: &Mutex<String>) -> Option<()> {
-    let mut reader = BufReader::new(stream);
-    loop {
-        let mut length = 0;
-        let mut line = String::new();
-        while reader.read_line(&mut line).ok()? > 0 && line != "\r\n" {
-            let header = line.to_ascii_lowercase();
-            length =
-                header.strip_prefix("content-length: ").map_or(length, |text| text.trim().parse().unwrap());
-            line.clear();
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok().filter(|()| length > 0)?;
-        let status = status.load(Ordering::SeqCst);
-        if status == 0 {
-            // Closing with nothing to linger for is a reset.
-            set_socket_linger(stream, Some(Duration::ZERO)).unwrap();
-            return None;
-        }
-        if status == 200 {
-            bodies.lock().unwrap().push_str(&String::from_utf8_lossy(&body));
-        }
-        let answer = format!("HTTP/1.1 {status} So\r\ncontent-length: 0\r\n\r\n");
-        (&*stream).write_all(answer.as_bytes()).ok()?;
-    }
 }
 
 #[test]

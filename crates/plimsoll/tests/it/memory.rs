@@ -138,3 +138,72 @@ fn a_full_heap_is_told_with_how_it_came_to_that() {
     server.wait_for_stderr("; the V8 heap was full: find what grows");
     server.wait_for_stderr(" MB (of 42), with ");
 }
+
+/// 8 bytes for each number.
+const CHURN: &str = "
+    let kept;
+    const hold = (kilobytes) => { kept = new Array(kilobytes * 128).fill(1.5); };
+    const sizes = { '/large': 2048, '/middle': 200, '/small': 1 };
+    require('node:http').createServer((request, response) => {
+      hold(sizes[request.url] ?? 1);
+      response.end('ok');
+    }).listen(process.env.PORT);
+";
+
+#[test]
+fn what_routes_allocate_is_told_within_a_fifth() {
+    let server = Launch::plimsoll(App::source(CHURN)).start();
+    let routes = ["/large", "/middle", "/small"];
+    let rows = until("all are weighed", || {
+        for route in routes.into_iter().cycle().take(60) {
+            assert_eq!(server.get(route).status, 200);
+        }
+        let status = server.status();
+        let rows = status["memory"]["churn"].as_array().cloned().unwrap_or_default();
+        let enough = rows.iter().filter(|row| row["weighed"].as_u64() >= Some(12)).count();
+        (enough == routes.len()).then_some(rows)
+    });
+    let bytes = |route: &str| {
+        let row = rows.iter().find(|row| row["route"] == format!("GET {route}"));
+        row.unwrap_or_else(|| panic!("no {route} in {rows:?}"))["bytes_per_request"].as_f64().unwrap()
+    };
+    // What Node makes for any request is in all of them.
+    for (route, kilobytes) in [("/large", 2047.0), ("/middle", 199.0)] {
+        let found = (bytes(route) - bytes("/small")) / 1024.0;
+        assert!((found - kilobytes).abs() <= kilobytes / 5.0, "{route}: {found} of {kilobytes} kB, {rows:?}");
+    }
+    assert_eq!(rows[0]["route"], "GET /large", "{rows:?}");
+    assert!(rows[0]["share_per_mille"].as_u64() > Some(800), "{rows:?}");
+}
+
+#[test]
+fn a_long_pause_of_the_collector_names_the_requests_in_flight() {
+    const PAUSE: &str = "
+        require('node:v8').setFlagsFromString('--expose-gc');
+        const collect = require('node:vm').runInNewContext('gc');
+        const kept = Array.from({ length: 300000 }, (_, id) => ({ id, text: `x${id}` }));
+        let waiting;
+        require('node:http').createServer((request, response) => {
+          if (request.url === '/waits') { waiting = response; return; }
+          if (request.url === '/collect') { collect(); setTimeout(() => response.end(`${kept.length}`), 1); return; }
+          waiting?.end('now');
+          response.end('ok');
+        }).listen(process.env.PORT);
+    ";
+    let server = Launch::plimsoll(App::source(PAUSE)).env("PLIMSOLL_MEMORY_PAUSE_THRESHOLD", "1ms").start();
+    let mut waits = server.connect();
+    waits.send("GET /waits HTTP/1.1\r\nHost: a\r\n\r\n");
+    let text = until("the pause is told", || {
+        assert_eq!(server.get("/collect").status, 200);
+        let status = server.status();
+        let recent = status["incidents"]["recent"].as_array()?.clone();
+        let text = recent
+            .iter()
+            .find(|one| one["kind"] == "garbage_collection" && one["hit"] != Value::Array(Vec::new()))?;
+        Some(text.clone())
+    });
+    assert!(text["text"].as_str().unwrap().contains("; in flight: GET /"), "{text}");
+    assert!(text["hit"].as_array().unwrap().iter().any(|hit| hit["route"] == "GET /waits"), "{text}");
+    server.get("/");
+    assert_eq!(waits.response("GET").status, 200);
+}

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use crate::bench::child::Child;
 use crate::bench::client::{self, Address};
 use crate::bench::load::{Head, Load, Outcome};
+use crate::bench::procfs;
 use crate::bench::report::{Table, Target, figure};
+use crate::bench::stats::median;
 use crate::bench::wait;
 use crate::bench::workshop::{Workshop, app, free_port};
 use crate::nodes::{self, Node};
@@ -47,6 +49,13 @@ pub(super) struct Found {
     pub(super) raw: Value,
 }
 
+/// One turn: what a client sees, and what the worker's process spends on it.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    outcome: Outcome,
+    cpu_us: f64,
+}
+
 pub(super) fn run(
     workshop: &Workshop,
     program: &Path,
@@ -54,47 +63,76 @@ pub(super) fn run(
     rounds: usize,
     seconds: u32,
 ) -> anyhow::Result<Found> {
-    let mut table = Table::new(&["", "requests/s", "of plain", "p50 ms", "p99 ms"]);
+    let mut table =
+        Table::new(&["", "CPU us/request", "of plain", "requests/s", "of plain", "p50 ms", "p99 ms"]);
     let (mut targets, mut raw) = (Vec::new(), Vec::new());
     for (major, least) in VERSIONS {
         let node = nodes::install(major)?;
-        let mut best: [Option<Outcome>; 4] = [None; 4];
+        let mut turns: [Vec<Turn>; 4] = [const { Vec::new() }; 4];
         for round in 1..=rounds {
-            for (contender, best) in Contender::ALL.into_iter().zip(&mut best) {
-                let outcome = take_turn(contender, workshop, program, wrk, &node, seconds)?;
-                let rate = outcome.requests_per_second;
-                eprintln!("round {round}  Node {major}  {:<20} {rate:>7.0}/s", contender.name());
-                if best.is_none_or(|best| best.requests_per_second < rate) {
-                    *best = Some(outcome);
-                }
+            let mut order: Vec<_> = Contender::ALL.into_iter().zip(&mut turns).collect();
+            if round % 2 == 0 {
+                order.reverse();
+            }
+            for (contender, turns) in order {
+                let turn = take_turn(contender, workshop, program, wrk, &node, seconds)?;
+                let (rate, cpu) = (turn.outcome.requests_per_second, turn.cpu_us);
+                eprintln!(
+                    "round {round}  Node {major}  {:<20} {rate:>7.0}/s {cpu:>7.1} us",
+                    contender.name()
+                );
+                turns.push(turn);
             }
         }
-        let plain = best[0].map(|outcome| outcome.requests_per_second);
-        let of_plain = |outcome: Option<Outcome>| Some(outcome?.requests_per_second / plain?);
-        for (contender, outcome) in Contender::ALL.into_iter().zip(best) {
+        let [plain, ..] = &turns;
+        let all: Vec<Ratios> = turns.iter().map(|turns| Ratios::of(turns, plain)).collect();
+        for ((contender, turns), ratios) in Contender::ALL.into_iter().zip(&turns).zip(&all) {
+            let of = |read: fn(&Turn) -> f64| median(&turns.iter().map(read).collect::<Vec<_>>());
             table.row(vec![
                 format!("{}, {}", node.version, contender.name()),
-                figure(outcome.map(|outcome| outcome.requests_per_second), "", 0),
-                figure(of_plain(outcome), "x", 3),
-                figure(outcome.map(|outcome| outcome.p50_us / 1000.0), "", 1),
-                figure(outcome.map(|outcome| outcome.p99_us / 1000.0), "", 1),
+                figure(of(|turn| turn.cpu_us), "", 1),
+                figure(ratios.cpu, "x", 3),
+                figure(of(|turn| turn.outcome.requests_per_second), "", 0),
+                figure(ratios.rate, "x", 3),
+                figure(of(|turn| turn.outcome.p50_us / 1000.0), "", 1),
+                figure(of(|turn| turn.outcome.p99_us / 1000.0), "", 1),
             ]);
         }
-        // The table of targets knows "at most" alone: the other way round.
+        // What one core can serve is what a request costs of it: that hardly depends on what else the machine does.
         targets.push(Target {
-            what: format!("plain / heap auto, Node {major} (throughput)"),
+            what: format!("heap auto / plain, Node {major} (CPU of the worker for a request)"),
             limit: (1.0 / least * 1000.0).round() / 1000.0,
-            found: of_plain(best[3]).map(|ratio| 1.0 / ratio),
+            found: all.last().and_then(|ratios| ratios.cpu),
             unit: "x",
         });
-        let rates: Vec<_> = Contender::ALL
-            .into_iter()
-            .zip(best)
-            .map(|(contender, outcome)| json!({ "name": contender.name(), "per_second": outcome.map(|one| one.requests_per_second), "p99_us": outcome.map(|one| one.p99_us) }))
-            .collect();
-        raw.push(json!({ "node": node.version, "best": rates }));
+        let told = Contender::ALL.into_iter().zip(&turns).map(|(contender, turns)| {
+            let numbers = |read: fn(&Turn) -> f64| turns.iter().map(read).collect::<Vec<_>>();
+            json!({
+                "name": contender.name(),
+                "cpu_us": numbers(|turn| turn.cpu_us),
+                "per_second": numbers(|turn| turn.outcome.requests_per_second),
+                "p99_us": numbers(|turn| turn.outcome.p99_us),
+            })
+        });
+        raw.push(json!({ "node": node.version, "turns": told.collect::<Vec<_>>() }));
     }
     Ok(Found { table, targets, raw: json!(raw) })
+}
+
+/// Medians of what was found in the same round.
+struct Ratios {
+    cpu: Option<f64>,
+    rate: Option<f64>,
+}
+
+impl Ratios {
+    fn of(turns: &[Turn], plain: &[Turn]) -> Self {
+        let ratio = |read: fn(&Turn) -> f64| {
+            let pairs = turns.iter().zip(plain).map(|(turn, plain)| read(turn) / read(plain));
+            median(&pairs.collect::<Vec<_>>())
+        };
+        Self { cpu: ratio(|turn| turn.cpu_us), rate: ratio(|turn| turn.outcome.requests_per_second) }
+    }
 }
 
 fn take_turn(
@@ -104,13 +142,13 @@ fn take_turn(
     wrk: &Path,
     node: &Node,
     seconds: u32,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<Turn> {
     let port = free_port()?;
     let log = workshop.log("list");
     let script = app("list.js");
     let is_plain = matches!(contender, Contender::Plain | Contender::WithFlags);
     let first = if is_plain { &node.binary } else { program };
-    let _serving = Child::start(first, None, &log, |command| {
+    let serving = Child::start(first, None, &log, |command| {
         command.env("PORT", port.to_string()).env_remove("NODE_OPTIONS").current_dir(&workshop.directory);
         match contender {
             Contender::Plain => {}
@@ -131,7 +169,22 @@ fn take_turn(
     let load = |seconds| Load { connections: CONNECTIONS, seconds, head: Head::Small };
     // Code is compiled, and the heap has grown to what it will be.
     load(2).run(workshop, wrk, port, || Ok(()))?;
-    load(seconds).run(workshop, wrk, port, || Ok(()))
+    let worker = worker(serving.pid())?;
+    let before = procfs::cpu_ns(&[worker])?;
+    let outcome = load(seconds).run(workshop, wrk, port, || Ok(()))?;
+    let cpu_ns = procfs::cpu_ns(&[worker])?.saturating_sub(before);
+    Ok(Turn { outcome, cpu_us: cpu_ns as f64 / 1000.0 / outcome.requests.max(1) as f64 })
+}
+
+/// The process that runs the app.
+pub(super) fn worker(root: procfs::Pid) -> anyhow::Result<procfs::Pid> {
+    let runs_it = |pid: &procfs::Pid| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let mut words = words.split(|byte| *byte == 0);
+        words.next().is_some_and(|first| first.ends_with(b"node"))
+            && words.any(|word| word.ends_with(b"list.js"))
+    };
+    std::iter::once(root).chain(procfs::descendants(root)).find(runs_it).context("no worker was found")
 }
 
 /// As `concerns::memory::heap` has them where there is much memory.

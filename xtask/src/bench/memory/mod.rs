@@ -1,7 +1,8 @@
-//! `bench memory`: what heaps that fit are worth, and whether a leak under load costs a request.
+//! `bench memory`: what heaps that fit are worth, what it costs to see them, and whether a leak under load costs a request.
 
 mod leak;
 mod list;
+mod observe;
 
 use serde_json::json;
 
@@ -16,34 +17,41 @@ pub(super) struct Options {
     common: Common,
     /// Only this part.
     #[arg(long)]
-    part: Option<Part>,
+    only: Option<Part>,
     /// How long the leak goes on.
     #[arg(long)]
-    leak_seconds: Option<u32>,
+    minutes: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
     List,
     Leak,
+    Observe,
 }
 
 pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let workshop = Workshop::open(&options.common.node)?;
     let program = plimsoll(&options.common)?;
     let quick = options.common.quick;
-    let wants = |part| options.part.is_none_or(|only| only == part);
+    let wants = |part| options.only.is_none_or(|only| only == part);
     let (mut tables, mut raw, mut reached) = (Vec::new(), Vec::new(), Vec::new());
     if wants(Part::List) {
         let wrk = machine::find_or_install("wrk", "wrk")?;
-        let seconds = if quick { 2 } else { 4 };
+        let seconds = if quick { 1 } else { 3 };
         let found = list::run(&workshop, &program, &wrk, options.common.rounds(3), seconds)?;
         tables.push(("A JSON list of 300 rows, 64 connections, one worker".to_owned(), found.table));
         reached.extend(found.targets);
         raw.push(json!({ "list": found.raw }));
     }
+    if wants(Part::Observe) {
+        let found = observe::run(&workshop, &program)?;
+        tables.push(("What observing costs".to_owned(), found.table));
+        reached.extend(found.targets);
+        raw.push(json!({ "observe": found.raw }));
+    }
     if wants(Part::Leak) {
-        let seconds = options.leak_seconds.unwrap_or(if quick { 100 } else { 180 });
+        let seconds = options.minutes.map_or(if quick { 100 } else { 150 }, |minutes| minutes * 60);
         let found = leak::run(&workshop, &program, seconds)?;
         tables.push(("A leak in 4 workers and 512 MB".to_owned(), found.table));
         reached.extend(found.targets);
@@ -59,19 +67,25 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
         machine: machine::facts(&programs),
         method: vec![
             format!("Nothing is bound to a CPU. Limit of open files: {}.", workshop.files_max),
-            "List: `bench/apps/list.js` under `wrk`, a closed loop, the contenders in turns and afresh in each round; \
-             the best round counts. `plain` is Node alone, `with flags` is Node alone with the options that Plimsoll \
+            "List: `bench/apps/list.js` under `wrk`, a closed loop, the contenders in turns, afresh and in another order in each \
+             round; the median counts, of ratios that of pairs in the same round. CPU is that of all threads of the \
+             worker's process, and what it can serve on a core of its own; requests a second depend on what else the machine \
+             does, and here on the gateway and `wrk` on the same CPUs. `plain` is Node alone, `with flags` is Node alone with the options that Plimsoll \
              would set, so that the effect of the heap is seen without that of the gateway, which has CPUs of its own where \
              there are enough."
                 .to_owned(),
             "Leak: `bench/apps/leak.js` keeps some 300 kB a second in each of 4 workers, under 400 requests a second that come at \
              fixed times. The limit is given by memory.limit; who is over his share is not killed but counted."
                 .to_owned(),
+            "Observing: the steps of the agent, timed one by one in each Node (the least of 40 rounds of 500 calls), times how often \
+             they are taken: measured once a second, one request weighed 20 times a second, each with 8 us for the message, and \
+             the heap read around each of 100 collections a second."
+                .to_owned(),
         ],
         tables,
         notes: Vec::new(),
         raw: json!(raw),
-        keep: Keep::unless(quick || options.part.is_some()),
+        keep: Keep::unless(quick || options.only.is_some()),
     }
     .publish()
 }

@@ -28,13 +28,15 @@ pub(super) struct Shared {
     pub(super) name: &'static str,
     pub(super) wait_p99_ms: f64,
     pub(super) failed: usize,
+    /// Connections that the database refused.
+    pub(super) refused: u64,
     pub(super) requests: usize,
     raw: Value,
 }
 
 impl Shared {
     pub(super) fn raw(&self) -> Value {
-        json!({ "wait_p99_ms": self.wait_p99_ms, "failed": self.failed, "requests": self.requests, "pool": self.raw })
+        json!({ "wait_p99_ms": self.wait_p99_ms, "failed": self.failed, "refused": self.refused, "requests": self.requests, "pool": self.raw })
     }
 }
 
@@ -76,7 +78,8 @@ pub(super) fn share(
     let told = running.pool().context("nothing is told of the pool")?;
     let failed = failures(&records).values().sum();
     let wait_p99_ms = told.get("wait_p99_ms").and_then(Value::as_f64).context("no wait is told")?;
-    Ok(Shared { name, wait_p99_ms, failed, requests: records.len(), raw: told })
+    let refused = told.get("errors").and_then(Value::as_u64).context("no errors are told")?;
+    Ok(Shared { name, wait_p99_ms, failed, refused, requests: records.len(), raw: told })
 }
 
 /// What eight even parts of all that there is come to.

@@ -171,12 +171,23 @@ fn wanted_semi_space(node: Option<u32>) -> u64 {
 }
 
 /// In MB, as V8 has it where nobody says anything.
-fn default_semi_space(node: Option<u32>) -> u64 {
+#[must_use]
+pub fn default_semi_space(node: Option<u32>) -> u64 {
     match node {
         Some(..=22) | None => 16,
         Some(23..=25) => 64,
         Some(_) => 32,
     }
+}
+
+/// By how much semi-spaces grow at once: to their full size, where they are wanted larger.
+///
+/// V8 begins with a small one and doubles it when as much has survived as it holds. From Node 22 on so little survives of
+/// objects that live as long as a request that it hardly ever grows, however large it may be. The option is not allowed
+/// in `NODE_OPTIONS`, but may be set while the process runs: the agent does it.
+#[must_use]
+pub fn semi_space_growth(node: Option<u32>) -> Option<u32> {
+    node.filter(|major| *major >= 22).map(|_| 32)
 }
 
 impl Plan {
@@ -208,8 +219,18 @@ pub fn is_decided(options: &str) -> bool {
 /// The old space that options ask for, in bytes; the last one counts, as for Node.
 #[must_use]
 pub fn old_space_in(options: &str) -> Option<u64> {
+    size_in(options, "--max-old-space-size")
+}
+
+/// The semi-space that they ask for.
+#[must_use]
+pub fn semi_space_in(options: &str) -> Option<u64> {
+    size_in(options, "--max-semi-space-size")
+}
+
+fn size_in(options: &str, name: &str) -> Option<u64> {
     let options = options.replace('_', "-");
-    let (_, value) = options.rsplit_once("--max-old-space-size")?;
+    let (_, value) = options.rsplit_once(name)?;
     // `--max-old-space-size-percentage` is another one.
     let value = value.strip_prefix(['=', ' '])?.trim_start();
     let digits = value.split(|c: char| !c.is_ascii_digit()).next()?;

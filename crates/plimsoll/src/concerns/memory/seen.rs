@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use plimsoll_wire::memory::{Figures, KINDS};
+use plimsoll_wire::memory::{Figures, KINDS, Pauses};
 
 /// How far back the history goes, and how dense it is at most.
 const HISTORY: Duration = Duration::from_secs(60);
@@ -27,7 +27,11 @@ pub struct Use {
     pub figures: Figures,
     /// Of the time that its loops did not wait, in thousandths; collections in a loop that waits are none of it.
     pub gc_per_mille: u32,
+    /// The part of it that is for minor collections.
+    pub scavenge_per_mille: u32,
     pub allocated_per_s: u64,
+    /// Bytes that were allocated between two minor collections: what semi-spaces really have; 0: not known.
+    pub between_scavenges: u64,
     /// What only this worker holds: no files.
     pub anonymous_bytes: u64,
     pub rss_bytes: u64,
@@ -111,7 +115,13 @@ impl Seen {
         let busy_us = sum.busy_us.saturating_sub(base.busy_us);
         let gc_us = collected_us(&sum).saturating_sub(collected_us(&base));
         self.now.gc_per_mille = per_mille(gc_us, busy_us.max(gc_us));
+        let minor_us = |figures: &Figures| figures.pauses.first().map_or(0, |minor| minor.total_us);
+        let scavenged_us = minor_us(&sum).saturating_sub(minor_us(&base));
+        self.now.scavenge_per_mille = per_mille(scavenged_us, busy_us.max(gc_us));
         let allocated = sum.allocated.saturating_sub(base.allocated);
+        let scavenges = |figures: &Figures| figures.pauses.first().map_or(0, Pauses::count);
+        let scavenged = scavenges(&sum).saturating_sub(scavenges(&base));
+        self.now.between_scavenges = allocated.checked_div(scavenged).unwrap_or(0);
         let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.now.allocated_per_s = allocated.saturating_mul(1000) / ms.max(1);
         self.base = Some((now, sum));
@@ -169,8 +179,6 @@ fn per_mille(part: u64, whole: u64) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use plimsoll_wire::memory::Pauses;
-
     use super::*;
 
     fn figures(second: u64) -> Figures {
@@ -195,6 +203,11 @@ mod tests {
         }
         let now = seen.latest().unwrap();
         assert_eq!((now.gc_per_mille, now.allocated_per_s), (50, 64 << 20), "10 of 200 ms");
+        assert_eq!(
+            (now.scavenge_per_mille, now.between_scavenges),
+            (50, 64 << 20),
+            "one a second, all of them minor"
+        );
         assert_eq!(seen.level(None), None, "there was no major collection");
     }
 

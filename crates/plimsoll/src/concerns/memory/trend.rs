@@ -6,6 +6,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+pub use super::suspects::Suspect;
+use super::suspects::{self, Step};
+
 const WINDOW: Duration = Duration::from_secs(30);
 /// So many windows in a row that each grew.
 const WINDOWS: usize = 8;
@@ -23,11 +26,20 @@ pub struct Growth {
     pub requests: u64,
 }
 
-#[derive(Debug, Clone, Copy)]
+/// A leak, and the routes that it grows with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leak {
+    pub growth: Growth,
+    pub suspects: Vec<Suspect>,
+}
+
+#[derive(Debug, Clone)]
 struct Window {
     began: Instant,
     least: u64,
     requests: u64,
+    /// Of all workers, by route.
+    routes: Vec<(String, u64)>,
 }
 
 /// Of one worker.
@@ -35,14 +47,20 @@ struct Window {
 pub struct Trend {
     windows: VecDeque<Window>,
     /// What was told last; it is told again when as much has come on top.
-    told: Option<Growth>,
+    told: Option<Leak>,
     last: u64,
 }
 
 impl Trend {
-    /// A report: what the last major collection has left, and how many requests the worker has served. Gives what is to
-    /// be told now.
-    pub fn note(&mut self, left: u64, requests: u64, now: Instant) -> Option<Growth> {
+    /// A report: what the last major collection has left, and how many requests the worker has served; `routes` counts
+    /// those of all workers. Gives what is to be told now.
+    pub fn note(
+        &mut self,
+        left: u64,
+        requests: u64,
+        now: Instant,
+        routes: impl FnOnce() -> Vec<(String, u64)>,
+    ) -> Option<Leak> {
         // The same figure again is no new collection.
         if left == 0 || left == self.last {
             return None;
@@ -56,22 +74,22 @@ impl Trend {
             }
             _ => {}
         }
-        let growth = self.growth(now);
+        let leak = self.leak(now);
         while self.windows.len() > WINDOWS {
             self.windows.pop_front();
         }
-        self.windows.push_back(Window { began: now, least: left, requests });
-        growth
+        self.windows.push_back(Window { began: now, least: left, requests, routes: routes() });
+        leak
     }
 
     /// What was told of it.
     #[must_use]
-    pub fn told(&self) -> Option<Growth> {
-        self.told
+    pub fn told(&self) -> Option<&Leak> {
+        self.told.as_ref()
     }
 
     /// Of the windows that are over, all of which grew.
-    fn growth(&mut self, now: Instant) -> Option<Growth> {
+    fn leak(&mut self, now: Instant) -> Option<Leak> {
         let grew = |(before, after): (&Window, &Window)| after.least > before.least;
         let all_grew = self.windows.iter().zip(self.windows.iter().skip(1)).all(grew);
         let (first, last) = (self.windows.front()?, self.windows.back()?);
@@ -86,11 +104,25 @@ impl Trend {
             over: now.saturating_duration_since(first.began),
             requests: last.requests.saturating_sub(first.requests),
         };
-        let is_news = self.told.is_none_or(|told| growth.to_bytes >= told.to_bytes.saturating_add(by));
-        if is_news {
-            self.told = Some(growth);
+        let told = self.told.as_ref().map(|told| told.growth.to_bytes);
+        if told.is_some_and(|told| growth.to_bytes < told.saturating_add(by)) {
+            return None;
         }
-        is_news.then_some(growth)
+        let leak = Leak { growth, suspects: suspects::find(&self.steps()) };
+        self.told = Some(leak.clone());
+        Some(leak)
+    }
+
+    /// From window to window.
+    fn steps(&self) -> Vec<Step> {
+        let pairs = self.windows.iter().zip(self.windows.iter().skip(1));
+        pairs
+            .map(|(before, after)| Step {
+                grown: after.least.saturating_sub(before.least),
+                requests: after.requests.saturating_sub(before.requests),
+                routes: suspects::served(&before.routes, &after.routes),
+            })
+            .collect()
     }
 }
 
@@ -105,7 +137,8 @@ mod tests {
         let (start, mut trend, mut told) = (Instant::now(), Trend::default(), Vec::new());
         for second in (0..seconds).step_by(5) {
             let now = start + Duration::from_secs(second);
-            told.extend(trend.note(left(second), second * 100, now).map(|growth| (second, growth)));
+            let leak = trend.note(left(second), second * 100, now, Vec::new);
+            told.extend(leak.map(|leak| (second, leak.growth)));
         }
         (told.iter().map(|(second, _)| *second).collect(), told.first().map(|(_, growth)| *growth))
     }

@@ -2,7 +2,7 @@
 
 use super::recycle::Why;
 use super::seen::Point;
-use super::trend::Growth;
+use super::trend::{Growth, Leak, Suspect};
 
 const MB: u64 = 1 << 20;
 
@@ -35,6 +35,33 @@ pub fn growth(growth: &Growth) -> String {
     });
     let (from, to, seconds) = (from_bytes / MB, to_bytes / MB, over.as_secs());
     format!("its heap grows: major collections left {from} MB and, {seconds} s later, {to} MB{each}")
+}
+
+/// What is grown, and with which routes.
+#[must_use]
+pub fn leak(leak: &Leak) -> String {
+    let named = |Suspect { route, bytes_per_request }: &Suspect| {
+        format!("{route} ({} for each of its requests)", size(*bytes_per_request))
+    };
+    let named: Vec<String> = leak.suspects.iter().map(named).collect();
+    match named.is_empty() {
+        true => growth(&leak.growth),
+        false => format!("{}; it grows with {}", growth(&leak.growth), named.join(", or ")),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..MB => format!("{} kB", bytes / 1024),
+        _ => format!("{}.{} MB", bytes / MB, bytes % MB * 10 / MB),
+    }
+}
+
+/// How it is found out what grows.
+#[must_use]
+pub fn leak_hint(worker: u16) -> String {
+    format!("compare two snapshots that are some minutes apart: plimsoll heap-snapshot --worker {worker}")
 }
 
 /// Steps of the history that are told.
@@ -84,6 +111,22 @@ mod tests {
         assert_eq!(one(0), base);
         assert_eq!(one(24_000), format!("{base}; that is 1 kB for each request"));
         assert_eq!(one(240_000), format!("{base}; that is 104 bytes for each request"));
+    }
+
+    #[test]
+    fn a_leak_is_told_with_the_routes_that_it_grows_with() {
+        let growth = Growth {
+            from_bytes: 20 * MB,
+            to_bytes: 44 * MB,
+            over: Duration::from_secs(270),
+            requests: 24_000,
+        };
+        let suspect = |route: &str, bytes_per_request| Suspect { route: route.to_owned(), bytes_per_request };
+        let suspects = vec![suspect("GET /a", 2 * MB + MB / 2), suspect("GET /b", 3000)];
+        assert!(leak(&Leak { growth, suspects }).ends_with(
+            "; it grows with GET /a (2.5 MB for each of its requests), or GET /b (2 kB for each of its requests)"
+        ));
+        assert_eq!(leak(&Leak { growth, suspects: Vec::new() }), super::growth(&growth));
     }
 
     #[test]

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::{
     Compress, FileSink, Header, HttpSink, HttpTarget, LogFormat, LogSink, Protocol, QUEUE_BYTES, SinkTarget,
-    Spill,
-    Standard, SyslogSink,
+    Spill, Standard, SyslogSink,
 };
 use crate::config::form::{SyslogAddress, Url};
 use crate::config::resolved::LogLevel;

@@ -15,6 +15,7 @@
 //! parser hold it to that.
 
 pub mod body;
+pub mod carried;
 pub mod chunked;
 pub mod framing;
 pub mod head;

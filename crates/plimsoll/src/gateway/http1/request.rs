@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use plimsoll_wire::names::PEER_HEADER;
 
+use super::carried::Carried;
 use super::framing::{self, Framing};
 use super::head;
 use crate::concerns::event_loop::incident::ContentType;
@@ -79,6 +80,7 @@ pub struct Request {
     pub idempotent: bool,
     /// Headers of the client's that bear our private name: forgeries, to be left out. Whole lines, in order.
     pub forged: Vec<Range<usize>>,
+    pub carried: Carried,
 }
 
 impl Request {
@@ -149,6 +151,7 @@ struct Fields {
     expects_continue: bool,
     content_type: ContentType,
     forged: Vec<Range<usize>>,
+    carried: Carried,
 }
 
 impl Fields {
@@ -171,6 +174,9 @@ impl Fields {
             7 if is("upgrade") => self.upgrade = true,
             10 if is("connection") => self.connection(header.value),
             10 if is(PEER_HEADER) => self.forged.push(line_of(head, header)),
+            10 if is("tracestate") => self.carried.tracestate.note(head, header),
+            11 if is("traceparent") => self.carried.traceparent.note(head, header),
+            12 if is("x-request-id") => self.carried.request_id.note(head, header),
             12 if is("content-type") => self.content_type = ContentType::of(header.value),
             14 if is("content-length") => self.framing.content_length(header.value)?,
             17 if is("transfer-encoding") => self.framing.transfer_encoding(raw_value(head, header))?,
@@ -207,6 +213,7 @@ impl Fields {
             expects_continue: self.expects_continue && !is_http10,
             idempotent: matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"),
             forged: self.forged,
+            carried: self.carried,
         })
     }
 }

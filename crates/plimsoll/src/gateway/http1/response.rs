@@ -36,6 +36,8 @@ pub struct Response {
     pub connection_line: Option<Range<usize>>,
     /// Switches to WebSocket, if it switches at all.
     pub websocket: bool,
+    /// It tells the id of the request.
+    pub has_request_id: bool,
 }
 
 impl Response {
@@ -76,6 +78,7 @@ impl Response {
             persistence: if ends { Persistence::Close } else { Persistence::KeepAlive },
             connection_line: fields.connection_line,
             websocket: fields.websocket,
+            has_request_id: fields.has_request_id,
         }))
     }
 
@@ -93,6 +96,7 @@ struct Fields {
     keep_alive: bool,
     connection_line: Option<Range<usize>>,
     websocket: bool,
+    has_request_id: bool,
 }
 
 impl Fields {
@@ -109,6 +113,7 @@ impl Fields {
                 }
                 self.connection_line = Some(super::request::line_of(head, header));
             }
+            12 if is("x-request-id") => self.has_request_id = true,
             14 if is("content-length") => self.framing.content_length(header.value)?,
             17 if is("transfer-encoding") => {
                 self.framing.transfer_encoding(super::request::raw_value(head, header))?

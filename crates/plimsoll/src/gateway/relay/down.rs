@@ -11,6 +11,7 @@ use super::{End, Relay};
 use crate::gateway::buffer::Buffer;
 use crate::gateway::claim::Claim;
 use crate::gateway::connection::Connection;
+use crate::gateway::context::Ids;
 use crate::gateway::failure::Failure;
 use crate::gateway::http1::body::Body;
 use crate::gateway::http1::framing::Framing;
@@ -155,6 +156,9 @@ impl Relay<'_> {
         if is_last {
             say_close(buffer, &mut response);
         }
+        if let Some(ids) = &self.connection.ids {
+            tell_id(ids, buffer, &mut response);
+        }
         let framing = if response.status == 101 { Framing::None } else { response.framing };
         let mut body = Body::from(framing);
         let rest = buffer.filled().get(response.head_len..).unwrap_or_default();
@@ -166,7 +170,13 @@ impl Relay<'_> {
             let head = buffer.filled().get(..response.head_len).unwrap_or_default();
             self.connection.answered_as = Some(Box::new(Tag::read(head)));
         }
-        if self.connection.thread.access.keeps(response.status, body.is_done()) {
+        let Connection { thread, ids, .. } = &*self.connection;
+        let may_be_told = thread.context.tracer().is_some() && {
+            let now = *self.first_byte.insert(Instant::now());
+            let answer = (response.status, body.is_done());
+            thread.context.keeps(ids.as_deref(), answer, (&self.so_far, now))
+        };
+        if may_be_told || thread.access.keeps(response.status, body.is_done()) {
             self.keep_heads(response.head_len);
         }
         self.down_pump.body = body;
@@ -176,11 +186,12 @@ impl Relay<'_> {
         None
     }
 
-    /// For the access log.
+    /// For the access log and the span.
     fn keep_heads(&mut self, answer_len: usize) {
         let answer = self.down_buffer.take();
         let head = answer.as_ref().and_then(|buffer| buffer.filled().get(..answer_len));
-        self.keep_head().keep_answer(head.unwrap_or_default(), Instant::now());
+        let first_byte = self.first_byte.unwrap_or_else(Instant::now);
+        self.keep_head().keep_answer(head.unwrap_or_default(), first_byte);
         self.down_buffer = answer;
     }
 
@@ -201,6 +212,16 @@ impl Relay<'_> {
 /// the link: the request never runs, and the answer is no sign of a process without the agent.
 fn is_refusal(response: &Response) -> bool {
     (400..500).contains(&response.status) && response.persistence == Persistence::Close
+}
+
+/// The client is told by which id its request is known, unless the app tells it.
+fn tell_id(ids: &Ids, buffer: &mut Buffer, response: &mut Response) {
+    if response.has_request_id || response.status == 101 || ids.echo().is_empty() {
+        return;
+    }
+    let end = response.head_len - 2;
+    buffer.splice(end..end, ids.echo());
+    response.head_len += ids.echo().len();
 }
 
 /// While draining, the client is told not to come back on this connection.

@@ -9,10 +9,12 @@ mod settle;
 mod up;
 
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use super::access::Heads;
 use super::buffer::Buffer;
 use super::connection::Connection;
+use super::context::SoFar;
 use super::failure::Failure;
 use super::flight::Flight;
 use super::http1::body::Body;
@@ -56,6 +58,8 @@ pub(super) struct Relay<'a> {
     down_pump: Pump,
     down_buffer: Option<Buffer>,
     response: Option<Response>,
+    so_far: SoFar,
+    first_byte: Option<Instant>,
     /// A byte of the app's has been read: from here on the request is not sent again.
     answered: bool,
     sent_at: Time,
@@ -70,6 +74,7 @@ impl<'a> Relay<'a> {
         request: &'a Request,
         flight: &'a mut Flight,
         link: &'a mut Link,
+        so_far: SoFar,
     ) -> Self {
         let now = connection.watch.now();
         connection.watch.set_deadline(Time::NEVER);
@@ -80,6 +85,8 @@ impl<'a> Relay<'a> {
             down_pump: Pump::new(Body::UntilClose, 0),
             down_buffer: None,
             response: None,
+            so_far,
+            first_byte: None,
             answered: false,
             sent_at: now,
             seen: (0, 0),
@@ -145,14 +152,20 @@ impl<'a> Relay<'a> {
         self.response.as_ref().is_none_or(|response| response.persistence == Persistence::Close)
     }
 
-    /// Copies the head of the request, which is about to be let go of, for its line in the access log.
+    /// Copies the head of the request, which is about to be let go of, for its line in the access log and its span.
     fn keep_head(&mut self) -> &mut Heads {
-        let Connection { heads, buffer, thread, .. } = &mut *self.connection;
+        let Connection { heads, buffer, thread, ids, .. } = &mut *self.connection;
         let heads = heads.get_or_insert_with(|| thread.access.heads());
         let flight = buffer.as_ref().and_then(|buffer| buffer.filled().get(..self.flight.length));
-        let flight = flight.unwrap_or_default();
-        heads.keep_request(flight.get(..self.request.head_len).unwrap_or(flight));
+        let head = flight.and_then(|flight| flight.get(..self.flight.head_len())).unwrap_or_default();
+        heads.keep_request(head, ids.as_deref());
         heads
+    }
+
+    /// Somebody may want to know what was asked for.
+    fn may_be_told(&self) -> bool {
+        let Connection { thread, .. } = &*self.connection;
+        thread.access.is_on() || thread.context.tracer().is_some()
     }
 
     /// The first flight will not be needed again.

@@ -1,6 +1,7 @@
 //! What an exchange leaves behind: figures, a link to keep or not, and what the client's connection is good for.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use super::up::Up;
 use super::{End, Relay};
@@ -28,6 +29,7 @@ pub(in crate::gateway) struct Settled {
     is_moved: bool,
     /// Of the body of the answer, as far as they were sent.
     bytes: u64,
+    first_byte: Option<Instant>,
     is_cut: bool,
 }
 
@@ -55,6 +57,11 @@ impl Settled {
 
     pub(in crate::gateway) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Where that was asked for: when the head of the answer was there.
+    pub(in crate::gateway) fn first_byte(&self) -> Option<Instant> {
+        self.first_byte
     }
 
     /// The client has not got the whole answer, and sees that.
@@ -94,9 +101,10 @@ impl Relay<'_> {
         let status = self.response.as_ref().map_or(0, |response| response.status);
         let head = self.response.as_ref().map_or(0, |response| response.head_len as u64);
         let bytes = self.down_pump.moved.saturating_sub(head);
-        let settled = |after, status, link| {
-            Ok(Settled { after, status, link, is_moved: end == End::Moved, bytes, is_cut: end == End::Cut })
-        };
+        let first_byte = self.first_byte;
+        let (is_moved, is_cut) = (end == End::Moved, end == End::Cut);
+        let settled =
+            |after, status, link| Ok(Settled { after, status, link, is_moved, bytes, first_byte, is_cut });
         let closes = |status, link| settled(After::Close, status, link);
         match end {
             End::Complete if status == 101 => closes(status, self.upgrade()),

@@ -71,7 +71,7 @@ impl Relay<'_> {
                     if !self.may_stream() || self.connection.client.poll_read_ready(cx).is_pending() {
                         return Poll::Pending;
                     }
-                    if self.connection.thread.access.is_on() {
+                    if self.may_be_told() {
                         self.keep_head();
                     }
                     self.release_flight();

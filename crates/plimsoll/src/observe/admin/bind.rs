@@ -120,6 +120,7 @@ mod tests {
         tokio::spawn(super::super::serve(
             listener,
             super::super::tests::source(inquiry),
+            Default::default(),
             std::future::pending(),
         ));
         assert_eq!(holder(address).await.as_deref(), Some("plimsoll instance shop (pid 4242)"));

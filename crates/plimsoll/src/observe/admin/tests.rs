@@ -20,7 +20,7 @@ async fn serving(status: Status) -> SocketAddr {
 async fn serve_with(inquiry: Inquiry) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, source(inquiry), pending()));
+    tokio::spawn(serve(listener, source(inquiry), Default::default(), pending()));
     address
 }
 
@@ -40,7 +40,7 @@ async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
 }
 
 async fn request(address: SocketAddr, line: &str) -> String {
-    exchange(address, format!("{line} HTTP/1.1\r\nhost: evil.example\r\n\r\n").as_bytes()).await
+    exchange(address, format!("{line} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes()).await
 }
 
 fn status_of(answer: &str) -> u16 {
@@ -62,8 +62,9 @@ async fn every_route_answers_reads_and_refuses_all_else() {
         ),
         ("GET /findings", 200, r#"{"name":"shop","seconds":3725,"since_start":true,"requests":1207"#),
         ("GET /metrics", 200, "\nhttp_server_active_requests 0\n"),
-        ("GET /", 200, "<h1>shop: ready</h1>"),
-        ("GET /style.css", 200, "text/css"),
+        ("GET /", 200, "<h1 id=\"name\">Plimsoll</h1>"),
+        ("HEAD /events", 200, "text/event-stream"),
+        ("POST /events", 405, "allow: GET, HEAD\r\n"),
         ("POST /status", 405, "allow: GET, HEAD\r\n"),
         ("DELETE /livez", 405, "allow: GET, HEAD\r\n"),
         ("POST /stop", 404, "nothing is here"),
@@ -91,7 +92,61 @@ async fn head_has_the_head_alone() {
 #[tokio::test]
 async fn the_page_comes_with_its_security_policy() {
     let answer = request(serving(fixture()).await, "GET /").await;
-    assert!(answer.contains("content-security-policy: default-src 'none'; style-src 'self';"), "{answer}");
+    assert!(answer.contains("content-security-policy: default-src 'none'; script-src 'nonce-"), "{answer}");
+    assert!(!answer.contains("access-control-"), "{answer}");
+}
+
+#[tokio::test]
+async fn on_the_loopback_a_foreign_host_is_refused_whatever_it_asks_for() {
+    let address = serving(fixture()).await;
+    for path in ["/", "/status", "/events", "/livez", "/nowhere"] {
+        let head = format!("GET {path} HTTP/1.1\r\nhost: evil.example\r\n\r\n");
+        let answer = exchange(address, head.as_bytes()).await;
+        assert_eq!(status_of(&answer), 421, "{path}: {answer}");
+        assert!(answer.contains("hint: ") && !answer.contains("evil.example"), "{path}: {answer}");
+    }
+}
+
+/// Reads the stream of a page up to `part`.
+async fn read_up_to(stream: &mut TcpStream, part: &str) -> String {
+    let mut text = Vec::new();
+    while !String::from_utf8_lossy(&text).contains(part) {
+        let mut bytes = [0; 4096];
+        let read = stream.read(&mut bytes).await.unwrap();
+        assert!(read > 0, "{}", String::from_utf8_lossy(&text));
+        text.extend_from_slice(&bytes[..read]);
+    }
+    String::from_utf8(text).unwrap()
+}
+
+#[tokio::test]
+async fn a_stream_begins_with_the_history_and_the_status_and_there_are_only_so_many() {
+    let address = serving(fixture()).await;
+    let mut open = Vec::new();
+    let ask = "GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    for _each in 0..16 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(ask.as_bytes()).await.unwrap();
+        let text = read_up_to(&mut stream, r#""name":"shop""#).await;
+        assert!(text.contains("content-type: text/event-stream"), "{text}");
+        assert!(
+            text.contains("event: history\ndata: {\"long\":[],\"short\":[]}\n\nevent: status\n"),
+            "{text}"
+        );
+        open.push(stream);
+    }
+    let refused = exchange(address, ask.as_bytes()).await;
+    assert_eq!(status_of(&refused), 503, "{refused}");
+    // Who leaves makes room, and probes have their own.
+    drop(open.pop());
+    assert_eq!(status_of(&request(address, "GET /livez").await), 200);
+    loop {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(ask.as_bytes()).await.unwrap();
+        if read_up_to(&mut stream, "\r\n\r\n").await.starts_with("HTTP/1.1 200") {
+            break;
+        }
+    }
 }
 
 #[tokio::test]
@@ -99,7 +154,7 @@ async fn metrics_come_in_the_format_that_was_asked_for() {
     let address = serving(fixture()).await;
     let plain = request(address, "GET /metrics").await;
     assert!(plain.contains("content-type: text/plain; version=0.0.4"), "{plain}");
-    let ask = "GET /metrics HTTP/1.1\r\nhost: x\r\naccept: application/openmetrics-text\r\n\r\n";
+    let ask = "GET /metrics HTTP/1.1\r\nhost: localhost\r\naccept: application/openmetrics-text\r\n\r\n";
     let open = exchange(address, ask.as_bytes()).await;
     assert!(open.contains("content-type: application/openmetrics-text") && open.ends_with("# EOF\n"));
 }
@@ -125,7 +180,7 @@ async fn a_dead_app_loop_is_neither_live_nor_ready() {
     let (inquiry, requests) = control::channel();
     drop(requests);
     let address = serve_with(inquiry).await;
-    for path in ["/livez", "/readyz", "/status", "/"] {
+    for path in ["/livez", "/readyz", "/status", "/events"] {
         let answer = request(address, &format!("GET {path}")).await;
         assert_eq!(status_of(&answer), 503, "{answer}");
         assert!(answer.contains("the app loop has ended"), "{answer}");
@@ -148,11 +203,11 @@ async fn rubbish_is_refused_and_disturbs_nobody() {
     for (bytes, status) in [
         (&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"[..], 400),
         (b"GET\r\n\r\n", 400),
-        (b"GET /livez HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc", 413),
-        (b"GET /livez HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 413),
+        (b"GET /livez HTTP/1.1\r\nhost: localhost\r\ncontent-length: 3\r\n\r\nabc", 413),
+        (b"GET /livez HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 413),
         (long.as_bytes(), 431),
         (b"GET /livez HTTP/1.0\r\n\r\n", 200),
-        (b"GET http://evil.example/livez HTTP/1.1\r\nhost: x\r\n\r\n", 200),
+        (b"GET http://evil.example/livez HTTP/1.1\r\nhost: localhost\r\n\r\n", 421),
     ] {
         let answer = exchange(address, bytes).await;
         assert_eq!(status_of(&answer), status, "{:?}: {answer}", String::from_utf8_lossy(bytes));
@@ -181,10 +236,10 @@ async fn a_connection_serves_one_request_and_stop_ends_the_server() {
     let (inquiry, requests) = control::channel();
     tokio::spawn(app_loop(requests, fixture()));
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(serve(listener, source(inquiry), async {
+    let server = tokio::spawn(serve(listener, source(inquiry), Default::default(), async {
         let _ = stopped.await;
     }));
-    let twice = "GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n".repeat(2);
+    let twice = "GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(2);
     assert_eq!(exchange(address, twice.as_bytes()).await.matches("HTTP/1.1 200").count(), 1);
     stop.send(()).unwrap();
     server.await.unwrap();

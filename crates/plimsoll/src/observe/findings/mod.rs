@@ -36,7 +36,7 @@ const SECONDS_MIN: u64 = 10;
 const REQUESTS_MIN: u64 = 50;
 
 /// Every code that a finding may have, and the promise it belongs to; as docs/operate/doctor.md lists them.
-pub const CODES: [(&str, &str); 21] = [
+pub const CODES: [(&str, &str); 22] = [
     ("stall", "event_loop"),
     ("heavy_route", "event_loop"),
     ("overloaded", "event_loop"),
@@ -53,6 +53,7 @@ pub const CODES: [(&str, &str); 21] = [
     ("log_blocks", "logs"),
     ("log_flood", "logs"),
     ("log_sink_drops", "logs"),
+    ("async_tax", "context"),
     ("gc_pressure", "memory"),
     ("heap_grows", "memory"),
     ("cpu_throttled", "setup"),

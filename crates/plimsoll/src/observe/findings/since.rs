@@ -5,8 +5,6 @@
 
 use std::iter;
 
-use plimsoll_wire::calls::Figures;
-
 use crate::concerns::event_loop::incident::book::Group;
 use crate::observe::status::pools::Pool;
 use crate::observe::status::{Collections, Downstream, Logs, Requests, Status, Worker};
@@ -87,39 +85,20 @@ fn group(now: &mut Group, then: &Group) {
 }
 
 fn downstream(now: &mut Downstream, then: &Downstream) {
-    let before: &Figures = then;
-    let now = &mut now.figures.0;
-    all_less([
-        (&mut now.calls, before.calls),
-        (&mut now.errors, before.errors),
-        (&mut now.timeouts, before.timeouts),
-        (&mut now.failed, before.failed),
-        (&mut now.queued, before.queued),
-        (&mut now.waited_ms, before.waited_ms),
-        (&mut now.refused, before.refused),
-        (&mut now.took_ms, before.took_ms),
-        (&mut now.fan_outs, before.fan_outs),
-        (&mut now.would_queue, before.would_queue),
-        (&mut now.would_wait_ms, before.would_wait_ms),
-        (&mut now.would_refuse, before.would_refuse),
-    ]);
+    now.figures.0 = now.figures.0.since(&then.figures.0);
 }
 
 fn pool(now: &mut Pool, then: &Pool) {
-    all_less([
-        (&mut now.asked, then.asked),
-        (&mut now.got, then.got),
-        (&mut now.gave_up, then.gave_up),
-        (&mut now.refused, then.refused),
-        (&mut now.opened, then.opened),
-        (&mut now.errors, then.errors),
-        (&mut now.waited_ms, then.waited_ms),
-        (&mut now.used_ms, then.used_ms),
-    ]);
+    now.figures.0 = now.figures.0.since(&then.figures.0);
 }
 
 fn worker(now: &mut Worker, then: &Worker) {
-    less(&mut now.requests, then.requests);
+    all_less([
+        (&mut now.requests, then.requests),
+        (&mut now.event_loop.busy_us, then.event_loop.busy_us),
+        (&mut now.event_loop.stalls, then.event_loop.stalls),
+        (&mut now.event_loop.stalled_ms, then.event_loop.stalled_ms),
+    ]);
     if let (Some(now), Some(then)) = (&mut now.memory, &then.memory) {
         less(&mut now.allocated_bytes, then.allocated_bytes);
         iter::zip(&mut now.gc, &then.gc).for_each(|(now, then)| collections(now, then));

@@ -4,11 +4,11 @@ use super::*;
 use crate::concerns::event_loop::incident::Kind;
 use crate::concerns::event_loop::incident::book::Group;
 use crate::observe::logs::WorkerFigures;
-use crate::observe::status::downstream::{Caller, Counted};
+use crate::observe::status::downstream::Caller;
 use crate::observe::status::pools::{Leak, Pool};
 use crate::observe::status::{
-    Collections, Death, Downstream, Failure, GcKind, HeavyRoute, Incidents, Logs, Requests, Route, Setup,
-    Stops, Worker, WorkerMemory, fixture,
+    Collections, Context, Counted, Death, Downstream, EventLoop, Failure, GcKind, HeavyRoute, Incidents,
+    Logs, Requests, Route, Setup, Stops, Worker, WorkerMemory, fixture,
 };
 
 /// 2026-11-28, when Node 24 is mended still.
@@ -26,10 +26,15 @@ fn calm() -> Status {
         incidents: Incidents::default(),
         downstreams: Vec::new(),
         pools: Vec::new(),
+        context: Context::default(),
         workers: status
             .workers
             .into_iter()
-            .map(|worker| Worker { memory: Some(WorkerMemory::default()), ..worker })
+            .map(|worker| Worker {
+                memory: Some(WorkerMemory::default()),
+                event_loop: EventLoop { busy_us: 40_000_000, ..EventLoop::default() },
+                ..worker
+            })
             .collect(),
         ..status
     }
@@ -64,12 +69,23 @@ fn pool() -> Pool {
         server: "db:5432".into(),
         workers: 2,
         max_each: 5,
-        max: 10,
         needed: 25,
-        asked: 6000,
-        waited_ms: 90_000,
+        figures: Counted(pool_figures(90_000)),
         ..Pool::default()
     }
+}
+
+fn pool_figures(waited_ms: u64) -> plimsoll_wire::pools::Figures {
+    plimsoll_wire::pools::Figures { max: 10, asked: 6000, waited_us: waited_ms * 1000, ..Default::default() }
+}
+
+fn waiting(waited_ms: u64) -> Pool {
+    Pool { figures: Counted(pool_figures(waited_ms)), ..pool() }
+}
+
+fn leaking() -> Pool {
+    let figures = plimsoll_wire::pools::Figures { leaked: 2, ..pool_figures(90_000) };
+    Pool { figures: Counted(figures), leaks: vec![leak()], ..pool() }
 }
 
 fn with_pool(pool: Pool) -> Status {
@@ -105,17 +121,26 @@ fn leak() -> Leak {
     Leak { taker: "    at invoice (/app/server.js:88:31)".into(), held_ms: 31_000, ..Leak::default() }
 }
 
+/// A hook that takes so much of the loops' time.
+fn taxed(per_mille: u32) -> Status {
+    let mut context = fixture().context;
+    if let Some(tax) = &mut context.tax {
+        tax.share_per_mille = Some(per_mille);
+    }
+    Status { context, ..calm() }
+}
+
 /// A route that keeps the loop for long, and is asked for.
 fn heavy() -> Status {
     let heavy = HeavyRoute { route: "GET /reports".into(), cost_ms: 60.0, is_lifted: false };
-    let of_route = Route { route: "GET /reports".into(), requests: 600, failed: 0, p50_us: 0, p99_us: 0, loop_us: 0 };
+    let of_route =
+        Route { route: "GET /reports".into(), requests: 600, failed: 0, p50_us: 0, p99_us: 0, loop_us: 0 };
     Status { heavy_routes: vec![heavy], routes: vec![of_route], ..calm() }
 }
 
 #[test]
 fn each_fault_is_found_and_no_other() {
-    let gc = |per_mille, total_us| WorkerMemory {
-        gc_per_mille: per_mille,
+    let gc = |total_us| WorkerMemory {
         gc: vec![Collections { kind: GcKind::Minor, count: 900, total_us, pauses: vec![900] }],
         ..WorkerMemory::default()
     };
@@ -137,10 +162,10 @@ fn each_fault_is_found_and_no_other() {
         (Status { failures: vec![overloaded], ..calm() }, &["overloaded"]),
         (with_pool(pool()), &["pool_too_small"]),
         (with_pool(Pool { needed: 8, ..pool() }), &["pool_held"]),
-        (with_pool(Pool { waited_ms: 200, ..pool() }), &[]),
-        (with_pool(Pool { leaked: 2, leaks: vec![leak()], ..pool() }), &["pool_leak"]),
-        (with_pool(Pool { waited_ms: 0, allowed: Some(7), ..pool() }), &["pools_oversubscribe"]),
-        (with_pool(Pool { waited_ms: 0, allowed: Some(7), enforced: true, ..pool() }), &[]),
+        (with_pool(waiting(200)), &[]),
+        (with_pool(leaking()), &["pool_leak"]),
+        (with_pool(Pool { allowed: Some(7), ..waiting(0) }), &["pools_oversubscribe"]),
+        (with_pool(Pool { allowed: Some(7), enforced: true, ..waiting(0) }), &[]),
         (Status { downstreams: vec![calls()], ..calm() }, &["fan_out"]),
         (Status { downstreams: vec![Downstream { enforced: true, ..calls() }], ..calm() }, &[]),
         (
@@ -159,17 +184,17 @@ fn each_fault_is_found_and_no_other() {
         (Status { setup: Setup { idle_timeout_ms: 5000, ..calm().setup }, ..calm() }, &["keep_alive_short"]),
         (flood(0), &[]),
         (flood(120_000), &["log_flood"]),
-        (worker(|one| one.memory = Some(gc(140, 6_000_000))), &["gc_pressure"]),
-        (worker(|one| one.memory = Some(gc(90, 6_000_000))), &[]),
-        (worker(|one| one.memory = Some(gc(140, 60_000))), &[]),
+        (worker(|one| one.memory = Some(gc(6_000_000))), &["gc_pressure"]),
+        (worker(|one| one.memory = Some(gc(3_000_000))), &[]),
+        (worker(|one| (one.memory, one.event_loop.busy_us) = (Some(gc(60_000)), 200_000)), &[]),
         (
-            worker(|one| {
-                one.memory = Some(WorkerMemory { growth: Some("its heap grows".into()), ..gc(0, 0) })
-            }),
+            worker(|one| one.memory = Some(WorkerMemory { growth: Some("its heap grows".into()), ..gc(0) })),
             &["heap_grows"],
         ),
         (Status { requests: queued, setup: Setup { cpus: 4, ..calm().setup }, ..calm() }, &["few_workers"]),
         (Status { requests: queued, ..calm() }, &[]),
+        (taxed(83), &["async_tax"]),
+        (taxed(20), &[]),
         (worker(|one| one.node = Some("v20.1.0".into())), &["node_old"]),
         (worker(|one| one.node = Some("v99".into())), &[]),
     ];

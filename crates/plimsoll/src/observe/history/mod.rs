@@ -18,9 +18,10 @@ pub mod sample;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -42,6 +43,10 @@ const REST_AFTER: u32 = 10;
 pub struct Tick {
     pub status: Status,
     pub sample: Sample,
+    /// The sample of ten seconds that this one completes.
+    pub long: Option<Sample>,
+    /// As whoever watches writes it down: done once, by the first of them.
+    pub bytes: OnceLock<Bytes>,
 }
 
 /// The last hour. Cheap to clone.
@@ -119,9 +124,10 @@ async fn sample(history: &History, inquiry: &Inquiry, threads: &[Arc<ThreadStats
         let Ok(status) = inquiry.status().await else { continue };
         let Some((short, long)) = meter.take(Reading::of(&status, threads, now_ms())) else { continue };
         quiet = if short.requests == 0 { quiet.saturating_add(1) } else { 0 };
-        history.rings().add(short.clone(), long);
+        history.rings().add(short.clone(), long.clone());
         if history.is_watched() {
-            history.0.ticks.send_replace(Some(Arc::new(Tick { status, sample: short })));
+            let tick = Tick { status, sample: short, long, bytes: OnceLock::new() };
+            history.0.ticks.send_replace(Some(Arc::new(tick)));
         }
     }
 }

@@ -24,7 +24,7 @@ use self::track::Track;
 use super::status;
 use crate::concerns::event_loop::incident::book::Book;
 use crate::concerns::event_loop::incident::large::LargeBodies;
-use crate::concerns::event_loop::incident::{Body, Incident};
+use crate::concerns::event_loop::incident::{Body, Hit, Incident};
 use crate::concerns::event_loop::profile::Origin;
 use crate::ids::WorkerId;
 
@@ -60,6 +60,8 @@ pub enum Event {
         /// Requests that it has kept waiting, and those of them that were taken back from it.
         waited: u32,
         rescued: u32,
+        /// Those that are in flight now.
+        hit: Vec<Hit>,
     },
     /// The process is stopped, and has been since then.
     Stopped { worker: WorkerId, since: Instant, waited: u32 },

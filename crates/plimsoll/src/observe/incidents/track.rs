@@ -77,7 +77,7 @@ impl Track {
                 }
                 self.tell_lasting(process)
             }
-            Event::Resumed { process, stall, total_ms, gc_ms, cpu_ms, answered, waited, rescued } => {
+            Event::Resumed { process, stall, total_ms, gc_ms, cpu_ms, answered, waited, rescued, hit } => {
                 let throttled = cgroup::throttled();
                 let before = std::mem::replace(&mut self.throttled, throttled);
                 let Some(open) = self.open.remove(&process).filter(|open| open.stall == stall) else {
@@ -88,6 +88,7 @@ impl Track {
                 observed.gc_ms = gc_ms;
                 observed.cpu_ms = Some(cpu_ms);
                 observed.answered = answered;
+                observed.hit = hit;
                 observed.rescued = rescued;
                 observed.waited = observed.waited.max(waited);
                 observed.throttled_ms = grown(open.throttled.or(before), throttled, total_ms);

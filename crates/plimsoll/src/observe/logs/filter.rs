@@ -99,7 +99,12 @@ fn level(word: &str) -> Option<Level> {
 
 fn regex(text: &str) -> Result<Regex, String> {
     let built = RegexBuilder::new(text).size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX).build();
-    built.map_err(|error| format!("the regular expression cannot be used: {error}"))
+    built.map_err(|error| {
+        format!(
+            "the regular expression cannot be used: {error}\n hint: write `\\` before what is meant as it is, as in `\\(`; \
+             look-around and back-references are not known, as they may take for ever"
+        )
+    })
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -53,6 +53,7 @@ use crate::concerns::logs::{Mode, Rules};
 use crate::config;
 use crate::ids::WorkerId;
 use crate::observe::now;
+use crate::observe::slow::Slow;
 
 /// Packing takes a few hundred kilobytes of it; what is not touched costs nothing.
 const STACK_BYTES: usize = 2 * 1024 * 1024;
@@ -101,7 +102,7 @@ impl Pipeline {
         let identity = Identity { service: String::new(), host: String::new() };
         let mut all = sinks::start(&settings.sinks, &identity, &stats)?;
         all.extend(more);
-        Self::start_with(settings, all, standard, stats, Outcomes::channel().1)
+        Self::start_with(settings, all, standard, stats, Outcomes::channel(&Slow::default()).1)
     }
 
     fn start_with(
@@ -238,6 +239,6 @@ fn rules(settings: &config::Logs) -> Rules {
     }
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+pub(super) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(run).map(drop)
 }

@@ -26,6 +26,7 @@ mod pools;
 mod reference;
 mod source;
 mod table;
+mod traces;
 
 use std::fmt;
 use std::sync::Arc;
@@ -125,6 +126,7 @@ fn all() -> impl Iterator<Item = &'static Metric> {
         pools::METRICS,
         downstream::METRICS,
         context::METRICS,
+        traces::METRICS,
         logs::METRICS,
         apps::METRICS,
         export::METRICS,

@@ -176,11 +176,12 @@ fn the_board_asks_for_nothing_that_is_not_there() {
     let samples: BTreeSet<String> = all().flat_map(Metric::samples).collect();
     let labels: BTreeSet<&str> =
         all().flat_map(|metric| metric.labels).copied().chain(["instance", "le"]).collect();
+    let names = Regex::new("[a-z][a-z0-9_]*").unwrap();
+    let by = Regex::new(r"\bby \(([^)]*)\)").unwrap();
     let mut asked = BTreeSet::new();
     for panel in board["panels"].as_array().unwrap() {
         for target in panel["targets"].as_array().into_iter().flatten() {
             let query = target["expr"].as_str().unwrap();
-            let names = Regex::new("[a-z][a-z0-9_]*").unwrap();
             let told = |name: &str| {
                 ["plimsoll_", "http_", "db_", "nodejs_", "process_", "v8js_"]
                     .iter()
@@ -193,7 +194,6 @@ fn the_board_asks_for_nothing_that_is_not_there() {
                 assert!(samples.contains(name) || labels.contains(name), "{name} in {query}");
                 asked.insert(name.to_owned());
             }
-            let by = Regex::new(r"\bby \(([^)]*)\)").unwrap();
             for label in by.captures_iter(query).flat_map(|by| by.extract::<1>().1[0].split(", ")) {
                 assert!(labels.contains(label), "{label} in {query}");
             }

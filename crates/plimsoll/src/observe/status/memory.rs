@@ -6,11 +6,64 @@ use serde::{Deserialize, Serialize};
 use crate::concerns::memory::seen::Use;
 
 /// Of the whole instance.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
     /// What one worker may hold so that all of them fit, with a reload under way; absent: it is not known.
     pub share_bytes: Option<u64>,
     pub recycled: Recycled,
+    /// Heaps that grow and grow, as they were told; newest first.
+    #[serde(default)]
+    pub leaks: Vec<Leak>,
+    /// What requests allocate in the heap, by route; those that allocate most in all are the first. What is held outside
+    /// the heap, as buffers are, is not in it.
+    #[serde(default)]
+    pub churn: Vec<Churn>,
+    /// What larger semi-spaces would save of the time of the worker that collects most; absent: hardly anything, or there is
+    /// no room for them.
+    #[serde(default)]
+    pub saving: Option<Saving>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leak {
+    pub worker: u16,
+    pub age_s: u64,
+    /// What major collections left, at the beginning and at the end.
+    pub from_bytes: u64,
+    pub to_bytes: u64,
+    pub over_s: u64,
+    /// That the worker has served meanwhile.
+    pub requests: u64,
+    /// Routes whose requests rise and fall with the growth; none: traffic was too even to tell.
+    pub suspects: Vec<Suspect>,
+    pub text: String,
+    pub hint: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspect {
+    pub route: String,
+    /// By how much the heap grows for each of its requests.
+    pub bytes_per_request: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Churn {
+    pub route: String,
+    /// Of one request, in the mean.
+    pub bytes_per_request: u64,
+    /// Requests of which that was measured.
+    pub weighed: u32,
+    /// Of all that the routes named here allocate, by the number of their requests since the start.
+    pub share_per_mille: u32,
+}
+
+/// An estimate, from the share of minor collections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saving {
+    /// `--max-semi-space-size`
+    pub semi_space_mb: u64,
+    pub per_mille: u32,
 }
 
 /// Workers that were renewed, by the reason.
@@ -41,6 +94,9 @@ pub struct WorkerMemory {
     pub allocated_bytes: u64,
     /// Share of the loop's time, less that in which it waits, lately.
     pub gc_per_mille: u32,
+    /// The part of it that is for minor collections.
+    #[serde(default)]
+    pub scavenge_per_mille: u32,
     pub gc: Vec<Collections>,
     /// In words, where the heap grows and grows.
     #[serde(default)]
@@ -101,6 +157,7 @@ impl WorkerMemory {
             allocated_bytes_per_s: seen.allocated_per_s,
             allocated_bytes: figures.allocated,
             gc_per_mille: seen.gc_per_mille,
+            scavenge_per_mille: seen.scavenge_per_mille,
             gc: GcKind::ALL.into_iter().zip(&figures.pauses).map(of_kind).collect(),
             growth,
         }

@@ -37,6 +37,14 @@ impl Front for Told {
     fn forget(&self, _worker: WorkerId) {}
     fn drain(&self) {}
     fn abort(&self) {}
+    fn requests_by_route(&self) -> Vec<(String, u64)> {
+        Vec::new()
+    }
+
+    fn find_route(&self, _method: &str, _path: &str) -> Option<String> {
+        None
+    }
+
     fn requests_of(&self, _worker: WorkerId) -> u64 {
         0
     }
@@ -64,6 +72,7 @@ impl Front for Told {
     fn route_of(&self, _worker: WorkerId, _slot: u16, _word: u32) -> Option<String> {
         None
     }
+    fn span(&self, _span: plimsoll_wire::spans::Span) {}
     fn route(&self, _method: &str, _path: &str, _route: &str) {}
     fn stopped(&self, _worker: WorkerId, _since: Instant) {}
     fn runs(&self, _worker: WorkerId, _stopped_since: Instant) {}

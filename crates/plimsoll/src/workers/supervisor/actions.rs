@@ -103,9 +103,9 @@ impl<F: Front> Supervisor<F> {
             let listener = UnixListener::bind(directory.join(CHANNEL_SOCKET))?;
             tasks.spawn(channel::serve(listener, worker, self.events.clone()));
         }
-        let thresholds = self.settings.thresholds();
-        let page = directory.as_deref().and_then(|directory| page::create(worker, directory, &thresholds));
         let heap = self.plan_heap();
+        let thresholds = self.settings.thresholds(self.growth(heap));
+        let page = directory.as_deref().and_then(|directory| page::create(worker, directory, &thresholds));
         let environment = Environment {
             worker,
             workers: self.workers(),
@@ -113,6 +113,7 @@ impl<F: Front> Supervisor<F> {
             overrides: self.orders.environment(),
             node_options: std::env::var_os("NODE_OPTIONS"),
             heap,
+            has_context_frame: self.settings.has_context_frame,
             colour: colour(),
         };
         let (command, open_files) = (&self.settings.command, self.settings.open_files);
@@ -137,6 +138,7 @@ impl<F: Front> Supervisor<F> {
             memory: Seen::default(),
             trend: Trend::default(),
             old_space: self.old_space(heap),
+            semi_space: self.semi_space(heap),
             _tasks: tasks,
             end: None,
             asked: Asked::No,

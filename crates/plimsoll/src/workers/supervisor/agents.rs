@@ -28,6 +28,9 @@ impl<F: Front> Supervisor<F> {
                 }
                 self.greet(worker, channel);
                 self.greet_pools(worker, channel);
+                if let Some(watch) = self.settings.spans {
+                    self.reply(worker, channel, ToAgent::Spans(watch));
+                }
                 self.is_node();
             }
             Said::Listen(listen) => self.on_listen(worker, channel, &listen),
@@ -45,10 +48,12 @@ impl<F: Front> Supervisor<F> {
                 self.front.stall(worker, channel, &report);
             }
             Said::Memory(figures) => self.on_memory(worker, channel, *figures),
+            Said::Allocated(said) => self.on_allocated(&said),
             Said::LargeBody { slot, word, bytes } => self.front.large_body(worker, slot, word, bytes),
             Said::Route { method, path, route } => self.front.route(&method, &path, &route),
             Said::Calls(said) => self.on_calls(worker, channel, said),
             Said::Pools(said) => self.on_pools(worker, channel, said),
+            Said::Span(span) => self.front.span(*span),
             Said::Metrics(said) => self.on_metrics(worker, channel, said),
             Said::Tax(said) => self.on_tax(worker, channel, said),
             Said::Lost { mistake } => self.on_lost(worker, channel, mistake),

@@ -9,6 +9,7 @@ use crate::concerns::memory::words;
 use crate::concerns::shutdown::{Input, Outcome, State, Step};
 use crate::ids::WorkerId;
 use crate::sys::{cgroup, process};
+use crate::workers::environment::CONTEXT_FRAME;
 use crate::workers::front::Front;
 use crate::workers::page::LeftBehind;
 use crate::workers::process::Process;
@@ -152,6 +153,14 @@ impl<F: Front> Supervisor<F> {
             && preload.is_some_and(|preload| report::was_spoiled_by_preload(&last_lines, &preload))
         {
             self.becomes_plain("its process may not read it");
+            return Input::Again(worker);
+        }
+        if self.settings.has_context_frame && report::was_refused(&last_lines, CONTEXT_FRAME) {
+            self.settings.has_context_frame = false;
+            tracing::warn!(
+                %worker,
+                "the Node that runs does not know {CONTEXT_FRAME}: context.async_context_frame is not set any more"
+            );
             return Input::Again(worker);
         }
         let end = report::describe_end(status);

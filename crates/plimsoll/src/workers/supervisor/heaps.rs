@@ -1,8 +1,12 @@
 //! How large the heap of the next process is made, and the line that says so.
 
 use super::{Nature, Supervisor};
-use crate::concerns::memory::heap::{Plan, is_decided, old_space_in};
+use crate::concerns::memory::churn::{self, Saving};
+use crate::concerns::memory::heap::{
+    Plan, default_semi_space, is_decided, old_space_in, semi_space_growth, semi_space_in,
+};
 use crate::workers::front::Front;
+use crate::workers::process::Process;
 
 #[derive(Debug, Default)]
 pub(super) struct Heaps {
@@ -46,6 +50,31 @@ impl<F: Front> Supervisor<F> {
         let command = words.collect::<Vec<_>>().join(" ");
         let by_plan = || plan.filter(|_| !self.has_decided_variable()).map(|plan| plan.old_mb << 20);
         old_space_in(&command).or_else(|| old_space_in(&self.node_options())).or_else(by_plan)
+    }
+
+    /// By how much its semi-spaces grow at once; `None`: as V8 does it.
+    pub(super) fn growth(&self, plan: Option<Plan>) -> Option<u32> {
+        plan.filter(|_| !self.has_decided_variable()).and_then(|_| semi_space_growth(self.settings.node))
+    }
+
+    /// The semi-space of a process that starts now, in bytes; `None`: the version of Node is not known.
+    pub(super) fn semi_space(&self, plan: Option<Plan>) -> Option<u64> {
+        let words = self.settings.command.iter().map(|word| word.to_string_lossy());
+        let command = words.collect::<Vec<_>>().join(" ");
+        let planned = || plan.filter(|_| !self.has_decided_variable())?.semi_mb.map(|mb| mb << 20);
+        let by_itself = || self.settings.node.map(|node| default_semi_space(Some(node)) << 20);
+        let given = || semi_space_in(&self.node_options());
+        semi_space_in(&command).or_else(given).or_else(planned).or_else(by_itself)
+    }
+
+    /// What larger semi-spaces would save, where the workers that are busy collect so much.
+    pub(super) fn saving(&self) -> Option<Saving> {
+        let share = self.share()?;
+        let of_one = |process: &Process| {
+            let (now, most) = (process.memory.latest()?, process.semi_space?);
+            churn::saving(now.scavenge_per_mille, (now.between_scavenges, most), share)
+        };
+        self.processes.values().filter_map(of_one).max_by_key(|saving| saving.per_mille)
     }
 
     /// What the next process finds there, without what is ours.

@@ -1,12 +1,15 @@
 //! The memory of the workers: heard from their watchdogs, weighed from outside, and renewed before it is used up.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use plimsoll_wire::memory::Figures;
+use plimsoll_wire::memory::{Allocated, Figures};
 
 use super::Supervisor;
+use crate::concerns::memory::churn::{Churn, Weight};
 use crate::concerns::memory::heap;
 use crate::concerns::memory::recycle::{Decision, Level, Recycler, Rules, Why};
+use crate::concerns::memory::trend::Leak;
 use crate::concerns::memory::words;
 use crate::concerns::shutdown::{Input, State};
 use crate::ids::WorkerId;
@@ -24,6 +27,17 @@ pub struct Recycled {
     pub requests: u64,
 }
 
+/// Leaks that are remembered.
+const LEAKS_MAX: usize = 16;
+
+/// A leak that was told.
+#[derive(Debug, Clone)]
+pub struct LeakTold {
+    pub worker: u16,
+    pub at: Instant,
+    pub leak: Leak,
+}
+
 #[derive(Debug)]
 pub(super) struct Memory {
     recycler: Recycler,
@@ -31,12 +45,36 @@ pub(super) struct Memory {
     /// There is something new to judge.
     is_news: bool,
     judged: Option<Instant>,
+    /// What routes allocate.
+    churn: Churn,
+    leaks: VecDeque<LeakTold>,
 }
 
 impl Memory {
     pub(super) fn new(rules: Rules) -> Self {
         let recycler = Recycler::new(rules);
-        Self { recycler, recycled: Recycled::default(), is_news: false, judged: None }
+        Self {
+            recycler,
+            recycled: Recycled::default(),
+            is_news: false,
+            judged: None,
+            churn: Churn::default(),
+            leaks: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn churn(&self) -> Vec<Weight> {
+        self.churn.all()
+    }
+
+    fn remember(&mut self, worker: u16, at: Instant, leak: Leak) {
+        self.leaks.truncate(LEAKS_MAX - 1);
+        self.leaks.push_front(LeakTold { worker, at, leak });
+    }
+
+    /// Newest first.
+    pub(super) fn leaks(&self) -> Vec<LeakTold> {
+        self.leaks.iter().cloned().collect()
     }
 
     pub(super) fn recycled(&self) -> Recycled {
@@ -55,13 +93,17 @@ impl<F: Front> Supervisor<F> {
         process.memory.hear(channel, figures, now);
         self.memory.is_news = true;
         let left = process.memory.level(None).map_or(0, |(left, _)| left);
-        if let Some(growth) = process.trend.note(left, self.front.requests_of(worker), now) {
-            tracing::warn!(
-                %worker,
-                "{}; hint: compare two snapshots that are some minutes apart: plimsoll heap-snapshot --worker {}",
-                words::growth(&growth),
-                worker.index
-            );
+        let (front, requests) = (&self.front, self.front.requests_of(worker));
+        if let Some(leak) = process.trend.note(left, requests, now, || front.requests_by_route()) {
+            tracing::warn!(%worker, "{}; hint: {}", words::leak(&leak), words::leak_hint(worker.index));
+            self.memory.remember(worker.index, now, leak);
+        }
+    }
+
+    /// A request of that route has allocated so much.
+    pub(super) fn on_allocated(&mut self, said: &Allocated) {
+        if let Some(route) = self.front.find_route(&said.method, &said.path) {
+            self.memory.churn.note(route, said.bytes);
         }
     }
 

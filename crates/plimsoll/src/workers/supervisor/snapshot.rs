@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Death, Recycled, Supervisor};
+use super::{Death, LeakTold, Recycled, Supervisor};
 use crate::concerns::context::tax::Tax;
 use crate::concerns::downstream::Seen;
+use crate::concerns::memory::churn::{Saving, Weight};
 use crate::concerns::memory::seen::Use;
-use crate::concerns::memory::trend::Growth;
+use crate::concerns::memory::trend::Leak;
 use crate::concerns::pools;
 use crate::concerns::shutdown::{Phase, State};
 use crate::ids::WorkerId;
@@ -28,6 +29,12 @@ pub struct Snapshot {
     pub stops: Stops,
     /// Workers that were renewed because of what they held.
     pub recycled: Recycled,
+    /// Leaks that were told, newest first.
+    pub leaks: Vec<LeakTold>,
+    /// What requests of each route allocate.
+    pub churn: Vec<Weight>,
+    /// What larger semi-spaces would save.
+    pub saving: Option<Saving>,
     /// What one worker may hold; `None`: nobody knows how much memory there is.
     pub memory_share: Option<u64>,
     /// The pools in which it keeps connections, by name, and when requests waited for one.
@@ -57,7 +64,7 @@ pub struct Worker {
     /// `None`: it has not been told.
     pub memory: Option<Use>,
     /// How its heap has grown, where it seems to leak.
-    pub growth: Option<Growth>,
+    pub leak: Option<Leak>,
     /// What it pays for async context, in thousandths of its loops' time.
     pub tax_per_mille: Option<u32>,
     /// The last one in this place.
@@ -75,7 +82,7 @@ impl<F: Front> Supervisor<F> {
             generation: place.generation,
             uptime: self.processes.get(&place.id).map_or(Duration::ZERO, |process| process.age(now)),
             memory: self.processes.get(&place.id).and_then(|process| process.memory.latest()),
-            growth: self.processes.get(&place.id).and_then(|process| process.trend.told()),
+            leak: self.processes.get(&place.id).and_then(|process| process.trend.told().cloned()),
             tax_per_mille: self.tax.share_of(place.id, now),
             last_death: self.deaths.last(place.id),
         });
@@ -87,6 +94,9 @@ impl<F: Front> Supervisor<F> {
             workers: workers.collect(),
             leaving: self.leaving(now).collect(),
             downstreams: self.desk.seen(),
+            leaks: self.memory.leaks(),
+            churn: self.memory.churn(),
+            saving: self.saving(),
             stops: self.stops,
             recycled: self.memory.recycled(),
             memory_share: self.share(),
@@ -108,7 +118,7 @@ impl<F: Front> Supervisor<F> {
                 generation: process.generation,
                 uptime: process.age(now),
                 memory: process.memory.latest(),
-                growth: process.trend.told(),
+                leak: process.trend.told().cloned(),
                 tax_per_mille: self.tax.share_of(leaving.id, now),
                 last_death: None,
             })

@@ -29,7 +29,7 @@ impl Client {
     pub(crate) fn try_get(port: u16, target: &str) -> Option<u16> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).ok()?;
-        write!(stream, "GET {target} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").ok()?;
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).ok()?;
         std::str::from_utf8(answer.get(9..12)?).ok()?.parse().ok()
@@ -152,7 +152,7 @@ pub(crate) fn request(port: u16, method: &str, bytes: impl AsRef<[u8]>) -> Respo
 }
 
 pub(crate) fn get(port: u16, target: &str) -> Response {
-    request(port, "GET", format!("GET {target} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"))
+    request(port, "GET", format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
 }
 
 /// With header lines of its own.

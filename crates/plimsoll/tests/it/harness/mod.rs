@@ -5,21 +5,26 @@
 //! test and the socket can repair a request or an answer.
 
 mod app;
+mod browser;
 mod children;
 mod client;
+mod collector;
 mod database;
 mod exposition;
 mod launch;
 mod load;
 mod output;
 mod port;
+mod pty;
 mod response;
 mod server;
 mod wait;
 
 pub(crate) use app::{App, node, node_path};
+pub(crate) use browser::{Browser, Screen};
 pub(crate) use children::{alive, descendants, signal};
 pub(crate) use client::{Client, get, get_json, get_with};
+pub(crate) use collector::Collector;
 pub(crate) use database::{Database, Maria, Redis, packages_of};
 pub(crate) use exposition::Exposition;
 pub(crate) use launch::Launch;

@@ -14,6 +14,7 @@ use super::children::{alive, descendants, signal, status_bytes};
 use super::client::{Client, get, get_json};
 use super::launch::{instance, plimsoll};
 use super::output::Output;
+use super::pty::Pty;
 use super::response::Response;
 use super::wait::until;
 
@@ -86,6 +87,10 @@ impl Server {
         get(self.admin_port(), target)
     }
 
+    pub(crate) fn findings(&self) -> Value {
+        get_json(self.admin_port(), "/findings")
+    }
+
     pub(crate) fn status(&self) -> Value {
         get_json(self.admin_port(), "/status")
     }
@@ -102,6 +107,13 @@ impl Server {
     /// Runs a verb against this instance: `plimsoll ps --name … --json`.
     pub(crate) fn plimsoll(&self, arguments: &[&str]) -> Finished {
         self.verb(arguments).output().unwrap()
+    }
+
+    /// Runs a verb in a terminal of that size.
+    pub(crate) fn in_terminal(&self, arguments: &[&str], columns: u16, rows: u16) -> Pty {
+        let mut command = self.verb(arguments);
+        command.env("TERM", "xterm").env_remove("NO_COLOR");
+        Pty::start(&mut command, columns, rows)
     }
 
     /// Begins a verb, which may be interrupted.

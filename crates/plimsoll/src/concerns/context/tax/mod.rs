@@ -23,7 +23,7 @@ use plimsoll_wire::tax::FromAgent;
 pub use self::authors::Author;
 use self::authors::Authors;
 pub use self::cost::{Class, Cost, Origin as CostOrigin, class};
-pub use self::words::Fix;
+pub use self::words::{Fix, has_frame_flag};
 use crate::concerns::event_loop::profile::Origin;
 use crate::ids::WorkerId;
 

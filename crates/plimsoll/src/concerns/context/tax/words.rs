@@ -37,7 +37,7 @@ fn version(node: &str) -> Option<(u32, u32)> {
 
 /// Whether this Node knows `--experimental-async-context-frame`, and does not have it by itself.
 #[must_use]
-pub(crate) fn has_frame_flag((major, minor): (u32, u32)) -> bool {
+pub fn has_frame_flag((major, minor): (u32, u32)) -> bool {
     matches!((major, minor), (22, 7..) | (23, _))
 }
 

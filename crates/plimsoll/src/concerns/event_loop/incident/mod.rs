@@ -145,8 +145,17 @@ pub struct Observed {
     pub was_stopped: bool,
     pub waited: u32,
     pub rescued: u32,
+    /// Those that were in flight when it was over.
+    pub hit: Vec<Hit>,
     pub body: Option<Body>,
     pub end: End,
+}
+
+/// Requests of one route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hit {
+    pub route: String,
+    pub requests: u32,
 }
 
 /// How a stall ended.
@@ -185,6 +194,9 @@ pub struct Incident {
     /// Requests that the worker had been sent and did not begin meanwhile, and how many of them went elsewhere.
     pub waited: u32,
     pub rescued: u32,
+    /// Of a pause of the garbage collector: the requests that were in flight, the most frequent routes first.
+    #[serde(default)]
+    pub hit: Vec<Hit>,
     pub body: Option<Body>,
     pub end: End,
     pub hint: Option<String>,
@@ -223,6 +235,7 @@ pub fn conclude(observed: &Observed) -> Incident {
         gc_ms: observed.gc_ms.min(observed.total_ms),
         waited: observed.waited,
         rescued: observed.rescued.min(observed.waited),
+        hit: hit(observed, kind),
         body,
         end: observed.end,
         hint: words::hint(kind, call).map(str::to_owned),
@@ -230,6 +243,17 @@ pub fn conclude(observed: &Observed) -> Incident {
     };
     incident.text = words::sentence(&incident);
     incident
+}
+
+/// Routes that are named.
+const HIT_MAX: usize = 5;
+
+/// Whoever collects garbage, all who are in flight wait for it.
+fn hit(observed: &Observed, kind: Kind) -> Vec<Hit> {
+    let mut hit = observed.hit.clone();
+    hit.sort_by(|one, other| other.requests.cmp(&one.requests).then_with(|| one.route.cmp(&other.route)));
+    hit.truncate(if kind == Kind::GarbageCollection { HIT_MAX } else { 0 });
+    hit
 }
 
 fn kind(observed: &Observed, look: Option<&Look>) -> Kind {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::book::Group;
 use super::calls::Call;
 use super::stack::ANONYMOUS;
-use super::{End, Incident, Kind};
+use super::{End, Hit, Incident, Kind};
 
 const GC: &str = "the heap is nearly full or much is allocated at once: `plimsoll profile` shows by whom";
 const THROTTLED: &str = "raise the CPU limit of the container, or run fewer workers in it";
@@ -42,7 +42,15 @@ pub(super) fn sentence(incident: &Incident) -> String {
         let _ = write!(text, ", with {} of {} in the request", size(body.bytes), body.content_type.as_str());
     }
     text.push_str(&cost(incident));
+    text.push_str(&hit(incident));
     text
+}
+
+/// `; in flight: GET /list (7), GET /x (2)`
+fn hit(incident: &Incident) -> String {
+    let named = incident.hit.iter().map(|Hit { route, requests }| format!("{route} ({requests})"));
+    let named: Vec<String> = named.collect();
+    if named.is_empty() { String::new() } else { format!("; in flight: {}", named.join(", ")) }
 }
 
 fn opening(incident: &Incident) -> String {

@@ -66,6 +66,8 @@ pub struct Outcome {
     pub status: u16,
     /// Slower than 99 of 100 of its route.
     pub is_slow: bool,
+    /// Its trace is recorded.
+    pub is_traced: bool,
 }
 
 /// What a line belongs to: a hash for tables, and 56 evenly spread bits for the threshold.
@@ -157,7 +159,8 @@ impl Keeper {
     /// How a request went, told when it is over.
     pub fn hear(&mut self, outcome: &Outcome, now: Instant, kept: &mut Vec<Arc<Record>>) {
         let Some(key) = Key::of(outcome.trace, outcome.request.as_deref()) else { return };
-        if outcome.status >= 500 || outcome.is_slow {
+        let is_traced = outcome.is_traced && self.budget.has_room_for_traced();
+        if outcome.status >= 500 || outcome.is_slow || is_traced {
             self.release(key, now, kept);
         } else {
             self.tally.add_all(self.held.forget(key.hash), Verdict::Sampled);

@@ -125,13 +125,16 @@ fn a_request_that_fails_comes_out_as_a_whole() {
     }
     simulation.line(Level::Debug, Some(2_000_000), "begins");
     simulation.line(Level::Debug, Some(2_000_001), "begins");
+    simulation.line(Level::Debug, Some(2_000_002), "begins");
     let before = simulation.kept.len();
-    for (number, status) in [(2_000_000, 200), (2_000_001, 503)] {
+    for (number, status, is_traced) in
+        [(2_000_000, 200, false), (2_000_001, 503, false), (2_000_002, 200, true)]
+    {
         let request = Some(Bytes::from(format!("req-{number}")));
-        let outcome = Outcome { request, trace: None, status, is_slow: false };
+        let outcome = Outcome { request, trace: None, status, is_slow: false, is_traced };
         simulation.keeper.hear(&outcome, simulation.now, &mut simulation.kept);
     }
-    assert_eq!(simulation.kept.len() - before, 1, "only the one that failed");
+    assert_eq!(simulation.kept.len() - before, 2, "only the one that failed, and the one that is traced");
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Draft> {
         .filter(|group| group.call.as_deref().is_some_and(calls::is_logging))
         .map(|group| blocks(group, &flood))
         .collect();
-    if drafts.is_empty() && flood.is_one(facts.seconds) {
+    if drafts.is_empty() && flood.is_one() {
         drafts.push(flood.draft());
     }
     drafts.extend(sinks(facts));
@@ -57,7 +57,7 @@ impl Flood {
         }
     }
 
-    fn is_one(&self, _seconds: f64) -> bool {
+    fn is_one(&self) -> bool {
         let is_cut = (self.left_out + self.lost) * 100 >= self.lines * LEFT_OUT_PERCENT;
         self.per_second >= FLOOD_PER_S && is_cut
     }

@@ -12,6 +12,8 @@ const CONCERN: &str = "memory";
 /// "Node will spend 10 % of CPU on GC": of a loop's time, less that in which it waits.
 const SHARE_PER_MILLE: u32 = 100;
 
+const BUSY_MIN_US: u64 = 100_000;
+
 pub(super) fn find(facts: &Facts<'_>) -> Vec<Draft> {
     let grows = facts.now.workers.iter().filter_map(grows).take(1);
     collecting(facts).into_iter().chain(grows).collect()
@@ -22,10 +24,19 @@ fn collected_ms(memory: &WorkerMemory) -> u64 {
     memory.gc.iter().map(|kind| kind.total_us).sum::<u64>() / 1000
 }
 
+/// Of the time in which its loop did not wait.
+fn per_mille(worker: &Worker) -> u32 {
+    let collected_us: u64 =
+        worker.memory.iter().flat_map(|memory| &memory.gc).map(|kind| kind.total_us).sum();
+    // Below that a share says nothing.
+    let busy_us = worker.event_loop.busy_us.max(BUSY_MIN_US);
+    u32::try_from(collected_us.saturating_mul(1000) / busy_us).unwrap_or(u32::MAX).min(1000)
+}
+
 fn collecting(facts: &Facts<'_>) -> Option<Draft> {
+    let worst = facts.meanwhile.workers.iter().map(per_mille).max()?;
     let memories: Vec<&WorkerMemory> =
         facts.meanwhile.workers.iter().filter_map(|worker| worker.memory.as_ref()).collect();
-    let worst = memories.iter().max_by_key(|memory| memory.gc_per_mille)?;
     let total_ms: u64 = memories.iter().map(|memory| collected_ms(memory)).sum();
     let stalls = facts
         .meanwhile
@@ -34,7 +45,7 @@ fn collecting(facts: &Facts<'_>) -> Option<Draft> {
         .iter()
         .filter(|group| group.kind == Kind::GarbageCollection && group.count > 0);
     let stalls: Vec<_> = stalls.collect();
-    let is_churn = worst.gc_per_mille >= SHARE_PER_MILLE;
+    let is_churn = worst >= SHARE_PER_MILLE;
     if !is_churn && stalls.is_empty() {
         return None;
     }
@@ -46,7 +57,7 @@ fn collecting(facts: &Facts<'_>) -> Option<Draft> {
         "{}, {} together; {} of the loop's time in the busiest worker; {} allocated",
         counted(count, "collection"),
         ms(total_ms),
-        percent(f64::from(worst.gc_per_mille), 1000.0),
+        percent(f64::from(worst), 1000.0),
         units::size(allocated)
     )];
     seen.extend(stalls.iter().map(|group| event_loop::seen(group)));
@@ -57,13 +68,13 @@ fn collecting(facts: &Facts<'_>) -> Option<Draft> {
         what: match is_churn {
             true => format!(
                 "{} of the event loop's time goes into collecting garbage: objects are made and thrown away",
-                percent(f64::from(worst.gc_per_mille), 1000.0)
+                percent(f64::from(worst), 1000.0)
             ),
             false => "collecting garbage stops the event loop".to_owned(),
         },
         seen,
         figures: vec![
-            ("gc_per_mille", f64::from(worst.gc_per_mille)),
+            ("gc_per_mille", f64::from(worst)),
             ("gc_total_ms", as_f64(total_ms)),
             ("gc_count", as_f64(count)),
             ("allocated_bytes", as_f64(allocated)),

@@ -1,5 +1,6 @@
 //! The rules, one file per promise. In the order of what usually hurts most: so stand those that hurt nobody yet.
 
+mod context;
 mod downstream;
 mod event_loop;
 mod logs;
@@ -17,6 +18,7 @@ pub(super) fn all(facts: &Facts<'_>) -> Vec<Draft> {
     drafts.extend(downstream::find(facts));
     drafts.extend(shutdown::find(facts));
     drafts.extend(logs::find(facts));
+    drafts.extend(context::find(facts));
     drafts.extend(memory::find(facts));
     drafts.extend(setup::find(facts, &drafts));
     drafts

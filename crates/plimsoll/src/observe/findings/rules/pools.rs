@@ -13,7 +13,9 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Draft> {
         .meanwhile
         .pools
         .iter()
-        .flat_map(|pool| [wait(pool), leak(pool), oversubscribed(pool)])
+        // Their commands do not wait for one another, and no size would help.
+        .filter(|pool| !pool.is_shared)
+        .flat_map(|pool| [wait(facts, pool), leak(pool), oversubscribed(pool)])
         .flatten()
         .collect()
 }
@@ -21,12 +23,11 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Draft> {
 fn figures(pool: &Pool) -> Vec<(&'static str, f64)> {
     vec![
         ("asked", as_f64(pool.asked)),
-        ("waited_ms", as_f64(pool.waited_ms)),
+        ("waited_us", as_f64(pool.waited_us)),
         ("waiting", as_f64(pool.waiting)),
         ("wait_p99_ms", pool.wait_p99_ms),
         ("use_p99_ms", pool.use_p99_ms),
         ("max", as_f64(pool.max)),
-        ("needed", f64::from(pool.needed)),
         ("gave_up", as_f64(pool.gave_up)),
         ("refused", as_f64(pool.refused)),
         ("errors", as_f64(pool.errors)),
@@ -36,22 +37,32 @@ fn figures(pool: &Pool) -> Vec<(&'static str, f64)> {
 
 /// What was waited and is over, and what is waited now: on the mean half as long as the one who has waited longest.
 fn waited(pool: &Pool) -> u64 {
-    pool.waited_ms + pool.waiting.saturating_mul(pool.oldest_wait_ms) / 2
+    pool.waited_us / 1000 + pool.waiting.saturating_mul(pool.oldest_wait_ms) / 2
 }
 
-fn wait(pool: &Pool) -> Option<Draft> {
-    let Pool { name, max, needed, workers, max_each, .. } = pool;
+/// What was needed at most while queries waited: by now there may be a lull.
+fn needed(facts: &Facts<'_>, pool: &Pool) -> u32 {
+    let of_pool = facts.now.pool_queues.iter().filter(|queue| queue.pool == pool.name);
+    let meanwhile =
+        of_pool.filter(|queue| queue.age_s.saturating_sub(queue.lasted_s) <= facts.meanwhile.uptime_s);
+    meanwhile.map(|queue| queue.needed).max().unwrap_or(0).max(pool.needed)
+}
+
+fn wait(facts: &Facts<'_>, pool: &Pool) -> Option<Draft> {
+    let Pool { name, workers, max_each, .. } = pool;
+    let max = pool.max;
+    let needed = needed(facts, pool);
     let lost = pool.gave_up + pool.refused;
     let damage = Damage { waited_ms: waited(pool), failed: lost, ..Damage::default() };
     // A connection that never comes back is what the others wait for.
     if (damage.waited_ms == 0 && lost == 0) || pool.leaked > 0 {
         return None;
     }
-    let is_small = u64::from(*needed) > *max;
+    let is_small = u64::from(needed) > max;
     let mut seen = vec![format!(
         "{} waited {} together (p99 lately {}), {} wait now; all {max} in use for {} (p99) each",
         counted(pool.asked, "query"),
-        ms(pool.waited_ms),
+        ms(pool.waited_us / 1000),
         ms_f(pool.wait_p99_ms),
         pool.waiting,
         ms_f(pool.use_p99_ms),
@@ -59,7 +70,7 @@ fn wait(pool: &Pool) -> Option<Draft> {
     seen.extend((lost > 0).then(|| format!("{} got none in time", counted(lost, "query"))));
     let each = needed.div_ceil((*workers).max(1));
     let fix = match pool.allowed {
-        Some(allowed) if is_small && *needed > allowed => format!(
+        Some(allowed) if is_small && needed > allowed => format!(
             "{needed} are needed and {} allows {allowed}: hold each for less time, or give the database more",
             pool.server
         ),
@@ -79,7 +90,7 @@ fn wait(pool: &Pool) -> Option<Draft> {
             ),
         },
         seen,
-        figures: figures(pool),
+        figures: figures(pool).into_iter().chain([("needed", f64::from(needed))]).collect(),
         fix,
         acts: Some(acts(pool)),
         ..Draft::default()

@@ -1,3 +1,6 @@
+use proptest::prelude::*;
+use regex::Regex;
+
 use super::*;
 use crate::observe::control::Reading;
 
@@ -162,4 +165,54 @@ fn nobody_is_asked_again_at_once() {
     apps.take(&readings(1, &[]), now);
     assert_eq!(apps.asks(now + FRESH_FOR / 2), None);
     assert_eq!(Apps::new(AppMetrics::Each).asks(now + FRESH_FOR), Some(true));
+}
+
+/// Lines as a process may say them, and some that none should.
+fn said() -> impl Strategy<Value = String> {
+    let text = prop_oneof![
+        "[a-z_]{1,3}",
+        "\\PC{0,4}",
+        Just("worker".to_owned()),
+        Just("le".to_owned()),
+        Just("a\\\"\n".to_owned())
+    ];
+    let kind = prop_oneof![Just("counter"), Just("gauge"), Just("histogram"), Just("summary"), Just("odd")];
+    let suffix = prop_oneof![Just(""), Just("_bucket"), Just("_sum"), Just("_count"), Just("_odd")];
+    let value = prop_oneof![any::<f64>().prop_map(|number| number.to_string()), Just("+Inf".to_owned())];
+    let labels = prop::collection::btree_map(text.clone(), text.clone(), 0..3);
+    let family =
+        (text, kind).prop_map(|(name, kind)| format!("f{}", serde_json::json!([name, name, kind, "sum"])));
+    let sample = (suffix, value.clone(), labels, value).prop_map(|(suffix, value, mut labels, part)| {
+        labels.insert("le".to_owned(), part.clone());
+        labels.insert("quantile".to_owned(), part);
+        format!("s{}", serde_json::json!([suffix, value, labels]))
+    });
+    prop_oneof![1 => family, 3 => sample, 1 => "\\PC{0,20}"]
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_process_says_the_page_is_well_formed(
+        lines in prop::collection::vec(said(), 0..40),
+        each: bool,
+        is_open: bool,
+    ) {
+        let apps = Apps::default();
+        let (first, second) = lines.split_at(lines.len() / 2);
+        let said = [(worker(0, 1), Some(first.join("\n"))), (worker(1, 1), Some(second.join("\n")))];
+        apps.take(&readings(1, &said), Instant::now());
+        let format = if is_open { Format::OpenMetrics } else { Format::Classic };
+        let text = apps.show(each, format, BTreeSet::new(), Instant::now()).text;
+        let line = Regex::new(concat!(
+            r#"^(?:# (?:HELP|TYPE) [a-zA-Z_:][a-zA-Z0-9_:]* .*|"#,
+            r#"[a-zA-Z_:][a-zA-Z0-9_:]*(?:\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\]|\\["\\n])*",?)+\})? "#,
+            r#"(?:[+-]Inf|NaN|-?[0-9.]+))$"#
+        )).unwrap();
+        let mut series = BTreeSet::new();
+        for one in text.lines() {
+            prop_assert!(line.is_match(one), "{one:?}");
+            let (name, _) = one.rsplit_once(' ').unwrap();
+            prop_assert!(one.starts_with('#') || series.insert(name.to_owned()), "{one:?} comes twice");
+        }
+    }
 }

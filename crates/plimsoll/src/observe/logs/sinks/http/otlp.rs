@@ -84,7 +84,11 @@ fn convert(record: &Record) -> LogRecord {
 fn read(record: &Record) -> (AnyValue, Vec<KeyValue>, Option<u64>) {
     let parsed = (record.shape == Shape::Json).then(|| serde_json::from_slice(&record.line).ok()).flatten();
     let Some(Json::Object(mut fields)) = parsed else {
-        return (any(Value::StringValue(String::from_utf8_lossy(&record.line).into_owned())), Vec::new(), None);
+        return (
+            any(Value::StringValue(String::from_utf8_lossy(&record.line).into_owned())),
+            Vec::new(),
+            None,
+        );
     };
     let said_at = TIMES.iter().find_map(|name| match fields.get(*name)? {
         Json::Number(number) => time::of_number(number.as_f64()?),

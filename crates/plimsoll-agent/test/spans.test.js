@@ -1,0 +1,138 @@
+'use strict'
+// What traced requests wait for: told where it is certain whose it is, and passed on to whom is called.
+const assert = require('node:assert')
+const { test } = require('node:test')
+const wire = require('../js/wire.js')
+const { App, downstream, link, PEER, supervisor } = require('./support/index.js')
+
+const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
+const SPAN = '00f067aa0ba902b7'
+const MAJOR = Number(process.versions.node.split('.')[0])
+const LONG_MS = 60_000
+
+let slots = 0
+
+/** An app that calls a service for each request: at once, or `later`; the answer is the status of that. */
+async function start (t, { propagates = true, toldFromMs = LONG_MS, before = '' } = {}) {
+  const plimsoll = await supervisor(t)
+  plimsoll.watch = { hold: false }
+  plimsoll.watchSpans = { propagates, toldFromMs }
+  const service = await downstream(t)
+  const app = new App(t, plimsoll, `${before}
+    const call = (path, options = {}) => new Promise((resolve) => {
+      const request = http.get(${JSON.stringify(service.url)} + path, options, (response) => response.resume().on('end', () => resolve(response.statusCode)))
+      request.on('error', (error) => resolve(error.code))
+    })
+    http.createServer(async (request, response) => {
+      if (request.url === '/later') await new Promise((resolve) => setImmediate(resolve))
+      let how
+      if (request.url === '/fetch') how = (await fetch(${JSON.stringify(service.url)} + '/a?b=c', { headers: { x: 'y' } })).status
+      else if (request.url === '/own') how = await call('/a', { headers: { TraceParent: 'own' } })
+      else if (request.url === '/none') how = 0
+      else how = await call('/a?secret=1')
+      response.end(String(how))
+    }).listen(3000, () => say('up'))
+  `)
+  assert.strictEqual(await app.next(), 'up')
+  const { path } = await plimsoll.listens.next()
+  return { plimsoll, service, app, path }
+}
+
+/** A request as the gateway sends it, on a link of its own. */
+function ask (t, { plimsoll, path }, target, flags = '01', more = []) {
+  const slot = slots++
+  plimsoll.page.send(slot)
+  const headers = ['Host: test', ...more, ...(flags === null ? [] : [`traceparent: 00-${TRACE}-${SPAN}-${flags}`])]
+  const one = link(t, path)
+  return one.request({ head: `GET ${target} HTTP/1.1`, headers, peer: `${PEER} ${slot}`, body: '\r\n' })
+}
+
+/** Answers what has arrived; gives the `traceparent` with which it came. */
+async function answer (service, status = 200) {
+  await service.arrived.next()
+  const { traceparent } = service.open[0].request.headers
+  service.answer('ok', status)
+  return traceparent
+}
+
+test('a call of a traced request is told with its request, and tells whom it calls', async (t) => {
+  const one = await start(t)
+  // Whether fetch calls before or after an await is up to the version.
+  for (const target of MAJOR < 24 ? ['/call'] : ['/call', '/fetch']) {
+    const answered = ask(t, one, target)
+    const traceparent = await answer(one.service)
+    await answered
+    const { id, startUs, tookUs, ...span } = await one.plimsoll.spans.next()
+    assert.strictEqual(traceparent, `00-${TRACE}-${id}-01`)
+    assert.match(id, /^[0-9a-f]{16}$/)
+    assert.deepStrictEqual(span, { what: 'http', request: SPAN, to: one.service.url, method: 'GET', path: '/a', waitedUs: 0, status: 200, error: '' })
+    assert.ok(tookUs > 0 && Math.abs(startUs / 1000 - Date.now()) < LONG_MS)
+  }
+})
+
+test('after an await it is told where the request is known, and nothing is told elsewhere', async (t) => {
+  const one = await start(t)
+  const answered = ask(t, one, '/later')
+  const traceparent = await answer(one.service)
+  await answered
+  if (MAJOR < 24) assert.strictEqual(traceparent, undefined)
+  else assert.strictEqual((await one.plimsoll.spans.next()).id, traceparent.slice(36, 52))
+})
+
+test('what the app itself says of its trace stays', async (t) => {
+  const one = await start(t)
+  const answered = ask(t, one, '/own')
+  assert.strictEqual(await answer(one.service), 'own')
+  await answered
+  assert.strictEqual((await one.plimsoll.spans.next()).request, SPAN)
+})
+
+test('of a request that is not sampled only what failed or took long is told, and the trace goes on all the same', async (t) => {
+  const one = await start(t)
+  const fine = ask(t, one, '/call', '00')
+  const traceparent = await answer(one.service)
+  assert.match(traceparent, new RegExp(`^00-${TRACE}-[0-9a-f]{16}-00$`))
+  await fine
+  const failed = ask(t, one, '/call', '00')
+  const second = await answer(one.service, 503)
+  await failed
+  const span = await one.plimsoll.spans.next()
+  assert.deepStrictEqual([span.id, span.status], [second.slice(36, 52), 503])
+})
+
+test('whom nobody traces is not told of', async (t) => {
+  const one = await start(t)
+  // The client's own is not the last header, and a last header that is no such thing is none.
+  for (const [flags, more] of [[null, []], [null, [`traceparent: 00-${TRACE}-${SPAN}-01`, 'last: 1']], ['1', []]]) {
+    const answered = ask(t, one, '/call', flags, more)
+    assert.strictEqual(await answer(one.service), undefined)
+    await answered
+  }
+  const traced = ask(t, one, '/call')
+  await answer(one.service)
+  await traced
+  assert.strictEqual((await one.plimsoll.spans.next()).request, SPAN)
+})
+
+test('where nothing is to be passed on, calls are as the app makes them', async (t) => {
+  const one = await start(t, { propagates: false })
+  const answered = ask(t, one, '/call')
+  assert.strictEqual(await answer(one.service), undefined)
+  await answered
+  assert.strictEqual((await one.plimsoll.spans.next()).status, 200)
+})
+
+test('texts are cut to what the supervisor takes', () => {
+  const { TO_MAX, METHOD_MAX, PATH_MAX, ERROR_MAX } = wire.SPANS
+  const spans = require('../js/spans.js')
+  const said = []
+  spans.watch((bytes) => said.push(wire.read(bytes).fields), { propagates: false, toldFromMs: 0 })
+  const span = { parent: `00-${TRACE}-${SPAN}-01`, id: '0'.repeat(16), isSampled: true }
+  const long = 'é'.repeat(1000)
+  spans.end(span, 10, { kind: 'http', to: long, method: long, path: long, began: 5, waitedMs: 0, status: 0, error: long })
+  spans.lost()
+  const lengths = [3, 4, 5, 10].map((field) => Buffer.byteLength(said[0][field]))
+  assert.deepStrictEqual(lengths, [TO_MAX, METHOD_MAX, PATH_MAX, ERROR_MAX].map((max) => max - max % 2))
+  assert.strictEqual(spans.pathOf('/a/b?c#d'), '/a/b')
+  assert.strictEqual(spans.begin(), null, 'nobody wants to know')
+})

@@ -1,0 +1,342 @@
+//! What each view lists.
+
+use super::cells::{Cell, NONE, Tone, milliseconds, short};
+use super::model::Model;
+use crate::concerns::event_loop::incident::book::Group;
+use crate::concerns::event_loop::incident::{End, words};
+use crate::observe::status::pools::Pool;
+use crate::observe::status::{Downstream, Incident, Route, Status, Worker, WorkerState};
+use crate::observe::units;
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct List {
+    pub(super) title: &'static str,
+    pub(super) columns: &'static [Column],
+    pub(super) rows: Vec<Vec<Cell>>,
+    /// By which column it is sorted at first, the greatest first; `None`: as the instance says it.
+    pub(super) order: Option<usize>,
+    /// Where there is no row.
+    pub(super) empty: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Column {
+    pub(super) title: &'static str,
+    pub(super) is_number: bool,
+}
+
+const fn text(title: &'static str) -> Column {
+    Column { title, is_number: false }
+}
+
+const fn number(title: &'static str) -> Column {
+    Column { title, is_number: true }
+}
+
+const WORKERS: &[Column] = &[
+    number("#"),
+    text("STATE"),
+    number("PID"),
+    number("LOOP"),
+    number("LATE"),
+    number("STALLS"),
+    number("FLIGHT"),
+    number("REQ/S"),
+    number("HEAP"),
+    number("GC"),
+    number("RSS"),
+    number("UP"),
+];
+
+pub(super) fn workers(model: &Model) -> List {
+    List {
+        title: "Workers",
+        columns: WORKERS,
+        rows: model.status().processes().map(|worker| self::worker(model, worker)).collect(),
+        order: None,
+        empty: "no worker yet",
+    }
+}
+
+fn worker(model: &Model, worker: &Worker) -> Vec<Cell> {
+    let busy = model.worker_rate(worker, |worker| worker.event_loop.busy_us).map(|us| us / 1e6);
+    let is_there = worker.pid.is_some();
+    let there = |cell: Cell| if is_there { cell } else { Cell::none() };
+    let tone = match worker.state {
+        WorkerState::Ready => Tone::Plain,
+        WorkerState::Failed => Tone::Bad,
+        _ => Tone::Warn,
+    };
+    let lane = match worker.lane {
+        crate::observe::status::Lane::Main => "",
+        crate::observe::status::Lane::Heavy => " heavy",
+    };
+    let event_loop = worker.event_loop;
+    let stalls = match event_loop.stalls {
+        0 => Cell::none(),
+        _ => Cell::ms(as_f64(event_loop.stalled_ms)),
+    };
+    vec![
+        Cell::count(worker.id.into()),
+        Cell::text(format!("{}{lane}", worker.state.as_str())).toned(tone),
+        worker.pid.map_or_else(Cell::none, |pid| Cell::of(pid.to_string(), pid.into())),
+        there(Cell::percent(busy)).bad_if(busy.is_some_and(|busy| busy > 0.95)),
+        there(Cell::ms(event_loop.late_ms.into())).bad_if(event_loop.late_ms > 100),
+        stalls,
+        Cell::count(worker.in_flight.into()),
+        Cell::rate(model.worker_rate(worker, |worker| worker.requests)),
+        worker.memory.as_ref().map_or_else(Cell::none, |memory| Cell::bytes(memory.heap_used_bytes)),
+        worker
+            .memory
+            .as_ref()
+            .map_or_else(Cell::none, |memory| Cell::percent(Some(f64::from(memory.gc_per_mille) / 1000.0))),
+        there(Cell::bytes(worker.rss_bytes)),
+        there(Cell::of(units::age(worker.uptime_s), as_f64(worker.uptime_s))),
+    ]
+}
+
+const ROUTES: &[Column] = &[
+    text("ROUTE"),
+    number("REQ/S"),
+    number("REQUESTS"),
+    number("P50"),
+    number("P99"),
+    number("LOOP"),
+    number("ERRORS"),
+];
+
+pub(super) fn routes(model: &Model) -> List {
+    let rows = model.status().routes.iter().map(|route| self::route(model, route));
+    List { title: "Routes", columns: ROUTES, rows: rows.collect(), order: Some(1), empty: "no request yet" }
+}
+
+fn route(model: &Model, route: &Route) -> Vec<Cell> {
+    let requests = |status: &Status| {
+        let same = status.routes.iter().find(|one| one.route == route.route);
+        Some(same.map_or(0, |one| one.requests))
+    };
+    let us = |us: u64| if us == 0 { Cell::none() } else { Cell::ms(as_f64(us) / 1000.0) };
+    vec![
+        Cell::text(&route.route),
+        Cell::rate(model.rate(requests)),
+        Cell::count(route.requests),
+        us(route.p50_us),
+        us(route.p99_us),
+        us(route.loop_us),
+        Cell::count(route.failed).bad_if(route.failed > 0),
+    ]
+}
+
+const DOWNSTREAMS: &[Column] = &[
+    text("DOWNSTREAM"),
+    number("FLIGHT"),
+    number("LIMIT"),
+    number("CALLS/S"),
+    number("MEAN"),
+    number("ERRORS"),
+    number("QUEUED"),
+    number("REFUSED"),
+];
+
+pub(super) fn downstreams(model: &Model) -> List {
+    let rows = model.status().downstreams.iter().map(|one| downstream(model, one));
+    List {
+        title: "Downstreams",
+        columns: DOWNSTREAMS,
+        rows: rows.collect(),
+        order: Some(3),
+        empty: "the app has called no other service",
+    }
+}
+
+fn downstream(model: &Model, one: &Downstream) -> Vec<Cell> {
+    let calls = |status: &Status| {
+        let same = status.downstreams.iter().find(|other| other.origin == one.origin);
+        Some(same.map_or(0, |one| one.calls))
+    };
+    let limit = match (one.concurrency, one.enforced) {
+        (0, _) => Cell::none(),
+        (limit, true) => Cell::count(limit.into()),
+        (limit, false) => Cell::of(format!("({limit})"), limit.into()),
+    };
+    let mean = match one.calls {
+        0 => Cell::none(),
+        calls => Cell::ms(as_f64(one.took_ms) / as_f64(calls)),
+    };
+    vec![
+        Cell::text(&one.origin),
+        Cell::count(one.in_flight),
+        limit,
+        Cell::rate(model.rate(calls)),
+        mean,
+        Cell::count(one.errors).bad_if(one.errors > 0),
+        Cell::count(one.queued),
+        Cell::count(one.refused).bad_if(one.refused > 0),
+    ]
+}
+
+const POOLS: &[Column] = &[
+    text("POOL"),
+    number("IN USE"),
+    number("MAX"),
+    number("NEEDED"),
+    number("WAITING"),
+    number("GOT/S"),
+    number("WAIT P99"),
+    number("USE P99"),
+    number("GAVE UP"),
+];
+
+pub(super) fn pools(model: &Model) -> List {
+    List {
+        title: "Pools",
+        columns: POOLS,
+        rows: model.status().pools.iter().map(pool).collect(),
+        order: None,
+        empty: "no pool of connections is known",
+    }
+}
+
+fn pool(pool: &Pool) -> Vec<Cell> {
+    let known = |number: u64| if number == 0 { Cell::none() } else { Cell::count(number) };
+    vec![
+        Cell::text(&pool.name),
+        Cell::count(pool.in_use),
+        known(pool.max),
+        known(pool.needed.into()),
+        Cell::count(pool.waiting).bad_if(pool.waiting > 0),
+        Cell::rate(Some(pool.rate)),
+        Cell::ms(pool.wait_p99_ms),
+        Cell::ms(pool.use_p99_ms),
+        Cell::count(pool.gave_up).bad_if(pool.gave_up > 0),
+    ]
+}
+
+const SINKS: &[Column] = &[
+    text("SINK"),
+    number("LINES/S"),
+    number("LINES"),
+    number("DROPPED"),
+    number("FAILURES"),
+    number("WAITING"),
+    number("OLDEST"),
+];
+
+pub(super) fn sinks(model: &Model) -> List {
+    let rows = model.status().log_sinks.iter().map(|sink| {
+        let lines = |status: &Status| Some(status.log_sinks.iter().find(|one| one.name == sink.name)?.lines);
+        vec![
+            Cell::text(&sink.name),
+            Cell::rate(model.rate(lines)),
+            Cell::count(sink.lines),
+            Cell::count(sink.dropped_lines).bad_if(sink.dropped_lines > 0),
+            Cell::count(sink.failures),
+            Cell::bytes(sink.queue_bytes),
+            Cell::ms(as_f64(sink.queue_age_ms)),
+        ]
+    });
+    List { title: "Logs", columns: SINKS, rows: rows.collect(), order: None, empty: "no sink" }
+}
+
+const GROUPS: &[Column] =
+    &[number("TOTAL"), number("TIMES"), number("WORST"), number("WAITED"), text("ROUTE"), text("IN")];
+
+pub(super) fn groups(model: &Model) -> List {
+    List {
+        title: "Incidents by cause",
+        columns: GROUPS,
+        rows: model.status().incidents.groups.iter().map(group).collect(),
+        order: None,
+        empty: "no event loop has stood still since the start",
+    }
+}
+
+fn group(group: &Group) -> Vec<Cell> {
+    vec![
+        Cell::ms(as_f64(group.total_ms)),
+        Cell::count(group.count),
+        Cell::ms(group.worst_ms.into()),
+        Cell::count(group.waited),
+        Cell::text(group.route.as_deref().unwrap_or("(no request is known)")),
+        Cell::text(group.place.as_deref().unwrap_or(NONE)),
+    ]
+}
+
+const RECENT: &[Column] = &[number("AGO"), text("THE LATEST")];
+
+pub(super) fn recent(model: &Model) -> List {
+    List {
+        title: "Incidents",
+        columns: RECENT,
+        rows: model.status().incidents.recent.iter().map(incident).collect(),
+        order: None,
+        empty: "no event loop has stood still since the start",
+    }
+}
+
+fn incident(one: &Incident) -> Vec<Cell> {
+    let lasts = one.incident.end == End::Lasts;
+    let ago = if lasts { "now".to_owned() } else { units::age(one.age_s) };
+    vec![Cell::of(ago, as_f64(one.age_s)).bad_if(lasts), Cell::text(&one.incident.text)]
+}
+
+/// What the overview says of the rest, a line each.
+pub(super) fn summary(model: &Model) -> Vec<(String, Tone)> {
+    let status = model.status();
+    let mut lines = Vec::new();
+    if !status.downstreams.is_empty() {
+        let sum = |of: fn(&Downstream) -> u64| status.downstreams.iter().map(of).sum::<u64>();
+        let calls = model.rate(|status| Some(status.downstreams.iter().map(|one| one.calls).sum()));
+        let (in_flight, queued, errors) =
+            (sum(|one| one.in_flight), sum(|one| one.queued), sum(|one| one.errors));
+        lines.push((
+            format!(
+                "downstreams  {} calls/s, {in_flight} in flight, {queued} queued and {errors} failed since the start",
+                short(calls.unwrap_or(0.0))
+            ),
+            Tone::Plain,
+        ));
+    }
+    for pool in status.pools.iter().take(2) {
+        let max = if pool.max == 0 { String::new() } else { format!(" of {}", pool.max) };
+        lines.push((
+            format!(
+                "pool         {}: {}{max} in use, {} wait, wait p99 {}",
+                pool.name,
+                pool.in_use,
+                pool.waiting,
+                milliseconds(pool.wait_p99_ms)
+            ),
+            if pool.waiting > 0 { Tone::Bad } else { Tone::Plain },
+        ));
+    }
+    let logged = model
+        .rate(|status| Some(status.workers.iter().filter_map(|one| one.logs).map(|logs| logs.lines).sum()));
+    let lost = status.logs.lost + status.log_sinks.iter().map(|sink| sink.dropped_lines).sum::<u64>();
+    lines.push((
+        format!(
+            "logs         {} lines/s, {} sampled, {lost} dropped, {} errors since the start",
+            short(logged.unwrap_or(0.0)),
+            status.logs.sampled + status.logs.capped,
+            status.logs.errors
+        ),
+        if lost > 0 { Tone::Warn } else { Tone::Plain },
+    ));
+    let stalls: u64 = status.incidents.kinds.iter().map(|kind| kind.count).sum();
+    let total: u64 = status.incidents.kinds.iter().map(|kind| kind.total_ms).sum();
+    let total = words::duration(u32::try_from(total).unwrap_or(u32::MAX));
+    let latest = status.incidents.recent.first();
+    lines.push(match latest {
+        None => ("incidents    none".to_owned(), Tone::Plain),
+        Some(one) => (
+            format!("incidents    {stalls}, {total} together; {}", one.incident.text),
+            if one.age_s < 60 { Tone::Bad } else { Tone::Plain },
+        ),
+    });
+    lines
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown in three digits")]
+fn as_f64(number: u64) -> f64 {
+    number as f64
+}

@@ -1,0 +1,269 @@
+//! `bench context`: what tracing costs the gateway and the worker, and beside it what OpenTelemetry's SDK for Node costs.
+
+mod collector;
+mod variant;
+
+use std::path::Path;
+
+use serde_json::json;
+
+use self::collector::Collector;
+use self::variant::{Turns, Variant, take_turns};
+use super::contender::{App, Contender, Kind};
+use super::field::plimsoll;
+use super::load::{Head, Load};
+use super::report::{Keep, Report, Table, Target, figure, placement_sentence, targets};
+use super::sample::Sample;
+use super::stats::max;
+use super::workshop::{Workshop, app};
+use super::{Common, machine};
+use crate::nodes;
+use crate::process::{command, root, run as run_to_the_end};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    common: Common,
+    /// Only these parts: gateway, sdk, spans.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+}
+
+const CONNECTIONS: u32 = 32;
+const SECONDS: u32 = 2;
+/// Node versions of the client spans, and how much of its CPU a worker may need more there, in percent. On the first
+/// nothing is followed: what is found is noise.
+const SPANS: [(u32, f64); 2] = [(20, 1.0), (24, 3.0)];
+/// How much of what the SDK costs.
+const OF_SDK: f64 = 1.0 / 3.0;
+
+impl Options {
+    fn wants(&self, part: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == part)
+    }
+}
+
+/// What is told of all parts.
+#[derive(Default)]
+struct Found {
+    targets: Vec<Target>,
+    tables: Vec<(String, Table)>,
+    raw: Vec<serde_json::Value>,
+}
+
+pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
+    let workshop = Workshop::open(&options.common.node)?;
+    let program = plimsoll(&options.common)?;
+    let wrk = machine::find_or_install("wrk", "wrk")?;
+    let collector = Collector::start()?;
+    let load = Load { connections: CONNECTIONS, seconds: SECONDS, head: Head::Small };
+    let quick = options.common.quick;
+    let (rounds, turns) = (options.common.rounds(3), if quick { 1 } else { 4 });
+    let with = Turns { workshop: &workshop, wrk: &wrk, load, rounds, turns };
+
+    let mut found = Found::default();
+    if options.wants("gateway") {
+        gateway(&with, &program, &collector, &mut found)?;
+    }
+    if options.wants("sdk") {
+        install(&["bench/apps", "bench/otel"])?;
+        sdk(&with, &program, &collector, &mut found)?;
+    }
+    if options.wants("spans") {
+        for (major, most) in SPANS {
+            spans(options, &with, &program, &collector, (major, most), &mut found)?;
+        }
+    }
+    let versions = [
+        ("node", workshop.version_of_node()),
+        ("plimsoll", machine::version(&program, "version")),
+        ("wrk", machine::version(&wrk, "-v")),
+    ];
+    found.tables.insert(0, ("Figures to reach".to_owned(), targets(&found.targets)));
+    Report {
+        verb: "context",
+        title: "What tracing costs",
+        command,
+        machine: machine::facts(&versions),
+        method: method(&with),
+        tables: found.tables,
+        notes: vec![format!("Collectors were sent {:.1} MB.", collector.bytes() as f64 / 1e6)],
+        raw: json!(found.raw),
+        keep: Keep::unless(quick || !options.only.is_empty()),
+    }
+    .publish()
+}
+
+fn traced(collector: &Collector, sampler: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+    let sampler = sampler.iter().map(|(name, value)| (*name, (*value).to_owned()));
+    std::iter::once(("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.clone())).chain(sampler).collect()
+}
+
+const ONE_PERCENT: [(&str, &str); 2] =
+    [("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "0.01")];
+const ALL: [(&str, &str); 1] = [("OTEL_TRACES_SAMPLER", "parentbased_always_on")];
+
+/// The SDK has its variables to itself: the gateway does not trace.
+const NOT_BY_US: (&str, &str) = ("PLIMSOLL_CONTEXT_TRACE", "off");
+
+fn gateway(with: &Turns<'_>, program: &Path, collector: &Collector, found: &mut Found) -> anyhow::Result<()> {
+    let hello = |env| App { script: app("hello.js"), env };
+    let mut variants = [
+        Variant::new("off", program, hello(Vec::new())),
+        Variant::new("off again", program, hello(Vec::new())),
+        Variant::new("1 % and tail", program, hello(traced(collector, &ONE_PERCENT))),
+        Variant::new("all", program, hello(traced(collector, &ALL))),
+    ];
+    take_turns(with, &mut variants)?;
+    let [off, _, some, _] = &variants;
+    let of_minima = Some(()).and_then(|()| Some(some.least(proxy)? - off.least(proxy)?));
+    found.targets.push(Target {
+        what: "CPU of the gateway that 1 % and tail cost a request".to_owned(),
+        limit: 1.5,
+        // Of the two the one that speaks against us.
+        found: max(&[of_minima, some.more_than(off, proxy)].into_iter().flatten().collect::<Vec<_>>()),
+        unit: " µs",
+    });
+    keep("The gateway, in front of a hello world", &variants, found);
+    Ok(())
+}
+
+fn sdk(with: &Turns<'_>, program: &Path, collector: &Collector, found: &mut Found) -> anyhow::Result<()> {
+    let express = |env| App { script: app("express.js"), env };
+    let by_sdk = |sampler: &[(&'static str, &str)]| App {
+        script: root().join("bench/otel/express.js"),
+        env: traced(collector, &[sampler, &[NOT_BY_US]].concat()),
+    };
+    let mut variants = [
+        Variant::new("off", program, express(Vec::new())),
+        Variant::new("off again", program, express(Vec::new())),
+        Variant::new("Plimsoll, 1 % and tail", program, express(traced(collector, &ONE_PERCENT))),
+        Variant::new("SDK, 1 %", program, by_sdk(&ONE_PERCENT)),
+        Variant::new("Plimsoll, all", program, express(traced(collector, &ALL))),
+        Variant::new("SDK, all", program, by_sdk(&ALL)),
+    ];
+    take_turns(with, &mut variants)?;
+    let [off, _, ours, theirs, ours_all, theirs_all] = &variants;
+    for (share, ours, theirs) in [("1 %", ours, theirs), ("all", ours_all, theirs_all)] {
+        let ratio = Some(()).and_then(|()| {
+            let (ours, theirs) = (ours.more_than(off, both)?, theirs.more_than(off, both)?);
+            Some(ours.max(0.0) / theirs)
+        });
+        found.targets.push(Target {
+            what: format!("CPU that tracing {share} costs, of that of the SDK"),
+            limit: OF_SDK,
+            found: ratio,
+            unit: "x",
+        });
+    }
+    keep("Beside the SDK, in front of express", &variants, found);
+    Ok(())
+}
+
+fn spans(
+    options: &Options,
+    with: &Turns<'_>,
+    program: &Path,
+    collector: &Collector,
+    (major, most): (u32, f64),
+    found: &mut Found,
+) -> anyhow::Result<()> {
+    let node = nodes::install(major)?;
+    let workshop = Workshop::open_in(&node.binary.to_string_lossy(), &format!("node-{major}"))?;
+    let service = Contender { name: "service", kind: Kind::Node };
+    let service = service.start(&workshop, &App { script: app("hello.js"), env: Vec::new() })?;
+    let url = ("SERVICE_URL", format!("http://127.0.0.1:{}/", service.port));
+    let called = |env: Vec<(&'static str, String)>| App {
+        script: app("called.js"),
+        env: env.into_iter().chain([url.clone()]).collect(),
+    };
+    let mut variants = [
+        Variant::new("off", program, called(Vec::new())),
+        Variant::new("off again", program, called(Vec::new())),
+        Variant::new("1 % and tail", program, called(traced(collector, &ONE_PERCENT))),
+        Variant::new("all", program, called(traced(collector, &ALL))),
+    ];
+    let rounds = options.common.rounds(2);
+    take_turns(&Turns { workshop: &workshop, rounds, ..*with }, &mut variants)?;
+    let [off, _, some, _] = &variants;
+    let share = |more: Option<f64>| Some(more? / off.median(worker)? * 100.0);
+    found.targets.push(Target {
+        what: format!("CPU of the worker that 1 % and tail cost, with a call, Node {major}"),
+        limit: most,
+        found: share(some.more_than(off, worker)),
+        unit: " %",
+    });
+    keep(&format!("An app that makes a call for each request, Node {major}"), &variants, found);
+    Ok(())
+}
+
+fn proxy(sample: &Sample) -> Option<f64> {
+    sample.proxy_us
+}
+
+fn worker(sample: &Sample) -> Option<f64> {
+    Some(sample.worker_us)
+}
+
+fn both(sample: &Sample) -> Option<f64> {
+    Some(sample.proxy_us? + sample.worker_us)
+}
+
+fn keep(title: &str, variants: &[Variant], found: &mut Found) {
+    let mut table = Table::new(&[
+        "",
+        "gateway µs (min)",
+        "more than off (median)",
+        "worker µs (min)",
+        "more than off",
+        "requests/s",
+        "p99 µs",
+    ]);
+    let off = variants.first();
+    for variant in variants {
+        let more = |read: fn(&Sample) -> Option<f64>| off.and_then(|off| variant.more_than(off, read));
+        table.row(vec![
+            variant.name.to_owned(),
+            figure(variant.least(proxy), "", 2),
+            figure(more(proxy), "", 2),
+            figure(variant.least(worker), "", 2),
+            figure(more(worker), "", 2),
+            figure(variant.median(|sample| Some(sample.requests_per_second)), "", 0),
+            figure(variant.median(|sample| Some(sample.p99_us)), "", 0),
+        ]);
+    }
+    found.tables.push((title.to_owned(), table));
+    found.raw.push(json!({ "part": title, "variants": variants }));
+}
+
+fn install(folders: &[&str]) -> anyhow::Result<()> {
+    for folder in folders {
+        let folder = root().join(folder);
+        if folder.join("node_modules").is_dir() {
+            continue;
+        }
+        let mut npm = command("npm", &["ci", "--no-audit", "--no-fund", "--silent"]);
+        npm.current_dir(folder);
+        run_to_the_end(npm)?;
+    }
+    Ok(())
+}
+
+fn method(with: &Turns<'_>) -> Vec<String> {
+    let Turns { load, rounds, turns, .. } = with;
+    vec![
+        format!(
+            "{rounds} rounds (2 for the calls); in each, all variants are started afresh, warmed up for 2 s, and take {turns} turns in an order \
+             that changes: {} s of load by `wrk` with {} kept-alive connections. Differences are to `off`, as the median of those within \
+             each turn; `off again` tells the noise. CPU of all threads by `schedstat`, per request.",
+            load.seconds, load.connections
+        ),
+        placement_sentence(with.workshop),
+        "All run behind Plimsoll with one worker. `off`: no request id, no trace. `1 % and tail`: ids, `traceparent`, 1 % \
+         recorded by chance and what is slow, fails or stalls as well, sent to a collector that takes everything."
+            .to_owned(),
+        "The SDK is the one for Node with the instrumentations for http and express and the exporter for OTLP in protobuf, in batches \
+         (`bench/otel`); the gateway does not trace then. Its spans are more than ours: one for each layer of express."
+            .to_owned(),
+    ]
+}

@@ -1,0 +1,89 @@
+//! One way of being traced, and what was found of it.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::super::contender::{App, Contender, Kind};
+use super::super::load::Load;
+use super::super::sample::{Course, Sample, Warm};
+use super::super::stats::{median, min};
+use super::super::workshop::Workshop;
+
+#[derive(Serialize)]
+pub(super) struct Variant {
+    pub(super) name: &'static str,
+    #[serde(skip)]
+    contender: Contender,
+    #[serde(skip)]
+    app: App,
+    samples: Vec<Sample>,
+}
+
+pub(super) struct Turns<'a> {
+    pub(super) workshop: &'a Workshop,
+    pub(super) wrk: &'a Path,
+    pub(super) load: Load,
+    pub(super) rounds: usize,
+    pub(super) turns: usize,
+}
+
+impl Variant {
+    pub(super) fn new(name: &'static str, program: &Path, app: App) -> Self {
+        let contender = Contender { name, kind: Kind::Plimsoll(program.to_owned()) };
+        Self { name, contender, app, samples: Vec::new() }
+    }
+
+    fn values(&self, read: impl Fn(&Sample) -> Option<f64>) -> Vec<f64> {
+        self.samples.iter().filter_map(read).collect()
+    }
+
+    pub(super) fn least(&self, read: impl Fn(&Sample) -> Option<f64>) -> Option<f64> {
+        min(&self.values(read))
+    }
+
+    pub(super) fn median(&self, read: impl Fn(&Sample) -> Option<f64>) -> Option<f64> {
+        median(&self.values(read))
+    }
+
+    /// What this one has more than `other`: the median of the differences within each turn.
+    pub(super) fn more_than(&self, other: &Self, read: impl Fn(&Sample) -> Option<f64>) -> Option<f64> {
+        let pairs = self.samples.iter().zip(&other.samples);
+        median(&pairs.filter_map(|(own, others)| Some(read(own)? - read(others)?)).collect::<Vec<_>>())
+    }
+}
+
+/// All are started afresh in each round, and loaded in turns while the others idle; the order turns.
+pub(super) fn take_turns(with: &Turns<'_>, variants: &mut [Variant]) -> anyhow::Result<()> {
+    let Turns { workshop, wrk, load, .. } = *with;
+    for round in 0..with.rounds {
+        let mut warm: Vec<Warm> = Vec::new();
+        for variant in &*variants {
+            warm.push(Course { workshop, wrk, app: &variant.app, load }.warm_up(&variant.contender)?);
+        }
+        for turn in 0..with.turns {
+            let mut pairs: Vec<_> = variants.iter_mut().zip(&mut warm).collect();
+            let by = turn % pairs.len().max(1);
+            pairs.rotate_left(by);
+            if turn % 2 == 1 {
+                pairs.reverse();
+            }
+            for (variant, warm) in pairs {
+                let course = Course { workshop, wrk, app: &variant.app, load };
+                let found = course.measure(&variant.contender, warm)?;
+                eprintln!(
+                    "round {}  turn {}  {:<28} gateway {:>6.2} µs  worker {:>6.2} µs  {:>7.0}/s  p99 {:>6.0} µs",
+                    round + 1,
+                    turn + 1,
+                    variant.name,
+                    found.proxy_us.unwrap_or(0.0),
+                    found.worker_us,
+                    found.requests_per_second,
+                    found.p99_us
+                );
+                variant.samples.push(found);
+            }
+        }
+    }
+    Ok(())
+}
