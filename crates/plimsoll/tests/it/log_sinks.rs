@@ -170,8 +170,7 @@ fn what_a_collector_does_not_take_waits_on_the_disk_also_for_the_next_run() {
     let server = start(&sink);
     until("all has come", || {
         let bodies = collector.bodies().concat();
-        let bodies = String::from_utf8_lossy(&bodies);
-        (bodies.matches("\\\"msg\\\":\\\"line ").count() == 2001).then_some(())
+        (String::from_utf8_lossy(&bodies).matches("\\\"msg\\\":\\\"line ").count() == 2001).then_some(())
     });
     until("the file is gone", || (!spill.exists()).then_some(()));
     assert_eq!(figures(&server, "http")["spilled_bytes"], 0);
