@@ -81,7 +81,12 @@ const LEAST_PER_MILLE: u32 = 10;
 /// measured `1 - size now / new size` would be saved; of that [`part`] is told, because what lives longer than a scavenge is
 /// copied once or twice in any case.
 #[must_use]
-pub fn saving(scavenged_per_mille: u32, (between, most): (u64, u64), share_bytes: u64) -> Option<Saving> {
+pub fn saving(
+    scavenged_per_mille: u32,
+    (between, most): (u64, u64),
+    share_bytes: u64,
+    node: Option<u32>,
+) -> Option<Saving> {
     let room = (share_bytes / YOUNG_PART / SEMI_SPACES) >> 20;
     let mut wanted = SEMI_MOST_MB;
     while wanted > room {
