@@ -180,14 +180,15 @@ pub fn default_semi_space(node: Option<u32>) -> u64 {
     }
 }
 
-/// By how much semi-spaces grow at once: to their full size, where they are wanted larger.
+/// By how much semi-spaces grow at once: to their full size, whose room is set aside anyhow.
 ///
-/// V8 begins with a small one and doubles it when as much has survived as it holds. From Node 22 on so little survives of
-/// objects that live as long as a request that it hardly ever grows, however large it may be. The option is not allowed
-/// in `NODE_OPTIONS`, but may be set while the process runs: the agent does it.
+/// V8 begins with a small one and doubles it when as much has survived as it holds; of objects that live as long as a
+/// request so little survives that it hardly ever grows, however large it may be. A list of 300 rows, 64 at a time, on
+/// two quiet CPUs, median of five: 6 % less time on Node 20, 1.5 % on 22 to 26, and about a third of the scavenges.
+/// The option is not allowed in `NODE_OPTIONS`, but may be set while the process runs: the agent does it.
 #[must_use]
 pub fn semi_space_growth(node: Option<u32>) -> Option<u32> {
-    node.filter(|major| *major >= 22).map(|_| 32)
+    node.map(|_| 32)
 }
 
 impl Plan {

@@ -72,7 +72,7 @@ impl<F: Front> Supervisor<F> {
         let share = self.share()?;
         let of_one = |process: &Process| {
             let (now, most) = (process.memory.latest()?, process.semi_space?);
-            churn::saving(now.scavenge_per_mille, (now.between_scavenges, most), share)
+            churn::saving(now.scavenge_per_mille, (now.between_scavenges, most), share, self.settings.node)
         };
         self.processes.values().filter_map(of_one).max_by_key(|saving| saving.per_mille)
     }
