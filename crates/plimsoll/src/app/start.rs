@@ -93,8 +93,14 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         directory: std::env::current_dir().unwrap_or_default(),
         agent: Some(directory.path.clone()),
     };
-    let facts = Facts { workers, port, open_files, logs: logs.capture().clone(), spans: context.watch,
-        origin: origin.clone() };
+    let facts = Facts {
+        workers,
+        port,
+        open_files,
+        logs: logs.capture().clone(),
+        spans: context.watch,
+        origin: origin.clone(),
+    };
     let settings = settings(config, command, facts);
     let incidents =
         Incidents::start(origin).map_err(system("the thread of incidents could not be started"))?;
@@ -110,7 +116,19 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         service: who.service.clone(),
         host: who.host.clone(),
     });
-    Ok(Parts { identity, gateway, front, admin, control, signals, supervisor, logs, traces: context.traces, apps, export })
+    Ok(Parts {
+        identity,
+        gateway,
+        front,
+        admin,
+        control,
+        signals,
+        supervisor,
+        logs,
+        traces: context.traces,
+        apps,
+        export,
+    })
 }
 
 /// What the workers' settings depend on beside the configuration.

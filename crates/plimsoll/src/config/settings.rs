@@ -3,8 +3,8 @@
 //! A row's `doc` is the manual: what it does, its unit, and when to change it. Its first sentence is the help
 //! of the flag. The default is not repeated here: it is read from `Config::default`.
 
-mod context_frame;
 mod context;
+mod context_frame;
 mod downstream;
 mod logs;
 mod memory;

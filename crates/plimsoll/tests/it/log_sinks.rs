@@ -169,8 +169,8 @@ fn what_a_collector_does_not_take_waits_on_the_disk_also_for_the_next_run() {
     collector.status.store(200, Ordering::SeqCst);
     let server = start(&sink);
     until("all has come", || {
-        let bodies = collector.bodies.lock().unwrap();
-        (bodies.matches("\\\"msg\\\":\\\"line ").count() == 2001).then_some(())
+        let bodies = collector.bodies().concat();
+        (String::from_utf8_lossy(&bodies).matches("\\\"msg\\\":\\\"line ").count() == 2001).then_some(())
     });
     until("the file is gone", || (!spill.exists()).then_some(()));
     assert_eq!(figures(&server, "http")["spilled_bytes"], 0);
