@@ -43,7 +43,7 @@ fn the_overview_fits_80_columns_and_24_lines() {
     };
     let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let worker =
-        ["0", "ready", "4243", "40%", "4.0ms", "700ms", "3", "50", "31", "MB", "3%", "50", "MB", "1h", "2m"];
+        ["0", "ready", "4243", "40%", "120ms", "700ms", "3", "50", "31", "MB", "3%", "50", "MB", "1h", "2m"];
     assert_eq!(words(&row("0 ready")), worker, "{lines:#?}");
     assert!(row("1 stopped").contains(" - "), "{lines:#?}");
     assert_eq!(
