@@ -64,6 +64,10 @@ pub(super) enum After {
     Tunnel(Box<tunnel::Tunnel>),
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a request is what nearly always comes next: a box would be an allocation for each"
+)]
 enum Next {
     Request(Request),
     Refused(Failure),

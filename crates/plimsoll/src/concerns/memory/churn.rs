@@ -166,7 +166,7 @@ mod tests {
             ((u32::MAX, u64::MAX, 1, u64::MAX), None),
         ];
         for ((scavenged, between, most, share), expected) in table {
-            let found = saving(scavenged, (between, most * MB), share)
+            let found = saving(scavenged, (between, most * MB), share, Some(24))
                 .map(|saving| (saving.semi_mb, saving.per_mille));
             assert_eq!(found, expected, "{scavenged} {between} {most} {share}");
         }

@@ -202,7 +202,7 @@ impl Tracer {
 
     /// Every 100 ms while a gateway thread has connections.
     pub fn tick(&self) {
-        if self.stats.tick() % TICKS == 0 {
+        if self.stats.tick().is_multiple_of(TICKS) {
             let _full = self.sender.try_send(Event::Tick);
         }
     }
