@@ -10,7 +10,8 @@ const { run, TABLES } = require('./setup.js');
 
 const port = process.env.PORT ?? '5432';
 const most = process.env.MAX_CONNECTIONS ?? '100';
-const directory = process.env.DATABASE_DIR ?? fs.mkdtempSync(path.join(os.tmpdir(), 'shop-'));
+const made = process.env.DATABASE_DIR ? undefined : fs.mkdtempSync(path.join(os.tmpdir(), 'shop-'));
+const directory = process.env.DATABASE_DIR ?? made;
 const data = path.join(directory, 'data');
 
 /** Where initdb and postgres are: Debian keeps them out of PATH, by version. */
@@ -50,9 +51,9 @@ async function main() {
   if (!folder) fail('PostgreSQL is not installed\nhint: apt-get install postgresql');
   const as = { ...user(), cwd: '/' };
   fs.mkdirSync(data, { recursive: true, mode: 0o700 });
-  if (as.uid !== undefined) fs.chownSync(data, as.uid, as.gid);
-  const made = spawnSync(`${folder}/initdb`, ['-D', data, '-U', 'postgres', '-A', 'trust', '--no-sync'], as);
-  if (made.status !== 0) fail(`initdb failed: ${made.stderr}`);
+  if (as.uid !== undefined) for (const one of [made, data].filter(Boolean)) fs.chownSync(one, as.uid, as.gid);
+  const initdb = spawnSync(`${folder}/initdb`, ['-D', data, '-U', 'postgres', '-A', 'trust', '--no-sync'], as);
+  if (initdb.status !== 0) fail(`initdb failed: ${initdb.stderr}`);
   const settings = {
     port, max_connections: most, listen_addresses: '127.0.0.1', unix_socket_directories: data, fsync: 'off', shared_buffers: '16MB',
   };

@@ -65,7 +65,8 @@ const fault = process.env.SHOP_FAULT;
 if (!begin[fault] && !each[fault]) throw new Error(`SHOP_FAULT=${fault}: there is no such fault`);
 begin[fault]?.();
 
-module.exports = async (req, res, next) => {
-  await each[fault]?.(req);
-  next();
+module.exports = (req, res, next) => {
+  const done = each[fault]?.(req);
+  if (done) done.then(() => next(), next);
+  else next();
 };

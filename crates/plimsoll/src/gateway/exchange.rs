@@ -39,7 +39,7 @@ const MOVES_MAX: u32 = 5;
 /// before it is late with something; the second time is the way back.
 const RESCUES_MAX: u32 = 2;
 /// The watchdog never tells that a shorter request kept the loop.
-const TOLD_FROM: Duration = Duration::from_millis(BUSY_MS as u64);
+pub(super) const TOLD_FROM: Duration = Duration::from_millis(BUSY_MS as u64);
 
 /// Serves one request whose head stands at the front of the connection's buffer.
 pub(super) async fn run(connection: &mut Connection, request: &Request) -> After {

@@ -81,7 +81,7 @@ impl Traced {
     }
 
     fn spans(&self) -> Vec<Span> {
-        let requests = self.collector.bodies().into_iter().map(|body| {
+        let requests = self.collector.bodies_at("/v1/traces").into_iter().map(|body| {
             let request = ExportTraceServiceRequest::decode(&body[..]).unwrap();
             for of_resource in &request.resource_spans {
                 let resource = of_resource.resource.as_ref().unwrap();

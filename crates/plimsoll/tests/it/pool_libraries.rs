@@ -72,7 +72,7 @@ fn check_redis(source: &str, library: &str, port: u16) {
     );
     // How many commands are under way says nothing about how many connections are needed.
     assert_eq!((&pool["needed"], &pool["findings"]), (&0.into(), &Value::Array(Vec::new())), "{pool}");
-    assert!(pool["used_ms"].as_f64() >= Some(0.0) && pool["use_p99_ms"].as_f64() > Some(0.0), "{pool}");
+    assert!(pool["used_us"].as_u64() > Some(0) && pool["use_p99_ms"].as_f64() > Some(0.0), "{pool}");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn check_postgres(file: &'static str, import: &str) {
         "{pool}"
     );
     // Four of six waited for one before them, the last two for two.
-    assert!(pool["waited_ms"].as_u64() >= Some(2 * 20 + 2 * 40), "{pool}");
+    assert!(pool["waited_us"].as_u64() >= Some((2 * 20 + 2 * 40) * 1000), "{pool}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::gateway::buffer::Buffer;
 use crate::gateway::claim::Claim;
 use crate::gateway::connection::Connection;
 use crate::gateway::context::Ids;
+use crate::gateway::exchange::TOLD_FROM;
 use crate::gateway::failure::Failure;
 use crate::gateway::http1::body::Body;
 use crate::gateway::http1::framing::Framing;
@@ -174,7 +175,7 @@ impl Relay<'_> {
         let may_be_told = thread.context.tracer().is_some() && {
             let now = *self.first_byte.insert(Instant::now());
             let answer = (response.status, body.is_done());
-            thread.context.keeps(ids.as_deref(), answer, (&self.so_far, now))
+            thread.context.keeps(ids.as_deref(), answer, (&self.so_far, now)) || self.has_stalled(now)
         };
         if may_be_told || thread.access.keeps(response.status, body.is_done()) {
             self.keep_heads(response.head_len);
@@ -184,6 +185,13 @@ impl Relay<'_> {
         self.response = Some(response);
         self.release_flight();
         None
+    }
+
+    /// Whether the loop stood still in the request.
+    fn has_stalled(&self, now: Instant) -> bool {
+        let is_long = now.saturating_duration_since(self.so_far.started) >= TOLD_FROM;
+        let running = self.link.claim.as_ref().filter(|_| is_long).and_then(Claim::running);
+        running.is_some_and(|(_, _, is_stalled)| is_stalled)
     }
 
     /// For the access log and the span.

@@ -5,7 +5,7 @@ use crate::concerns::event_loop::incident::Kind;
 use crate::concerns::event_loop::incident::book::Group;
 use crate::observe::logs::WorkerFigures;
 use crate::observe::status::downstream::Caller;
-use crate::observe::status::pools::{Leak, Pool};
+use crate::observe::status::pools::{Leak, Pool, Queue};
 use crate::observe::status::{
     Collections, Context, Counted, Death, Downstream, EventLoop, Failure, GcKind, HeavyRoute, Incidents,
     Logs, Requests, Route, Setup, Stops, Worker, WorkerMemory, fixture,
@@ -77,6 +77,10 @@ fn pool() -> Pool {
 
 fn pool_figures(waited_ms: u64) -> plimsoll_wire::pools::Figures {
     plimsoll_wire::pools::Figures { max: 10, asked: 6000, waited_us: waited_ms * 1000, ..Default::default() }
+}
+
+fn queue() -> Queue {
+    Queue { pool: pool().name, age_s: 20, lasted_s: 20, ..Queue::default() }
 }
 
 fn waiting(waited_ms: u64) -> Pool {
@@ -161,17 +165,21 @@ fn each_fault_is_found_and_no_other() {
         (heavy(), &["heavy_route"]),
         (Status { failures: vec![overloaded], ..calm() }, &["overloaded"]),
         (with_pool(pool()), &["pool_too_small"]),
-        (with_pool(Pool { needed: 8, ..pool() }), &["pool_held"]),
+        (Status { pool_queues: vec![queue()], ..with_pool(Pool { needed: 8, ..pool() }) }, &["pool_held"]),
+        // That is how long its connections took to open.
+        (with_pool(Pool { needed: 8, ..pool() }), &[]),
         (with_pool(waiting(200)), &[]),
         (with_pool(leaking()), &["pool_leak"]),
         (with_pool(Pool { allowed: Some(7), ..waiting(0) }), &["pools_oversubscribe"]),
         (with_pool(Pool { allowed: Some(7), enforced: true, ..waiting(0) }), &[]),
         (Status { downstreams: vec![calls()], ..calm() }, &["fan_out"]),
+        (Status { downstreams: vec![Downstream { callers: Vec::new(), ..calls() }], ..calm() }, &["fan_out"]),
         (Status { downstreams: vec![Downstream { enforced: true, ..calls() }], ..calm() }, &[]),
         (
             Status {
                 downstreams: vec![Downstream {
                     callers: vec![Caller { route: "GET /cart".into(), seen: 60, most: 20, p99: 12 }],
+                    figures: Counted(plimsoll_wire::calls::Figures { fan_outs: 60, ..calls().figures.0 }),
                     ..calls()
                 }],
                 ..calm()

@@ -157,7 +157,7 @@ pub(crate) fn get(port: u16, target: &str) -> Response {
 
 /// With header lines of its own.
 pub(crate) fn get_with(port: u16, target: &str, headers: &str) -> Response {
-    let head = format!("GET {target} HTTP/1.1\r\nHost: t\r\n{headers}Connection: close\r\n\r\n");
+    let head = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{headers}Connection: close\r\n\r\n");
     request(port, "GET", head)
 }
 

@@ -13,26 +13,35 @@ pub(crate) struct Collector {
     pub(crate) port: u16,
     /// What it answers; with 0 it resets the connection. It keeps what it answers 200 to.
     pub(crate) status: Arc<AtomicU16>,
-    bodies: Arc<Mutex<Vec<Vec<u8>>>>,
+    taken: Arc<Mutex<Vec<Taken>>>,
 }
+
+/// One request: its path and its body.
+struct Taken(String, Vec<u8>);
 
 impl Collector {
     pub(crate) fn start(status: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let collector = Self { port, status: Arc::new(AtomicU16::new(status)), bodies: Arc::default() };
-        let (status, bodies) = (Arc::clone(&collector.status), Arc::clone(&collector.bodies));
+        let collector = Self { port, status: Arc::new(AtomicU16::new(status)), taken: Arc::default() };
+        let (status, taken) = (Arc::clone(&collector.status), Arc::clone(&collector.taken));
         drop(thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (status, bodies) = (Arc::clone(&status), Arc::clone(&bodies));
-                drop(thread::spawn(move || answer(&stream, &status, &bodies)));
+                let (status, taken) = (Arc::clone(&status), Arc::clone(&taken));
+                drop(thread::spawn(move || answer(&stream, &status, &taken)));
             }
         }));
         collector
     }
 
     pub(crate) fn bodies(&self) -> Vec<Vec<u8>> {
-        self.bodies.lock().unwrap().clone()
+        self.bodies_at("")
+    }
+
+    /// Of the requests whose path begins so.
+    pub(crate) fn bodies_at(&self, path: &str) -> Vec<Vec<u8>> {
+        let taken = self.taken.lock().unwrap();
+        taken.iter().filter(|one| one.0.starts_with(path)).map(|one| one.1.clone()).collect()
     }
 
     pub(crate) fn has(&self, text: &str) -> bool {
@@ -40,11 +49,14 @@ impl Collector {
     }
 }
 
-fn answer(stream: &TcpStream, status: &AtomicU16, bodies: &Mutex<Vec<Vec<u8>>>) -> Option<()> {
+fn answer(stream: &TcpStream, status: &AtomicU16, taken: &Mutex<Vec<Taken>>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let mut length = 0;
         let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+        line.clear();
         while reader.read_line(&mut line).ok()? > 0 && line != "\r\n" {
             let header = line.to_ascii_lowercase();
             length =
@@ -60,7 +72,7 @@ fn answer(stream: &TcpStream, status: &AtomicU16, bodies: &Mutex<Vec<Vec<u8>>>) 
             return None;
         }
         if status == 200 {
-            bodies.lock().unwrap().push(body);
+            taken.lock().unwrap().push(Taken(path, body));
         }
         let answer = format!("HTTP/1.1 {status} So\r\ncontent-length: 0\r\n\r\n");
         (&*stream).write_all(answer.as_bytes()).ok()?;

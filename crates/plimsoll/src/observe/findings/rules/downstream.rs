@@ -7,7 +7,7 @@ use crate::observe::status::Downstream;
 
 const CONCERN: &str = "downstream";
 /// "Twenty is enough for anything."
-const PARALLEL_MAX: u32 = 20;
+const PARALLEL_MAX: u64 = 20;
 /// Of a hundred calls; fewer failures are the life of a network.
 const FAILED_PERCENT: u64 = 5;
 const FAILED_MIN: u64 = 10;
@@ -38,17 +38,58 @@ fn address(one: &Downstream) -> &str {
     one.origin.split_once("://").map_or(one.origin.as_str(), |(_, address)| address)
 }
 
-fn fan_out(one: &Downstream) -> Option<Draft> {
-    let widest = one.callers.iter().find(|caller| caller.p99 > PARALLEL_MAX);
-    let parallel =
-        widest.map_or_else(|| u32::try_from(one.fan_out_p99).unwrap_or(u32::MAX), |caller| caller.p99);
-    let is_held = one.enforced && (one.per_request > 0 || one.concurrency > 0);
-    if parallel <= PARALLEL_MAX || is_held {
-        return None;
+/// How many calls are made at the same time, more than is good.
+enum Width<'a> {
+    /// For a request of this route, at most and in 99 of 100 requests.
+    Request { who: &'a str, most: u64, p99: u64 },
+    /// By the workers, more often than not: to which requests the calls belong is not known.
+    Bursts,
+}
+
+impl<'a> Width<'a> {
+    fn of(one: &'a Downstream) -> Option<Self> {
+        let is_wide = |parallel: u64| parallel > PARALLEL_MAX;
+        let widest = one.callers.iter().find(|caller| is_wide(caller.p99.into()));
+        match widest {
+            Some(caller) => {
+                Some(Self::Request { who: &caller.route, most: caller.most.into(), p99: caller.p99.into() })
+            }
+            None if is_wide(one.fan_out_p99) => {
+                Some(Self::Request { who: "a request", most: one.fan_out_max, p99: one.fan_out_p99 })
+            }
+            // Many requests with a call each are no fan-out: only where most calls would have waited under a limit.
+            None => (one.fan_outs == 0 && one.would_queue > one.calls / 2).then_some(Self::Bursts),
+        }
     }
-    let who = widest.map_or("a request", |caller| caller.route.as_str());
-    let most = widest.map_or(one.fan_out_max, |caller| caller.most.into());
-    let mut seen = vec![format!("up to {most} at once (p99 {parallel}), in {}", counted(one.calls, "call"))];
+
+    fn what(&self, one: &Downstream) -> String {
+        match self {
+            Self::Request { who, p99, .. } => {
+                format!("{who} makes {p99} calls to {} at the same time", one.origin)
+            }
+            Self::Bursts => {
+                format!("calls to {} come in bursts of more than {}", one.origin, one.concurrency)
+            }
+        }
+    }
+
+    fn seen(&self, one: &Downstream) -> String {
+        let calls = counted(one.calls, "call");
+        match self {
+            Self::Request { most, p99, .. } => format!("up to {most} at once (p99 {p99}), in {calls}"),
+            Self::Bursts => {
+                format!(
+                    "{calls}; of which requests is not known: they come after an await (Node.js 24 and later tell)"
+                )
+            }
+        }
+    }
+}
+
+fn fan_out(one: &Downstream) -> Option<Draft> {
+    let is_held = one.enforced && (one.per_request > 0 || one.concurrency > 0);
+    let width = Width::of(one).filter(|_| !is_held)?;
+    let mut seen = vec![width.seen(one)];
     seen.extend((one.would_queue > 0).then(|| {
         format!(
             "with {} at once {} of them would have waited here instead of there",
@@ -65,7 +106,7 @@ fn fan_out(one: &Downstream) -> Option<Draft> {
             is_danger: true,
             ..Damage::default()
         },
-        what: format!("{who} makes {parallel} calls to {} at the same time", one.origin),
+        what: width.what(one),
         seen,
         figures: figures(one),
         fix: format!(

@@ -4,7 +4,7 @@
 use super::super::damage::Damage;
 use super::super::words::{counted, ms, ms_f};
 use super::super::{Draft, Facts, as_f64};
-use crate::observe::status::pools::Pool;
+use crate::observe::status::pools::{Pool, Queue};
 
 const CONCERN: &str = "pools";
 
@@ -40,12 +40,15 @@ fn waited(pool: &Pool) -> u64 {
     pool.waited_us / 1000 + pool.waiting.saturating_mul(pool.oldest_wait_ms) / 2
 }
 
+/// The times in which all connections were in use and queries stood in a queue for one.
+fn queues<'a>(facts: &'a Facts<'_>, pool: &'a Pool) -> impl Iterator<Item = &'a Queue> {
+    let of_pool = facts.now.pool_queues.iter().filter(|queue| queue.pool == pool.name);
+    of_pool.filter(|queue| queue.age_s.saturating_sub(queue.lasted_s) <= facts.meanwhile.uptime_s)
+}
+
 /// What was needed at most while queries waited: by now there may be a lull.
 fn needed(facts: &Facts<'_>, pool: &Pool) -> u32 {
-    let of_pool = facts.now.pool_queues.iter().filter(|queue| queue.pool == pool.name);
-    let meanwhile =
-        of_pool.filter(|queue| queue.age_s.saturating_sub(queue.lasted_s) <= facts.meanwhile.uptime_s);
-    meanwhile.map(|queue| queue.needed).max().unwrap_or(0).max(pool.needed)
+    queues(facts, pool).map(|queue| queue.needed).max().unwrap_or(0).max(pool.needed)
 }
 
 fn wait(facts: &Facts<'_>, pool: &Pool) -> Option<Draft> {
@@ -59,6 +62,10 @@ fn wait(facts: &Facts<'_>, pool: &Pool) -> Option<Draft> {
         return None;
     }
     let is_small = u64::from(needed) > max;
+    // Who waited while a connection was being opened did not wait for others to give one back.
+    if !is_small && lost == 0 && queues(facts, pool).next().is_none() {
+        return None;
+    }
     let mut seen = vec![format!(
         "{} waited {} together (p99 lately {}), {} wait now; all {max} in use for {} (p99) each",
         counted(pool.asked, "query"),
