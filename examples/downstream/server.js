@@ -46,7 +46,7 @@ function caller(by) {
 
 async function orders(response, { ids = '5', by = 'fetch', path = '/stock', each = '1' }) {
   const call = caller(by);
-  if (call === null) return response.writeHead(501).end();
+  if (call === null) return response.writeHead(501, { 'content-length': 0 }).end();
   const one = async (id) => { for (let made = 0; made < Number(each); made++) await call(`${STOCK}${path}/${id}`); };
   const all = Array.from({ length: Number(ids) }, (_, id) => one(id));
   const results = await Promise.allSettled(all);

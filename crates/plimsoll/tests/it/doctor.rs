@@ -115,6 +115,11 @@ fn a_pool_that_is_too_small_is_found_first() {
 }
 
 #[test]
+fn a_hook_on_every_promise_is_found_first() {
+    is_found_first("context", "async_tax", |_| {});
+}
+
+#[test]
 fn churn_is_found_first() {
     is_found_first("memory", "gc_pressure", |_| {});
 }

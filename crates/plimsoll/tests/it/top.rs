@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::harness::{App, Launch, Server, pause, until};
+use rustix::process::Signal;
+
+use crate::harness::{App, Launch, Server, pause, signal, until};
 
 const LIFE: &str = include_str!("apps/life.js");
 
@@ -30,6 +32,18 @@ fn it_shows_the_workers_follows_the_size_and_leaves_the_terminal_as_it_was() {
     terminal.press("q");
     assert_eq!(terminal.exit_code(), Some(0));
     terminal.wait_for("\u{1b}[?1049l");
+}
+
+#[test]
+fn a_signal_leaves_the_terminal_as_it_was() {
+    let server = server();
+    for which in [Signal::TERM, Signal::HUP] {
+        let mut terminal = server.in_terminal(&["top"], 80, 24);
+        terminal.wait_for("overview");
+        signal(terminal.pid(), which);
+        assert_eq!(terminal.exit_code(), Some(0));
+        terminal.wait_for("\u{1b}[?1049l");
+    }
 }
 
 #[test]

@@ -37,6 +37,7 @@ use crate::observe::report::Line;
 use crate::observe::socket;
 use crate::observe::status::Status;
 use crate::sys::nap;
+use crate::sys::signals::{Signal, Signals};
 
 /// Between two questions to the instance.
 const EVERY: Duration = Duration::from_secs(1);
@@ -85,6 +86,8 @@ enum News {
     Status(Result<Box<Status>, String>),
     /// A reload says how it goes; it is over.
     Said(String, bool),
+    /// A signal: the terminal is to be put back.
+    End,
 }
 
 fn show(instance: &Instance, first: Status) -> std::io::Result<()> {
@@ -92,6 +95,7 @@ fn show(instance: &Instance, first: Status) -> std::io::Result<()> {
     let asked = instance.clone();
     let teller = tell.clone();
     thread::Builder::new().name("status".to_owned()).spawn(move || ask(&asked, &teller))?;
+    hear_signals(tell.clone())?;
     let raw = Raw::enter()?;
     let has_color = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let mut terminal = Terminal::new(Ansi::new(has_color))?;
@@ -109,7 +113,11 @@ fn watch(
 ) -> std::io::Result<()> {
     loop {
         for news in heard.try_iter() {
-            state.hear(news, Instant::now());
+            match news {
+                News::Status(status) => state.hear(status, Instant::now()),
+                News::Said(line, is_over) => state.hear_reload(line, is_over),
+                News::End => return Ok(()),
+            }
         }
         terminal.draw(|frame| screen::draw(state, frame.area(), frame.buffer_mut(), Instant::now()))?;
         for key in keys::read(MOMENT)? {
@@ -121,6 +129,20 @@ fn watch(
             }
         }
     }
+}
+
+/// Whoever ends this from outside gets the terminal back as it was.
+fn hear_signals(tell: Sender<News>) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::install()?
+    };
+    let wait = move || {
+        runtime.block_on(async { while signals.next().await == Signal::Child {} });
+        let _ended = tell.send(News::End);
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
 }
 
 /// Asks for the status again and again, as long as somebody hears it.

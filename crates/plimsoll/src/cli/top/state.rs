@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::time::Instant;
 
-use super::News;
 use super::keys::Key;
 use super::lists::{self, List};
 use super::model::Model;
@@ -95,20 +94,21 @@ impl State {
         }
     }
 
-    pub(super) fn hear(&mut self, news: News, now: Instant) {
-        match news {
-            News::Status(Ok(status)) => {
+    pub(super) fn hear(&mut self, status: Result<Box<Status>, String>, now: Instant) {
+        match status {
+            Ok(status) => {
                 self.lost = None;
                 if !self.is_paused {
                     self.model.see(*status, now);
                 }
             }
-            News::Status(Err(error)) => self.lost = Some(error),
-            News::Said(line, is_over) => {
-                self.said = Some(line);
-                self.is_reloading &= !is_over;
-            }
+            Err(error) => self.lost = Some(error),
         }
+    }
+
+    pub(super) fn hear_reload(&mut self, line: String, is_over: bool) {
+        self.said = Some(line);
+        self.is_reloading &= !is_over;
     }
 
     pub(super) fn press(&mut self, key: Key) -> Wish {

@@ -25,7 +25,7 @@ fn watched() -> State {
     later.routes[0].requests += 50;
     later.workers[0].requests += 50;
     later.workers[0].event_loop.busy_us += 400_000;
-    state.hear(News::Status(Ok(Box::new(later))), now + Duration::from_secs(1));
+    state.hear(Ok(Box::new(later)), now + Duration::from_secs(1));
     state
 }
 
@@ -117,11 +117,11 @@ fn names_cannot_move_the_cursor_and_long_ones_are_cut() {
 #[test]
 fn a_lost_instance_leaves_what_it_said_last_with_its_age() {
     let mut state = watched();
-    state.hear(News::Status(Err("instance shop did not answer within 5s".into())), Instant::now());
+    state.hear(Err("instance shop did not answer within 5s".into()), Instant::now());
     let lines = drawn(&state, 80, 24);
     assert!(lines[0].starts_with("shop: lost, as it was 0s ago; instance shop did not answer"), "{lines:#?}");
     assert!(lines.iter().any(|line| line.contains("4243")), "{lines:#?}");
-    state.hear(News::Status(Ok(Box::new(fixture()))), Instant::now());
+    state.hear(Ok(Box::new(fixture())), Instant::now());
     assert!(drawn(&state, 80, 24)[0].starts_with("shop: ready"));
 }
 
@@ -131,7 +131,7 @@ fn a_pause_keeps_the_numbers() {
     state.press(Key::Char('p'));
     let mut later = fixture();
     later.requests.total = 9999;
-    state.hear(News::Status(Ok(Box::new(later))), Instant::now());
+    state.hear(Ok(Box::new(later)), Instant::now());
     let lines = drawn(&state, 120, 24);
     assert!(lines[0].ends_with("PAUSED") && lines[1].ends_with("1257 since the start"), "{lines:#?}");
 }
@@ -148,7 +148,7 @@ fn a_reload_is_asked_for_twice_and_told_to_its_end() {
     state.press(Key::Char('r'));
     assert!(!state.confirms, "one at a time");
     let ended = Ended::new(Exit::Drained, "reloaded: 2 workers renewed");
-    state.hear(News::Said(ended.message, true), Instant::now());
+    state.hear_reload(ended.message, true);
     assert_eq!(drawn(&state, 80, 24)[23], "reloaded: 2 workers renewed");
 }
 

@@ -44,12 +44,14 @@ pub struct Seen {
     base: Option<(Instant, Figures)>,
     now: Use,
     history: VecDeque<Point>,
+    heard: Option<Instant>,
 }
 
 impl Seen {
     /// A process of the worker, by its channel, has told its figures.
     pub fn hear(&mut self, channel: u32, figures: Figures, now: Instant) {
         self.processes.insert(channel, figures);
+        self.heard = Some(now);
         self.sum(now);
         self.note(now);
     }
@@ -67,6 +69,10 @@ impl Seen {
     pub fn weigh(&mut self, rss_bytes: u64, anonymous_bytes: u64, now: Instant) {
         self.now.rss_bytes = rss_bytes;
         self.now.anonymous_bytes = anonymous_bytes;
+        // Who does nothing tells nothing: what was so a second ago is so no more.
+        if self.heard.is_some_and(|heard| now.saturating_duration_since(heard) >= RATE_OVER) {
+            (self.now.gc_per_mille, self.now.scavenge_per_mille, self.now.allocated_per_s) = (0, 0, 0);
+        }
         self.note(now);
     }
 
@@ -209,6 +215,14 @@ mod tests {
             "one a second, all of them minor"
         );
         assert_eq!(seen.level(None), None, "there was no major collection");
+        let rates = |after| {
+            let mut seen = seen.clone();
+            seen.weigh(1, 1, start + Duration::from_secs(6) + after);
+            let now = seen.latest().unwrap();
+            (now.gc_per_mille, now.scavenge_per_mille, now.allocated_per_s)
+        };
+        assert_eq!(rates(Duration::from_secs(1)), (50, 50, 64 << 20));
+        assert_eq!(rates(RATE_OVER), (0, 0, 0), "it has told nothing since: it does nothing");
     }
 
     #[test]

@@ -63,6 +63,10 @@ impl Pty {
         self.seen.lock().unwrap().clear();
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
         until("the program has ended", || self.child.try_wait().unwrap()).code()
     }
