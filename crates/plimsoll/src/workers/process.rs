@@ -47,6 +47,8 @@ pub(super) struct Process {
     pub trend: Trend,
     /// The most that the old space of one of its heaps may have, where that is known.
     pub old_space: Option<u64>,
+    /// What of that nothing that lives may fill.
+    pub reserve: u64,
     /// Its semi-space, as well.
     pub semi_space: Option<u64>,
     /// Tasks that end with the worker.

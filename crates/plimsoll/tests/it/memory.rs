@@ -117,6 +117,23 @@ fn a_worker_that_is_nearly_full_is_renewed_and_no_request_is_lost() {
 }
 
 #[test]
+fn a_leak_ends_in_a_renewal_and_not_in_a_death() {
+    let leak = include_str!("../../../../bench/apps/leak.js");
+    let launch = Launch::plimsoll(App::source(leak)).env("LEAK_BYTES_PER_SECOND", "1000000");
+    // 42 MB of old space for each, and semi-spaces of 4 MB.
+    let server = launch.env("PLIMSOLL_MEMORY_LIMIT", "512MB").workers(4).start();
+    under_load(&server, || {
+        until("one is renewed", || {
+            let status = server.status();
+            let deaths = status["workers"].as_array().unwrap().iter().map(|worker| &worker["last_death"]);
+            assert!(deaths.clone().all(Value::is_null), "{:?}", deaths.collect::<Vec<_>>());
+            (status["memory"]["recycled"]["heap"].as_u64() >= Some(1)).then_some(())
+        });
+    });
+    assert_eq!(server.status()["requests"]["failed"], 0);
+}
+
+#[test]
 fn a_worker_is_renewed_after_so_many_requests() {
     let server = leaking().env("PLIMSOLL_WORKERS_MAX_REQUESTS", "40").start();
     let before = server.workers(1);

@@ -4,7 +4,11 @@ use super::damage::{Damage, Whose};
 use crate::concerns::event_loop::incident::words::duration;
 
 pub(super) fn counted(number: u64, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{} {noun}s", grouped(number)) }
+    match noun.strip_suffix("ry") {
+        _ if number == 1 => format!("1 {noun}"),
+        Some(stem) => format!("{} {stem}ries", grouped(number)),
+        None => format!("{} {noun}s", grouped(number)),
+    }
 }
 
 /// `12,345`

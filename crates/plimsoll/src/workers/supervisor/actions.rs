@@ -138,6 +138,7 @@ impl<F: Front> Supervisor<F> {
             memory: Seen::default(),
             trend: Trend::default(),
             old_space: self.old_space(heap),
+            reserve: self.reserve(heap),
             semi_space: self.semi_space(heap),
             _tasks: tasks,
             end: None,

@@ -52,6 +52,14 @@ impl<F: Front> Supervisor<F> {
         old_space_in(&command).or_else(|| old_space_in(&self.node_options())).or_else(by_plan)
     }
 
+    /// What of the old space must stay free, so that the young objects have where to go: V8 collects again and again when
+    /// what lives and the two semi-spaces fill it, and gives the process up soon after.
+    pub(super) fn reserve(&self, plan: Option<Plan>) -> u64 {
+        // Where they grow as V8 does it, they may be small.
+        let grown = self.growth(plan).and_then(|_| self.semi_space(plan));
+        grown.unwrap_or(0).saturating_mul(2)
+    }
+
     /// By how much its semi-spaces grow at once; `None`: as V8 does it.
     pub(super) fn growth(&self, plan: Option<Plan>) -> Option<u32> {
         plan.filter(|_| !self.has_decided_variable()).and_then(|_| semi_space_growth(self.settings.node))

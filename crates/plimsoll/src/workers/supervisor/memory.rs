@@ -145,7 +145,7 @@ impl<F: Front> Supervisor<F> {
                 Some(Level {
                     worker,
                     ready_for: now.saturating_duration_since(since),
-                    heap: memory.level(process.old_space),
+                    heap: memory.level(process.old_space.map(|old| old.saturating_sub(process.reserve))),
                     resident: share.filter(|_| weight > 0).map(|share| (weight, share)),
                     requests: self.front.requests_of(worker),
                 })
