@@ -64,6 +64,8 @@ impl Report {
         });
         for (extension, content) in [("md", text), ("json", serde_json::to_string_pretty(&raw)? + "\n")] {
             let path = directory.join(format!("{date}-{}.{extension}", self.verb));
+            // Apps tell where they are on this machine.
+            let content = content.replace(&root().display().to_string(), ".");
             fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
             println!("written: {}/{date}-{}.{extension}", self.keep.directory(), self.verb);
         }

@@ -1,8 +1,11 @@
 //! What the app pays for following its promises.
 
+use std::iter;
+
 use super::super::damage::{Damage, Whose};
-use super::super::words::percent;
+use super::super::words::{ms, percent};
 use super::super::{Draft, Facts, as_f64};
+use super::memory;
 use crate::observe::status::Author;
 
 const CONCERN: &str = "context";
@@ -14,23 +17,29 @@ pub(super) fn find(facts: &Facts<'_>) -> Option<Draft> {
     let share = tax.share_per_mille.filter(|share| *share >= SHARE_PER_MILLE)?;
     let busy_ms: u64 = facts.meanwhile.workers.iter().map(|worker| worker.event_loop.busy_us / 1000).sum();
     let author = tax.authors.first();
+    // With a destroy callback the collector itself has to look after each promise.
+    let collected_ms = if tax.class == "destroy" { memory::all_collected_ms(facts) } else { 0 };
     Some(Draft {
         code: "async_tax",
         concern: CONCERN,
         damage: Damage {
             whose: Whose::Loop,
-            waited_ms: busy_ms.saturating_mul(share.into()) / 1000,
+            waited_ms: busy_ms.saturating_mul(share.into()) / 1000 + collected_ms,
             // An estimate, and a low one: what the hooks themselves do comes on top.
             is_danger: true,
             ..Damage::default()
         },
         what: tax.text.clone(),
-        seen: vec![format!(
+        seen: iter::once(format!(
             "{} of the loops' time; {} promises and the like in each second; Node {}",
             percent(f64::from(share), 1000.0),
             tax.resources_per_s,
             tax.node
-        )],
+        ))
+        .chain((collected_ms > 0).then(|| {
+            format!("{} of collecting garbage, which has to tell the hook of each promise", ms(collected_ms))
+        }))
+        .collect(),
         figures: vec![
             ("share_per_mille", f64::from(share)),
             ("resources_per_s", as_f64(tax.resources_per_s)),

@@ -24,6 +24,12 @@ fn collected_ms(memory: &WorkerMemory) -> u64 {
     memory.gc.iter().map(|kind| kind.total_us).sum::<u64>() / 1000
 }
 
+/// The same of all workers in the time that is judged.
+pub(super) fn all_collected_ms(facts: &Facts<'_>) -> u64 {
+    let memories = facts.meanwhile.workers.iter().filter_map(|worker| worker.memory.as_ref());
+    memories.map(collected_ms).sum()
+}
+
 /// Of the time in which its loop did not wait.
 fn per_mille(worker: &Worker) -> u32 {
     let collected_us: u64 =
@@ -37,7 +43,7 @@ fn collecting(facts: &Facts<'_>) -> Option<Draft> {
     let worst = facts.meanwhile.workers.iter().map(per_mille).max()?;
     let memories: Vec<&WorkerMemory> =
         facts.meanwhile.workers.iter().filter_map(|worker| worker.memory.as_ref()).collect();
-    let total_ms: u64 = memories.iter().map(|memory| collected_ms(memory)).sum();
+    let total_ms = all_collected_ms(facts);
     let stalls = facts
         .meanwhile
         .incidents
