@@ -191,6 +191,13 @@ pub fn semi_space_growth(node: Option<u32>) -> Option<u32> {
     node.map(|_| 32)
 }
 
+/// What two semi-spaces need of an old space, all in bytes: a quarter at most. Somebody may have asked for an old space that is smaller
+/// than the semi-spaces that were planned, and it must not look full when it is empty.
+#[must_use]
+pub fn reserve(old_space: u64, semi_space: u64) -> u64 {
+    semi_space.saturating_mul(2).min(old_space / 4)
+}
+
 impl Plan {
     /// For `NODE_OPTIONS`.
     #[must_use]
@@ -335,6 +342,14 @@ mod tests {
         ];
         for (options, expected) in table {
             assert_eq!(is_decided(options), expected, "{options}");
+        }
+    }
+
+    #[test]
+    fn an_old_space_keeps_room_for_the_young_and_is_never_all_reserved() {
+        let table = [((42, 4), 8), ((42, 32), 10), ((4096, 32), 64), ((42, 0), 0), ((0, 32), 0)];
+        for ((old, semi), expected) in table {
+            assert_eq!(reserve(old, semi), expected, "{old} {semi}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Nature, Supervisor};
 use crate::concerns::memory::churn::{self, Saving};
 use crate::concerns::memory::heap::{
-    Plan, default_semi_space, is_decided, old_space_in, semi_space_growth, semi_space_in,
+    self, Plan, default_semi_space, is_decided, old_space_in, semi_space_growth, semi_space_in,
 };
 use crate::workers::front::Front;
 use crate::workers::process::Process;
@@ -57,7 +57,7 @@ impl<F: Front> Supervisor<F> {
     pub(super) fn reserve(&self, plan: Option<Plan>) -> u64 {
         // Where they grow as V8 does it, they may be small.
         let grown = self.growth(plan).and_then(|_| self.semi_space(plan));
-        grown.unwrap_or(0).saturating_mul(2)
+        heap::reserve(self.old_space(plan).unwrap_or(0), grown.unwrap_or(0))
     }
 
     /// By how much its semi-spaces grow at once; `None`: as V8 does it.
