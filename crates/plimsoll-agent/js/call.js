@@ -40,11 +40,12 @@ class Call {
     this.shadowMs = 0
     this.tookMs = -1
     /** Of a traced request: see spans.js. */
-    this.span = spans.begin()
+    this.span = group === null ? null : spans.begin(group.request)
   }
 
   /** Tells of a call of a traced request. */
   tell (now, status, how) {
+    if (!spans.isTold(this.span, now - this.began, status === 0 || status >= 500)) return
     const error = status === 0 ? how === TIMED_OUT ? 'timeout' : how === GIVEN_UP ? 'aborted' : this.errorCode() : ''
     const waitedMs = this.ran > this.began ? this.ran - this.began : 0
     const { method, path } = this.about()

@@ -4,8 +4,7 @@
 // Exact or not at all. The part of a handler that runs before its first `await` is known from the mark that the watchdog
 // uses. What comes after is known where requests are followed (context.js); elsewhere a call after an `await` belongs to
 // nobody.
-const { current, ofLink } = require('./context.js')
-const { running } = require('./watchdog.js')
+const { whose } = require('./whose.js')
 
 // Of the fan-outs of this process so many are told with their request, from which the supervisor knows the route.
 const TOLD_EVERY_MS = 50
@@ -17,7 +16,6 @@ let toldAt = -TOLD_EVERY_MS
 
 /** The calls of one request to one origin. */
 class Group {
-  #request
   #calls = 0
   #most = 0
   #told = 0
@@ -29,7 +27,7 @@ class Group {
   failed = null
 
   constructor (request) {
-    this.#request = request
+    this.request = request
   }
 
   join () {
@@ -61,7 +59,7 @@ class Group {
 
   /** A part of them, and the widest always. */
   #tell (origin) {
-    const { slot, word } = this.#request
+    const { slot, word } = this.request
     const isWidest = this.#most > origin.seen.fan_out_told
     const now = performance.now()
     if (slot === 0 || (now - toldAt < TOLD_EVERY_MS && !isWidest)) return
@@ -74,7 +72,7 @@ class Group {
 
 /** The group that a call to `origin` belongs to; null: it is not known. */
 function groupOf (origin) {
-  const request = current() ?? ofLink(running())
+  const request = whose()
   if (request === null) return null
   request.calls ??= new Map()
   let group = request.calls.get(origin)

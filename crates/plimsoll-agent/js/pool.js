@@ -5,6 +5,7 @@ const { Lease } = require('./lease.js')
 const spans = require('./spans.js')
 const { Spread } = require('./spread.js')
 const { Times } = require('./times.js')
+const { whose } = require('./whose.js')
 const { POOLS } = require('./wire.js')
 
 // So many stacks a second are taken of who takes a connection: each costs a few microseconds.
@@ -92,7 +93,7 @@ class Pool {
     this.spread.add(now)
     this.changed = true
     const taker = isApp && this.takers > 0 ? this.#taker() : null
-    const span = spans.begin()
+    const span = spans.isWanted.value ? spans.begin(whose()) : null
     return span === null ? taker : Object.assign(taker ?? {}, { span })
   }
 
@@ -419,6 +420,7 @@ class Pool {
 
   /** A traced request has waited. */
   #tellWait (span, waitedMs) {
+    if (!spans.isTold(span, waitedMs, false)) return
     const now = performance.now()
     spans.end(span, now, {
       kind: 'pool', to: this.name, method: '', path: '', began: now - waitedMs, waitedMs: 0, status: 0, error: ''
