@@ -31,6 +31,11 @@ fn began(lasted_ms: u32) -> Instant {
     now.checked_sub(Duration::from_millis(u64::from(lasted_ms) + REPORTED_WITHIN_MS)).unwrap_or(now)
 }
 
+/// The loop stood still for the garbage collector more than for anything else.
+fn is_collection(gc_ms: u32, total_ms: u32) -> bool {
+    gc_ms >= total_ms / 2
+}
+
 /// The gateway, and the load of each worker in it. Cheap to clone; lives on the main thread only.
 #[derive(Debug, Clone)]
 pub(super) struct GatewayFront {
@@ -76,8 +81,11 @@ impl GatewayFront {
                 let (stall, at_ms, stack) = (*stall, *at_ms, stack.clone());
                 tracer.tell(traces::Event::Stalled { process, stall, at_ms, running: (slot, word), stack });
             }
-            FromAgent::Resumed { stall, total_ms, .. } => {
+            FromAgent::Resumed { stall, total_ms, gc_ms, .. } => {
                 tracer.tell(traces::Event::Resumed { process, stall: *stall, total_ms: *total_ms });
+                if is_collection(*gc_ms, *total_ms) {
+                    tracer.tell(traces::Event::Paused { worker: process.0, began: traces::ago(*total_ms), ms: *gc_ms });
+                }
             }
             _ => {}
         }
@@ -241,7 +249,7 @@ impl Front for GatewayFront {
                     answered: answered.and_then(|(slot, word)| self.route_of(worker, slot, word)),
                     waited,
                     rescued,
-                    hit: if *gc_ms >= *total_ms / 2 { self.hit(worker) } else { Vec::new() },
+                    hit: if is_collection(*gc_ms, *total_ms) { self.hit(worker) } else { Vec::new() },
                 }
             }
             FromAgent::Busy { slot, word, ms } => Event::Busy { worker, slot: *slot, word: *word, ms: *ms },

@@ -19,6 +19,7 @@ const CALLS_MAX: usize = 4096;
 const CALLS_OF_ONE_MAX: usize = 64;
 const CALLS_KEPT: Duration = Duration::from_secs(60);
 const STALLS_MAX: usize = 64;
+const PAUSES_MAX: usize = 64;
 
 /// A request that is over.
 #[derive(Debug)]
@@ -74,6 +75,15 @@ pub(super) struct Stall {
     pub(super) stack: String,
 }
 
+/// The garbage collector of a worker let nothing else run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pause {
+    worker: WorkerId,
+    /// Nanoseconds since the epoch.
+    pub(super) began: u64,
+    pub(super) ms: u32,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Hold {
     /// Oldest first.
@@ -83,6 +93,7 @@ pub(super) struct Hold {
     order: VecDeque<(Instant, SpanId)>,
     calls_count: usize,
     stalls: VecDeque<Stall>,
+    pauses: VecDeque<Pause>,
     dropped: u64,
 }
 
@@ -106,7 +117,7 @@ impl Hold {
                         if self.stalls.len() >= STALLS_MAX {
                             self.stalls.pop_front();
                         }
-                        let began = super::now().saturating_sub(u64::from(at_ms) * 1_000_000);
+                        let began = super::ago(at_ms);
                         self.stalls.push_back(Stall { process, stall, running, began, ms: at_ms, stack });
                     }
                 }
@@ -117,6 +128,12 @@ impl Hold {
                         known.ms = total_ms;
                     }
                 }
+            }
+            Event::Paused { worker, began, ms } => {
+                if self.pauses.len() >= PAUSES_MAX {
+                    self.pauses.pop_front();
+                }
+                self.pauses.push_back(Pause { worker, began, ms });
             }
             Event::Tick | Event::End => {}
         }
@@ -179,7 +196,8 @@ impl Hold {
             is_there && is_it
         };
         let stall = self.stalls.iter().find(is_of).cloned();
-        Trace::new(finished, calls, stall)
+        let pauses = self.pauses.iter().filter(|pause| pause.has_hit(&finished)).cloned().collect();
+        Trace::new(finished, calls, stall, pauses)
     }
 
     /// How long nothing need be done if nothing comes; `None`: for ever.
@@ -194,16 +212,28 @@ impl Hold {
     }
 }
 
+impl Pause {
+    /// The request was on the worker meanwhile.
+    fn has_hit(&self, finished: &Finished) -> bool {
+        let ended = self.began + u64::from(self.ms) * 1_000_000;
+        let total = u64::try_from(finished.times.total.as_nanos()).unwrap_or(u64::MAX);
+        finished.worker == Some(self.worker)
+            && self.began < finished.started.saturating_add(total)
+            && finished.started < ended
+    }
+}
+
 impl Trace {
-    fn new(finished: Box<Finished>, calls: Vec<Call>, stall: Option<Stall>) -> Self {
+    fn new(finished: Box<Finished>, calls: Vec<Call>, stall: Option<Stall>, pauses: Vec<Pause>) -> Self {
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let of_request = size_of::<Finished>()
             + text(&finished.path)
             + text(&finished.route)
             + text(&finished.user_agent)
             + text(&finished.request_id)
-            + stall.as_ref().map_or(0, |stall| stall.stack.len());
+            + stall.as_ref().map_or(0, |stall| stall.stack.len())
+            + pauses.len() * size_of::<Pause>();
         let of_calls: usize = calls.iter().map(|call| size_of::<Call>() + call.said.length()).sum();
-        Self { bytes: of_request + of_calls, finished, calls, stall }
+        Self { bytes: of_request + of_calls, finished, calls, stall, pauses }
     }
 }

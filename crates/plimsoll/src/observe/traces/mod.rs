@@ -67,6 +67,13 @@ pub enum Event {
         stall: u32,
         total_ms: u32,
     },
+    /// The garbage collector of a worker stood in the way of whatever it had in flight.
+    Paused {
+        worker: WorkerId,
+        /// As by [`ago`].
+        began: u64,
+        ms: u32,
+    },
     Tick,
     /// What is there is sent; nothing more comes.
     End,
@@ -106,6 +113,7 @@ pub(super) struct Trace {
     finished: Box<Finished>,
     calls: Vec<Call>,
     stall: Option<hold::Stall>,
+    pauses: Vec<hold::Pause>,
     bytes: usize,
 }
 
@@ -252,4 +260,10 @@ impl Item for Trace {
 #[must_use]
 pub fn now() -> u64 {
     super::now()
+}
+
+/// When something began that has lasted for so long.
+#[must_use]
+pub fn ago(ms: u32) -> u64 {
+    now().saturating_sub(u64::from(ms) * 1_000_000)
 }

@@ -13,7 +13,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use plimsoll_wire::spans;
 use prost::Message as _;
 
-use super::hold::{Call, Finished, Moment, Stall};
+use super::hold::{Call, Finished, Moment, Pause, Stall};
 use super::{Settings, Trace};
 use crate::concerns::context::parent::Parent;
 use crate::observe::otlp::{CONTENT_TYPE, number, real, rejected, resource, scope, text};
@@ -57,12 +57,13 @@ impl Encoding<Trace> for Otlp {
 
 fn spans_of(trace: &Trace) -> impl Iterator<Item = Span> {
     let parent = trace.finished.parent;
-    let server = parent.map(|own| server(own, &trace.finished, trace.stall.as_ref()));
+    let server = parent.map(|own| server(own, trace));
     let calls = trace.calls.iter().filter_map(move |call| Some(client(parent?, call)));
     server.into_iter().chain(calls)
 }
 
-fn server(own: Parent, finished: &Finished, stall: Option<&Stall>) -> Span {
+fn server(own: Parent, trace: &Trace) -> Span {
+    let finished = &*trace.finished;
     let Finished { method, route, .. } = finished;
     let name = route.as_ref().map_or_else(|| (*method).to_owned(), |route| format!("{method} {route}"));
     let is_failed = finished.status >= 500 || finished.error == Some("cut");
@@ -73,7 +74,7 @@ fn server(own: Parent, finished: &Finished, stall: Option<&Stall>) -> Span {
         start_time_unix_nano: finished.started,
         end_time_unix_nano: finished.started.saturating_add(nanoseconds(finished.times.total)),
         attributes: attributes(finished),
-        events: events(finished, stall),
+        events: events(trace),
         status: is_failed.then(|| Status { code: StatusCode::Error as i32, ..Status::default() }),
         ..begin(own, &own.span.0)
     }
@@ -119,7 +120,7 @@ fn attributes(finished: &Finished) -> Vec<KeyValue> {
     all
 }
 
-fn events(finished: &Finished, stall: Option<&Stall>) -> Vec<Event> {
+fn events(Trace { finished, stall, pauses, .. }: &Trace) -> Vec<Event> {
     let moments = finished.moments.iter().map(|(at, moment)| Event {
         time_unix_nano: *at,
         name: match moment {
@@ -130,13 +131,22 @@ fn events(finished: &Finished, stall: Option<&Stall>) -> Vec<Event> {
         .to_owned(),
         ..Event::default()
     });
-    let stall = stall.map(|stall| Event {
+    let stall = stall.as_ref().map(|stall| Event {
         time_unix_nano: stall.began,
         name: "stall".to_owned(),
         attributes: stalled(stall),
         ..Event::default()
     });
-    moments.chain(stall).collect()
+    moments.chain(stall).chain(pauses.iter().map(paused)).collect()
+}
+
+fn paused(pause: &Pause) -> Event {
+    Event {
+        time_unix_nano: pause.began,
+        name: "gc_pause".to_owned(),
+        attributes: vec![number("plimsoll.gc_ms", u64::from(pause.ms))],
+        ..Event::default()
+    }
 }
 
 fn stalled(stall: &Stall) -> Vec<KeyValue> {

@@ -163,6 +163,31 @@ fn a_stall_of_another_request_of_the_same_slot_is_not_told() {
 }
 
 #[test]
+fn a_pause_of_the_collector_is_told_of_all_that_it_hit() {
+    let now = Instant::now();
+    let ms = |ms: u64| STARTED + ms * 1_000_000;
+    let other = WorkerId { index: 0, ..WORKER };
+    for (worker, began, has_hit) in [
+        (WORKER, ms(100), true),
+        (WORKER, STARTED - 60_000_000, true),
+        (WORKER, ms(299), true),
+        (WORKER, STARTED - 81_000_000, false),
+        (WORKER, ms(301), false),
+        (other, ms(100), false),
+    ] {
+        let mut hold = Hold::default();
+        hold.take(Event::Finished(finished(1, Why::Slow)), now);
+        hold.take(Event::Paused { worker, began, ms: 80 }, now);
+        let spans = spans_of(hold.release_all());
+        let told = spans[0].events.iter().find(|event| event.name == "gc_pause");
+        assert_eq!(told.is_some(), has_hit, "{worker:?} {began}");
+        if let Some(told) = told {
+            assert_eq!((told.time_unix_nano, text(&told.attributes, "plimsoll.gc_ms").as_str()), (began, "80"));
+        }
+    }
+}
+
+#[test]
 fn what_is_held_is_bounded() {
     let now = Instant::now();
     let mut hold = Hold::default();
