@@ -84,7 +84,11 @@ impl GatewayFront {
             FromAgent::Resumed { stall, total_ms, gc_ms, .. } => {
                 tracer.tell(traces::Event::Resumed { process, stall: *stall, total_ms: *total_ms });
                 if is_collection(*gc_ms, *total_ms) {
-                    tracer.tell(traces::Event::Paused { worker: process.0, began: traces::ago(*total_ms), ms: *gc_ms });
+                    tracer.tell(traces::Event::Paused {
+                        worker: process.0,
+                        began: traces::ago(*total_ms),
+                        ms: *gc_ms,
+                    });
                 }
             }
             _ => {}

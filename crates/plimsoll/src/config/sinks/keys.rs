@@ -66,8 +66,11 @@ impl<F: Form + Sync> Key for Row<F> {
     }
 }
 
-pub(super) fn find(name: &str) -> Option<&'static dyn Key> {
-    KEYS.iter().copied().find(|key| key.name() == name)
+/// The key as such a sink has it, else as others have it.
+pub(super) fn find(name: &str, kind: Kind) -> Option<&'static dyn Key> {
+    let mut named = KEYS.iter().copied().filter(|key| key.name() == name);
+    let first = named.clone().next();
+    named.find(|key| key.kinds().contains(&kind)).or(first)
 }
 
 const LEVEL: Choice<LogLevel> = Choice(&[
@@ -174,11 +177,19 @@ pub(super) static KEYS: &[&dyn Key] = &[
     },
     &Row {
         name: "compress",
-        kinds: &[Kind::File, Kind::Otlp, Kind::Loki, Kind::Http],
+        kinds: &[Kind::File],
+        form: Choice(&[("gzip", Compress::Gzip), ("zstd", Compress::Zstd), ("off", Compress::Off)]),
+        place: |draft| &mut draft.compress,
+        need: Need::May,
+        doc: "How files that were set aside are packed: as `.gz` or as `.zst`.",
+    },
+    &Row {
+        name: "compress",
+        kinds: &[Kind::Otlp, Kind::Loki, Kind::Http],
         form: Choice(&[("gzip", Compress::Gzip), ("off", Compress::Off)]),
         place: |draft| &mut draft.compress,
         need: Need::May,
-        doc: "Whether files that were set aside, or what is sent, are packed.",
+        doc: "Whether what is sent is packed.",
     },
     &Row {
         name: "url",

@@ -141,6 +141,8 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compress {
     Gzip,
+    /// Of files only: what takes logs over HTTP knows gzip.
+    Zstd,
     Off,
 }
 

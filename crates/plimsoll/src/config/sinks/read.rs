@@ -79,7 +79,7 @@ impl Reading<'_> {
         let mut draft = Draft::new(self.kind(at.clone(), table)?);
         let mut given = Vec::new();
         for (name, value) in table.iter().filter(|(name, _)| name.get_ref() != TYPE) {
-            match keys::find(name.get_ref()) {
+            match keys::find(name.get_ref(), draft.kind) {
                 Some(key) if key.kinds().contains(&draft.kind) => {
                     given.push(key.name());
                     self.set(key, value, &mut draft);

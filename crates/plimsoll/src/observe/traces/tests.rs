@@ -182,7 +182,10 @@ fn a_pause_of_the_collector_is_told_of_all_that_it_hit() {
         let told = spans[0].events.iter().find(|event| event.name == "gc_pause");
         assert_eq!(told.is_some(), has_hit, "{worker:?} {began}");
         if let Some(told) = told {
-            assert_eq!((told.time_unix_nano, text(&told.attributes, "plimsoll.gc_ms").as_str()), (began, "80"));
+            assert_eq!(
+                (told.time_unix_nano, text(&told.attributes, "plimsoll.gc_ms").as_str()),
+                (began, "80")
+            );
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Queues and shippers with a target that does as it is told, and the file sink with a real file.
 
 use std::fs;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -200,22 +199,31 @@ fn aside(directory: &Path) -> Vec<std::path::PathBuf> {
 
 #[test]
 fn a_large_file_is_set_aside_and_packed_and_old_ones_go() {
+    let gunzip = |packed: fs::File| io::read_to_string(flate2::read::GzDecoder::new(packed));
+    let unzstd = |packed: fs::File| {
+        let decoder = ruzstd::decoding::StreamingDecoder::new(packed).map_err(io::Error::other)?;
+        io::read_to_string(decoder)
+    };
+    packs(Compress::Gzip, "gz", gunzip);
+    packs(Compress::Zstd, "zst", unzstd);
+}
+
+fn packs(compress: Compress, end: &str, unpack: impl Fn(fs::File) -> io::Result<String>) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("new/app.log");
-    let mut sink = file::ToFile::start(&file(&path)).unwrap();
+    let mut sink = file::ToFile::start(&FileSink { compress, ..file(&path) }).unwrap();
     for number in 0..8 {
         sink.deliver(&[record(Level::Info, format!("{number}{}", "x".repeat(600)))], None).unwrap();
     }
     let directory = path.parent().unwrap();
     let is_tidy = || {
         let old = aside(directory);
-        old.len() == 3 && old.iter().all(|path| path.extension().is_some_and(|end| end == "gz"))
+        old.len() == 3 && old.iter().all(|path| path.extension().is_some_and(|found| found == end))
     };
     wait(is_tidy);
     let newest = aside(directory).pop().unwrap();
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(fs::File::open(newest).unwrap()).read_to_string(&mut text).unwrap();
-    assert!(text.starts_with("6x") && text.ends_with("x\n"));
+    let text = unpack(fs::File::open(newest).unwrap()).unwrap();
+    assert!(text.starts_with("6x") && text.ends_with("x\n"), "{end}");
     assert!(fs::read_to_string(path).unwrap().starts_with("7x"));
 }
 

@@ -1,22 +1,27 @@
 //! Files that were set aside: packed and, beyond so many, removed, on a thread of their own at the lowest priority.
 //!
-//! `app.log` becomes `app.log.20261127T182233.123Z`, and then `….gz`. What an earlier run left unpacked is packed as
+//! `app.log` becomes `app.log.20261127T182233.123Z`, and then `….gz` or `….zst`. What an earlier run left unpacked is packed as
 //! well. The sink never waits for any of it.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, ErrorKind, Write as _};
+use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 use crate::config::{Compress, FileSink};
 use crate::observe::logs::sinks::spawn;
 use crate::observe::units::Utc;
 
-const PACKED: &str = ".gz";
+const GZIP: &str = ".gz";
+const ZSTD: &str = ".zst";
+const PACKED: [&str; 2] = [GZIP, ZSTD];
 const UNFINISHED: &str = ".part";
+/// A frame of zstd each: the memory that packing takes is bounded, and whoever unpacks reads them as one.
+const FRAME_BYTES: u64 = 1024 * 1024;
 /// `.20261127T182233.123Z`
 const STAMP_LENGTH: usize = 21;
 
@@ -56,7 +61,7 @@ impl Old {
 fn free_name(path: &Path, mut at: u64) -> PathBuf {
     loop {
         let name = with_end(path, &format!(".{}", Utc::of(at).compact()));
-        if !name.exists() && !with_end(&name, PACKED).exists() {
+        if !name.exists() && PACKED.iter().all(|end| !with_end(&name, end).exists()) {
             return name;
         }
         at += 1_000_000;
@@ -84,12 +89,11 @@ fn tidy(settings: &FileSink) -> io::Result<()> {
     for path in old.drain(..excess) {
         remove(&path)?;
     }
-    if settings.compress == Compress::Gzip {
-        for path in old.iter().filter(|path| !is_packed(path)) {
-            pack(path)?;
-        }
-    }
-    Ok(())
+    old.iter().filter(|path| !is_packed(path)).try_for_each(|path| match settings.compress {
+        Compress::Off => Ok(()),
+        Compress::Gzip => pack(path, GZIP, gzip),
+        Compress::Zstd => pack(path, ZSTD, zstd),
+    })
 }
 
 /// The files that were once set aside, packed or not. What is half packed is thrown away.
@@ -108,29 +112,42 @@ fn find(path: &Path) -> io::Result<Vec<PathBuf>> {
         let Some((stamp, end)) = rest.and_then(|rest| rest.split_at_checked(STAMP_LENGTH)) else { continue };
         let is_stamp = stamp.starts_with(b".") && stamp.ends_with(b"Z") && stamp.get(9) == Some(&b'T');
         match end {
-            b"" | b".gz" if is_stamp => old.push(directory.join(found)),
-            b".gz.part" if is_stamp => remove(&directory.join(found))?,
+            b"" | b".gz" | b".zst" if is_stamp => old.push(directory.join(found)),
+            b".gz.part" | b".zst.part" if is_stamp => remove(&directory.join(found))?,
             _ => {}
         }
     }
     Ok(old)
 }
 
-fn pack(path: &Path) -> io::Result<()> {
-    let packed = with_end(path, PACKED);
+fn pack(
+    path: &Path,
+    end: &str,
+    write: fn(BufReader<File>, BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let packed = with_end(path, end);
     let unfinished = with_end(&packed, UNFINISHED);
-    let write = || {
-        let mut source = BufReader::new(File::open(path)?);
-        let target = BufWriter::new(File::create(&unfinished)?);
-        let mut encoder = GzEncoder::new(target, Compression::fast());
-        io::copy(&mut source, &mut encoder)?;
-        encoder.finish()?.flush()
-    };
+    let write = || write(BufReader::new(File::open(path)?), BufWriter::new(File::create(&unfinished)?));
     if let Err(error) = write().and_then(|()| fs::rename(&unfinished, &packed)) {
         let _was_not_made = fs::remove_file(&unfinished);
         return Err(error);
     }
     remove(path)
+}
+
+fn gzip(mut source: impl Read, target: impl Write) -> io::Result<()> {
+    let mut encoder = GzEncoder::new(target, Compression::fast());
+    io::copy(&mut source, &mut encoder)?;
+    encoder.finish()?.flush()
+}
+
+fn zstd(mut source: impl Read, mut target: impl Write) -> io::Result<()> {
+    let mut frame = Vec::new();
+    while source.by_ref().take(FRAME_BYTES).read_to_end(&mut frame)? > 0 {
+        target.write_all(&compress_to_vec(frame.as_slice(), CompressionLevel::Fastest))?;
+        frame.clear();
+    }
+    target.flush()
 }
 
 fn remove(path: &Path) -> io::Result<()> {
@@ -141,7 +158,8 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 fn is_packed(path: &Path) -> bool {
-    path.as_os_str().as_encoded_bytes().ends_with(PACKED.as_bytes())
+    let name = path.as_os_str().as_encoded_bytes();
+    PACKED.iter().any(|end| name.ends_with(end.as_bytes()))
 }
 
 fn with_end(path: &Path, end: &str) -> PathBuf {
