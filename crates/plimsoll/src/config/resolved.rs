@@ -112,6 +112,8 @@ pub struct Gateway {
     pub idle_timeout: Duration,
     /// A request body of which no byte arrives.
     pub body_timeout: Duration,
+    /// Bytes per second.
+    pub body_rate: Option<u64>,
     /// A response of which the client takes no byte.
     pub write_timeout: Duration,
     /// From the head being sent to the worker until the head of its answer; `None`: no limit.
@@ -295,6 +297,7 @@ impl Default for Gateway {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(60),
+            body_rate: Some(16),
             write_timeout: Duration::from_secs(60),
             request_timeout: None,
             body_bytes_max: None,

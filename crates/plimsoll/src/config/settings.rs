@@ -222,6 +222,17 @@ static SETTINGS: &[&dyn Definition] = &[
               app itself does not read is not counted. It does not limit the whole upload.",
     },
     &Setting {
+        key: "gateway.body_rate",
+        form: Optional { word: "off", form: size(1, 1024 * 1024 * 1024) },
+        place: |config| &mut config.gateway.body_rate,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "How many bytes of a request body must come per second. A client that is slower is cut when it is behind by \
+              `gateway.body_timeout`; one that sends a byte now and then to hold a connection, never faster than this, soon is. \
+              It does not count while the app does not read, nor while the answer comes. Set `off` for clients that \
+              stream events to the app and may be silent for long.",
+    },
+    &Setting {
         key: "gateway.write_timeout",
         form: length(100, DAY),
         place: |config| &mut config.gateway.write_timeout,

@@ -16,6 +16,8 @@ pub(super) const TICK: Duration = Duration::from_millis(100);
 pub(super) struct Time(u64);
 
 impl Time {
+    #[cfg(test)]
+    pub(super) const ZERO: Self = Self(0);
     pub(super) const NEVER: Self = Self(u64::MAX);
 
     pub(super) fn after(self, duration: Duration) -> Self {

@@ -40,6 +40,18 @@ fn a_body_that_does_not_come_is_cut() {
 }
 
 #[test]
+fn a_body_that_only_drips_is_cut_as_well() {
+    let server = launch("BODY_TIMEOUT", "300ms").env("PLIMSOLL_GATEWAY_BODY_RATE", "1MB").start();
+    let mut client = server.connect();
+    client.send("POST /case HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
+    // Never silent for so long.
+    while client.try_send("x").is_ok() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert_eq!(server.get("/case").status, 200);
+}
+
+#[test]
 fn a_body_over_the_limit_is_413() {
     let server = launch("BODY_MAX", "1KB").start();
     let mut client = server.connect();

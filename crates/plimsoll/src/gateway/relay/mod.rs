@@ -5,6 +5,7 @@
 //! of a client that went away.
 
 mod down;
+mod patience;
 mod settle;
 mod up;
 
@@ -24,6 +25,7 @@ use super::links::Link;
 use super::pump::{Pump, Side};
 use super::watch::{Phase, Time};
 use down::Down;
+use patience::{Look, Patience};
 use plimsoll_wire::page::Revoked;
 pub(super) use settle::CLIENT_GONE;
 pub(super) use up::LEAVING;
@@ -66,6 +68,7 @@ pub(super) struct Relay<'a> {
     /// Progress at the last look, for the timeouts.
     seen: (u64, u64),
     moved_at: Time,
+    patience: Patience,
 }
 
 impl<'a> Relay<'a> {
@@ -91,6 +94,7 @@ impl<'a> Relay<'a> {
             sent_at: now,
             seen: (0, 0),
             moved_at: now,
+            patience: Patience::new(now),
             connection,
             request,
             flight,
@@ -186,18 +190,21 @@ impl<'a> Relay<'a> {
         let config = &self.connection.thread.config;
         let now = self.connection.watch.now();
         let moved = (self.up_pump.moved, self.down_pump.moved);
+        let is_answered = moved.1 != self.seen.1;
         if moved != self.seen {
             self.seen = moved;
             self.moved_at = now;
         }
         let body_wait = self.waits_for_client();
+        let look = Look { now, sent: moved.0, waits: body_wait, is_answered, rate: config.body_rate };
+        let owes_since = self.patience.look(look);
         let write_wait = self.down != Down::Done && self.down_pump.waits_for == Side::Sink;
         let head_wait = matches!(self.down, Down::Head(_));
         let within = |waits: bool, since: Time, limit: Option<std::time::Duration>| match limit {
             Some(limit) if waits => since.after(limit),
             _ => Time::NEVER,
         };
-        let body = within(body_wait, self.moved_at, Some(config.body_timeout));
+        let body = within(body_wait, owes_since, Some(config.body_timeout));
         let write = within(write_wait, self.moved_at, Some(config.write_timeout));
         let head = within(head_wait, self.sent_at, config.request_timeout);
         let leaving = self.up.deadline();
