@@ -90,6 +90,40 @@ pub(super) fn shutdown(results: &Value) -> Vec<Headline> {
     ]
 }
 
+/// What stands in front of the app alone, each on a CPU of its own.
+pub(super) fn gateway(results: &Value) -> Vec<Headline> {
+    let us = |one: &Value| {
+        let samples = items(one.get("samples")?).filter(|one| one.get("counts") != Some(&Value::Bool(false)));
+        min(&samples.filter_map(|one| one.get("proxy_us").and_then(Value::as_f64)).collect::<Vec<_>>())
+    };
+    let idle_mb = |one: &Value| Some(one.get("idle")?.get("rss")?.as_f64()? / 1e6);
+    let of = |what: &str, unit: &str, read: &dyn Fn(&Value) -> Option<f64>| {
+        let proxies = items(results).filter(|one| !["node", "nginx again"].contains(&text(one, "contender")));
+        headline(what, unit, proxies.map(|one| (name_of(text(one, "contender")), read(one))).collect())
+    };
+    vec![
+        of("CPU of the proxy per request, under full load", "µs", &us),
+        of("RSS of the proxy with 10,000 idle connections", "MB", &idle_mb),
+    ]
+}
+
+pub(super) fn large(results: &Value) -> Vec<Headline> {
+    let of = |what: &str, key: &str| {
+        let proxies = items(results).filter(|one| text(one, "name") != "node");
+        let mb = |one: &Value| one.get(key).and_then(Value::as_f64).map(|bytes| bytes / 1e6);
+        headline(what, "MB", proxies.map(|one| (name_of(text(one, "name")), mb(one))).collect())
+    };
+    vec![
+        of("memory of the proxy grows by, 1 GiB to a slow client", "slow_download_growth"),
+        of("memory of the proxy grows by, 1 GiB to a slow app", "slow_upload_growth"),
+    ]
+}
+
+/// As the scenarios call it.
+fn name_of(contender: &str) -> &str {
+    if contender == "plimsoll" { "Plimsoll" } else { contender }
+}
+
 pub(super) fn logs(results: &Value) -> Vec<Headline> {
     let stalled = |name: &str| {
         let one = items(results.get("stalled")?).find(|one| text(one, "name") == name)?;
@@ -147,7 +181,7 @@ mod tests {
 
     #[test]
     fn what_is_not_there_has_no_value() {
-        for read in [context, memory, shutdown, logs] {
+        for read in [context, memory, shutdown, gateway, large, logs] {
             let all = read(&json!([]));
             assert!(all.iter().flat_map(|one| &one.values).all(|(_, value)| value.is_none()));
         }

@@ -36,12 +36,19 @@ struct Source {
     read: fn(&Value) -> Vec<Headline>,
 }
 
-const SOURCES: [Source; 9] = [
+const SOURCES: [Source; 12] = [
     Source {
         name: "ten_k",
         title: "10,000 requests a second",
         failure: "Is there room in the machine for what stands in front of the app, with everything of it switched on?",
         verb: "scenario-ten-k",
+        read: headlines,
+    },
+    Source {
+        name: "ceiling",
+        title: "As many requests as go",
+        failure: "How much traffic do two CPUs take before one of 100 requests waits for 20 ms?",
+        verb: "scenario-ceiling",
         read: headlines,
     },
     Source {
@@ -99,6 +106,20 @@ const SOURCES: [Source; 9] = [
         failure: "`console.log` under pressure blocks the loop, or loses what was said last.",
         verb: "logs",
         read: others::logs,
+    },
+    Source {
+        name: "gateway",
+        title: "The gateway alone, beside nginx and HAProxy",
+        failure: "What a proxy costs in front of one process, without the agent.",
+        verb: "gateway",
+        read: others::gateway,
+    },
+    Source {
+        name: "large",
+        title: "Large bodies and slow ends",
+        failure: "A proxy that takes what it cannot pass on keeps an export of gigabytes in memory.",
+        verb: "large",
+        read: others::large,
     },
 ];
 

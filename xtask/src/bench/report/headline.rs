@@ -56,6 +56,7 @@ impl Headline {
         };
         let rank = match (is_close, name.starts_with(OURS)) {
             (_, true) => "best".to_owned(),
+            _ if ours.total_cmp(&best).is_eq() => "as good as the best".to_owned(),
             (true, false) => "within 5 % of the best".to_owned(),
             (false, false) => format!("behind {name}"),
         };
@@ -122,6 +123,7 @@ mod tests {
         for (headline, verdict) in [
             (headline(Better::Lower, 10.0, 5.0, None), "best"),
             (headline(Better::Lower, 10.0, 10.4, None), "within 5 % of the best"),
+            (headline(Better::Lower, 10.0, 10.0, None), "as good as the best"),
             (headline(Better::Lower, 10.0, 12.0, Some(15.0)), "behind node; goal: reached"),
             (headline(Better::Lower, 10.0, 9.0, Some(8.0)), "best; goal: **missed**"),
             (headline(Better::Higher, 10.0, 9.0, None), "behind node"),

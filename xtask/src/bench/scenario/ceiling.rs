@@ -1,35 +1,76 @@
 //! The highest rate at which 99 of 100 requests are answered soon.
 
-use crate::bench::peer::Serving;
+use serde_json::json;
 
-use super::plan::measure;
-use super::ten_k::at;
+use super::Outcome;
+use super::plan::{Behind, Stage, everybody, measure};
+use super::ten_k::{at, setup};
+use super::watched::Watched;
+use crate::bench::context::Collector;
 use crate::bench::open::{self, Load};
+use crate::bench::peer::Serving;
+use crate::bench::report::{Better, Headline, Table, figure};
+use crate::bench::stats::median;
 
 const P99_MS_MAX: f64 = 20.0;
-pub(super) const TITLE: &str = "highest rate with p99 below 20 ms";
-const SECONDS: f64 = 3.0;
-const WARM_SECONDS: f64 = 1.0;
+const SECONDS: f64 = 2.5;
+const REST_SECONDS: f64 = 0.5;
+const WARM_SECONDS: f64 = 2.0;
 /// A first guess, where no earlier round has found one.
 const FIRST: f64 = 14_000.0;
 /// Nearer than this is noise.
 const NEAR: f64 = 1.1;
 const TRIES: usize = 5;
 
-pub(super) fn method() -> String {
-    format!(
-        "Highest rate: {SECONDS} s at each, after {WARM_SECONDS} s that do not count; no request may fail and p99 must be below {P99_MS_MAX} ms; doubled or \
-         halved by parts until two rates are within 10 %; the median of the rounds."
-    )
+pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
+    let collector = Collector::start()?;
+    let contenders = stage.chosen(everybody(&setup(&collector)));
+    let mut highest: Vec<Vec<f64>> = vec![Vec::new(); contenders.len()];
+    stage.turns(
+        &contenders,
+        || Ok(Behind::default()),
+        |place, serving, _| {
+            let _watched = serving.is_plimsoll().then(|| Watched::start(serving.admin)).transpose()?;
+            let Some(rates) = highest.get_mut(place) else { return Ok(()) };
+            // Code is compiled by then.
+            measure(serving, &Load { seconds: stage.warm(WARM_SECONDS), ..at(FIRST / 2.0) }, 0.0)?;
+            rates.push(find(serving, median(rates), stage.is_quick)?);
+            Ok(())
+        },
+    )?;
+    let values = contenders.iter().zip(&highest).map(|(one, rates)| (one.name.to_owned(), median(rates)));
+    let headline = Headline {
+        what: format!("highest rate with p99 below {P99_MS_MAX} ms"),
+        unit: "/s".to_owned(),
+        better: Better::Higher,
+        goal: None,
+        values: values.collect(),
+    };
+    let mut table = Table::new(&["", "highest rate, median", "by round"]);
+    for (one, rates) in contenders.iter().zip(&highest) {
+        let rounds: Vec<String> = rates.iter().map(|rate| format!("{rate:.0}")).collect();
+        table.row(vec![one.name.to_owned(), figure(median(rates), "/s", 0), rounds.join(", ")]);
+    }
+    let rates =
+        contenders.iter().zip(&highest).map(|(one, rates)| json!({ "name": one.name, "rates": rates }));
+    Ok(Outcome {
+        headlines: vec![headline],
+        tables: vec![("The highest rate".to_owned(), table)],
+        method: vec![format!(
+            "The app and the settings of `ten-k`; {SECONDS} s at each rate, after {REST_SECONDS} s that do not count. No request may fail, and p99 must be below              {P99_MS_MAX} ms. Up or down by parts until a good and a bad rate are within 10 %, in each of {} rounds; the load generator has its              part of the CPUs, which is more for who is asked more.",
+            stage.rounds
+        )],
+        raw: rates.collect(),
+    })
 }
 
-pub(super) fn find(serving: &Serving<'_>, guess: Option<f64>, is_quick: bool) -> anyhow::Result<f64> {
+fn find(serving: &Serving<'_>, guess: Option<f64>, is_quick: bool) -> anyhow::Result<f64> {
     let seconds = if is_quick { 1.0 } else { SECONDS };
     search(guess, if is_quick { 3 } else { TRIES }, |rate| {
         // What is overloaded is not to be waited for.
         let patience = std::time::Duration::from_secs(2);
         let load = Load { seconds, patience, ..at(rate) };
-        let turn = measure(serving, &load, WARM_SECONDS)?;
+        let turn = measure(serving, &load, REST_SECONDS)?;
         let p99 = open::latency(&turn.records).map_or(f64::INFINITY, |latency| latency.p99);
         println!("    {rate:.0}/s: p99 {p99:.1} ms, load generator {:.2} CPUs", turn.driver_cpus);
         Ok(open::failures(&turn.records).is_empty() && p99 < P99_MS_MAX)

@@ -34,12 +34,12 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
     let mut found: Vec<Found> = contenders.iter().map(|one| Found::new(one.name)).collect();
     let mut peaks: Vec<Vec<f64>> = vec![Vec::new(); contenders.len()];
     let load =
-        Load { seconds: stage.seconds(SECONDS), patience: PATIENCE, streams: streams(), ..Load::default() };
+        Load { seconds: stage.measured(SECONDS), patience: PATIENCE, streams: streams(), ..Load::default() };
     stage.turns(
         &contenders,
         || behind(stage.workshop),
         |place, serving, behind| {
-            let turn = measure(serving, &load, stage.seconds(WARM_SECONDS))?;
+            let turn = measure(serving, &load, stage.warm(WARM_SECONDS))?;
             found::add(&mut found, place, turn);
             let service = behind.what.as_ref().and_then(|what| what.downcast_ref::<Service>());
             let peak = service.context("there is no service")?.peak()?;
@@ -64,7 +64,7 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
              `bench/scenarios/downstream/service.js`, which serves 1,000 calls a second 20 at a time, and above takes longer by the square of what is \
              too much. Clients wait 2 s. {} s of warming up and {} s that count in each of {} rounds; the service is fresh in each turn. \
              `Plimsoll` only observes; `limit 20` is `downstream.default.concurrency = 20` with `mode = \"enforce\"`, for both workers together.",
-            stage.seconds(WARM_SECONDS),
+            stage.warm(WARM_SECONDS),
             load.seconds,
             stage.rounds
         )],

@@ -21,12 +21,12 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
     let setup = Setup { script: app("event_loop/app.js"), workers: 2, ..Setup::default() };
     let contenders = stage.chosen(everybody(&setup));
     let mut found: Vec<Found> = contenders.iter().map(|one| Found::new(one.name)).collect();
-    let load = Load { seconds: stage.seconds(SECONDS), streams: streams(), ..Load::default() };
+    let load = Load { seconds: stage.measured(SECONDS), streams: streams(), ..Load::default() };
     stage.turns(
         &contenders,
         || Ok(Behind::default()),
         |place, serving, _| {
-            let turn = measure(serving, &load, stage.seconds(WARM_SECONDS))?;
+            let turn = measure(serving, &load, stage.warm(WARM_SECONDS))?;
             found::add(&mut found, place, turn);
             Ok(())
         },
@@ -75,7 +75,7 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
             "{FAST_PER_SECOND} fast requests a second beside 4 heavy ones: `JSON.parse` of 2 MB (twice a second), `pbkdf2Sync` with 200,000 \
                  iterations, and `/^(a+)+$/` on what a user typed. {} s of warming up and {} s that count, in each of {} rounds; quantiles are \
                  of all rounds together. Two workers (plain node: one process).",
-            stage.seconds(WARM_SECONDS),
+            stage.warm(WARM_SECONDS),
             load.seconds,
             stage.rounds
         )],

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::full::Full;
 use super::plan::Turn;
 use crate::bench::open::{self, Latency, Load, Outcome, Record};
 use crate::bench::peer::Used;
@@ -76,6 +77,19 @@ impl Found {
         min(&self.each(Turn::cpus))
     }
 
+    /// Under full load, in the least disturbed round.
+    pub(super) fn full_us(&self) -> Option<f64> {
+        min(&self.full(|full| full.us_per_request))
+    }
+
+    pub(super) fn full_per_second(&self) -> Option<f64> {
+        median(&self.full(|full| full.per_second))
+    }
+
+    fn full(&self, read: fn(&Full) -> f64) -> Vec<f64> {
+        self.turns.iter().filter_map(|turn| turn.full.as_ref().map(read)).collect()
+    }
+
     pub(super) fn pss(&self) -> Option<f64> {
         median(&self.each(Turn::pss))
     }
@@ -113,7 +127,7 @@ impl Found {
                 json!({
                     "latency": open::latency(&turn.records), "p99_sent_late_ms": open::lateness(&turn.records),
                     "failed": open::failures(&turn.records), "requests": turn.records.len(),
-                    "driver_cpus": turn.driver_cpus, "started_ms": turn.started_ms, "used": turn.used,
+                    "driver_cpus": turn.driver_cpus, "started_ms": turn.started_ms, "used": turn.used, "full": turn.full,
                 })
             })
             .collect();

@@ -3,7 +3,7 @@
 //! ```text
 //!   plan      contenders take turns: started afresh, loaded at a fixed rate, looked at
 //!   found     what that gave, all rounds together
-//!   event_loop, ten_k, cost, downstream, pools     a scenario each: app, load, figures
+//!   event_loop, ten_k, ceiling, cost, downstream, pools     a scenario each: app, load, figures
 //! ```
 //!
 //! The other promises are measured by the benches of their name; the report takes their results.
@@ -13,6 +13,7 @@ mod cost;
 mod downstream;
 mod event_loop;
 mod found;
+mod full;
 mod plan;
 mod pools;
 mod ten_k;
@@ -47,6 +48,12 @@ pub(super) struct Options {
     /// Only these contenders, by the beginning of their names (node, node:cluster, pm2, watt, nginx, plimsoll).
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// Seconds of each turn that count.
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// Release lines of Node.js that `cost` runs on.
+    #[arg(long, value_delimiter = ',', default_values_t = [20, 22, 24])]
+    nodes: Vec<u32>,
     /// On a machine that others measure on as well: hold the lock of this file meanwhile, some turns at a time.
     #[arg(long)]
     lock: Option<PathBuf>,
@@ -56,8 +63,10 @@ pub(super) struct Options {
 pub(super) enum Name {
     /// Fast requests beside 2 MB of JSON, a password and a regular expression.
     EventLoop,
-    /// 10,000 requests a second with everything on, and the highest rate.
+    /// 10,000 requests a second with everything on.
     TenK,
+    /// The highest rate with p99 below 20 ms.
+    Ceiling,
     /// CPU per request of everything that serves it, memory, start.
     Cost,
     /// A fan-out of 50 onto a service that stands 20.
@@ -67,24 +76,26 @@ pub(super) enum Name {
 }
 
 impl Name {
-    pub(super) const ALL: [Self; 5] =
-        [Self::TenK, Self::Cost, Self::EventLoop, Self::Downstream, Self::Pools];
+    const ALL: [Self; 6] =
+        [Self::TenK, Self::Ceiling, Self::Cost, Self::EventLoop, Self::Downstream, Self::Pools];
 
     /// In the names of results.
-    pub(super) fn verb(self) -> &'static str {
+    fn verb(self) -> &'static str {
         match self {
             Self::EventLoop => "scenario-event-loop",
             Self::TenK => "scenario-ten-k",
+            Self::Ceiling => "scenario-ceiling",
             Self::Cost => "scenario-cost",
             Self::Downstream => "scenario-downstream",
             Self::Pools => "scenario-pools",
         }
     }
 
-    pub(super) fn title(self) -> &'static str {
+    fn title(self) -> &'static str {
         match self {
             Self::EventLoop => "Fast requests beside 2 MB of JSON, a password and a regular expression",
-            Self::TenK => "10,000 requests a second, and as many as go",
+            Self::TenK => "10,000 requests a second, with everything on",
+            Self::Ceiling => "As many requests as go",
             Self::Cost => "What a request costs",
             Self::Downstream => "A fan-out of 50 onto a service that stands 20",
             Self::Pools => "Eight pools of 20 against 100 connections",
@@ -95,6 +106,7 @@ impl Name {
         match self {
             Self::EventLoop => event_loop::run(stage),
             Self::TenK => ten_k::run(stage),
+            Self::Ceiling => ceiling::run(stage),
             Self::Cost => cost::run(stage),
             Self::Downstream => downstream::run(stage),
             Self::Pools => pools::run(stage),
@@ -125,6 +137,8 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
         rounds: options.common.rounds(ROUNDS),
         is_quick: options.common.quick,
         only: &options.only,
+        seconds: options.seconds,
+        nodes: &options.nodes,
         turnstile: &turnstile,
     };
     let chosen = Name::ALL.into_iter().filter(|one| options.names.is_empty() || options.names.contains(one));
@@ -140,11 +154,12 @@ fn publish(name: Name, outcome: Outcome, stage: &Stage<'_>) -> anyhow::Result<()
     tables.insert(0, ("Figures".to_owned(), headlines(&figures)));
     method.insert(0, general(stage));
     let scenario = name.verb().trim_start_matches("scenario-");
+    let seconds = stage.seconds.map_or(String::new(), |seconds| format!(" --seconds {seconds}"));
     Report {
         verb: name.verb(),
         title: name.title(),
         // Which lock and which directory were used is of no interest to who repeats it.
-        command: format!("cargo xtask bench scenario {scenario} --rounds {}", stage.rounds),
+        command: format!("cargo xtask bench scenario {scenario} --rounds {}{seconds}", stage.rounds),
         machine: machine::facts(&stage.programs.versions(stage.workshop)),
         method,
         tables,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
+use super::full::Full;
 use crate::bench::open::{Load, Record};
 use crate::bench::peer::{Peer, Programs, Serving, Setup, Used};
 use crate::bench::turnstile::Turnstile;
@@ -41,6 +42,10 @@ pub(super) struct Stage<'a> {
     pub(super) is_quick: bool,
     /// Beginnings of the names of those who take part; empty: all.
     pub(super) only: &'a [String],
+    /// Seconds of each turn that count, where they are not as usual.
+    pub(super) seconds: Option<f64>,
+    /// Release lines of Node.js, where a scenario runs on several.
+    pub(super) nodes: &'a [u32],
     pub(super) turnstile: &'a RefCell<Turnstile>,
 }
 
@@ -57,11 +62,15 @@ impl<'a> Stage<'a> {
     where
         'a: 'b,
     {
-        let Self { programs, rounds, is_quick, only, turnstile, .. } = *self;
-        Stage { workshop, programs, rounds, is_quick, only, turnstile }
+        let Self { programs, rounds, is_quick, only, seconds, nodes, turnstile, .. } = *self;
+        Stage { workshop, programs, rounds, is_quick, only, seconds, nodes, turnstile }
     }
 
-    pub(super) fn seconds(&self, usual: f64) -> f64 {
+    pub(super) fn measured(&self, usual: f64) -> f64 {
+        self.seconds.unwrap_or_else(|| self.warm(usual))
+    }
+
+    pub(super) fn warm(&self, usual: f64) -> f64 {
         if self.is_quick { (usual / 5.0).min(4.0) } else { usual }
     }
 
@@ -105,6 +114,8 @@ pub(super) struct Turn {
     /// CPUs that the load generator kept busy.
     pub(super) driver_cpus: f64,
     pub(super) started_ms: f64,
+    /// Where a scenario asks for as much as goes as well.
+    pub(super) full: Option<Full>,
 }
 
 impl Turn {
@@ -133,7 +144,7 @@ pub(super) fn measure(serving: &Serving<'_>, load: &Load, warm: f64) -> anyhow::
     })?;
     let driver_cpus = (own_cpu().saturating_sub(before)).as_secs_f64() / begun.elapsed().as_secs_f64();
     records.retain(|record| record.due.as_secs_f64() >= warm);
-    Ok(Turn { records, used, driver_cpus, started_ms: serving.started.as_secs_f64() * 1000.0 })
+    Ok(Turn { records, used, driver_cpus, started_ms: serving.started.as_secs_f64() * 1000.0, full: None })
 }
 
 /// Time on a CPU of this thread, which is the one that sends.

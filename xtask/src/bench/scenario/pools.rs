@@ -40,7 +40,7 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
     let contenders = stage.chosen(contenders);
     let mut found: Vec<Found> = contenders.iter().map(|one| Found::new(one.name)).collect();
     let load = Load {
-        seconds: stage.seconds(SECONDS),
+        seconds: stage.measured(SECONDS),
         streams: streams(),
         patience: Duration::from_secs(5),
         ..Load::default()
@@ -52,7 +52,7 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
             Ok(Behind { env: database.env(), what: Some(Box::new(database)) })
         },
         |place, serving, _| {
-            let turn = measure(serving, &load, stage.seconds(WARM_SECONDS))?;
+            let turn = measure(serving, &load, stage.warm(WARM_SECONDS))?;
             found::add(&mut found, place, turn);
             Ok(())
         },
@@ -78,7 +78,7 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
             "`GET /orders/1?ms={QUERY_MS}` of `examples/shop`, {PER_SECOND} times a second, {WORKERS} workers with pools of {POOL}, PostgreSQL with \
              `max_connections = {MAX_CONNECTIONS}` (it keeps three), which is fresh in each turn. {} s of warming up and {} s that count in each of {} rounds. \
              `Plimsoll` observes; `enforced` is `pools.mode = \"enforce\"`.",
-            stage.seconds(WARM_SECONDS),
+            stage.warm(WARM_SECONDS),
             load.seconds,
             stage.rounds
         )],

@@ -1,16 +1,15 @@
-//! 10,000 requests a second to a route of Express, with everything switched on; and then as many as go.
+//! 10,000 requests a second to a route of Express, with everything switched on.
 
 use serde_json::{Value, json};
 
 use super::found::{self, Found};
 use super::plan::{Behind, Stage, everybody, measure};
 use super::watched::Watched;
-use super::{Outcome, app, ceiling, figures_of};
+use super::{Outcome, app, figures_of};
 use crate::bench::context::Collector;
 use crate::bench::open::{Load, Stream};
 use crate::bench::peer::Setup;
 use crate::bench::report::{Better, Goal, Headline, Table, figure, megabytes};
-use crate::bench::stats::median;
 
 const PER_SECOND: f64 = 10_000.0;
 const WARM_SECONDS: f64 = 4.0;
@@ -20,32 +19,18 @@ const P99_MS_MAX: f64 = 10.0;
 
 pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
     let collector = Collector::start()?;
-    let setup = Setup {
-        script: app("ten_k/app.js"),
-        workers: 2,
-        // Of those who run the app only Plimsoll listens to the first two.
-        env: vec![
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.clone()),
-            ("OTEL_SERVICE_NAME", "products".to_owned()),
-            ("NODE_ENV", "production".to_owned()),
-        ],
-        settings: vec![("PLIMSOLL_LOGS_ACCESS", "sample")],
-        ..Setup::default()
-    };
+    let setup = setup(&collector);
     let contenders = stage.chosen(everybody(&setup));
     let mut found: Vec<Found> = contenders.iter().map(|one| Found::new(one.name)).collect();
-    let mut highest: Vec<Vec<f64>> = vec![Vec::new(); contenders.len()];
     let mut seen: Vec<Value> = Vec::new();
-    let load = Load { seconds: stage.seconds(SECONDS), ..at(PER_SECOND) };
+    let load = Load { seconds: stage.measured(SECONDS), ..at(PER_SECOND) };
     stage.turns(
         &contenders,
         || Ok(Behind::default()),
         |place, serving, _| {
             let watched = serving.is_plimsoll().then(|| Watched::start(serving.admin)).transpose()?;
-            let turn = measure(serving, &load, stage.seconds(WARM_SECONDS))?;
+            let turn = measure(serving, &load, stage.warm(WARM_SECONDS))?;
             found::add(&mut found, place, turn);
-            let Some(rates) = highest.get_mut(place) else { return Ok(()) };
-            rates.push(ceiling::find(serving, median(rates), stage.is_quick)?);
             seen.extend(watched.map(|watched| watched.seen(serving)));
             Ok(())
         },
@@ -54,15 +39,10 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
         Some(one.latency(all)?.p99)
     });
     let failed = Headline::of("failed requests", "", Better::Lower, &found, |one| Some(one.failed() as f64));
-    let mut most = Headline::of(ceiling::TITLE, "/s", Better::Higher, &found, |_| None);
-    for (rates, (_, value)) in highest.iter().zip(&mut most.values) {
-        *value = median(rates).map(f64::round);
-    }
     let goal = |text: &str, limit| Some(Goal { text: text.to_owned(), limit });
     let headlines = vec![
         Headline { goal: goal("p99 at most 10 ms", P99_MS_MAX), ..p99 },
         Headline { goal: goal("none failed", 0.0), ..failed },
-        most,
     ];
     Ok(Outcome {
         headlines,
@@ -73,10 +53,25 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
         method: method(stage, &load),
         raw: json!({
             "steady": figures_of(&found, &load, |_| Value::Null),
-            "highest": contenders.iter().zip(&highest).map(|(one, rates)| json!({ "name": one.name, "rates": rates })).collect::<Vec<_>>(),
             "seen": seen, "collected_bytes": collector.bytes(),
         }),
     })
+}
+
+/// Two workers, and everything on.
+pub(super) fn setup(collector: &Collector) -> Setup {
+    Setup {
+        script: app("ten_k/app.js"),
+        workers: 2,
+        // Of those who run the app only Plimsoll listens to the first two.
+        env: vec![
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.clone()),
+            ("OTEL_SERVICE_NAME", "products".to_owned()),
+            ("NODE_ENV", "production".to_owned()),
+        ],
+        settings: vec![("PLIMSOLL_LOGS_ACCESS", "sample")],
+        ..Setup::default()
+    }
 }
 
 pub(super) fn at(per_second: f64) -> Load {
@@ -135,7 +130,7 @@ fn method(stage: &Stage<'_>, load: &Load) -> Vec<String> {
         format!(
             "`GET /products/1` of an Express app, two workers (plain node: one process), {} s of warming up and {} s that count in each of {} rounds. \
              At most {} connections; a request that finds none waits, and that counts.",
-            stage.seconds(WARM_SECONDS),
+            stage.warm(WARM_SECONDS),
             load.seconds,
             stage.rounds,
             load.connections_max
@@ -143,6 +138,5 @@ fn method(stage: &Stage<'_>, load: &Load) -> Vec<String> {
         "Plimsoll has everything switched on: `logs.access = \"sample\"` (to a file), traces to a collector at 1 % and whatever is slow, \
          `/metrics` asked every five seconds, the dashboard's stream open. The others write no access log, trace nothing and count nothing."
             .to_owned(),
-        ceiling::method(),
     ]
 }
