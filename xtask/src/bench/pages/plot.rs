@@ -14,7 +14,7 @@ const BAR: i32 = 18;
 const GAP: i32 = 8;
 const TITLE: i32 = 34;
 /// Names stand in front of the bars, values behind them.
-const NAMES: i32 = 150;
+const NAMES: i32 = 180;
 const VALUES: i32 = 90;
 const THEIRS: RGBColor = RGBColor(150, 158, 170);
 const OURS: RGBColor = RGBColor(20, 110, 190);
@@ -78,8 +78,8 @@ mod tests {
 
     #[test]
     fn the_largest_bar_fills_the_room_and_the_least_is_seen() {
-        assert_eq!(length(8.0, 8.0), 624);
-        assert_eq!(length(4.0, 8.0), 312);
+        assert_eq!(length(8.0, 8.0), 594);
+        assert_eq!(length(4.0, 8.0), 297);
         assert_eq!((length(0.0, 8.0), length(0.0, 0.0), length(-1.0, 8.0)), (1, 1, 1));
     }
 }

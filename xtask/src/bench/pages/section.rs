@@ -36,7 +36,7 @@ struct Source {
     read: fn(&Value) -> Vec<Headline>,
 }
 
-const SOURCES: [Source; 12] = [
+const SOURCES: [Source; 13] = [
     Source {
         name: "ten_k",
         title: "10,000 requests a second",
@@ -81,6 +81,13 @@ const SOURCES: [Source; 12] = [
     },
     Source {
         name: "context",
+        title: "context: async_hooks or the gateway",
+        failure: "A context that follows every promise taxes each of them.",
+        verb: "scenario-context",
+        read: headlines,
+    },
+    Source {
+        name: "tracing",
         title: "context: traces by the gateway or in the app",
         failure: "Request-scoped context and an SDK inside tax every request.",
         verb: "context",

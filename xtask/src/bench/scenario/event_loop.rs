@@ -14,7 +14,7 @@ const FAST_PER_SECOND: f64 = 2000.0;
 /// Route, how often a second. Together they keep four tenths of one CPU busy.
 const HEAVY: [(&str, f64); 3] = [("/import", 2.0), ("/login", 1.0), ("/search", 1.0)];
 /// By then code is compiled and it is known which routes are heavy.
-const WARM_SECONDS: f64 = 5.0;
+const WARM_SECONDS: f64 = 4.0;
 const SECONDS: f64 = 12.0;
 
 pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {

@@ -3,12 +3,13 @@
 //! ```text
 //!   plan      contenders take turns: started afresh, loaded at a fixed rate, looked at
 //!   found     what that gave, all rounds together
-//!   event_loop, ten_k, ceiling, cost, downstream, pools     a scenario each: app, load, figures
+//!   event_loop, ten_k, ceiling, cost, downstream, pools, context     a scenario each: app, load, figures
 //! ```
 //!
 //! The other promises are measured by the benches of their name; the report takes their results.
 
 mod ceiling;
+mod context;
 mod cost;
 mod downstream;
 mod event_loop;
@@ -73,11 +74,20 @@ pub(super) enum Name {
     Downstream,
     /// Eight workers with pools of 20 against 100 connections.
     Pools,
+    /// The context of a request by async_hooks, AsyncLocalStorage or the gateway.
+    Context,
 }
 
 impl Name {
-    const ALL: [Self; 6] =
-        [Self::TenK, Self::Ceiling, Self::Cost, Self::EventLoop, Self::Downstream, Self::Pools];
+    const ALL: [Self; 7] = [
+        Self::TenK,
+        Self::Ceiling,
+        Self::Cost,
+        Self::EventLoop,
+        Self::Downstream,
+        Self::Pools,
+        Self::Context,
+    ];
 
     /// In the names of results.
     fn verb(self) -> &'static str {
@@ -88,6 +98,7 @@ impl Name {
             Self::Cost => "scenario-cost",
             Self::Downstream => "scenario-downstream",
             Self::Pools => "scenario-pools",
+            Self::Context => "scenario-context",
         }
     }
 
@@ -99,6 +110,7 @@ impl Name {
             Self::Cost => "What a request costs",
             Self::Downstream => "A fan-out of 50 onto a service that stands 20",
             Self::Pools => "Eight pools of 20 against 100 connections",
+            Self::Context => "Who passes the context of a request on",
         }
     }
 
@@ -110,6 +122,7 @@ impl Name {
             Self::Cost => cost::run(stage),
             Self::Downstream => downstream::run(stage),
             Self::Pools => pools::run(stage),
+            Self::Context => context::run(stage),
         }
     }
 }
