@@ -41,8 +41,8 @@ pub(super) fn context(results: &Value) -> Vec<Headline> {
         headline(what, "µs", vec![("OpenTelemetry SDK", added(theirs)), ("Plimsoll", added(ours))])
     };
     vec![
-        each("CPU that tracing 1 % adds to a request", "SDK, 1 %", "Plimsoll, 1 % and tail"),
         each("CPU that tracing all adds to a request", "SDK, all", "Plimsoll, all"),
+        each("CPU that tracing 1 % adds to a request", "SDK, 1 %", "Plimsoll, 1 % and tail"),
     ]
 }
 
@@ -125,19 +125,29 @@ fn name_of(contender: &str) -> &str {
 }
 
 pub(super) fn logs(results: &Value) -> Vec<Headline> {
-    let stalled = |name: &str| {
+    let stalled = |name: &str, key: &str| {
         let one = items(results.get("stalled")?).find(|one| text(one, "name") == name)?;
-        one.get("stalled_p99_ms").and_then(Value::as_f64)
+        one.get(key).and_then(Value::as_f64)
     };
+    let (plain, ours) = ("plain pipe, pino", "Plimsoll, pino");
     let missing = |key: &str| {
         let nodes = items(results.get("exit")?);
         max(&nodes.filter_map(|one| one.get(key).and_then(Value::as_f64)).collect::<Vec<_>>())
     };
     vec![
+        // A plain process is not left alone for longer.
         headline(
-            "p99 of requests while nobody reads 10,000 lines/s",
+            "memory that grows while nobody reads 10,000 lines/s (node: in 10 s, Plimsoll: in 30 s)",
+            "MB",
+            vec![("node", stalled(plain, "grown_mb")), ("Plimsoll", stalled(ours, "grown_mb"))],
+        ),
+        headline(
+            "longest request meanwhile",
             "ms",
-            vec![("node", stalled("plain pipe, pino")), ("Plimsoll", stalled("Plimsoll, pino"))],
+            vec![
+                ("node", stalled(plain, "stalled_worst_ms")),
+                ("Plimsoll", stalled(ours, "stalled_worst_ms")),
+            ],
         ),
         headline(
             "bytes lost of 400,000 at `process.exit()`, the worst Node",
@@ -165,7 +175,7 @@ mod tests {
             variant("Plimsoll, all", 15.0, 71.0),
         ];
         let results = json!([{ "part": "Beside the SDK, in front of express", "variants": variants }]);
-        let all = context(&results).pop().unwrap();
+        let all = &context(&results)[0];
         assert_eq!(
             all.values,
             [("OpenTelemetry SDK".to_owned(), Some(102.0)), ("Plimsoll".to_owned(), Some(6.0))]

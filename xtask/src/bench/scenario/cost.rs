@@ -18,8 +18,8 @@ use crate::nodes;
 const NODE: u32 = 24;
 /// Name, app, what is promised on Node 24: not more than so many times the CPU of `node:cluster`.
 const APPS: [(&str, &str, Option<f64>); 3] = [
-    ("hello world", "cost/hello.js", Some(1.6)),
     ("JSON list by Express", "cost/express.js", Some(1.1)),
+    ("hello world", "cost/hello.js", Some(1.6)),
     ("JSON list by Fastify", "cost/fastify.js", None),
 ];
 const PER_SECOND: f64 = 8_000.0;

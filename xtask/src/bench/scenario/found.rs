@@ -103,11 +103,11 @@ impl Found {
         [figure(self.cpus(), "", 2), figure(max(&self.each(|turn| turn.driver_cpus)), "", 2)]
     }
 
-    /// Processes of the same role together, in the last round: role, how many, CPUs, memory.
+    /// Processes of the same role together, in the least disturbed round: role, how many, CPUs, memory.
     pub(super) fn by_role(&self) -> Vec<(String, usize, f64, f64)> {
         let mut roles: Vec<(String, usize, f64, f64)> = Vec::new();
-        let last = self.turns.last().into_iter().flat_map(|turn| &turn.used);
-        for Used { role, cpus, rss_bytes, .. } in last {
+        let least = self.turns.iter().min_by(|one, other| one.cpus().total_cmp(&other.cpus()));
+        for Used { role, cpus, rss_bytes, .. } in least.into_iter().flat_map(|turn| &turn.used) {
             let known = roles.iter_mut().find(|(name, ..)| name == role);
             match known {
                 Some((_, count, sum, bytes)) => {

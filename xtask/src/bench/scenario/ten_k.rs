@@ -48,7 +48,7 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
         headlines,
         tables: vec![
             ("10,000 requests a second".to_owned(), steady(&found)),
-            ("Who used what meanwhile (the last round)".to_owned(), processes(&found)),
+            ("Who used what meanwhile (the least disturbed round)".to_owned(), processes(&found)),
         ],
         method: method(stage, &load),
         raw: json!({
