@@ -14,8 +14,10 @@ use crate::bench::stats::median;
 
 const P99_MS_MAX: f64 = 20.0;
 const SECONDS: f64 = 2.5;
-const REST_SECONDS: f64 = 0.5;
-const WARM_SECONDS: f64 = 2.0;
+/// What an earlier rate has left undone is over by then.
+const REST_SECONDS: f64 = 1.0;
+/// A process whose code is not compiled yet stumbles at once, and would be judged by that.
+const WARM_SECONDS: f64 = 5.0;
 /// A first guess, where no earlier round has found one.
 const FIRST: f64 = 14_000.0;
 /// Nearer than this is noise.
@@ -32,7 +34,6 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
         |place, serving, _| {
             let _watched = serving.is_plimsoll().then(|| Watched::start(serving.admin)).transpose()?;
             let Some(rates) = highest.get_mut(place) else { return Ok(()) };
-            // Code is compiled by then.
             measure(serving, &Load { seconds: stage.warm(WARM_SECONDS), ..at(FIRST / 2.0) }, 0.0)?;
             rates.push(find(serving, median(rates), stage.is_quick)?);
             Ok(())
