@@ -22,6 +22,7 @@ cargo xtask docs                 make docs/reference again from the program
 cargo xtask fuzz [SECONDS]       run every fuzz target for so long (needs cargo-fuzz)
 cargo xtask soak [MINUTES [MAJOR]] stall a worker ten times a second on every Node.js, or on one
 cargo xtask bench NAME [...]     run a benchmark
+cargo xtask bench scenario [...] run the scenarios beside the peers, and write docs/benchmarks.md
 ";
 
 fn main() -> ExitCode {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use self::collector::Collector;
+pub(super) use self::collector::Collector;
 use self::variant::{Turns, Variant, take_turns};
 use super::contender::{App, Contender, Kind};
 use super::field::plimsoll;

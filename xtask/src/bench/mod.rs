@@ -26,15 +26,18 @@ mod logs;
 mod machine;
 mod memory;
 mod open;
+mod pages;
 mod peer;
 mod pools;
 mod procfs;
 mod report;
 mod sample;
+mod scenario;
 mod shutdown;
 mod start;
 mod stats;
 mod syscalls;
+mod turnstile;
 mod wait;
 mod workshop;
 
@@ -75,6 +78,10 @@ enum Verb {
     Memory(memory::Options),
     /// Latency beside a route that blocks the loop, and overload, beside node:cluster, PM2 and Watt.
     EventLoop(event_loop::Options),
+    /// The article's failures beside plain node, node:cluster, PM2, Watt and nginx; without a name all of them.
+    Scenario(scenario::Options),
+    /// docs/benchmarks.md again, from the results that there are.
+    Report,
     /// What is lost on reload, stop, crash and freeze, beside node:cluster, PM2, Watt and nginx.
     Shutdown(shutdown::Options),
 }
@@ -122,6 +129,8 @@ pub(crate) fn run(args: Vec<String>) -> anyhow::Result<()> {
         Verb::Large(options) => large::run(&options, command),
         Verb::Memory(options) => memory::run(&options, command),
         Verb::EventLoop(options) => event_loop::run(&options, command),
+        Verb::Scenario(options) => scenario::run(&options),
+        Verb::Report => pages::write(),
         Verb::Shutdown(options) => shutdown::run(&options, command),
     }
 }

@@ -1,9 +1,12 @@
 //! Those who keep an app running and can renew it, each in the way its manual says.
 
+mod family;
+mod watt;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid as RawPid, Signal, kill_process};
@@ -11,7 +14,7 @@ use rustix::process::{Pid as RawPid, Signal, kill_process};
 use crate::bench::child::Child;
 use crate::bench::client::{self, Address};
 use crate::bench::field::plimsoll;
-use crate::bench::procfs::{self, Pid};
+use crate::bench::procfs::Pid;
 use crate::bench::workshop::{Workshop, app, free_port};
 use crate::bench::{Common, machine, wait};
 use crate::nodes;
@@ -22,11 +25,15 @@ const START_WITHIN: Duration = Duration::from_secs(20);
 /// As in `bench/peers/cluster.js`.
 const GRACE: Duration = Duration::from_secs(5);
 const ROLL_WITHIN: Duration = Duration::from_secs(60);
-const NGINX_CONFIG: &str = include_str!("../../../bench/peers/nginx-two.conf");
+const NGINX_CONFIG: &str = include_str!("../../../bench/peers/nginx-apps.conf");
+
+pub(super) use self::family::Used;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Peer {
-    /// Two processes behind nginx, stopped and started one after the other.
+    /// One process, and nobody who looks after it.
+    Node,
+    /// Processes behind nginx, stopped and started one after the other.
     Nginx,
     Cluster,
     Pm2,
@@ -35,10 +42,12 @@ pub(super) enum Peer {
 }
 
 impl Peer {
+    /// Those that renew the app.
     pub(super) const ALL: [Self; 5] = [Self::Nginx, Self::Cluster, Self::Pm2, Self::Watt, Self::Plimsoll];
 
     pub(super) fn name(self) -> &'static str {
         match self {
+            Self::Node => "node",
             Self::Nginx => "nginx + node",
             Self::Cluster => "node:cluster",
             Self::Pm2 => "PM2",
@@ -99,12 +108,31 @@ fn package_version(name: &str) -> String {
 }
 
 /// What a run needs beside the peer.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Setup {
+    /// The app, which knows of nobody.
+    pub(super) script: PathBuf,
     pub(super) workers: usize,
     pub(super) ledger: Option<PathBuf>,
+    /// What the app finds in its environment.
+    pub(super) env: Vec<(&'static str, String)>,
     /// Settings of Plimsoll, as variables.
     pub(super) settings: Vec<(&'static str, &'static str)>,
+    /// Settings of Plimsoll, as a file.
+    pub(super) file: String,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            script: app("shop.js"),
+            workers: 1,
+            ledger: None,
+            env: Vec::new(),
+            settings: Vec::new(),
+            file: String::new(),
+        }
+    }
 }
 
 /// A peer that serves. Ends with it.
@@ -119,6 +147,10 @@ pub(super) struct Serving<'a> {
     /// Processes of the app that nobody but us looks after.
     apps: Vec<Child>,
     renewals: usize,
+    /// Where Plimsoll tells of itself.
+    pub(super) admin: u16,
+    /// From the start of the first process to the first answer.
+    pub(super) started: Duration,
 }
 
 impl<'a> Serving<'a> {
@@ -142,6 +174,8 @@ impl<'a> Serving<'a> {
             main: None,
             apps: Vec::new(),
             renewals: 0,
+            admin: free_port()?,
+            started: Duration::ZERO,
         };
         serving.launch().with_context(|| format!("{} did not start", peer.name()))?;
         Ok(serving)
@@ -149,9 +183,14 @@ impl<'a> Serving<'a> {
 
     fn launch(&mut self) -> anyhow::Result<()> {
         let node = self.workshop.node.clone();
+        let script = self.setup.script.clone();
+        let begun = Instant::now();
         match self.peer {
+            Peer::Node => self.spawn(&node, |command| {
+                command.arg(script);
+            })?,
             Peer::Nginx => {
-                self.apps = (0..2).map(|index| self.app(index)).collect::<Result<_, _>>()?;
+                self.apps = (0..self.setup.workers).map(|index| self.app(index)).collect::<Result<_, _>>()?;
                 let config = self.directory.join("nginx.conf");
                 fs::write(&config, self.nginx_config())?;
                 let directory = self.directory.clone();
@@ -160,16 +199,16 @@ impl<'a> Serving<'a> {
                 })?;
             }
             Peer::Cluster => self.spawn(&node, |command| {
-                command.arg(root().join("bench/peers/cluster.js")).arg(app("shop.js"));
+                command.arg(root().join("bench/peers/cluster.js")).arg(script);
             })?,
             Peer::Pm2 => {
                 let workers = self.setup.workers.to_string();
-                let script = app("shop.js").to_string_lossy().into_owned();
+                let script = script.to_string_lossy().into_owned();
                 self.pm2(&["start", &script, "--name", "shop", "--instances", &workers])?;
             }
             Peer::Watt => {
-                self.write_watt_project()?;
                 let directory = self.directory.clone();
+                watt::write_project(&directory, self.port, &self.setup, self.programs)?;
                 self.spawn(&self.programs.packages.join("wattpm"), |command| {
                     command.arg("start").current_dir(directory);
                 })?;
@@ -177,17 +216,19 @@ impl<'a> Serving<'a> {
             Peer::Plimsoll => {
                 let workers = self.setup.workers.to_string();
                 let name = format!("bench-{}", self.port);
-                let admin = format!("127.0.0.1:{}", free_port()?);
+                let admin = format!("127.0.0.1:{}", self.admin);
                 let settings = self.setup.settings.clone();
+                fs::write(self.directory.join("plimsoll.toml"), &self.setup.file)?;
                 self.spawn(&self.programs.plimsoll, |command| {
                     command.args(["run", "--workers", &workers, "--name", &name, "--admin", &admin, "--"]);
-                    command.arg(node).arg(app("shop.js"));
+                    command.arg(node).arg(script);
                     command.envs(settings);
                 })?;
             }
         }
         let address = Address::port(self.port);
         wait::until(START_WITHIN, "the first answer", || client::get(&address, "/").ok()).map(drop)?;
+        self.started = begun.elapsed();
         if self.peer.replaces_processes() {
             let wanted = self.setup.workers;
             wait::until(START_WITHIN, "all workers", || (self.workers().len() == wanted).then_some(()))?;
@@ -213,6 +254,7 @@ impl<'a> Serving<'a> {
             .env("PATH", self.path())
             .env("PM2_HOME", self.directory.join("pm2"));
         command.envs(self.setup.ledger.iter().map(|ledger| ("LEDGER", ledger)));
+        command.envs(self.setup.env.iter().map(|(name, value)| (name, value)));
     }
 
     /// The measured Node first: PM2 and Watt start the `node` that they find.
@@ -226,14 +268,14 @@ impl<'a> Serving<'a> {
         std::env::join_paths(first.into_iter().chain(std::env::split_paths(&rest))).unwrap_or(rest)
     }
 
-    /// One of the two processes behind nginx, once it listens.
+    /// One of the processes behind nginx, once it listens.
     fn app(&self, index: usize) -> anyhow::Result<Child> {
         let socket = self.directory.join(format!("app.sock.{index}"));
         let _none_left = fs::remove_file(&socket);
         let log = self.directory.join(format!("app-{index}.log"));
         let child = Child::start(&self.workshop.node, None, &log, |command| {
             self.environment(command);
-            command.arg(app("shop.js")).env("PORT", &socket);
+            command.arg(&self.setup.script).env("PORT", &socket);
         })?;
         let address = Address::path(&socket);
         wait::until(START_WITHIN, "the app", || client::get(&address, "/").ok())?;
@@ -241,35 +283,15 @@ impl<'a> Serving<'a> {
     }
 
     fn nginx_config(&self) -> String {
+        let socket = self.directory.join("app.sock");
+        let server = |index| format!("server unix:{}.{index} max_fails=0;", socket.display());
+        let servers: Vec<String> = (0..self.setup.workers).map(server).collect();
         NGINX_CONFIG
+            .replace("@SERVERS@", &servers.join("\n        "))
             .replace("@PORT@", &self.port.to_string())
-            .replace("@SOCKET@", &self.directory.join("app.sock").to_string_lossy())
             .replace("@DIR@", &self.directory.to_string_lossy())
             .replace("@NOFILE@", &self.workshop.files_max.to_string())
             .replace("@CONNECTIONS@", "8192")
-    }
-
-    fn write_watt_project(&self) -> anyhow::Result<()> {
-        let shop = self.directory.join("shop");
-        fs::create_dir_all(&shop)?;
-        fs::copy(app("shop.js"), shop.join("shop.js"))?;
-        fs::write(shop.join("package.json"), r#"{"name":"shop","main":"shop.js","private":true}"#)?;
-        let of_app = serde_json::json!({
-            "$schema": "https://schemas.platformatic.dev/@platformatic/node/3.0.0.json",
-            "application": { "basePath": "/" }, "node": { "main": "shop.js" },
-        });
-        fs::write(shop.join("watt.json"), of_app.to_string())?;
-        let of_all = serde_json::json!({
-            "$schema": "https://schemas.platformatic.dev/wattpm/3.0.0.json",
-            "server": { "hostname": "127.0.0.1", "port": self.port },
-            "workers": self.setup.workers, "entrypoint": "shop",
-            "applications": [{ "id": "shop", "path": "./shop" }], "logger": { "level": "error" },
-        });
-        fs::write(self.directory.join("watt.json"), of_all.to_string())?;
-        fs::write(self.directory.join("package.json"), r#"{"name":"bench","private":true}"#)?;
-        // Packages are looked for from the project upwards.
-        let modules = self.programs.packages.parent().context("no folder of packages")?;
-        Ok(std::os::unix::fs::symlink(modules, self.directory.join("node_modules"))?)
     }
 
     fn tool(&self, program: &Path, arguments: &[&str]) -> anyhow::Result<String> {
@@ -287,8 +309,9 @@ impl<'a> Serving<'a> {
     pub(super) fn renew(&mut self) -> anyhow::Result<()> {
         self.renewals += 1;
         match self.peer {
+            Peer::Node => bail!("nobody renews a plain process"),
             Peer::Nginx => {
-                for index in 0..2 {
+                for index in 0..self.setup.workers {
                     let mut old = self.apps.remove(0);
                     old.signal(Signal::TERM);
                     // nginx goes on using the connections that it has; whoever runs services kills in the end.
@@ -325,6 +348,12 @@ impl<'a> Serving<'a> {
         serde_json::from_str(&told).ok().filter(|_| self.is_plimsoll())
     }
 
+    /// How much the main process and its workers have printed.
+    pub(super) fn output_lines(&self) -> usize {
+        let text = fs::read(self.directory.join("main.log")).unwrap_or_default();
+        text.iter().filter(|byte| **byte == b'\n').count()
+    }
+
     pub(super) fn is_plimsoll(&self) -> bool {
         self.peer == Peer::Plimsoll
     }
@@ -333,19 +362,6 @@ impl<'a> Serving<'a> {
         if let Some(main) = &self.main {
             main.signal(signal);
         }
-    }
-
-    /// Processes that run the app.
-    pub(super) fn workers(&self) -> Vec<Pid> {
-        let parent = match self.peer {
-            Peer::Pm2 => {
-                let file = fs::read_to_string(self.directory.join("pm2/pm2.pid")).unwrap_or_default();
-                file.trim().parse().ok()
-            }
-            _ => self.main.as_ref().map(Child::pid),
-        };
-        let below = parent.map(procfs::descendants).unwrap_or_default();
-        below.into_iter().filter(|pid| procfs::runs(*pid, &self.workshop.node)).collect()
     }
 }
 

@@ -12,7 +12,8 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use self::cost::Costs;
-use self::place::{App, Database, Running, shop};
+use self::place::{App, Running};
+pub(super) use self::place::{Database, shop};
 use self::shared::Shared;
 use super::field::plimsoll;
 use super::open::{Load, Stream};
@@ -193,7 +194,8 @@ impl Article {
             target: format!("/orders/1?ms={QUERY_MS}"),
             fresh_percent: 0,
         };
-        let load = Load { port: running.port, seconds: SAID_WITHIN_S, streams: vec![stream] };
+        let load =
+            Load { port: running.port, seconds: SAID_WITHIN_S, streams: vec![stream], ..Load::default() };
         let (_, said) = load.run(|begun| Self::listen(&running, begun))?;
         Ok(said)
     }
@@ -218,7 +220,7 @@ impl Article {
 }
 
 /// The shop, and the libraries of `bench/apps/pooler.js`.
-fn install_packages() -> anyhow::Result<()> {
+pub(super) fn install_packages() -> anyhow::Result<()> {
     let libraries = root().join("crates/plimsoll-agent/test");
     for (folder, package) in [(shop(), "pg"), (libraries, "ioredis")] {
         if folder.join("node_modules").join(package).is_dir() {

@@ -1,5 +1,6 @@
 //! Results as people read them: a table in the terminal, the same in Markdown, all raw figures in JSON.
 
+mod headline;
 mod table;
 
 use std::fmt::Write as _;
@@ -9,6 +10,7 @@ use std::process::Command;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
+pub(super) use self::headline::{Better, Goal, Headline, headlines};
 pub(super) use self::table::{Table, Target, figure, megabytes, targets};
 use super::workshop::Workshop;
 use crate::process::root;

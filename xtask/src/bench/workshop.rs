@@ -33,6 +33,8 @@ impl Workshop {
         let node = std::path::absolute(node)?;
         // Not below the checkout: the path of a Unix socket holds 108 bytes at most.
         let directory = std::env::temp_dir().join(format!("plimsoll-bench-{}-{name}", std::process::id()));
+        // Of a process that had our number before, and was killed.
+        let _none_left = fs::remove_dir_all(&directory);
         fs::create_dir(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
         let placement = Placement::of_this_machine()?;
         Ok(Self { placement, directory, node, files_max: machine::raise_file_limit(FILES_WANTED) })

@@ -154,7 +154,7 @@ impl Case {
         let when = if self.is_after_await { "after" } else { "before" };
         let target = format!("/{}/{{id}}?work={STALL_MS}&when={when}", self.names().0);
         let streams = plain.chain([stream(of_culprit * SHARE, target)]).collect();
-        Load { port, seconds: STALLS / (of_culprit * SHARE), streams }
+        Load { port, seconds: STALLS / (of_culprit * SHARE), streams, ..Load::default() }
     }
 
     fn judge(self, first: Option<&Value>) -> Verdict {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-pub(super) struct Collector {
-    pub(super) url: String,
+pub(in super::super) struct Collector {
+    pub(in super::super) url: String,
     bytes: Arc<AtomicU64>,
 }
 
 impl Collector {
-    pub(super) fn start() -> anyhow::Result<Self> {
+    pub(in super::super) fn start() -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let url = format!("http://127.0.0.1:{}", listener.local_addr()?.port());
         let bytes = Arc::<AtomicU64>::default();
@@ -26,7 +26,7 @@ impl Collector {
         Ok(Self { url, bytes })
     }
 
-    pub(super) fn bytes(&self) -> u64 {
+    pub(in super::super) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 }

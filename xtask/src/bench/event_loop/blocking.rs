@@ -125,7 +125,12 @@ fn take_turn(
 ) -> anyhow::Result<()> {
     let path = ledger::place(&workshop.directory);
     let _none_left = fs::remove_file(&path);
-    let setup = Setup { workers: 2, ledger: Some(path.clone()), settings: contender.settings.clone() };
+    let setup = Setup {
+        workers: 2,
+        ledger: Some(path.clone()),
+        settings: contender.settings.clone(),
+        ..Setup::default()
+    };
     let serving = Serving::start(contender.peer, workshop, programs, &setup)?;
     let stream = |name, per_second, method, target: &str| Stream {
         name,
@@ -142,6 +147,7 @@ fn take_turn(
             stream("fast", FAST_PER_SECOND * POSTS, "POST", "/items?id={id}"),
             stream("heavy", HEAVY_PER_SECOND, "POST", "/report?spin=200&id={id}"),
         ],
+        ..Load::default()
     };
     let (records, ()) = load.run(|_| Ok(()))?;
     finding.incidents.extend(serving.incidents());

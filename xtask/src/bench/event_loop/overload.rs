@@ -120,7 +120,7 @@ fn twice(capacity: f64, port: u16, seconds: u32) -> Load {
         target: TARGET.to_owned(),
         fresh_percent: 0,
     };
-    Load { port, seconds: ONSET_SECONDS + f64::from(seconds), streams: vec![work] }
+    Load { port, seconds: ONSET_SECONDS + f64::from(seconds), streams: vec![work], ..Load::default() }
 }
 
 /// Answers per second to clients that each wait for theirs.

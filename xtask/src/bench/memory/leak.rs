@@ -41,6 +41,7 @@ pub(super) fn run(workshop: &Workshop, program: &Path, seconds: u32) -> anyhow::
             target: "/".to_owned(),
             fresh_percent: 5,
         }],
+        ..Load::default()
     };
     let pid = serving.pid();
     let (records, most_kb) = load.run(|begun| {

@@ -4,7 +4,9 @@
 //! stalls; users do not. Here each request has a time at which it is due, and its latency counts from then, so that
 //! a late start of ours counts as well.
 
-mod client;
+mod answer;
+mod connection;
+mod engine;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use serde::Serialize;
 
-use client::Clients;
+use engine::Engine;
 
 /// A client that waits for longer than this has given up.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -34,6 +36,16 @@ pub(super) struct Load {
     pub(super) port: u16,
     pub(super) seconds: f64,
     pub(super) streams: Vec<Stream>,
+    /// From when it was due, a client waits so long for its answer.
+    pub(super) patience: Duration,
+    /// So many connections at most; what is due beyond waits for one, and that counts.
+    pub(super) connections_max: usize,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self { port: 0, seconds: 0.0, streams: Vec::new(), patience: PATIENCE, connections_max: usize::MAX }
+    }
 }
 
 /// How a request ended.
@@ -68,6 +80,8 @@ impl Outcome {
 pub(super) struct Record {
     pub(super) stream: usize,
     pub(super) id: u64,
+    /// From the beginning of the load.
+    pub(super) due: Duration,
     /// From the time when it was due.
     pub(super) latency: Duration,
     /// So much later than due it was begun, by us.
@@ -85,40 +99,10 @@ impl Load {
         let begun = Instant::now();
         std::thread::scope(|scope| {
             let other = scope.spawn(move || beside(begun));
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let local = tokio::task::LocalSet::new();
-            let records = local.block_on(&runtime, self.send_all(begun));
+            let records = Engine::new(self, begun)?.run(&self.schedule());
             let result = other.join().ok().context("what was done beside the load panicked")??;
-            Ok((records, result))
+            Ok((records?, result))
         })
-    }
-
-    async fn send_all(&self, begun: Instant) -> Vec<Record> {
-        let clients = Clients::new(self.port);
-        let mut tasks = Vec::new();
-        for (id, (stream, due)) in (0..).zip(self.schedule()) {
-            let due = begun + due;
-            tokio::time::sleep_until(due.into()).await;
-            let Some(what) = self.streams.get(stream) else { continue };
-            let request = format!(
-                "{} {} HTTP/1.1\r\nHost: bench\r\nContent-Length: 0\r\n\r\n",
-                what.method,
-                what.target.replace("{id}", &id.to_string())
-            );
-            let fresh = id % 100 < what.fresh_percent;
-            let clients = clients.clone();
-            tasks.push(tokio::task::spawn_local(async move {
-                let late = due.elapsed();
-                let answer = tokio::time::timeout(PATIENCE, clients.ask(&request, fresh)).await;
-                let outcome = answer.unwrap_or(Outcome::TimedOut);
-                Record { stream, id, latency: due.elapsed(), late, outcome }
-            }));
-        }
-        let mut records = Vec::with_capacity(tasks.len());
-        for task in tasks {
-            records.extend(task.await.ok());
-        }
-        records
     }
 
     /// When requests of which stream are due, in order.
@@ -180,7 +164,93 @@ pub(super) fn failures<'a>(records: impl IntoIterator<Item = &'a Record>) -> BTr
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, mpsc};
+
     use super::*;
+
+    const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+    /// Answers each request so, and counts connections; an empty answer ends the connection.
+    fn server(answer: &'static [u8]) -> (u16, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let connections = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&connections);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                counted.fetch_add(1, Ordering::Relaxed);
+                std::thread::spawn(move || answer_all(&stream, answer));
+            }
+        });
+        (port, connections)
+    }
+
+    fn answer_all(mut stream: &TcpStream, answer: &[u8]) {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            if line.is_empty() && (answer.is_empty() || stream.write_all(answer).is_err()) {
+                return;
+            }
+        }
+    }
+
+    fn load(port: u16, requests: u32) -> Load {
+        let stream = Stream {
+            name: "a",
+            per_second: f64::from(requests) * 10.0,
+            method: "GET",
+            target: "/{id}".to_owned(),
+            fresh_percent: 0,
+        };
+        Load { port, seconds: 0.1, streams: vec![stream], ..Load::default() }
+    }
+
+    #[test]
+    fn no_more_connections_are_opened_than_may_be() {
+        let (port, connections) = server(OK);
+        let (records, ()) = Load { connections_max: 2, ..load(port, 50) }.run(|_| Ok(())).unwrap();
+        assert_eq!(records.len(), 50);
+        assert_eq!(failures(&records), BTreeMap::new());
+        assert!(connections.load(Ordering::Relaxed) <= 2);
+    }
+
+    #[test]
+    fn a_fresh_request_has_a_connection_of_its_own() {
+        let (port, connections) = server(OK);
+        let mut load = load(port, 20);
+        load.streams.iter_mut().for_each(|stream| stream.fresh_percent = 100);
+        let (records, ()) = load.run(|_| Ok(())).unwrap();
+        assert_eq!((records.len(), failures(&records).len()), (20, 0));
+        assert_eq!(connections.load(Ordering::Relaxed), 20);
+    }
+
+    #[test]
+    fn every_request_ends_in_one_way() {
+        let (closing, _) = server(b"");
+        let (cutting, _) = server(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\n");
+        let (failing, _) = server(b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n");
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let short = |port| Load { patience: Duration::from_millis(200), ..load(port, 5) };
+        for (load, ended) in [
+            (load(closing, 5), "reset"),
+            (short(cutting), "timed out"),
+            (load(failing, 5), "500"),
+            (load(nobody, 5), "refused"),
+        ] {
+            let (records, ()) = load.run(|_| Ok(())).unwrap();
+            assert_eq!(failures(&records), BTreeMap::from([(ended.to_owned(), 5)]));
+        }
+    }
+
+    #[test]
+    fn what_is_done_beside_runs_beside() {
+        let (port, _) = server(OK);
+        let (sender, receiver) = mpsc::channel();
+        let (_, done) = load(port, 5).run(move |_| Ok(sender.send(1).is_ok())).unwrap();
+        assert!(done && receiver.recv().is_ok());
+    }
 
     #[test]
     fn requests_are_due_in_order_and_at_their_rate() {
@@ -191,7 +261,7 @@ mod tests {
             target: "/".to_owned(),
             fresh_percent: 0,
         };
-        let load = Load { port: 1, seconds: 2.0, streams: vec![stream(100.0), stream(10.0)] };
+        let load = Load { seconds: 2.0, streams: vec![stream(100.0), stream(10.0)], ..Load::default() };
         let schedule = load.schedule();
         assert_eq!(schedule.len(), 220);
         assert!(schedule.windows(2).all(|pair| pair[0].1 <= pair[1].1));
@@ -203,6 +273,7 @@ mod tests {
         let record = |latency, outcome| Record {
             stream: 0,
             id: 0,
+            due: Duration::ZERO,
             latency: Duration::from_millis(latency),
             late: Duration::ZERO,
             outcome,

@@ -15,19 +15,19 @@ use crate::process::root;
 
 pub(super) const START_WITHIN: Duration = Duration::from_secs(30);
 
-pub(super) fn shop() -> PathBuf {
+pub(in super::super) fn shop() -> PathBuf {
     root().join("examples/shop")
 }
 
 /// PostgreSQL as `examples/shop/database.js` starts it.
-pub(super) struct Database {
+pub(in super::super) struct Database {
     port: u16,
     directory: PathBuf,
     child: Child,
 }
 
 impl Database {
-    pub(super) fn start(workshop: &Workshop, max_connections: u32) -> anyhow::Result<Self> {
+    pub(in super::super) fn start(workshop: &Workshop, max_connections: u32) -> anyhow::Result<Self> {
         let port = free_port()?;
         // It runs as a user of its own, which must get there.
         let directory = std::env::temp_dir().join(format!("plimsoll-db-{port}"));
@@ -48,9 +48,12 @@ impl Database {
         format!("127.0.0.1:{}", self.port)
     }
 
-    fn tell(&self, command: &mut std::process::Command) {
-        command.env("PGHOST", "127.0.0.1").env("PGPORT", self.port.to_string());
-        command.env("PGUSER", "shop").env("PGDATABASE", "shop");
+    /// What tells an app where it is.
+    pub(in super::super) fn env(&self) -> Vec<(&'static str, String)> {
+        let fixed = [("PGHOST", "127.0.0.1"), ("PGUSER", "shop"), ("PGDATABASE", "shop")];
+        let mut env: Vec<_> = fixed.map(|(name, value)| (name, value.to_owned())).into();
+        env.push(("PGPORT", self.port.to_string()));
+        env
     }
 }
 
@@ -96,7 +99,7 @@ impl Running {
             command.env("POOL_MAX", app.pool.to_string()).env("SHOP", shop().join("server.js"));
             command.envs(app.env.iter().map(|(name, value)| (name, value)));
             if let Some(database) = app.database {
-                database.tell(command);
+                command.envs(database.env());
             }
         })?;
         let running = Self { port, admin, _child: child };

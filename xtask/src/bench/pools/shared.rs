@@ -71,7 +71,7 @@ pub(super) fn share(
         target: format!("/orders/1?ms={MS}"),
         fresh_percent: 0,
     };
-    let load = Load { port: running.port, seconds, streams: vec![stream] };
+    let load = Load { port: running.port, seconds, streams: vec![stream], ..Load::default() };
     let (records, ()) = load.run(|_| Ok(()))?;
     // What was counted last is told within a second.
     wait::pause(Duration::from_millis(1500));

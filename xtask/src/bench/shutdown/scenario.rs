@@ -112,6 +112,7 @@ impl Scenario {
             workers: if self == Self::Freeze { 4 } else { 2 },
             ledger: Some(ledger.clone()),
             settings: if self == Self::Stop { vec![("PLIMSOLL_SHUTDOWN_DELAY", "6s")] } else { Vec::new() },
+            ..Setup::default()
         };
         let serving = Serving::start(peer, workshop, programs, &setup)?;
         let mut finding = match self {
@@ -140,7 +141,7 @@ fn mixed(port: u16, seconds: f64) -> Load {
         stream("slow", 0.1, "GET", 500, 50),
         stream("slow", 0.1, "POST", 500, 50),
     ];
-    Load { port, seconds, streams }
+    Load { port, seconds, streams, ..Load::default() }
 }
 
 fn is_fast(load: &Load) -> impl Fn(&&Record) -> bool {
@@ -198,8 +199,12 @@ fn kill(serving: &Serving<'_>, size: &Size) -> anyhow::Result<Finding> {
         fresh_percent: 50,
     };
     let seconds = f64::from(size.kill_seconds);
-    let load =
-        Load { port: serving.port, seconds, streams: vec![post("fast", 0.9, 20), post("slow", 0.1, 500)] };
+    let load = Load {
+        port: serving.port,
+        seconds,
+        streams: vec![post("fast", 0.9, 20), post("slow", 0.1, 500)],
+        ..Load::default()
+    };
     let (records, events) = load.run(|begun| {
         let mut kills = 0;
         for second in 1..size.kill_seconds {
@@ -229,6 +234,7 @@ fn freeze(serving: &Serving<'_>, size: &Size) -> anyhow::Result<Finding> {
         port: serving.port,
         seconds,
         streams: vec![stream("fast", "GET"), stream("fast", "POST")],
+        ..Load::default()
     };
     let calm = calm(&load(size.rest_seconds))?;
     let (records, ()) = load(FREEZE.as_secs_f64() + 3.0).run(|_| {

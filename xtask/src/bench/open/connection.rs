@@ -1,0 +1,129 @@
+//! One connection of a client, which is never waited for.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
+
+use super::answer::Head;
+use super::{Outcome, Stream};
+
+/// Enough for the answers of most apps in one read.
+const BLOCK: usize = 16 * 1024;
+
+/// A request that is on its way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Request {
+    pub(super) stream: usize,
+    pub(super) id: u64,
+    /// From the beginning of the load.
+    pub(super) due: Duration,
+    pub(super) begun: Instant,
+    pub(super) is_fresh: bool,
+}
+
+impl Request {
+    pub(super) fn bytes(&self, what: &Stream) -> Vec<u8> {
+        let Stream { method, target, .. } = what;
+        let target = target.replace("{id}", &self.id.to_string());
+        format!("{method} {target} HTTP/1.1\r\nHost: bench\r\nContent-Length: 0\r\n\r\n").into_bytes()
+    }
+}
+
+pub(super) struct Connection {
+    pub(super) stream: TcpStream,
+    /// The request whose answer is awaited.
+    pub(super) request: Option<Request>,
+    /// What is sent as soon as the connection is made.
+    unsent: Vec<u8>,
+    head: Option<Head>,
+    received: Vec<u8>,
+}
+
+/// What became of the request of a connection.
+pub(super) enum Step {
+    Waits,
+    /// It is over, and the connection may be used again.
+    Kept(Outcome),
+    Over(Outcome),
+}
+
+impl Connection {
+    /// Begins to connect; `None` where it is refused at once.
+    pub(super) fn open(port: u16, request: Request, bytes: Vec<u8>) -> Option<Self> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).ok()?;
+        match connect(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)) {
+            Ok(()) | Err(rustix::io::Errno::INPROGRESS) => {}
+            Err(_) => return None,
+        }
+        let stream = TcpStream::from(socket);
+        // Fails on a connection that is none.
+        let _ = stream.set_nodelay(true);
+        Some(Self { stream, request: Some(request), unsent: bytes, head: None, received: Vec::new() })
+    }
+
+    pub(super) fn is_connecting(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
+    /// The connection is made, or it is not.
+    pub(super) fn connected(&mut self) -> Step {
+        if !matches!(self.stream.take_error(), Ok(None)) {
+            return Step::Over(Outcome::Refused);
+        }
+        let bytes = std::mem::take(&mut self.unsent);
+        self.write(&bytes)
+    }
+
+    pub(super) fn send(&mut self, request: Request, bytes: &[u8]) -> Step {
+        self.request = Some(request);
+        self.write(bytes)
+    }
+
+    /// A request has few bytes, for which there is room in the buffer of a socket that is idle.
+    fn write(&mut self, bytes: &[u8]) -> Step {
+        match self.stream.write(bytes) {
+            Ok(count) if count == bytes.len() => Step::Waits,
+            _ => Step::Over(Outcome::Reset),
+        }
+    }
+
+    /// As careful clients do: what the server has closed meanwhile is not used.
+    pub(super) fn is_usable(&self) -> bool {
+        let mut byte = [0];
+        self.stream.peek(&mut byte).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
+    pub(super) fn receive(&mut self) -> Step {
+        let mut block = [0; BLOCK];
+        match self.stream.read(&mut block) {
+            Ok(count) if count > 0 => self.received.extend(block.iter().take(count)),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                return Step::Waits;
+            }
+            _ => return Step::Over(self.closed()),
+        }
+        if self.head.is_none() {
+            self.head = Head::parse(&self.received);
+        }
+        match self.head.take_if(|head| head.is_whole(&self.received)) {
+            None => Step::Waits,
+            Some(head) => {
+                self.received.clear();
+                let is_kept = head.keeps_connection();
+                let outcome = head.into_outcome();
+                if is_kept { Step::Kept(outcome) } else { Step::Over(outcome) }
+            }
+        }
+    }
+
+    fn closed(&mut self) -> Outcome {
+        match self.head.take() {
+            Some(head) if head.ends_by_close() => head.into_outcome(),
+            None if self.received.is_empty() => Outcome::Reset,
+            _ => Outcome::Cut,
+        }
+    }
+}
