@@ -17,7 +17,6 @@ let toldAt = -TOLD_EVERY_MS
 
 /** The calls of one request to one origin. */
 class Group {
-  #request
   #calls = 0
   #most = 0
   #told = 0
@@ -29,7 +28,7 @@ class Group {
   failed = null
 
   constructor (request) {
-    this.#request = request
+    this.request = request
   }
 
   join () {
@@ -61,7 +60,7 @@ class Group {
 
   /** A part of them, and the widest always. */
   #tell (origin) {
-    const { slot, word } = this.#request
+    const { slot, word } = this.request
     const isWidest = this.#most > origin.seen.fan_out_told
     const now = performance.now()
     if (slot === 0 || (now - toldAt < TOLD_EVERY_MS && !isWidest)) return
