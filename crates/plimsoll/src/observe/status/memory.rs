@@ -140,8 +140,8 @@ impl GcKind {
 impl WorkerMemory {
     /// Time in collections of all kinds.
     #[must_use]
-    pub fn collected_ms(&self) -> u64 {
-        self.gc.iter().map(|kind| kind.total_us).sum::<u64>() / 1000
+    pub fn collected_us(&self) -> u64 {
+        self.gc.iter().map(|kind| kind.total_us).sum()
     }
 
     #[must_use]

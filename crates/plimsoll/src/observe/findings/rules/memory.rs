@@ -23,14 +23,17 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Draft> {
 
 /// Time in collections, of all workers, in the time that is judged.
 pub(super) fn all_collected_ms(facts: &Facts<'_>) -> u64 {
+    all_collected_us(facts) / 1000
+}
+
+fn all_collected_us(facts: &Facts<'_>) -> u64 {
     let memories = facts.meanwhile.workers.iter().filter_map(|worker| worker.memory.as_ref());
-    memories.map(WorkerMemory::collected_ms).sum()
+    memories.map(WorkerMemory::collected_us).sum()
 }
 
 /// Of the time in which its loop did not wait.
 fn per_mille(worker: &Worker) -> u32 {
-    let collected_us: u64 =
-        worker.memory.iter().flat_map(|memory| &memory.gc).map(|kind| kind.total_us).sum();
+    let collected_us = worker.memory.as_ref().map_or(0, WorkerMemory::collected_us);
     // Below that a share says nothing.
     let busy_us = worker.event_loop.busy_us.max(BUSY_MIN_US);
     u32::try_from(collected_us.saturating_mul(1000) / busy_us).unwrap_or(u32::MAX).min(1000)
@@ -68,7 +71,7 @@ fn collecting(facts: &Facts<'_>) -> Option<Draft> {
     seen.extend(stalls.iter().map(|group| event_loop::seen(group)));
     let mut figures = vec![
         ("gc_per_mille", f64::from(worst)),
-        ("gc_total_ms", as_f64(total_ms)),
+        ("gc_total_ms", as_f64(all_collected_us(facts)) / 1000.0),
         ("gc_count", as_f64(count)),
         ("allocated_bytes", as_f64(allocated)),
     ];
