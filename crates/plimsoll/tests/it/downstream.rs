@@ -246,8 +246,8 @@ fn a_service_that_fails_is_left_alone_by_all_workers_whatever_makes_the_calls() 
     let start = format!("GET /orders: calls to {origin} are refused, its circuit breaker has been open for ");
     assert!(what.starts_with(&start), "{found}");
     assert_eq!(
-        (&found["severity"], found["figures"]["broken"].as_u64()),
-        (&"critical".into(), told["broken"].as_u64())
+        (&found["severity"], found["figures"]["broken"].as_f64()),
+        (&"critical".into(), told["broken"].as_f64())
     );
 }
 
