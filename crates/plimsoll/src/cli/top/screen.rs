@@ -129,7 +129,7 @@ fn head(page: &mut Page<'_>, state: &State, now: Instant) {
     let in_flight: u64 = status.processes().map(|worker| u64::from(worker.in_flight)).sum();
     page.put(
         &format!(
-            "{} requests/s, {in_flight} in flight, {}/s failed, {}/s rescued, {}/s queued; {} since the start",
+            "{} requests/s, {in_flight} in flight, {}/s failed, {}/s rescued, {}/s queued; {} in all",
             rate(|requests| requests.total),
             rate(|requests| requests.failed),
             rate(|requests| requests.rescued),

@@ -35,7 +35,7 @@ fn the_overview_fits_80_columns_and_24_lines() {
     let lines = drawn(&watched(), 80, 24);
     let expected = [
         "shop: ready  0.0.0.0:3000",
-        "50 requests/s, 3 in flight, 0/s failed, 0/s rescued, 0/s queued; 1257 since the",
+        "50 requests/s, 3 in flight, 0/s failed, 0/s rescued, 0/s queued; 1257 in all",
         "[1 overview]2 workers 3 routes 4 calls 5 pools 6 logs 7 incidents 8 findings",
     ];
     assert_eq!(lines[..3], expected, "{lines:#?}");
@@ -134,7 +134,7 @@ fn a_pause_keeps_the_numbers() {
     later.requests.total = 9999;
     state.hear(Ok(Box::new(later)), Instant::now());
     let lines = drawn(&state, 120, 24);
-    assert!(lines[0].ends_with("PAUSED") && lines[1].ends_with("1257 since the start"), "{lines:#?}");
+    assert!(lines[0].ends_with("PAUSED") && lines[1].ends_with("1257 in all"), "{lines:#?}");
 }
 
 #[test]

@@ -222,11 +222,11 @@ fn refusals(one: &Downstream, breaker: &Breaker) -> String {
     if one.calls > 0 {
         text += &format!(", and {failed} of {} that were made failed", counted(one.calls, "call"));
     }
-    let last =
-        breaker.why.as_deref().map_or_else(String::new, |why| format!(", the last time because {why}"));
+    let why = breaker.why.as_deref().unwrap_or_default();
     match breaker.opened {
         0 => text + "; it opened before",
-        times => text + &format!("; it opened {}{last}", counted(times, "time")),
+        1 => text + "; it opened once, because " + why,
+        times => text + &format!("; it opened {times} times, the last time because {why}"),
     }
 }
 
