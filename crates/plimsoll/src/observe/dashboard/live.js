@@ -83,7 +83,7 @@ document.addEventListener('keydown', (event) => {
 
 // What `doctor` finds, in its words.
 const FINDINGS_EVERY_MS = 2e3;
-const FINDINGS_SHOWN = 10;
+const FINDINGS_SHOWN = 5;
 
 async function findings() {
   if (!isPaused && !document.hidden) {
