@@ -67,7 +67,7 @@ const tables = {
     key: (one) => one.origin, words: 'downstreams',
     columns: [
       { title: 'Downstream', text: (one) => one.origin, sort: (one) => one.origin, class: () => 'name', note: (one) => [one.finding, one.hint].filter(Boolean).join('; ') },
-      { title: 'In flight', text: (one) => count(one.in_flight) + (one.concurrency ? ` of ${count(one.concurrency)}` : ''), sort: (one) => one.in_flight, number: true },
+      { title: 'In flight', text: (one) => count(one.in_flight) + limit(one), sort: (one) => one.in_flight, number: true },
       { title: 'Rate', text: (one) => perSecond(downstreamRate(one.origin)), sort: (one) => downstreamRate(one.origin), number: true },
       { title: 'Calls', text: (one) => count(one.calls), sort: (one) => one.calls, number: true },
       { title: 'Widest', text: (one) => count(one.fan_out_max), sort: (one) => one.fan_out_max, number: true },
@@ -106,7 +106,12 @@ function weight(route) {
   return data.status.memory.churn.find((row) => row.route === route.route)?.bytes_per_request ?? 0;
 }
 
-// What a limit would have made wait stands in brackets.
+// What is only computed stands in brackets: the limit, and what it would have made wait.
+function limit({ concurrency, enforced }) {
+  if (!concurrency) return '';
+  return enforced ? ` of ${count(concurrency)}` : ` (${count(concurrency)})`;
+}
+
 function queued(one) {
   return one.enforced || !one.would_queue ? count(one.queued) : `(${count(one.would_queue)})`;
 }

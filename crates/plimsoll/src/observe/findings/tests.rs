@@ -109,6 +109,15 @@ fn calls() -> Downstream {
     one
 }
 
+/// Requests are told apart, and none makes many calls at once.
+fn narrow() -> Downstream {
+    Downstream {
+        callers: vec![Caller { route: "GET /cart".into(), seen: 60, most: 20, p99: 12 }],
+        figures: Counted(plimsoll_wire::calls::Figures { fan_outs: 60, ..calls().figures.0 }),
+        ..calls()
+    }
+}
+
 /// Its breaker holds: it has refused so many calls since it opened, and is open or not.
 fn broken(refused: u64, open_s: Option<u64>) -> Downstream {
     let breaker = status::downstream::fixture().breaker.map(|breaker| Breaker { open_s, ..breaker });
@@ -183,17 +192,7 @@ fn each_fault_is_found_and_no_other() {
         (Status { downstreams: vec![calls()], ..calm() }, &["fan_out"]),
         (Status { downstreams: vec![Downstream { callers: Vec::new(), ..calls() }], ..calm() }, &["fan_out"]),
         (Status { downstreams: vec![Downstream { enforced: true, ..calls() }], ..calm() }, &[]),
-        (
-            Status {
-                downstreams: vec![Downstream {
-                    callers: vec![Caller { route: "GET /cart".into(), seen: 60, most: 20, p99: 12 }],
-                    figures: Counted(plimsoll_wire::calls::Figures { fan_outs: 60, ..calls().figures.0 }),
-                    ..calls()
-                }],
-                ..calm()
-            },
-            &[],
-        ),
+        (Status { downstreams: vec![narrow()], ..calm() }, &[]),
         // That the service fails stands in it.
         (Status { downstreams: vec![broken(70, Some(42))], ..calm() }, &["breaker_open", "fan_out"]),
         (worker(|one| one.last_death = Some(death.clone())), &["worker_dies"]),

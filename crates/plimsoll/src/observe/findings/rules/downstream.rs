@@ -110,7 +110,8 @@ fn fan_out(one: &Downstream) -> Option<Draft> {
         concern: CONCERN,
         damage: Damage {
             whose: Whose::Service,
-            waited_ms: one.would_wait_ms,
+            // A call stands in line there no longer than it takes, however long it would have waited here.
+            waited_ms: one.would_wait_ms.min(one.took_ms),
             is_danger: true,
             ..Damage::default()
         },
