@@ -40,7 +40,7 @@ const lists = [];
 
 function makePriceList () {
   const rows = Array.from({ length: 2000 }, (_, id) => ({ id, name: `product ${id}`, tags: [id, id + 1] }));
-  lists.push(rows.map((row) => ({ ...row, cents: row.id * 100 })));
+  lists.push([rows, rows.map((row) => ({ ...row, cents: row.id * 100 }))]);
   if (lists.length > 100) lists.shift();
 }
 

@@ -9,6 +9,8 @@ const SELDOM = 10
 // After a trial, until the supervisor says what follows.
 const DECIDES_MS = 1000
 const AGO_MAX_MS = 2 ** 31
+// Of the calls that are refused so many are told with their request, from which the supervisor knows the route.
+const TOLD_EVERY_MS = 50
 
 class Breaker {
   constructor (number, say, watched) {
@@ -31,6 +33,7 @@ class Breaker {
     this.okAt = -Infinity
     this.isDue = false
     this.ticks = 0
+    this.toldAt = -TOLD_EVERY_MS
   }
 
   /** A call is over. */
@@ -73,6 +76,13 @@ class Breaker {
     const okAgoMs = Math.min(AGO_MAX_MS, Math.max(0, Math.round(performance.now() - this.okAt)))
     this.say.outcomes(this.number, { calls, failed, gateway, run, gatewayRun, okAgoMs })
     this.calls = this.failed = this.gateway = this.run = this.gatewayRun = 0
+  }
+
+  /** A call of this request was refused. */
+  refused ({ slot, word }, now) {
+    if (slot === 0 || now - this.toldAt < TOLD_EVERY_MS) return
+    this.toldAt = now
+    this.say.broken(this.number, slot - 1, word)
   }
 
   /** The time is over, and nothing is tried. */

@@ -303,7 +303,7 @@ class Origin {
   /** The breaker is open: the call is refused, or it is the one that is tried. */
   #tryIt (call, now) {
     const { breaker } = this
-    if (!breaker.mayAsk(now)) return this.#turnAway(call, 'broken', breakerError(this, now), now)
+    if (!breaker.mayAsk(now)) return this.#break(call, now)
     if (call.group !== null) this.#enterGroup(call)
     breaker.ask(call)
     this.#wait(call, breaker.line)
@@ -313,8 +313,13 @@ class Origin {
   #refuseAll (now) {
     for (const call of this.queue) {
       this.#stopWaiting(call)
-      this.#turnAway(call, 'broken', breakerError(this, now), now)
+      this.#break(call, now)
     }
+  }
+
+  #break (call, now) {
+    if (call.group !== null) this.breaker.refused(call.group.request, now)
+    this.#turnAway(call, 'broken', breakerError(this, now), now)
   }
 
   /** The call has failed before. False: too many are made again, and it is refused. */

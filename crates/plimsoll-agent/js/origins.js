@@ -37,7 +37,8 @@ class Origins {
       samples: (...fields) => say(wire.samples(...fields)),
       outcomes: (number, outcomes) => say(wire.outcomes(number, outcomes)),
       probe: (number) => say(wire.probe(number)),
-      probed: (number, what) => say(wire.probed(number, what))
+      probed: (number, what) => say(wire.probed(number, what)),
+      broken: (...fields) => say(wire.broken(...fields))
     }
     this.#hold = hold
     follow()

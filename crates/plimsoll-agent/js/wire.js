@@ -134,6 +134,7 @@ const FORKS = 53
 const OUTCOMES = 54
 const PROBE = 55
 const PROBED = 56
+const BROKEN = 57
 const WATCH_CALLS = 96
 const LIMIT = 97
 const GRANT = 98
@@ -251,6 +252,11 @@ function calls (number, figures) {
 /** A client's request makes so many calls to an origin in parallel. */
 function fanOut (number, slot, word, calls) {
   return frame(FAN_OUT, [number, slot, word >>> 0, calls])
+}
+
+/** A call of a client's request was refused, because the breaker is open. */
+function broken (number, slot, word) {
+  return frame(BROKEN, [number, slot, word >>> 0])
 }
 
 /** How long calls took, for a limit that is found out. */
@@ -437,7 +443,7 @@ module.exports = {
   ROUTE_MAX,
   kinds: {
     HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, MEMORY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, ALLOCATED, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
-    ORIGIN, ASK, CALLS: CALL_FIGURES, FAN_OUT, SAMPLES, FORKS, OUTCOMES, PROBE, PROBED, WATCH_CALLS, LIMIT, GRANT, BREAKER,
+    ORIGIN, ASK, CALLS: CALL_FIGURES, FAN_OUT, SAMPLES, FORKS, OUTCOMES, PROBE, PROBED, BROKEN, WATCH_CALLS, LIMIT, GRANT, BREAKER,
     POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, POOL_SERVER, WATCH_POOLS, POOL_RULE, POOL_GRANT,
     METRICS_PART, METRICS_END, READ_METRICS,
     TAX_AUTHOR, TAX_RATE, SPAN, WATCH_SPANS
@@ -461,6 +467,7 @@ module.exports = {
   outcomes,
   probe,
   probed,
+  broken,
   pool,
   poolFigures,
   poolLeak,

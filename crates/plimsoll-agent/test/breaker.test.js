@@ -172,6 +172,20 @@ test('what waits when the breaker opens is refused, also what waits for others o
   assert.deepStrictEqual([origin.waiting, origin.inFlight, group.inFlight], [0, 0, 0])
 })
 
+test('of the requests whose calls are refused some are told, where it is known whose they are', () => {
+  const { origin, said } = originOf({ breaker: ENFORCE })
+  origin.hearBreaker({ state: 'open', forMs: LONG_MS, why: 'x' }, 0)
+  const refuse = (group, now) => origin.begin(new Fake(origin, group, '/'), now)
+  refuse(null, 0)
+  refuse(groupOf(), 0)
+  const [first, second] = [7, 8].map((slot) => new Group({ slot, word: 3 }))
+  refuse(first, 1)
+  // Within the same moment.
+  refuse(second, 2)
+  refuse(second, 60)
+  assert.deepStrictEqual(said.filter(([name]) => name === 'broken'), [['broken', 6, 3], ['broken', 7, 3]])
+})
+
 test('a trial that is given up is handed on', () => {
   const { origin, said } = originOf({ breaker: ENFORCE })
   origin.hearBreaker({ state: 'open', forMs: 10, why: 'x' }, 0)

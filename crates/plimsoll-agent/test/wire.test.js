@@ -105,6 +105,8 @@ test('what is said of calls is what the Rust crate reads', () => {
   assert.deepStrictEqual(fieldsOf(wire.samples(3, 7, [1, 2])), ['3', '7', '1 2'])
   assert.deepStrictEqual(fieldsOf(wire.fanOut(3, 7, -1, 50)), ['3', '7', '4294967295', '50'])
   assert.match(source('calls.rs'), /FAN_OUT => .*origin: .*slot: .*word: .*calls: /s)
+  assert.deepStrictEqual(fieldsOf(wire.broken(3, 7, -1)), ['3', '7', '4294967295'])
+  assert.match(source('calls.rs'), /BROKEN => .*origin: .*slot: .*word: /s)
   assert.deepStrictEqual(fieldsOf(wire.origin(3, 'http://a')), ['3', 'http://a'])
   assert.deepStrictEqual(fieldsOf(wire.ask(3, 'rate', 1, 2, 4, 5)), ['3', 'rate', '1', '2', '4', '5'])
   assert.match(source('calls.rs'), /ASK => .*origin: .*budget: .*serial: .*wants: .*held: .*stamp: /s)

@@ -35,6 +35,7 @@ pub(crate) const FORKS: u8 = 53;
 pub(crate) const OUTCOMES: u8 = 54;
 pub(crate) const PROBE: u8 = 55;
 pub(crate) const PROBED: u8 = 56;
+pub(crate) const BROKEN: u8 = 57;
 pub(crate) const WATCH_CALLS: u8 = 96;
 pub(crate) const LIMIT: u8 = 97;
 pub(crate) const GRANT: u8 = 98;
@@ -73,6 +74,8 @@ pub enum FromAgent {
     Probe { origin: u32 },
     /// That call is over.
     Probed { origin: u32, probed: Probed },
+    /// The breaker is open, and a call of a client's request was refused. Some are told.
+    Broken { origin: u32, slot: u16, word: u32 },
 }
 
 /// Supervisor to agent.
@@ -185,6 +188,9 @@ impl FromAgent {
             OUTCOMES => Some(Self::Outcomes { origin: origin()?, outcomes: Outcomes::read(field, 1)? }),
             PROBE => Some(Self::Probe { origin: origin()? }),
             PROBED => Some(Self::Probed { origin: origin()?, probed: Probed::read(&field.text(1)?)? }),
+            BROKEN => {
+                Some(Self::Broken { origin: origin()?, slot: field.number(1)?, word: field.number(2)? })
+            }
             _ => None,
         }
     }
@@ -195,8 +201,7 @@ impl FromAgent {
             Self::Ask { origin, budget, ask } => of_budget(ASK, *origin, *budget, &ask.words()),
             Self::Calls { origin, figures } => write(CALLS, &[&origin.to_string(), &figures.write()]),
             Self::FanOut { origin, slot, word, calls } => {
-                let numbers = [*origin, u32::from(*slot), *word, *calls].map(|number| number.to_string());
-                write(FAN_OUT, &numbers.each_ref().map(String::as_str))
+                of_request(FAN_OUT, [*origin, u32::from(*slot), *word, *calls])
             }
             Self::Forks => write(FORKS, &[]),
             Self::Samples { origin, peak, took_us } => {
@@ -206,8 +211,14 @@ impl FromAgent {
             Self::Outcomes { origin, outcomes } => outcomes.write(OUTCOMES, *origin),
             Self::Probe { origin } => write(PROBE, &[&origin.to_string()]),
             Self::Probed { origin, probed } => write(PROBED, &[&origin.to_string(), probed.word()]),
+            Self::Broken { origin, slot, word } => of_request(BROKEN, [*origin, u32::from(*slot), *word]),
         }
     }
+}
+
+fn of_request<const N: usize>(kind: u8, numbers: [u32; N]) -> Vec<u8> {
+    let numbers = numbers.map(|number| number.to_string());
+    write(kind, &numbers.each_ref().map(String::as_str))
 }
 
 fn of_budget(kind: u8, origin: u32, budget: Budget, [a, b, c, d]: &[String; 4]) -> Vec<u8> {
@@ -318,6 +329,7 @@ mod tests {
             FromAgent::Probed { origin: 3, probed: Probed::Answered },
             FromAgent::Probed { origin: 3, probed: Probed::Failed },
             FromAgent::Probed { origin: 3, probed: Probed::Nothing },
+            FromAgent::Broken { origin: 3, slot: 1023, word: u32::MAX },
         ] {
             let said = message::FromAgent::Calls(said);
             let bytes = said.write();
@@ -369,6 +381,7 @@ mod tests {
             (CALLS, vec!["0", "1 2 3"]),
             (CALLS, vec!["0", &figures]),
             (FAN_OUT, vec!["0", "65536", "0", "1"]),
+            (BROKEN, vec!["0", "65536", "0"]),
             (SAMPLES, vec!["0", "1", "1 -1"]),
             (SAMPLES, vec!["0", "1", &figures]),
             (OUTCOMES, vec!["0", "1", "2"]),

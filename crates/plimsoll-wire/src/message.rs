@@ -191,7 +191,7 @@ impl FromAgent {
                 let (method, path, bytes) = (text(0)?, text(1)?, field.number(2)?);
                 Some(Self::Allocated(memory::Allocated { method, path, bytes }))
             }
-            calls::ORIGIN..=calls::PROBED => calls::FromAgent::parse(frame.kind, &field).map(Self::Calls),
+            calls::ORIGIN..=calls::BROKEN => calls::FromAgent::parse(frame.kind, &field).map(Self::Calls),
             tax::TAX_AUTHOR | tax::TAX_RATE => tax::FromAgent::parse(frame.kind, &field).map(Self::Tax),
             pools::POOL..=pools::POOL_SERVER => pools::FromAgent::parse(frame.kind, &field).map(Self::Pools),
             spans::SPAN => spans::Span::parse(&field).map(Self::Span),

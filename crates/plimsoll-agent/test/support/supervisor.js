@@ -10,7 +10,7 @@ const { Queue } = require('./queue.js')
 
 const {
   HELLO, LISTEN, CLOSE, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, ALLOCATED, BOUND, REFUSED, ORIGIN, ASK, CALLS, FAN_OUT, FORKS, SAMPLES,
-  OUTCOMES, PROBE, PROBED, METRICS_PART, METRICS_END, READ_METRICS, WATCH_CALLS, POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE,
+  OUTCOMES, PROBE, PROBED, BROKEN, METRICS_PART, METRICS_END, READ_METRICS, WATCH_CALLS, POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE,
   POOL_ASK, WATCH_POOLS, TAX_AUTHOR, TAX_RATE, SPAN, WATCH_SPANS
 } = wire.kinds
 
@@ -37,6 +37,7 @@ class Supervisor {
     /** What is said for breakers. */
     this.outcomes = new Queue()
     this.probes = new Queue()
+    this.broken = new Queue()
     /** Calls are to be seen; `hold`: the first waits. */
     this.watch = null
     /** What is said of the app's pools. */
@@ -124,6 +125,10 @@ class Supervisor {
     }
     if (kind === PROBE) this.probes.push('asked')
     if (kind === PROBED) this.probes.push(fields[1])
+    if (kind === BROKEN) {
+      const [origin, slot, word] = fields.map(Number)
+      this.broken.push({ origin, slot, word })
+    }
     if (kind === FORKS) this.forks.push(true)
     if (kind === SAMPLES) {
       this.samples.push({ peak: Number(fields[1]), tookUs: fields[2].split(' ').filter(Boolean).map(Number) })

@@ -273,6 +273,8 @@ fn breaker(shown: &Shown) -> status::downstream::Breaker {
         state: state.to_owned(),
         opened: shown.opened,
         why: shown.why.clone(),
+        open_s: shown.open_since.map(|since| since.elapsed().as_secs()),
+        routes: shown.routes.clone(),
         would_refuse: shown.would_refuse,
         would_fail: shown.would_fail,
     }

@@ -153,3 +153,29 @@ fn version_names_the_program_and_its_version() {
     let text = String::from_utf8(version.stdout).unwrap();
     assert!(text.contains("plimsoll") && text.contains(env!("CARGO_PKG_VERSION")), "{text}");
 }
+
+#[test]
+fn of_headers_bodies_queries_and_the_environment_nothing_is_shown() {
+    let server = Launch::plimsoll(App::source(LIFE)).env("SHOP_SECRET", "hush-environment").start();
+    let mut client = server.connect();
+    client.send(
+        "POST /block?until=gate&token=hush-query HTTP/1.1\r\nHost: hush-host\r\nAuthorization: hush-header\r\n\
+         Content-Length: 9\r\n\r\nhush-body",
+    );
+    server.wait_for_stdout("blocked");
+    let shows = |lasts: bool| {
+        until("the incident is told", || {
+            let status = server.status();
+            let one = status["incidents"]["recent"].get(0)?;
+            ((one["end"] == "lasts") == lasts).then_some(())
+        });
+        for path in ["/status", "/findings", "/metrics", "/metrics?app=each", "/", "/livez", "/readyz"] {
+            let text = server.admin(path).text();
+            assert!(!text.contains("hush"), "{path}: {text}");
+        }
+    };
+    shows(true);
+    std::fs::write(server.directory().join("gate"), "").unwrap();
+    server.wait_for_stdout("free");
+    shows(false);
+}

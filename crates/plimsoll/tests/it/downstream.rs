@@ -238,6 +238,17 @@ fn a_service_that_fails_is_left_alone_by_all_workers_whatever_makes_the_calls() 
     assert!(finding.is_empty() || finding.contains("the breaker of http://127.0.0.1:"), "{told}");
     let metrics = shop.server.admin("/metrics").text();
     assert!(metrics.contains("plimsoll_downstream_breaker_open{origin="), "{metrics}");
+    let told = shop.told("the route is known", |one| one["breaker"]["routes"][0] == "GET /orders");
+    let findings = shop.server.findings();
+    let found = findings["findings"].as_array().unwrap().iter().find(|one| one["code"] == "breaker_open");
+    let found = found.unwrap_or_else(|| panic!("{findings}"));
+    let (what, origin) = (found["what"].as_str().unwrap(), told["origin"].as_str().unwrap());
+    let start = format!("GET /orders: calls to {origin} are refused, its circuit breaker has been open for ");
+    assert!(what.starts_with(&start), "{found}");
+    assert_eq!(
+        (&found["severity"], found["figures"]["broken"].as_f64()),
+        (&"critical".into(), told["broken"].as_f64())
+    );
 }
 
 #[test]

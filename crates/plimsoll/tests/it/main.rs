@@ -45,6 +45,8 @@ mod pools;
 mod ports;
 mod profile;
 mod reload;
+mod same_figures;
+mod shop;
 mod stalls;
 mod startup;
 mod stop;

@@ -30,7 +30,7 @@ fn is_clean(findings: &Findings) -> bool {
     findings.findings.is_empty() && findings.too_little.is_none()
 }
 
-pub(super) fn render(findings: &Findings) -> String {
+pub(in crate::cli) fn render(findings: &Findings) -> String {
     let mut text = headline(findings);
     for (number, finding) in (1..).zip(&findings.findings) {
         describe(&mut text, number, finding);

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+pub(super) use self::live::render;
 use super::{instance, output};
 use crate::concerns::shutdown::manifest::{self, At, Choice, Node, Workload};
 use crate::exit::Exit;

@@ -1,9 +1,9 @@
 //! What each view lists.
 
-use super::cells::{Cell, NONE, Tone, milliseconds, short};
+use super::cells::{Cell, NONE, Tone, short};
 use super::model::Model;
+use crate::concerns::event_loop::incident::End;
 use crate::concerns::event_loop::incident::book::Group;
-use crate::concerns::event_loop::incident::{End, words};
 use crate::observe::status::pools::Pool;
 use crate::observe::status::{Downstream, Incident, Route, Status, Worker, WorkerState};
 use crate::observe::units;
@@ -102,6 +102,7 @@ const ROUTES: &[Column] = &[
     number("P50"),
     number("P99"),
     number("LOOP"),
+    number("ALLOC"),
     number("ERRORS"),
 ];
 
@@ -115,6 +116,7 @@ fn route(model: &Model, route: &Route) -> Vec<Cell> {
         let same = status.routes.iter().find(|one| one.route == route.route);
         Some(same.map_or(0, |one| one.requests))
     };
+    let churn = model.status().memory.churn.iter().find(|row| row.route == route.route);
     let us = |us: u64| if us == 0 { Cell::none() } else { Cell::ms(as_f64(us) / 1000.0) };
     vec![
         Cell::text(&route.route),
@@ -123,6 +125,7 @@ fn route(model: &Model, route: &Route) -> Vec<Cell> {
         us(route.p50_us),
         us(route.p99_us),
         us(route.loop_us),
+        churn.map_or_else(Cell::none, |row| Cell::bytes(row.bytes_per_request)),
         Cell::count(route.failed).bad_if(route.failed > 0),
     ]
 }
@@ -130,8 +133,9 @@ fn route(model: &Model, route: &Route) -> Vec<Cell> {
 const DOWNSTREAMS: &[Column] = &[
     text("DOWNSTREAM"),
     number("FLIGHT"),
-    number("LIMIT"),
     number("CALLS/S"),
+    number("CALLS"),
+    number("WIDEST"),
     number("MEAN"),
     number("ERRORS"),
     number("QUEUED"),
@@ -144,7 +148,7 @@ pub(super) fn downstreams(model: &Model) -> List {
         title: "Downstreams",
         columns: DOWNSTREAMS,
         rows: rows.collect(),
-        order: Some(3),
+        order: Some(2),
         empty: "the app has called no other service",
     }
 }
@@ -154,33 +158,49 @@ fn downstream(model: &Model, one: &Downstream) -> Vec<Cell> {
         let same = status.downstreams.iter().find(|other| other.origin == one.origin);
         Some(same.map_or(0, |one| one.calls))
     };
-    let limit = match (one.concurrency, one.enforced) {
-        (0, _) => Cell::none(),
-        (limit, true) => Cell::count(limit.into()),
-        (limit, false) => Cell::of(format!("({limit})"), limit.into()),
+    let in_flight = match (one.concurrency, one.enforced) {
+        (0, _) => one.in_flight.to_string(),
+        (limit, true) => format!("{} of {limit}", one.in_flight),
+        (limit, false) => format!("{} ({limit})", one.in_flight),
     };
     let mean = match one.calls {
         0 => Cell::none(),
         calls => Cell::ms(as_f64(one.took_ms) / as_f64(calls)),
     };
+    // What a limit would have made wait stands in brackets, as the limit itself.
+    let queued = match one.enforced || one.would_queue == 0 {
+        true => Cell::count(one.queued),
+        false => Cell::of(format!("({})", short(as_f64(one.would_queue))), as_f64(one.would_queue)),
+    };
+    let refused = one.refused + one.broken;
     vec![
-        Cell::text(&one.origin),
-        Cell::count(one.in_flight),
-        limit,
+        origin(one),
+        Cell::of(in_flight, as_f64(one.in_flight)),
         Cell::rate(model.rate(calls)),
+        Cell::count(one.calls),
+        Cell::count(one.fan_out_max),
         mean,
         Cell::count(one.errors).bad_if(one.errors > 0),
-        Cell::count(one.queued),
-        Cell::count(one.refused).bad_if(one.refused > 0),
+        queued,
+        Cell::count(refused).bad_if(refused > 0),
     ]
+}
+
+/// In front of a name that may be cut off: its calls are refused.
+fn origin(one: &Downstream) -> Cell {
+    let is_open = one.breaker.as_ref().is_some_and(|breaker| breaker.enforced && breaker.open_s.is_some());
+    match is_open {
+        true => Cell::text(format!("OPEN {}", one.origin)).toned(Tone::Bad),
+        false => Cell::text(&one.origin),
+    }
 }
 
 const POOLS: &[Column] = &[
     text("POOL"),
     number("IN USE"),
-    number("MAX"),
     number("NEEDED"),
     number("WAITING"),
+    number("WAITED"),
     number("GOT/S"),
     number("WAIT P99"),
     number("USE P99"),
@@ -198,13 +218,17 @@ pub(super) fn pools(model: &Model) -> List {
 }
 
 fn pool(pool: &Pool) -> Vec<Cell> {
-    let known = |number: u64| if number == 0 { Cell::none() } else { Cell::count(number) };
+    let in_use = match pool.max {
+        0 => pool.in_use.to_string(),
+        max => format!("{} of {max}", pool.in_use),
+    };
+    let needed = if pool.needed == 0 { Cell::none() } else { Cell::count(pool.needed.into()) };
     vec![
         Cell::text(&pool.name),
-        Cell::count(pool.in_use),
-        known(pool.max),
-        known(pool.needed.into()),
+        Cell::of(in_use, as_f64(pool.in_use)),
+        needed,
         Cell::count(pool.waiting).bad_if(pool.waiting > 0),
+        Cell::ms(as_f64(pool.waited_us) / 1000.0),
         Cell::rate(Some(pool.rate)),
         Cell::ms(pool.wait_p99_ms),
         Cell::ms(pool.use_p99_ms),
@@ -280,63 +304,7 @@ fn incident(one: &Incident) -> Vec<Cell> {
     vec![Cell::of(ago, as_f64(one.age_s)).bad_if(lasts), Cell::text(&one.incident.text)]
 }
 
-/// What the overview says of the rest, a line each.
-pub(super) fn summary(model: &Model) -> Vec<(String, Tone)> {
-    let status = model.status();
-    let mut lines = Vec::new();
-    if !status.downstreams.is_empty() {
-        let sum = |of: fn(&Downstream) -> u64| status.downstreams.iter().map(of).sum::<u64>();
-        let calls = model.rate(|status| Some(status.downstreams.iter().map(|one| one.calls).sum()));
-        let (in_flight, queued, errors) =
-            (sum(|one| one.in_flight), sum(|one| one.queued), sum(|one| one.errors));
-        lines.push((
-            format!(
-                "downstreams  {} calls/s, {in_flight} in flight, {queued} queued and {errors} failed since the start",
-                short(calls.unwrap_or(0.0))
-            ),
-            Tone::Plain,
-        ));
-    }
-    for pool in status.pools.iter().take(2) {
-        let max = if pool.max == 0 { String::new() } else { format!(" of {}", pool.max) };
-        lines.push((
-            format!(
-                "pool         {}: {}{max} in use, {} wait, wait p99 {}",
-                pool.name,
-                pool.in_use,
-                pool.waiting,
-                milliseconds(pool.wait_p99_ms)
-            ),
-            if pool.waiting > 0 { Tone::Bad } else { Tone::Plain },
-        ));
-    }
-    let logged = model
-        .rate(|status| Some(status.workers.iter().filter_map(|one| one.logs).map(|logs| logs.lines).sum()));
-    let lost = status.logs.lost + status.log_sinks.iter().map(|sink| sink.dropped_lines).sum::<u64>();
-    lines.push((
-        format!(
-            "logs         {} lines/s, {} sampled, {lost} dropped, {} errors since the start",
-            short(logged.unwrap_or(0.0)),
-            status.logs.sampled + status.logs.capped,
-            status.logs.errors
-        ),
-        if lost > 0 { Tone::Warn } else { Tone::Plain },
-    ));
-    let stalls: u64 = status.incidents.kinds.iter().map(|kind| kind.count).sum();
-    let total: u64 = status.incidents.kinds.iter().map(|kind| kind.total_ms).sum();
-    let total = words::duration(u32::try_from(total).unwrap_or(u32::MAX));
-    let latest = status.incidents.recent.first();
-    lines.push(match latest {
-        None => ("incidents    none".to_owned(), Tone::Plain),
-        Some(one) => (
-            format!("incidents    {stalls}, {total} together; {}", one.incident.text),
-            if one.age_s < 60 { Tone::Bad } else { Tone::Plain },
-        ),
-    });
-    lines
-}
-
 #[expect(clippy::cast_precision_loss, reason = "shown in three digits")]
-fn as_f64(number: u64) -> f64 {
+pub(super) fn as_f64(number: u64) -> f64 {
     number as f64
 }

@@ -15,9 +15,11 @@ mod lists;
 mod model;
 mod screen;
 mod state;
+mod summary;
 mod terminal;
 #[cfg(test)]
 mod tests;
+mod wrap;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -33,6 +35,7 @@ use self::terminal::{Ansi, Raw};
 use super::instance::{self, Instance};
 use super::output;
 use crate::exit::Exit;
+use crate::observe::findings::Findings;
 use crate::observe::report::Line;
 use crate::observe::socket;
 use crate::observe::status::Status;
@@ -41,6 +44,8 @@ use crate::sys::signals::{Signal, Signals};
 
 /// Between two questions to the instance.
 const EVERY: Duration = Duration::from_secs(1);
+/// What is found rests on minutes: it is asked for each second time.
+const FINDINGS_EVERY: u32 = 2;
 /// For so long a key may be waited for before the screen is looked at again: its size may have changed.
 const MOMENT: Duration = Duration::from_millis(100);
 
@@ -48,7 +53,7 @@ pub(super) fn command() -> Command {
     Command::new("top")
         .about("Shows what a running instance is doing, as it does it")
         .after_help(
-            "Keys: 1-7 or Tab choose what is shown, s and S how it is sorted, the arrows scroll; p pauses, r reloads the \
+            "Keys: 1-8 or Tab choose what is shown, s and S how it is sorted, the arrows scroll; p pauses, r reloads the \
              workers (after asking), ? helps, q ends.",
         )
         .arg(instance::name_argument())
@@ -84,6 +89,7 @@ fn unfit() -> Option<&'static str> {
 #[derive(Debug)]
 enum News {
     Status(Result<Box<Status>, String>),
+    Findings(Box<Findings>),
     /// A reload says how it goes; it is over.
     Said(String, bool),
     /// A signal: the terminal is to be put back.
@@ -115,6 +121,7 @@ fn watch(
         for news in heard.try_iter() {
             match news {
                 News::Status(status) => state.hear(status, Instant::now()),
+                News::Findings(findings) => state.hear_findings(*findings),
                 News::Said(line, is_over) => state.hear_reload(line, is_over),
                 News::End => return Ok(()),
             }
@@ -147,8 +154,13 @@ fn hear_signals(tell: Sender<News>) -> std::io::Result<()> {
 
 /// Asks for the status again and again, as long as somebody hears it.
 fn ask(instance: &Instance, tell: &Sender<News>) {
-    loop {
+    for turn in 0_u32.. {
         let before = Instant::now();
+        // One that does not answer is told by its status, and an older one knows no findings.
+        let findings = turn.is_multiple_of(FINDINGS_EVERY).then(|| instance.findings().ok()).flatten();
+        if findings.is_some_and(|findings| tell.send(News::Findings(Box::new(findings))).is_err()) {
+            return;
+        }
         let status = instance.status().map(Box::new).map_err(|error| error.to_string());
         if tell.send(News::Status(status)).is_err() {
             return;

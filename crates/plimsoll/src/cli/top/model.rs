@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::observe::findings::Findings;
 use crate::observe::status::{Status, Worker};
 
 /// Workers report once in a second of their own: over three, each second has its report.
@@ -13,11 +14,13 @@ const KEPT_MAX: usize = 8;
 pub(super) struct Model {
     seen: VecDeque<(Instant, Status)>,
     latest: Status,
+    /// What the doctor says.
+    findings: Option<Findings>,
 }
 
 impl Model {
     pub(super) fn new(first: Status, now: Instant) -> Self {
-        Self { seen: VecDeque::from([(now, first.clone())]), latest: first }
+        Self { seen: VecDeque::from([(now, first.clone())]), latest: first, findings: None }
     }
 
     pub(super) fn see(&mut self, status: Status, now: Instant) {
@@ -32,6 +35,14 @@ impl Model {
         }
         self.seen.push_back((now, status.clone()));
         self.latest = status;
+    }
+
+    pub(super) fn judge(&mut self, findings: Findings) {
+        self.findings = Some(findings);
+    }
+
+    pub(super) fn findings(&self) -> Option<&Findings> {
+        self.findings.as_ref()
     }
 
     pub(super) fn status(&self) -> &Status {

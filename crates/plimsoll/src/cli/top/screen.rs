@@ -11,6 +11,9 @@ use ratatui_core::style::{Color, Modifier, Style};
 use super::cells::{Tone, short};
 use super::lists::{self, List};
 use super::state::{Order, State, View};
+use super::summary;
+use super::wrap;
+use crate::cli::doctor;
 use crate::observe::units;
 
 /// Below this nothing can be read.
@@ -18,8 +21,8 @@ const WIDTH_MIN: u16 = 30;
 const HEIGHT_MIN: u16 = 6;
 /// In the overview, where there are more lines than it needs.
 const WORKERS_SHOWN: usize = 8;
-const HELP: [&str; 12] = [
-    "1-7, Tab      what is shown",
+const HELP: [&str; 15] = [
+    "1-8, Tab      what is shown",
     "s             sort by the next column",
     "S             turn the order round",
     "arrows, j k   scroll; PgUp PgDn g G",
@@ -31,6 +34,9 @@ const HELP: [&str; 12] = [
     "LOOP  share of a second in which the loop did not wait; of a route: for how long a request keeps it",
     "LATE  the longest that a request waited to be begun, in the last two seconds",
     "STALLS  for how long the loop has stood still since the start",
+    "ALLOC  what a request allocates in the heap",
+    "WIDEST  the most calls that one request made at the same time",
+    "OPEN  the circuit breaker is open; numbers in brackets: a limit that is only computed, and its queue",
 ];
 
 pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer, now: Instant) {
@@ -46,9 +52,12 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer, now: Instant)
     head(&mut page, state, now);
     if state.helps {
         page.put("", plain());
-        HELP.iter().for_each(|line| page.put(line, plain()));
+        let width = usize::from(page.area.width);
+        HELP.iter().flat_map(|line| wrap::wrap(line, width)).for_each(|line| page.put(&line, plain()));
     } else if state.view == View::Overview {
         overview(&mut page, state);
+    } else if state.view == View::Findings {
+        findings(&mut page, state);
     } else {
         view(&mut page, state);
     }
@@ -120,7 +129,7 @@ fn head(page: &mut Page<'_>, state: &State, now: Instant) {
     let in_flight: u64 = status.processes().map(|worker| u64::from(worker.in_flight)).sum();
     page.put(
         &format!(
-            "{} requests/s, {in_flight} in flight, {}/s failed, {}/s rescued, {}/s queued; {} since the start",
+            "{} requests/s, {in_flight} in flight, {}/s failed, {}/s rescued, {}/s queued; {} in all",
             rate(|requests| requests.total),
             rate(|requests| requests.failed),
             rate(|requests| requests.rescued),
@@ -129,23 +138,30 @@ fn head(page: &mut Page<'_>, state: &State, now: Instant) {
         ),
         plain(),
     );
-    let tabs: Vec<String> = View::ALL
-        .iter()
-        .enumerate()
-        .map(|(place, view)| {
-            let name = view.name();
-            if *view == state.view {
-                format!("[{} {name}]", place + 1)
-            } else {
-                format!(" {} {name} ", place + 1)
-            }
-        })
-        .collect();
-    page.put(&tabs.concat(), Style::new().add_modifier(Modifier::DIM));
+    page.put(&tabs(state.view), Style::new().add_modifier(Modifier::DIM));
+}
+
+/// ` 1 overview [2 workers] 3 routes `, in no more than 80 columns.
+fn tabs(chosen: View) -> String {
+    let mut line = String::new();
+    let mut before = false;
+    for (number, view) in (1..).zip(View::ALL) {
+        let is_chosen = view == chosen;
+        line += if is_chosen {
+            "["
+        } else if before {
+            "]"
+        } else {
+            " "
+        };
+        line += &format!("{number} {}", view.name());
+        before = is_chosen;
+    }
+    line + if before { "]" } else { "" }
 }
 
 fn overview(page: &mut Page<'_>, state: &State) {
-    let summary = lists::summary(&state.model);
+    let summary = summary::lines(&state.model);
     let workers = state.list();
     // A title, a head and a line at least for the routes as well.
     let room = page.room().saturating_sub(summary.len() + 4);
@@ -176,6 +192,25 @@ fn view(page: &mut Page<'_>, state: &State) {
     page.put("", plain());
     let room = page.room();
     table(page, &lists::recent(&state.model), None, None, room);
+}
+
+/// What the doctor says, in its words.
+fn findings(page: &mut Page<'_>, state: &State) {
+    page.put("", plain());
+    let text = state.model.findings().map_or_else(|| "not known yet\n".to_owned(), doctor::render);
+    let width = usize::from(page.area.width);
+    let lines: Vec<String> = text.lines().flat_map(|line| wrap::wrap(line, width)).collect();
+    let room = page.room();
+    let first = state.scroll.get().min(lines.len().saturating_sub(room));
+    state.scroll.set(first);
+    let more = lines.len().saturating_sub(first + room);
+    let shown = if more > 0 { room.saturating_sub(1) } else { room };
+    for line in lines.iter().skip(first).take(shown) {
+        page.put(line, if line.starts_with(|first: char| first.is_ascii_digit()) { bold() } else { plain() });
+    }
+    if more > 0 {
+        page.put(&format!("… {} more lines", more + 1), Style::new().add_modifier(Modifier::DIM));
+    }
 }
 
 /// A line of titles, and rows below it; `room` lines together. The last one says how many more there are.
@@ -320,7 +355,7 @@ fn foot_line(state: &State) -> (String, Style) {
         let name = &state.model.status().name;
         return (format!("reload the workers of {name}? y or n"), bold().add_modifier(Modifier::REVERSED));
     }
-    let keys = "q end  ? help  1-7 views  s sort  p pause  r reload";
+    let keys = "q end  ? help  1-8 views  s sort  p pause  r reload";
     match &state.said {
         Some(said) => (said.clone(), bold()),
         None => (keys.to_owned(), Style::new().add_modifier(Modifier::DIM)),

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::keys::Key;
 use super::lists::{self, List};
 use super::model::Model;
+use crate::observe::findings::Findings;
 use crate::observe::status::Status;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,10 +18,11 @@ pub(super) enum View {
     Pools,
     Logs,
     Incidents,
+    Findings,
 }
 
 impl View {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Overview,
         Self::Workers,
         Self::Routes,
@@ -28,6 +30,7 @@ impl View {
         Self::Pools,
         Self::Logs,
         Self::Incidents,
+        Self::Findings,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -39,6 +42,7 @@ impl View {
             Self::Pools => "pools",
             Self::Logs => "logs",
             Self::Incidents => "incidents",
+            Self::Findings => "findings",
         }
     }
 }
@@ -106,6 +110,12 @@ impl State {
         }
     }
 
+    pub(super) fn hear_findings(&mut self, findings: Findings) {
+        if !self.is_paused {
+            self.model.judge(findings);
+        }
+    }
+
     pub(super) fn hear_reload(&mut self, line: String, is_over: bool) {
         self.said = Some(line);
         self.is_reloading &= !is_over;
@@ -129,7 +139,7 @@ impl State {
             Key::Char('r') if self.is_reloading => self.said = Some("a reload is under way".to_owned()),
             Key::Char('r') => self.confirms = true,
             Key::Char('\t') => self.step_view(1),
-            Key::Char(digit @ '1'..='7') => {
+            Key::Char(digit @ '1'..='8') => {
                 let place = digit.to_digit(10).map_or(0, |digit| digit as usize).saturating_sub(1);
                 self.choose(View::ALL.get(place).copied().unwrap_or(self.view));
             }
@@ -169,7 +179,8 @@ impl State {
             View::Downstreams => lists::downstreams(&self.model),
             View::Pools => lists::pools(&self.model),
             View::Logs => lists::sinks(&self.model),
-            View::Incidents => lists::groups(&self.model),
+            // The findings are no list, and keep their order.
+            View::Incidents | View::Findings => lists::groups(&self.model),
         }
     }
 

@@ -6,7 +6,8 @@ use super::keys::Key;
 use super::state::View;
 use super::*;
 use crate::observe::control::Ended;
-use crate::observe::status::{Route, Worker, fixture};
+use crate::observe::findings::{Finding, Findings, Severity};
+use crate::observe::status::{self, Downstream, Route, Worker, fixture};
 
 fn drawn(state: &State, width: u16, height: u16) -> Vec<String> {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
@@ -34,8 +35,8 @@ fn the_overview_fits_80_columns_and_24_lines() {
     let lines = drawn(&watched(), 80, 24);
     let expected = [
         "shop: ready  0.0.0.0:3000",
-        "50 requests/s, 3 in flight, 0/s failed, 0/s rescued, 0/s queued; 1257 since the",
-        "[1 overview] 2 workers  3 routes  4 calls  5 pools  6 logs  7 incidents",
+        "50 requests/s, 3 in flight, 0/s failed, 0/s rescued, 0/s queued; 1257 in all",
+        "[1 overview]2 workers 3 routes 4 calls 5 pools 6 logs 7 incidents 8 findings",
     ];
     assert_eq!(lines[..3], expected, "{lines:#?}");
     let row = |start: &str| {
@@ -48,7 +49,7 @@ fn the_overview_fits_80_columns_and_24_lines() {
     assert!(row("1 stopped").contains(" - "), "{lines:#?}");
     assert_eq!(
         words(&row("GET /users")),
-        ["GET", "/users/:id", "50", "1250", "0.9ms", "12ms", "41ms", "2"],
+        ["GET", "/users/:id", "50", "1250", "0.9ms", "12ms", "41ms", "-", "2"],
         "{lines:#?}"
     );
     for part in [
@@ -133,7 +134,7 @@ fn a_pause_keeps_the_numbers() {
     later.requests.total = 9999;
     state.hear(Ok(Box::new(later)), Instant::now());
     let lines = drawn(&state, 120, 24);
-    assert!(lines[0].ends_with("PAUSED") && lines[1].ends_with("1257 since the start"), "{lines:#?}");
+    assert!(lines[0].ends_with("PAUSED") && lines[1].ends_with("1257 in all"), "{lines:#?}");
 }
 
 #[test]
@@ -157,8 +158,10 @@ fn keys_choose_views_and_end() {
     let mut state = watched();
     for (key, view) in [
         (Key::Char('7'), View::Incidents),
+        (Key::Char('\t'), View::Findings),
         (Key::Char('\t'), View::Overview),
-        (Key::Char('8'), View::Overview),
+        (Key::Char('8'), View::Findings),
+        (Key::Char('9'), View::Findings),
     ] {
         state.press(key);
         assert_eq!(state.view, view);
@@ -168,4 +171,76 @@ fn keys_choose_views_and_end() {
     assert_eq!(state.press(Key::Escape), Wish::None, "it closes the help");
     assert_eq!(state.press(Key::Escape), Wish::End);
     assert_eq!([Key::Char('q'), Key::Control('c')].map(|key| state.press(key)), [Wish::End; 2]);
+}
+
+/// What the doctor says of it.
+fn judged(count: usize) -> State {
+    let mut state = watched();
+    let finding = Finding {
+        severity: Severity::Critical,
+        what: "POST /login blocks the event loop in pbkdf2Sync, hash (server.js)".into(),
+        seen: vec![
+            "12 stalls, 4.2 s together and 480 ms at worst; 340 requests waited meanwhile, and more".into(),
+        ],
+        fix: "the same function without Sync runs on another thread".into(),
+        ..Finding::default()
+    };
+    state.hear_findings(Findings {
+        name: "shop".into(),
+        findings: vec![finding; count],
+        ..Findings::default()
+    });
+    state
+}
+
+#[test]
+fn what_the_doctor_finds_is_told_in_its_words_and_in_a_line_of_the_overview() {
+    let mut state = judged(1);
+    let lines = drawn(&state, 80, 24);
+    let line = "findings     1; critical: POST /login blocks the event loop in pbkdf2Sync, hash";
+    assert!(lines.iter().any(|one| one.starts_with(line)), "{lines:#?}");
+    state.press(Key::Char('8'));
+    let lines = drawn(&state, 80, 24);
+    assert_eq!(lines[2], " 1 overview 2 workers 3 routes 4 calls 5 pools 6 logs 7 incidents[8 findings]");
+    assert_eq!(
+        lines[6..10],
+        [
+            "1. critical: POST /login blocks the event loop in pbkdf2Sync, hash (server.js)",
+            "   seen      12 stalls, 4.2 s together and 480 ms at worst; 340 requests waited",
+            "             meanwhile, and more",
+            "   fix       the same function without Sync runs on another thread"
+        ],
+        "{lines:#?}"
+    );
+    let mut many = judged(20);
+    many.press(Key::Char('8'));
+    assert!(drawn(&many, 80, 24)[22].starts_with("… 8"), "the rest is counted");
+    many.press(Key::End);
+    assert_eq!(drawn(&many, 80, 24)[22], lines[9]);
+    let (mut calm, young) = (judged(0), Some("3 requests in 60 s".to_owned()));
+    let starts = |state: &State, start: &str| drawn(state, 80, 24).iter().any(|line| line.starts_with(start));
+    assert!(starts(&calm, "findings     none in 0s"));
+    calm.hear_findings(Findings { too_little: young, ..Findings::default() });
+    assert!(starts(&calm, "findings     too little to judge: 3 requests in 60 s"));
+}
+
+#[test]
+fn an_open_breaker_stands_before_its_service_and_what_is_only_computed_in_brackets() {
+    let mut status = fixture();
+    let observed = status::downstream::fixture();
+    status.downstreams.push(Downstream {
+        enforced: false,
+        breaker: None,
+        origin: "http://mail".into(),
+        ..observed
+    });
+    let mut state = State::new(status, Instant::now());
+    state.press(Key::Char('4'));
+    let lines = drawn(&state, 80, 24);
+    let row = |start: &str| {
+        let line = lines.iter().find(|line| line.starts_with(start)).cloned().unwrap_or_default();
+        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(row("OPEN"), "OPEN http://stoc… 4 of 10 - 30 0 20ms 0 12 2", "{lines:#?}");
+    assert_eq!(row("http://mail"), "http://mail 4 (10) - 30 0 20ms 0 (5) 2", "{lines:#?}");
 }

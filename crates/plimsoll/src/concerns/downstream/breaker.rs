@@ -28,6 +28,8 @@ const TOLD_WITHIN: Duration = Duration::from_millis(150);
 const OBSERVED_WITHIN: Duration = Duration::from_millis(1200);
 /// What is tried has so long to end; then another call may be tried.
 const PROBE_MAX: Duration = Duration::from_secs(10);
+/// Routes whose calls were refused that are told apart.
+const ROUTES_MAX: usize = 32;
 /// Parts of the interval of which the percentage is taken.
 const PARTS: u32 = 10;
 
@@ -42,6 +44,10 @@ pub(super) struct Breaker<H> {
     window: VecDeque<Part>,
     /// Who makes calls, and when it told last.
     told: BTreeMap<H, Instant>,
+    /// Since when no call is made but the one that is tried.
+    open_since: Option<Instant>,
+    /// Whose calls it has refused since it opened, and how often that was told.
+    refused: BTreeMap<String, u64>,
     /// How often it has opened without a good time between.
     ejections: u32,
     /// Since when it has been well, or one of the ejections was forgotten.
@@ -102,6 +108,10 @@ pub struct Shown {
     pub opened: u64,
     /// Why it opened last.
     pub why: Option<String>,
+    /// Since when it is not closed, however often it was tried.
+    pub open_since: Option<Instant>,
+    /// Whose calls it has refused since it opened last, most first; none: it is not known.
+    pub routes: Vec<String>,
     /// Where only observed: calls that it would have refused.
     pub would_refuse: u64,
     /// Of these: those that failed anyway.
@@ -127,6 +137,8 @@ impl<H: Copy + Ord> Breaker<H> {
             gateway_failures: Run::default(),
             window: VecDeque::new(),
             told: BTreeMap::new(),
+            open_since: None,
+            refused: BTreeMap::new(),
             ejections: 0,
             well_since: now,
             counts: Counts::default(),
@@ -229,7 +241,16 @@ impl<H: Copy + Ord> Breaker<H> {
         calls::Breaker::Open { for_ms: u32::try_from(left).unwrap_or(u32::MAX), why }
     }
 
+    /// A call of this route was refused.
+    pub(super) fn refused(&mut self, route: &str) {
+        if self.refused.contains_key(route) || self.refused.len() < ROUTES_MAX {
+            *self.refused.entry(route.to_owned()).or_default() += 1;
+        }
+    }
+
     pub(super) fn shown(&self) -> Shown {
+        let mut routes: Vec<_> = self.refused.iter().collect();
+        routes.sort_by_key(|(_, times)| std::cmp::Reverse(**times));
         Shown {
             enforced: self.holds,
             state: match self.state {
@@ -239,6 +260,8 @@ impl<H: Copy + Ord> Breaker<H> {
             },
             opened: self.counts.opened,
             why: self.why.map(Why::words),
+            open_since: self.open_since,
+            routes: routes.into_iter().map(|(route, _)| route.clone()).collect(),
             would_refuse: self.counts.would_refuse,
             would_fail: self.counts.would_fail,
         }
@@ -314,6 +337,10 @@ impl<H: Copy + Ord> Breaker<H> {
         let BreakerRules { base_ejection_time, max_ejection_time, .. } = self.rules;
         self.ejections = self.ejections.saturating_add(1);
         let length = base_ejection_time.saturating_mul(self.ejections).min(max_ejection_time);
+        if self.open_since.is_none() {
+            self.open_since = Some(now);
+            self.refused.clear();
+        }
         self.state = State::Open { until: now + length };
         self.why = Some(why);
         self.counts.opened += 1;
@@ -321,6 +348,7 @@ impl<H: Copy + Ord> Breaker<H> {
 
     fn close(&mut self, now: Instant) {
         self.state = State::Closed;
+        self.open_since = None;
         self.well_since = now;
         self.failures = Run::default();
         self.gateway_failures = Run::default();

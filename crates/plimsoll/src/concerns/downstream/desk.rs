@@ -115,7 +115,7 @@ impl Desk {
                 }
                 Vec::new()
             }
-            FromAgent::FanOut { .. } | FromAgent::Forks => Vec::new(),
+            FromAgent::FanOut { .. } | FromAgent::Broken { .. } | FromAgent::Forks => Vec::new(),
             FromAgent::Samples { origin, peak, took_us } => self.adapt(holder, origin, peak, &took_us, now),
             FromAgent::Outcomes { origin, outcomes } => {
                 self.judge(holder, origin, now, |breaker| breaker.hear(holder, &outcomes, now))
@@ -176,6 +176,13 @@ impl Desk {
         let name = self.numbers.get(&(holder, origin));
         if let Some(one) = name.and_then(|name| self.origins.get_mut(name)) {
             one.callers.hear(route, calls);
+        }
+    }
+
+    /// A call of a request of this route was refused by a breaker.
+    pub fn broken(&mut self, holder: Holder, origin: u32, route: &str) {
+        if let Some(breaker) = self.breaker_mut(holder, origin) {
+            breaker.refused(route);
         }
     }
 

@@ -263,6 +263,8 @@ mod tests {
             state: Position::Open,
             opened: 2,
             why: Some("5 calls in a row failed".into()),
+            open_since: None,
+            routes: Vec::new(),
             would_refuse: if enforced { 0 } else { 340 },
             would_fail: if enforced { 0 } else { 338 },
         }

@@ -19,7 +19,7 @@ pub struct Queue {
     /// The longest wait, and how many waited at once in one worker.
     pub worst_ms: u64,
     pub waiting_peak: u64,
-    /// How many connections there could be, and how many were needed.
+    /// How many connections there could be, and how many were needed at most.
     pub size: u32,
     pub needed: u32,
     /// The same in words.
@@ -60,7 +60,11 @@ impl Queues {
         let worst = summary.wait_oldest_ms.max(summary.wait_p99_ms);
         queue.worst_ms = queue.worst_ms.max(worst as u64);
         queue.waiting_peak = queue.waiting_peak.max(summary.waiting_peak);
-        (queue.size, queue.needed, queue.text) = (size, needed, text);
+        queue.size = size;
+        // Towards its end less is needed, and that is not why it began.
+        if needed >= queue.needed {
+            (queue.needed, queue.text) = (needed, text);
+        }
     }
 
     /// It is over: how it was.
@@ -89,5 +93,22 @@ impl Queues {
     /// The latest first.
     pub(super) fn all(&self) -> Vec<Queue> {
         self.open.iter().chain(self.over.iter().rev()).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_keeps_the_most_that_was_needed_and_what_was_said_of_it() {
+        let mut queues = Queues::default();
+        let now = Instant::now();
+        queues.open("pg", now);
+        for needed in [2, 25, 3] {
+            queues.see("pg", &Summary::default(), 10, needed, format!("needs {needed}"));
+        }
+        let over = queues.close("pg", now).unwrap();
+        assert_eq!((over.needed, over.text.as_str()), (25, "needs 25"));
     }
 }

@@ -35,9 +35,11 @@ function percent(share) {
 }
 
 function size(bytes) {
-  if (bytes >= 2 ** 30) return (bytes / 2 ** 30).toFixed(1) + NBSP + 'GB';
-  if (bytes >= 2 ** 20) return Math.round(bytes / 2 ** 20) + NBSP + 'MB';
-  return Math.round(bytes / 2 ** 10) + NBSP + 'kB';
+  // Cut off and not rounded, as everywhere else: a number must not be another one here.
+  if (bytes >= 2 ** 30) return (Math.floor(bytes * 10 / 2 ** 30) / 10).toFixed(1) + NBSP + 'GB';
+  if (bytes >= 2 ** 20) return Math.floor(bytes / 2 ** 20) + NBSP + 'MB';
+  if (bytes >= 2 ** 10) return Math.floor(bytes / 2 ** 10) + NBSP + 'kB';
+  return bytes + NBSP + 'B';
 }
 
 function age(seconds) {

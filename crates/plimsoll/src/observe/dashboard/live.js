@@ -81,8 +81,9 @@ document.addEventListener('keydown', (event) => {
   else if (event.key === 'h') choose(!data.hour);
 });
 
-// What `doctor` finds: looked up now and then, for it rests on minutes.
-const FINDINGS_EVERY_MS = 10e3;
+// What `doctor` finds, in its words.
+const FINDINGS_EVERY_MS = 2e3;
+const FINDINGS_SHOWN = 5;
 
 async function findings() {
   if (!isPaused && !document.hidden) {
@@ -96,9 +97,17 @@ async function findings() {
   setTimeout(findings, FINDINGS_EVERY_MS);
 }
 
-function renderFindings({ findings: all }) {
+function renderFindings({ findings: all, left_out: left }) {
   byId('findings').hidden = all.length === 0;
-  list(byId('findings').querySelector('ol'), all.slice(0, 10).map(({ what, cost, at, fix }) => [what, [cost, at, fix].filter(Boolean).join(' · ')]));
+  list(byId('findings').querySelector('ol'), all.slice(0, FINDINGS_SHOWN).map((finding) => [`${finding.severity}: ${finding.what}`, details(finding)]));
+  const more = left + Math.max(all.length - FINDINGS_SHOWN, 0);
+  byId('findings-more').hidden = more === 0;
+  put(byId('findings-more'), `And ${count(more)} more that hurt less: plimsoll doctor`);
+}
+
+function details({ cost, seen, at, fix, acts }) {
+  const rows = [['costs', cost], ...seen.map((line) => ['seen', line]), ['at', at], ['fix', fix], ['plimsoll', acts]];
+  return rows.filter(([, text]) => text).map(([title, text]) => `${title}: ${text}`).join('\n');
 }
 
 connect();

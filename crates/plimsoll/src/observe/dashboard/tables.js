@@ -44,6 +44,7 @@ const tables = {
       { title: 'p50', text: (route) => microseconds(route.p50_us), sort: (route) => route.p50_us, number: true },
       { title: 'p99', text: (route) => microseconds(route.p99_us), sort: (route) => route.p99_us, number: true },
       { title: 'Keeps the loop', text: (route) => microseconds(route.loop_us), sort: (route) => route.loop_us, number: true },
+      { title: 'Allocates', text: (route) => (weight(route) ? size(weight(route)) : NONE), sort: weight, number: true },
       { title: 'Errors', text: (route) => count(route.failed), sort: (route) => route.failed, number: true, class: (route) => (route.failed ? 'bad' : 'dim') },
     ],
   }),
@@ -53,6 +54,7 @@ const tables = {
       { title: 'Pool', text: (pool) => pool.name, sort: (pool) => pool.name, class: () => 'name', note: (pool) => pool.findings.join(' ') },
       { title: 'In use', text: (pool) => `${count(pool.in_use)} of ${pool.max ? count(pool.max) : 'any'}`, sort: (pool) => pool.in_use, number: true },
       { title: 'Waiting', text: (pool) => count(pool.waiting), sort: (pool) => pool.waiting, number: true, class: (pool) => (pool.waiting ? 'bad' : '') },
+      { title: 'Waited', text: (pool) => milliseconds(pool.waited_us / 1000), sort: (pool) => pool.waited_us, number: true },
       { title: 'Rate', text: (pool) => perSecond(pool.rate), sort: (pool) => pool.rate, number: true },
       { title: 'Wait p99', text: (pool) => milliseconds(pool.wait_p99_ms), sort: (pool) => pool.wait_p99_ms, number: true },
       { title: 'Use p99', text: (pool) => milliseconds(pool.use_p99_ms), sort: (pool) => pool.use_p99_ms, number: true },
@@ -65,14 +67,16 @@ const tables = {
     key: (one) => one.origin, words: 'downstreams',
     columns: [
       { title: 'Downstream', text: (one) => one.origin, sort: (one) => one.origin, class: () => 'name', note: (one) => [one.finding, one.hint].filter(Boolean).join('; ') },
-      { title: 'In flight', text: (one) => count(one.in_flight) + (one.concurrency ? ` of ${count(one.concurrency)}` : ''), sort: (one) => one.in_flight, number: true },
+      { title: 'In flight', text: (one) => count(one.in_flight) + limit(one), sort: (one) => one.in_flight, number: true },
       { title: 'Rate', text: (one) => perSecond(downstreamRate(one.origin)), sort: (one) => downstreamRate(one.origin), number: true },
       { title: 'Calls', text: (one) => count(one.calls), sort: (one) => one.calls, number: true },
+      { title: 'Widest', text: (one) => count(one.fan_out_max), sort: (one) => one.fan_out_max, number: true },
       { title: 'Mean', text: (one) => (one.calls ? milliseconds(one.took_ms / one.calls) : NONE), sort: (one) => one.took_ms / (one.calls || 1), number: true },
       { title: 'Errors', text: (one) => count(one.errors), sort: (one) => one.errors, number: true, class: (one) => (one.errors ? 'bad' : 'dim') },
-      { title: 'Queued', text: (one) => count(one.queued), sort: (one) => one.queued, number: true },
-      { title: 'Refused', text: (one) => count(one.refused), sort: (one) => one.refused, number: true, class: (one) => (one.refused ? 'bad' : 'dim') },
+      { title: 'Queued', text: queued, sort: (one) => (one.enforced ? one.queued : one.would_queue), number: true },
+      { title: 'Refused', text: (one) => count(one.refused + one.broken), sort: (one) => one.refused + one.broken, number: true, class: (one) => (one.refused + one.broken ? 'bad' : 'dim') },
       { title: 'Limit', text: (one) => (one.enforced ? (one.adaptive ? 'adaptive' : 'enforced') : 'observed'), class: () => 'dim' },
+      { title: 'Breaker', text: breaker, class: (one) => (isOpen(one) ? 'bad' : 'dim') },
     ],
   }),
   sinks: Table(byId('t-sinks'), {
@@ -96,6 +100,30 @@ const KINDS = {
 function heap(memory) {
   const limit = memory.heap_limit_bytes ? ` of ${size(memory.heap_limit_bytes)}` : '';
   return size(memory.heap_used_bytes) + limit;
+}
+
+function weight(route) {
+  return data.status.memory.churn.find((row) => row.route === route.route)?.bytes_per_request ?? 0;
+}
+
+// What is only computed stands in brackets: the limit, and what it would have made wait.
+function limit({ concurrency, enforced }) {
+  if (!concurrency) return '';
+  return enforced ? ` of ${count(concurrency)}` : ` (${count(concurrency)})`;
+}
+
+function queued(one) {
+  return one.enforced || !one.would_queue ? count(one.queued) : `(${count(one.would_queue)})`;
+}
+
+function isOpen({ breaker }) {
+  return Boolean(breaker?.enforced) && breaker.open_s !== null;
+}
+
+function breaker({ breaker: one }) {
+  if (!one) return NONE;
+  const state = one.open_s === null ? 'closed' : `${one.state === 'half_open' ? 'tried' : 'open'} for ${age(one.open_s)}`;
+  return one.enforced ? state : `(${state})`;
 }
 
 function heavyNote(route) {
@@ -133,7 +161,20 @@ function renderTables(status) {
   tables.downstreams.show(status.downstreams);
   tables.sinks.show(status.log_sinks);
   byId('no-routes').hidden = status.routes.length > 0;
+  put(byId('collections'), collections(status.workers));
+  put(byId('lines'), lines(status));
   renderIncidents(status.incidents);
+}
+
+function collections(workers) {
+  const kinds = workers.flatMap((worker) => worker.memory?.gc ?? []);
+  return `${count(total(kinds, (kind) => kind.count))} collections, ${milliseconds(total(kinds, (kind) => kind.total_us) / 1000)} together.`;
+}
+
+function lines({ workers, logs, log_sinks: sinks }) {
+  const all = total(workers, (worker) => worker.logs?.lines ?? 0);
+  const dropped = logs.lost + total(sinks, (sink) => sink.dropped_lines);
+  return `${count(all)} lines in all, ${count(logs.sampled + logs.capped)} sampled, ${count(dropped)} dropped, ${count(logs.errors)} errors.`;
 }
 
 // What a number cannot say: how the last process ended, and that a heap grows and grows.

@@ -1,7 +1,9 @@
 //! Earlier statuses of the instance, so that what is judged is the last minutes and not all since the start.
 //!
-//! They are taken when somebody asks for the status anyway: a scraper, a probe, a person. An instance that nobody asks
-//! wakes up for nothing; what is then judged goes further back, and says so.
+//! They are taken whenever anybody asks for the status: a scraper, a person, and above all the sampler of the last hour
+//! (`history`), which is the one clock of both. That one keeps few numbers of many moments; rules compare everything that
+//! is counted, by group and route and worker, so here a few whole statuses are kept. What is judged of an instance that
+//! hung goes further back, and says so.
 
 use std::collections::VecDeque;
 

@@ -36,7 +36,7 @@ const SECONDS_MIN: u64 = 10;
 const REQUESTS_MIN: u64 = 50;
 
 /// Every code that a finding may have, and the promise it belongs to; as docs/operate/doctor.md lists them.
-pub const CODES: [(&str, &str); 22] = [
+pub const CODES: [(&str, &str); 23] = [
     ("stall", "event_loop"),
     ("heavy_route", "event_loop"),
     ("overloaded", "event_loop"),
@@ -47,6 +47,7 @@ pub const CODES: [(&str, &str); 22] = [
     ("fan_out", "downstream"),
     ("downstream_fails", "downstream"),
     ("limit_queues", "downstream"),
+    ("breaker_open", "downstream"),
     ("sigterm_ignored", "shutdown"),
     ("worker_dies", "shutdown"),
     ("keep_alive_short", "shutdown"),

@@ -86,6 +86,13 @@ fn group(now: &mut Group, then: &Group) {
 
 fn downstream(now: &mut Downstream, then: &Downstream) {
     now.figures.0 = now.figures.0.since(&then.figures.0);
+    if let (Some(now), Some(then)) = (&mut now.breaker, &then.breaker) {
+        all_less([
+            (&mut now.opened, then.opened),
+            (&mut now.would_refuse, then.would_refuse),
+            (&mut now.would_fail, then.would_fail),
+        ]);
+    }
 }
 
 fn pool(now: &mut Pool, then: &Pool) {

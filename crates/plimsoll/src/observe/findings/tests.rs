@@ -4,11 +4,11 @@ use super::*;
 use crate::concerns::event_loop::incident::Kind;
 use crate::concerns::event_loop::incident::book::Group;
 use crate::observe::logs::WorkerFigures;
-use crate::observe::status::downstream::Caller;
+use crate::observe::status::downstream::{Breaker, Caller};
 use crate::observe::status::pools::{Leak, Pool, Queue};
 use crate::observe::status::{
-    Collections, Context, Counted, Death, Downstream, EventLoop, Failure, GcKind, HeavyRoute, Incidents,
-    Logs, Requests, Route, Setup, Stops, Worker, WorkerMemory, fixture,
+    self, Churn, Collections, Context, Counted, Death, Downstream, EventLoop, Failure, GcKind, HeavyRoute,
+    Incidents, Logs, Memory, Requests, Route, Saving, Setup, Stops, Suspect, Worker, WorkerMemory, fixture,
 };
 
 /// 2026-11-28, when Node 24 is mended still.
@@ -109,6 +109,23 @@ fn calls() -> Downstream {
     one
 }
 
+/// Requests are told apart, and none makes many calls at once.
+fn narrow() -> Downstream {
+    Downstream {
+        callers: vec![Caller { route: "GET /cart".into(), seen: 60, most: 20, p99: 12 }],
+        figures: Counted(plimsoll_wire::calls::Figures { fan_outs: 60, ..calls().figures.0 }),
+        ..calls()
+    }
+}
+
+/// Its breaker holds: it has refused so many calls since it opened, and is open or not.
+fn broken(refused: u64, open_s: Option<u64>) -> Downstream {
+    let breaker = status::downstream::fixture().breaker.map(|breaker| Breaker { open_s, ..breaker });
+    let figures =
+        plimsoll_wire::calls::Figures { calls: 30, failed: 25, broken: refused, ..Default::default() };
+    Downstream { breaker, figures: Counted(figures), ..calls() }
+}
+
 fn worker(change: impl FnOnce(&mut Worker)) -> Status {
     let mut status = calm();
     if let Some(first) = status.workers.first_mut() {
@@ -175,17 +192,9 @@ fn each_fault_is_found_and_no_other() {
         (Status { downstreams: vec![calls()], ..calm() }, &["fan_out"]),
         (Status { downstreams: vec![Downstream { callers: Vec::new(), ..calls() }], ..calm() }, &["fan_out"]),
         (Status { downstreams: vec![Downstream { enforced: true, ..calls() }], ..calm() }, &[]),
-        (
-            Status {
-                downstreams: vec![Downstream {
-                    callers: vec![Caller { route: "GET /cart".into(), seen: 60, most: 20, p99: 12 }],
-                    figures: Counted(plimsoll_wire::calls::Figures { fan_outs: 60, ..calls().figures.0 }),
-                    ..calls()
-                }],
-                ..calm()
-            },
-            &[],
-        ),
+        (Status { downstreams: vec![narrow()], ..calm() }, &[]),
+        // That the service fails stands in it.
+        (Status { downstreams: vec![broken(70, Some(42))], ..calm() }, &["breaker_open", "fan_out"]),
         (worker(|one| one.last_death = Some(death.clone())), &["worker_dies"]),
         (worker(|one| one.last_death = Some(Death { age_s: 61, ..death.clone() })), &[]),
         (Status { stops: Stops { asked: 2, killed: 2 }, ..calm() }, &["sigterm_ignored"]),
@@ -251,6 +260,115 @@ fn what_costs_most_stands_first_and_what_it_costs_is_said() {
     let stall = &found.findings[2];
     assert_eq!(stall.what, "POST /login blocks the event loop in pbkdf2Sync, hash (server.js)");
     assert_eq!(stall.figures["waited"], 340.0);
+}
+
+#[test]
+fn an_open_breaker_is_told_with_whose_calls_it_refuses_and_for_how_long() {
+    let found = |one: Downstream| {
+        let status = Status { downstreams: vec![Downstream { callers: Vec::new(), ..one }], ..calm() };
+        judge(&status, None, TODAY).findings.into_iter().find(|one| one.code == "breaker_open")
+    };
+    let open = found(broken(1240, Some(42))).unwrap();
+    assert_eq!(
+        (open.what.as_str(), open.seen[0].as_str(), open.cost.as_deref()),
+        (
+            "GET /orders: calls to http://stock:8080 are refused, its circuit breaker has been open for 42s",
+            "1,240 calls refused, and 25 of 30 calls that were made failed; it opened 2 times, the last time because 5 \
+             calls in a row failed",
+            Some("1,240 requests failed"),
+        )
+    );
+    assert_eq!(["broken", "opened", "open_s"].map(|name| open.figures[name]), [1240.0, 2.0, 42.0]);
+    // What it was is told for as long as it is within the time that is judged.
+    let over = found(broken(7, None)).unwrap();
+    assert_eq!(
+        over.what,
+        "GET /orders: calls to http://stock:8080 were refused, its circuit breaker was open"
+    );
+    assert_eq!(found(broken(0, None)), None);
+    // One that only computes refuses nothing.
+    let mut observed = broken(0, Some(42));
+    observed.breaker.as_mut().unwrap().enforced = false;
+    observed.breaker.as_mut().unwrap().would_refuse = 340;
+    let status = Status { downstreams: vec![observed], ..calm() };
+    let fails = judge(&status, None, TODAY).findings.into_iter().find(|one| one.code == "downstream_fails");
+    let acts = fails.unwrap().acts.unwrap();
+    assert!(acts.starts_with("a circuit breaker would have refused 340 calls"), "{acts}");
+}
+
+#[test]
+fn churn_is_told_by_route_and_with_what_larger_semi_spaces_would_save() {
+    let gc = Collections { kind: GcKind::Minor, count: 900, total_us: 6_000_000, pauses: vec![900] };
+    let row = |route: &str, bytes_per_request, share_per_mille| Churn {
+        route: route.into(),
+        bytes_per_request,
+        weighed: 20,
+        share_per_mille,
+    };
+    let churn = vec![row("GET /list", 3 << 20, 920), row("GET /cart", 80 << 10, 60), row("GET /", 100, 0)];
+    let saving = Some(Saving { semi_space_mb: 64, per_mille: 61 });
+    let status = Status {
+        memory: Memory { churn, saving, ..Memory::default() },
+        ..worker(|one| one.memory = Some(WorkerMemory { gc: vec![gc], ..WorkerMemory::default() }))
+    };
+    let found = &judge(&status, None, TODAY).findings[0];
+    assert_eq!(
+        (found.what.as_str(), found.seen[1].as_str(), found.figures["bytes_per_request"]),
+        (
+            "15 % of the event loop's time goes into collecting garbage: each GET /list allocates 3 MB",
+            "a request allocates: GET /list 3 MB (92 % of all), GET /cart 80 kB (6.0 % of all)",
+            f64::from(3 << 20)
+        )
+    );
+    assert!(
+        found
+            .fix
+            .ends_with("would save about 6.1 % of the loop's time: NODE_OPTIONS=--max-semi-space-size=64")
+    );
+}
+
+#[test]
+fn a_leak_is_told_with_its_growth_for_each_request_and_when_the_heap_is_full() {
+    const MB: u64 = 1 << 20;
+    let growing = |one: &mut Worker| {
+        one.memory = Some(WorkerMemory {
+            heap_used_bytes: 46 * MB,
+            heap_after_gc_bytes: 44 * MB,
+            heap_limit_bytes: 68 * MB,
+            growth: Some("its heap grows".into()),
+            ..WorkerMemory::default()
+        });
+    };
+    let suspect = Suspect { route: "POST /carts".into(), bytes_per_request: 9 << 10 };
+    let leak = |suspects: &[Suspect]| status::Leak {
+        worker: 0,
+        age_s: 5,
+        from_bytes: 20 * MB,
+        to_bytes: 44 * MB,
+        over_s: 270,
+        requests: 24_000,
+        suspects: suspects.to_vec(),
+        text: String::new(),
+        hint: String::new(),
+    };
+    let found = |suspects: &[Suspect]| {
+        let memory = Memory { leaks: vec![leak(suspects)], ..Memory::default() };
+        judge(&Status { memory, ..worker(growing) }, None, TODAY).findings.remove(0)
+    };
+    let named = found(std::slice::from_ref(&suspect));
+    assert_eq!(
+        named.what,
+        "the heap of worker 0 grows and grows, with POST /carts: 9 kB for each of its requests"
+    );
+    assert_eq!(
+        named.seen,
+        [
+            "major collections left 20 MB and, 4m 30s later, 44 MB; meanwhile it served 24,000 requests",
+            "46 MB of 68 MB in use; full in about 4m 30s"
+        ]
+    );
+    assert_eq!(found(&[]).what, "the heap of worker 0 grows and grows, by 1 kB for each request");
+    assert_eq!(found(&[]).figures["bytes_per_request"], 1048.0);
 }
 
 #[test]

@@ -67,6 +67,12 @@ pub struct Breaker {
     /// Why it opened last.
     #[serde(default)]
     pub why: Option<String>,
+    /// For how long it has not been closed; absent: it is.
+    #[serde(default)]
+    pub open_s: Option<u64>,
+    /// Routes whose calls it has refused since it opened last, most first; empty where that is not known.
+    #[serde(default)]
+    pub routes: Vec<String>,
     /// Where only observed: calls that it would have refused, and those of them that failed anyway.
     pub would_refuse: u64,
     pub would_fail: u64,
@@ -105,6 +111,8 @@ pub(crate) fn fixture() -> Downstream {
             state: "open".into(),
             opened: 2,
             why: Some("5 calls in a row failed".into()),
+            open_s: Some(42),
+            routes: vec!["GET /orders".into()],
             would_refuse: 0,
             would_fail: 0,
         }),

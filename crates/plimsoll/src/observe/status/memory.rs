@@ -138,6 +138,12 @@ impl GcKind {
 }
 
 impl WorkerMemory {
+    /// Time in collections of all kinds.
+    #[must_use]
+    pub fn collected_us(&self) -> u64 {
+        self.gc.iter().map(|kind| kind.total_us).sum()
+    }
+
     #[must_use]
     pub fn new(seen: &Use, growth: Option<String>) -> Self {
         let figures = &seen.figures;

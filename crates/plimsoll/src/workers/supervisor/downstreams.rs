@@ -27,6 +27,12 @@ impl<F: Front> Supervisor<F> {
             }
             return;
         }
+        if let FromAgent::Broken { origin, slot, word } = said {
+            if let Some(route) = self.front.route_of(worker, slot, word) {
+                self.desk.broken(holder, origin, &route);
+            }
+            return;
+        }
         if said == FromAgent::Forks {
             self.say_forks();
             return;

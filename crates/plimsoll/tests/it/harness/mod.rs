@@ -30,6 +30,7 @@ pub(crate) use exposition::Exposition;
 pub(crate) use launch::Launch;
 pub(crate) use load::under_load;
 pub(crate) use port::free_port;
+pub(crate) use pty::Pty;
 pub(crate) use response::Response;
 pub(crate) use server::Server;
 pub(crate) use wait::{pause, until};

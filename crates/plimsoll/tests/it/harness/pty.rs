@@ -1,7 +1,9 @@
 //! A terminal with a program in it.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
+use std::num::NonZero;
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -16,6 +18,16 @@ pub(crate) struct Pty {
     child: Child,
     master: File,
     seen: Arc<Mutex<Vec<u8>>>,
+    screen: Arc<Mutex<Screen>>,
+}
+
+/// What a person sees.
+struct Screen(vt100::Parser);
+
+impl fmt::Debug for Screen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.screen().contents())
+    }
 }
 
 impl Pty {
@@ -33,19 +45,29 @@ impl Pty {
             .spawn()
             .unwrap();
         let seen = Arc::<Mutex<Vec<u8>>>::default();
-        let (mut reader, kept) = (master.try_clone().unwrap(), Arc::clone(&seen));
+        let screen = Arc::new(Mutex::new(Screen(vt100::Parser::new(size(rows), size(columns), 0))));
+        let (mut reader, kept, shown) = (master.try_clone().unwrap(), Arc::clone(&seen), Arc::clone(&screen));
         thread::spawn(move || {
             let mut bytes = [0; 4096];
             // Fails when the program has gone.
             while let Ok(length @ 1..) = reader.read(&mut bytes) {
                 kept.lock().unwrap().extend_from_slice(&bytes[..length]);
+                shown.lock().unwrap().0.process(&bytes[..length]);
             }
         });
-        Self { child, master, seen }
+        Self { child, master, seen, screen }
     }
 
     pub(crate) fn resize(&self, columns: u16, rows: u16) {
+        self.screen.lock().unwrap().0.screen_mut().set_size(size(rows), size(columns));
         resize(&self.master, columns, rows);
+    }
+
+    /// The lines that stand there now.
+    pub(crate) fn screen(&self) -> Vec<String> {
+        let screen = self.screen.lock().unwrap();
+        let (_, columns) = screen.0.screen().size();
+        screen.0.screen().rows(0, columns.get()).map(|line| line.trim_end().to_owned()).collect()
     }
 
     pub(crate) fn press(&mut self, keys: &str) {
@@ -77,6 +99,10 @@ impl Drop for Pty {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn size(cells: u16) -> NonZero<u16> {
+    NonZero::new(cells).unwrap()
 }
 
 fn resize(master: &File, columns: u16, rows: u16) {

@@ -2,8 +2,10 @@
 
 use super::super::damage::{Damage, Whose};
 use super::super::words::{counted, ms, ms_f, percent};
-use super::super::{Draft, Facts, as_f64};
+use super::super::{Draft, Facts, as_f64, number};
 use crate::observe::status::Downstream;
+use crate::observe::status::downstream::Breaker;
+use crate::observe::units;
 
 const CONCERN: &str = "downstream";
 /// "Twenty is enough for anything."
@@ -13,8 +15,14 @@ const FAILED_PERCENT: u64 = 5;
 const FAILED_MIN: u64 = 10;
 
 pub(super) fn find(facts: &Facts<'_>) -> Vec<Draft> {
-    let all = facts.meanwhile.downstreams.iter().filter(|one| one.calls > 0);
-    all.flat_map(|one| [fan_out(one), fails(one), limit(one)]).flatten().collect()
+    let all = facts.meanwhile.downstreams.iter();
+    all.flat_map(|one| match breaker(one) {
+        // That the service fails is why.
+        Some(open) => [fan_out(one), Some(open), limit(one)],
+        None => [fan_out(one), fails(one), limit(one)],
+    })
+    .flatten()
+    .collect()
 }
 
 fn figures(one: &Downstream) -> Vec<(&'static str, f64)> {
@@ -88,7 +96,7 @@ impl<'a> Width<'a> {
 
 fn fan_out(one: &Downstream) -> Option<Draft> {
     let is_held = one.enforced && (one.per_request > 0 || one.concurrency > 0);
-    let width = Width::of(one).filter(|_| !is_held)?;
+    let width = Width::of(one).filter(|_| one.calls > 0 && !is_held)?;
     let mut seen = vec![width.seen(one)];
     seen.extend((one.would_queue > 0).then(|| {
         format!(
@@ -102,7 +110,8 @@ fn fan_out(one: &Downstream) -> Option<Draft> {
         concern: CONCERN,
         damage: Damage {
             whose: Whose::Service,
-            waited_ms: one.would_wait_ms,
+            // A call stands in line there no longer than it takes, however long it would have waited here.
+            waited_ms: one.would_wait_ms.min(one.took_ms),
             is_danger: true,
             ..Damage::default()
         },
@@ -141,9 +150,85 @@ fn fails(one: &Downstream) -> Option<Draft> {
         )],
         figures: figures(one),
         fix: "the service is down or too busy: fewer calls at once, a timeout on each, and an answer without it".to_owned(),
-        acts: one.enforced.then(|| format!("at most {} calls at once go there", one.concurrency)),
+        acts: spares(one),
         ..Draft::default()
     })
+}
+
+/// What is done for it, or would be.
+fn spares(one: &Downstream) -> Option<String> {
+    let observed = one.breaker.as_ref().filter(|breaker| !breaker.enforced && breaker.would_refuse > 0);
+    let limit = (one.enforced && one.concurrency > 0)
+        .then(|| format!("at most {} calls at once go there", one.concurrency));
+    let breaker = observed.map(|breaker| {
+        format!(
+            "a circuit breaker would have refused {}, of which {} failed ([downstream.\"{}\"] mode = \"enforce\", breaker = \"enforce\")",
+            counted(breaker.would_refuse, "call"),
+            breaker.would_fail,
+            address(one)
+        )
+    });
+    let parts: Vec<String> = limit.into_iter().chain(breaker).collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// A breaker of ours refuses calls, or has.
+fn breaker(one: &Downstream) -> Option<Draft> {
+    let breaker = one.breaker.as_ref().filter(|breaker| breaker.enforced)?;
+    if breaker.open_s.is_none() && one.broken == 0 {
+        return None;
+    }
+    let figures =
+        [("broken", one.broken), ("opened", breaker.opened), ("open_s", breaker.open_s.unwrap_or(0))];
+    let figures = figures.map(|(name, value)| (name, as_f64(value)));
+    Some(Draft {
+        code: "breaker_open",
+        concern: CONCERN,
+        damage: Damage { failed: one.broken, is_danger: true, ..Damage::default() },
+        what: broken(one, breaker),
+        seen: vec![refusals(one, breaker)],
+        figures: self::figures(one).into_iter().chain(figures).collect(),
+        fix: format!(
+            "{} fails: look there first; and let the app answer without it where a call fails with EPLIMSOLL_BREAKER",
+            one.origin
+        ),
+        acts: Some(
+            "calls fail at once, which spares the service and the clients; one is tried now and then, and the first that is answered closes it".to_owned(),
+        ),
+        ..Draft::default()
+    })
+}
+
+/// `GET /orders: calls to http://stock:8080 are refused, its circuit breaker has been open for 42s`
+fn broken(one: &Downstream, breaker: &Breaker) -> String {
+    let whose = match &breaker.routes[..] {
+        [] => String::new(),
+        [route] => format!("{route}: "),
+        [route, others @ ..] => format!("{route} and {}: ", counted(number(others.len()), "other route")),
+    };
+    match breaker.open_s {
+        Some(seconds) => format!(
+            "{whose}calls to {} are refused, its circuit breaker has been open for {}",
+            one.origin,
+            units::age(seconds)
+        ),
+        None => format!("{whose}calls to {} were refused, its circuit breaker was open", one.origin),
+    }
+}
+
+/// `1,234 calls refused, and 25 of 90 that were made failed; it opened 3 times, the last time because 5 calls in a row failed`
+fn refusals(one: &Downstream, breaker: &Breaker) -> String {
+    let failed = one.errors.saturating_add(one.failed);
+    let mut text = format!("{} refused", counted(one.broken, "call"));
+    if one.calls > 0 {
+        text += &format!(", and {failed} of {} that were made failed", counted(one.calls, "call"));
+    }
+    let why = breaker.why.as_deref().unwrap_or_default();
+    match breaker.opened {
+        0 => text + "; it opened before",
+        1 => text + "; it opened once, because " + why,
+        times => text + &format!("; it opened {times} times, the last time because {why}"),
+    }
 }
 
 /// A limit of ours makes calls wait.

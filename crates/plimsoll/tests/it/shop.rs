@@ -1,0 +1,75 @@
+//! `examples/shop` under Plimsoll, with one of its faults switched on or none, and clients that ask for everything.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::harness::{App, Database, Launch, Server, pause};
+
+const STOCK: &str = include_str!("../../../../examples/shop/stock.js");
+
+/// What the shop is asked for, by as many clients.
+const ASKED: [&str; 4] = ["/products/1", "/orders/1?ms=20", "/orders/2?ms=20", "/orders"];
+
+/// Each client takes a breath between two requests: the shop is busy, and not overrun.
+const BREATH: Duration = Duration::from_millis(15);
+
+pub(crate) struct Shop {
+    pub(crate) server: Server,
+    _stock: Server,
+}
+
+impl Shop {
+    pub(crate) fn open(database: &Database, fault: Option<&str>) -> Self {
+        let stock = Launch::plain(App::source(STOCK)).env("STOCK_MS", "5").start();
+        let launch = Launch::plimsoll(App::Example("shop")).workers(2);
+        let launch = launch.env("PLIMSOLL_SHUTDOWN_WORKER_GRACE", "200ms");
+        let launch = launch.env("STOCK_URL", format!("http://127.0.0.1:{}", stock.port()));
+        let launch = fault.into_iter().fold(launch, |launch, fault| launch.env("SHOP_FAULT", fault));
+        let server = database.used_by(launch).start();
+        server.workers(2);
+        Self { server, _stock: stock }
+    }
+
+    /// Asks for everything again and again while `act` runs.
+    pub(crate) fn asked_meanwhile<T>(&self, act: impl FnOnce() -> T) -> T {
+        let ended = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for target in ASKED {
+                let ended = &ended;
+                scope.spawn(move || {
+                    let mut client = self.server.connect();
+                    while !ended.load(Ordering::Relaxed) {
+                        client.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
+                        assert_eq!(client.response("GET").status, 200, "{target}");
+                        pause(BREATH);
+                    }
+                });
+            }
+            let _end = End(&ended);
+            act()
+        })
+    }
+
+    pub(crate) fn findings(&self) -> Value {
+        self.server.findings()
+    }
+}
+
+/// Codes, what hurts most first. That the Node that runs the tests is old is no fault of the shop.
+pub(crate) fn codes(findings: &Value) -> Vec<String> {
+    let all = findings["findings"].as_array().unwrap().iter();
+    let codes = all.map(|finding| finding["code"].as_str().unwrap().to_owned());
+    codes.filter(|code| code != "node_old").collect()
+}
+
+/// Also when something fails meanwhile.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
