@@ -2,6 +2,7 @@
 
 mod addon;
 mod bench;
+mod conformance;
 mod docs;
 mod fuzz;
 mod install;
@@ -22,6 +23,7 @@ cargo xtask docs                 make docs/reference again from the program
 cargo xtask fuzz [SECONDS]       run every fuzz target for so long (needs cargo-fuzz)
 cargo xtask soak [MINUTES [MAJOR]] stall a worker ten times a second on every Node.js, or on one
 cargo xtask bench NAME [...]     run a benchmark
+cargo xtask conformance [PART]   slow clients, raw HTTP, others' tests, fuzzing, a soak: docs/conformance.md
 ";
 
 fn main() -> ExitCode {
@@ -49,6 +51,7 @@ fn run(mut args: Vec<String>) -> anyhow::Result<()> {
         (Some("soak"), [minutes]) => soak::run(minutes, None),
         (Some("soak"), [minutes, major]) => soak::run(minutes, Some(major)),
         (Some("bench"), _) => bench::run(rest),
+        (Some("conformance"), _) => conformance::run(rest),
         (None | Some("help" | "--help" | "-h"), _) => {
             print!("{HELP}");
             Ok(())

@@ -25,7 +25,7 @@ const ROLL_WITHIN: Duration = Duration::from_secs(60);
 const NGINX_CONFIG: &str = include_str!("../../../bench/peers/nginx-two.conf");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Peer {
+pub(crate) enum Peer {
     /// Two processes behind nginx, stopped and started one after the other.
     Nginx,
     Cluster,
@@ -35,9 +35,9 @@ pub(super) enum Peer {
 }
 
 impl Peer {
-    pub(super) const ALL: [Self; 5] = [Self::Nginx, Self::Cluster, Self::Pm2, Self::Watt, Self::Plimsoll];
+    pub(crate) const ALL: [Self; 5] = [Self::Nginx, Self::Cluster, Self::Pm2, Self::Watt, Self::Plimsoll];
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Nginx => "nginx + node",
             Self::Cluster => "node:cluster",
@@ -48,24 +48,24 @@ impl Peer {
     }
 
     /// Its workers are processes that it replaces when they die.
-    pub(super) fn replaces_processes(self) -> bool {
+    pub(crate) fn replaces_processes(self) -> bool {
         matches!(self, Self::Cluster | Self::Pm2 | Self::Plimsoll)
     }
 }
 
 /// Where the programs are.
-pub(super) struct Programs {
-    pub(super) plimsoll: PathBuf,
-    pub(super) nginx: PathBuf,
+pub(crate) struct Programs {
+    pub(crate) plimsoll: PathBuf,
+    pub(crate) nginx: PathBuf,
     /// `bench/peers/node_modules/.bin`.
-    pub(super) packages: PathBuf,
+    pub(crate) packages: PathBuf,
     /// Watt needs a newer Node than others.
-    pub(super) node_of_watt: PathBuf,
+    pub(crate) node_of_watt: PathBuf,
 }
 
 impl Programs {
     /// All of them; absent ones are installed.
-    pub(super) fn gather(common: &Common) -> anyhow::Result<Self> {
+    pub(crate) fn gather(common: &Common) -> anyhow::Result<Self> {
         let peers = root().join("bench/peers");
         let mut npm =
             command("npm", &["install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]);
@@ -79,7 +79,17 @@ impl Programs {
         })
     }
 
-    pub(super) fn versions(&self, workshop: &Workshop) -> Vec<(&'static str, String)> {
+    /// Plimsoll and nobody else.
+    pub(crate) fn of_plimsoll(common: &Common) -> anyhow::Result<Self> {
+        Ok(Self {
+            plimsoll: plimsoll(common)?,
+            nginx: PathBuf::new(),
+            packages: PathBuf::new(),
+            node_of_watt: PathBuf::new(),
+        })
+    }
+
+    pub(crate) fn versions(&self, workshop: &Workshop) -> Vec<(&'static str, String)> {
         vec![
             ("node", workshop.version_of_node()),
             ("plimsoll", machine::version(&self.plimsoll, "version")),
@@ -100,29 +110,36 @@ fn package_version(name: &str) -> String {
 
 /// What a run needs beside the peer.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Setup {
-    pub(super) workers: usize,
-    pub(super) ledger: Option<PathBuf>,
+pub(crate) struct Setup {
+    pub(crate) workers: usize,
+    pub(crate) ledger: Option<PathBuf>,
     /// Settings of Plimsoll, as variables.
-    pub(super) settings: Vec<(&'static str, &'static str)>,
+    pub(crate) settings: Vec<(&'static str, &'static str)>,
+    /// Another app than `bench/apps/shop.js`, where Plimsoll is the peer.
+    pub(crate) app: Option<PathBuf>,
+    /// The app has no agent and is reached by this port of its own.
+    pub(crate) own_port: Option<u16>,
+    pub(crate) environment: Vec<(&'static str, String)>,
+    /// Words in front of Plimsoll's own command, as `prlimit` and its options.
+    pub(crate) under: Vec<&'static str>,
 }
 
 /// A peer that serves. Ends with it.
-pub(super) struct Serving<'a> {
+pub(crate) struct Serving<'a> {
     peer: Peer,
     workshop: &'a Workshop,
     programs: &'a Programs,
     setup: Setup,
-    pub(super) port: u16,
+    pub(crate) port: u16,
     directory: PathBuf,
-    pub(super) main: Option<Child>,
+    pub(crate) main: Option<Child>,
     /// Processes of the app that nobody but us looks after.
     apps: Vec<Child>,
     renewals: usize,
 }
 
 impl<'a> Serving<'a> {
-    pub(super) fn start(
+    pub(crate) fn start(
         peer: Peer,
         workshop: &'a Workshop,
         programs: &'a Programs,
@@ -178,11 +195,20 @@ impl<'a> Serving<'a> {
                 let workers = self.setup.workers.to_string();
                 let name = format!("bench-{}", self.port);
                 let admin = format!("127.0.0.1:{}", free_port()?);
-                let settings = self.setup.settings.clone();
-                self.spawn(&self.programs.plimsoll, |command| {
-                    command.args(["run", "--workers", &workers, "--name", &name, "--admin", &admin, "--"]);
-                    command.arg(node).arg(app("shop.js"));
-                    command.envs(settings);
+                let setup = self.setup.clone();
+                let public = format!("127.0.0.1:{}", self.port);
+                let words = setup.under.iter().map(PathBuf::from);
+                let words: Vec<PathBuf> = words.chain([self.programs.plimsoll.clone()]).collect();
+                let (first, rest) = words.split_first().context("there is no command")?;
+                self.spawn(first, |command| {
+                    command.args(rest);
+                    command.args(["run", "--workers", &workers, "--name", &name, "--admin", &admin]);
+                    if let Some(own) = setup.own_port {
+                        command.args(["--no-agent", "--listen", &public]).env("PORT", own.to_string());
+                    }
+                    command.arg("--");
+                    command.arg(node).arg(setup.app.unwrap_or_else(|| app("shop.js")));
+                    command.envs(setup.settings).envs(setup.environment);
                 })?;
             }
         }
@@ -284,7 +310,7 @@ impl<'a> Serving<'a> {
     }
 
     /// The app is renewed, and it is over when this returns.
-    pub(super) fn renew(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn renew(&mut self) -> anyhow::Result<()> {
         self.renewals += 1;
         match self.peer {
             Peer::Nginx => {
@@ -319,24 +345,29 @@ impl<'a> Serving<'a> {
     }
 
     /// What Plimsoll knows of loops that stood still, and of requests that waited for them.
-    pub(super) fn incidents(&self) -> Option<serde_json::Value> {
+    pub(crate) fn incidents(&self) -> Option<serde_json::Value> {
         let name = format!("bench-{}", self.port);
         let told = self.tool(&self.programs.plimsoll, &["incidents", "--json", "--name", &name]).ok()?;
         serde_json::from_str(&told).ok().filter(|_| self.is_plimsoll())
     }
 
-    pub(super) fn is_plimsoll(&self) -> bool {
+    /// The process that was started.
+    pub(crate) fn pid(&self) -> anyhow::Result<Pid> {
+        self.main.as_ref().map(Child::pid).context("it has no process of its own")
+    }
+
+    pub(crate) fn is_plimsoll(&self) -> bool {
         self.peer == Peer::Plimsoll
     }
 
-    pub(super) fn signal_main(&self, signal: Signal) {
+    pub(crate) fn signal_main(&self, signal: Signal) {
         if let Some(main) = &self.main {
             main.signal(signal);
         }
     }
 
     /// Processes that run the app.
-    pub(super) fn workers(&self) -> Vec<Pid> {
+    pub(crate) fn workers(&self) -> Vec<Pid> {
         let parent = match self.peer {
             Peer::Pm2 => {
                 let file = fs::read_to_string(self.directory.join("pm2/pm2.pid")).unwrap_or_default();
@@ -358,7 +389,7 @@ impl Drop for Serving<'_> {
     }
 }
 
-pub(super) fn signal(pid: Pid, signal: Signal) -> anyhow::Result<()> {
+pub(crate) fn signal(pid: Pid, signal: Signal) -> anyhow::Result<()> {
     match i32::try_from(pid).ok().and_then(RawPid::from_raw) {
         Some(pid) => Ok(kill_process(pid, signal)?),
         None => bail!("{pid} is not the number of a process"),

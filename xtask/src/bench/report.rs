@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-pub(super) use self::table::{Table, Target, figure, megabytes, targets};
+pub(crate) use self::table::{Table, Target, figure, megabytes, targets};
 use super::workshop::Workshop;
 use crate::process::root;
 
@@ -106,13 +106,13 @@ fn machine_sentence(machine: &Value) -> String {
     format!("{} CPUs ({}), Linux {}; {}", fact("cpus"), fact("cpu"), fact("kernel"), versions.join("; "))
 }
 
-fn today() -> anyhow::Result<String> {
+pub(crate) fn today() -> anyhow::Result<String> {
     let output = Command::new("date").arg("+%F").output().context("cannot run date")?;
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
 /// The commit that was measured, with a mark where the checkout differed from it.
-fn revision() -> Option<String> {
+pub(crate) fn revision() -> Option<String> {
     let output = Command::new("git")
         .args(["describe", "--always", "--dirty", "--exclude=*"])
         .current_dir(root())

@@ -125,7 +125,8 @@ fn take_turn(
 ) -> anyhow::Result<()> {
     let path = ledger::place(&workshop.directory);
     let _none_left = fs::remove_file(&path);
-    let setup = Setup { workers: 2, ledger: Some(path.clone()), settings: contender.settings.clone() };
+    let settings = contender.settings.clone();
+    let setup = Setup { workers: 2, ledger: Some(path.clone()), settings, ..Setup::default() };
     let serving = Serving::start(contender.peer, workshop, programs, &setup)?;
     let stream = |name, per_second, method, target: &str| Stream {
         name,

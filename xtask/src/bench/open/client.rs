@@ -13,17 +13,17 @@ use super::Outcome;
 const BLOCK: usize = 4096;
 
 #[derive(Clone)]
-pub(super) struct Clients {
+pub(crate) struct Clients {
     port: u16,
     idle: Rc<RefCell<VecDeque<TcpStream>>>,
 }
 
 impl Clients {
-    pub(super) fn new(port: u16) -> Self {
+    pub(crate) fn new(port: u16) -> Self {
         Self { port, idle: Rc::default() }
     }
 
-    pub(super) async fn ask(&self, request: &str, fresh: bool) -> Outcome {
+    pub(crate) async fn ask(&self, request: &str, fresh: bool) -> Outcome {
         let kept = if fresh { None } else { self.take_idle() };
         let mut stream = match kept {
             Some(stream) => stream,

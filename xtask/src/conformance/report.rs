@@ -1,0 +1,137 @@
+//! `bench/results/conformance-PART.json`, and `docs/conformance.md` from all of them.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+use super::item::{Found, Item, Verdict};
+use super::{Ground, Part};
+use crate::bench::report::{revision, today};
+use crate::process::root;
+
+const HEAD: &str = "\
+# Conformance
+
+What breaks proxies, supervisors and agents, tried on Plimsoll. `cargo xtask conformance` writes this page; a part can be run again
+by its name (`cargo xtask conformance soak --soak-minutes 30`). *not run* says why; *–* is what does not apply. What was found and
+is not good enough stands here like the rest.
+";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    date: String,
+    command: String,
+    revision: Option<String>,
+    versions: Vec<(String, String)>,
+    items: Vec<Item>,
+    notes: Vec<String>,
+}
+
+pub(super) fn keep(part: Part, ground: &Ground, command: &str, found: Found) -> anyhow::Result<()> {
+    let kept = Kept {
+        date: today()?,
+        command: without_places(command),
+        revision: revision(),
+        versions: [ground.versions(), found.versions].concat(),
+        items: found.items,
+        notes: found.notes,
+    };
+    let path = place(part);
+    // What programs say of themselves may name folders of this machine.
+    let text = without_places(&serde_json::to_string_pretty(&kept)?) + "\n";
+    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The page, from the parts that were ever run.
+pub(super) fn write() -> anyhow::Result<()> {
+    let mut text = HEAD.to_owned();
+    let kept: Vec<(Part, Kept)> =
+        Part::ALL.into_iter().filter_map(|part| Some((part, read(part)?))).collect();
+    text.push_str(&summary(&kept));
+    for (part, kept) in &kept {
+        text.push_str(&section(part.title(), kept));
+    }
+    let path = root().join("docs/conformance.md");
+    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn summary(parts: &[(Part, Kept)]) -> String {
+    let mut text =
+        "\n| part | date | passed | failed | not run |\n|------|------|-------:|-------:|--------:|\n"
+            .to_owned();
+    for (part, kept) in parts {
+        let count = |verdict| kept.items.iter().filter(|item| item.verdict == verdict).count();
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} |",
+            part.title(),
+            kept.date,
+            count(Verdict::Passed),
+            count(Verdict::Failed),
+            count(Verdict::NotRun)
+        );
+    }
+    text
+}
+
+fn section(title: &str, kept: &Kept) -> String {
+    let mut text = format!("\n## {title}\n\n");
+    text.push_str("| what | how | found | |\n|------|-----|-------|---|\n");
+    for item in &kept.items {
+        let cells = [&item.name, &item.how, &item.figure].map(|cell| cell_of(cell));
+        let _ = writeln!(text, "| {} | {} |", cells.join(" | "), item.verdict.word());
+    }
+    text.push('\n');
+    for note in &kept.notes {
+        let _ = writeln!(text, "- {}", note.replace('\n', " "));
+    }
+    let versions: Vec<String> =
+        kept.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    let revision = kept.revision.as_deref().unwrap_or("unknown");
+    let _ =
+        writeln!(text, "- {}, revision {revision}; {}; `{}`", kept.date, versions.join(", "), kept.command);
+    text
+}
+
+fn cell_of(text: &str) -> String {
+    text.replace('\n', " ").replace('|', "\\|")
+}
+
+fn read(part: Part) -> Option<Kept> {
+    serde_json::from_str(&fs::read_to_string(place(part)).ok()?).ok()
+}
+
+fn place(part: Part) -> PathBuf {
+    root().join(format!("bench/results/conformance-{}.json", part.name()))
+}
+
+/// Without folders that exist on this machine only.
+fn without_places(text: &str) -> String {
+    let temporary = std::env::temp_dir();
+    let text = text.replace(&root().display().to_string(), ".");
+    text.replace(&format!("{}/", temporary.display()), "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_found_stands_in_one_cell() {
+        let item = Item::new("a|b", "two\nlines").found("1 %", false);
+        let kept = Kept {
+            date: "today".to_owned(),
+            command: "c".to_owned(),
+            revision: None,
+            versions: vec![("node".to_owned(), "v1".to_owned())],
+            items: vec![item],
+            notes: vec!["careful".to_owned()],
+        };
+        let text = section("T", &kept);
+        assert!(text.contains("| a\\|b | two lines | 1 % | **failed** |\n"), "{text}");
+        assert!(text.contains("- careful\n- today, revision unknown; node v1; `c`"), "{text}");
+    }
+}
