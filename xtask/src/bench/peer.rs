@@ -160,7 +160,10 @@ impl<'a> Serving<'a> {
             apps: Vec::new(),
             renewals: 0,
         };
-        serving.launch().with_context(|| format!("{} did not start", peer.name()))?;
+        serving.launch().with_context(|| {
+            let said = fs::read_to_string(serving.directory.join("main.log")).unwrap_or_default();
+            format!("{} did not start; it said: {}", peer.name(), said.lines().last().unwrap_or("nothing"))
+        })?;
         Ok(serving)
     }
 

@@ -26,6 +26,9 @@ use self::item::{Found, Item};
 struct Options {
     /// Only these parts; without any, all.
     part: Vec<Part>,
+    /// Of `reliability`, only these numbers; the others keep what was found before.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
     /// Node program: a name on the path, or a path.
     #[arg(long, default_value = "node")]
     node: String,

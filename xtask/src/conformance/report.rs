@@ -36,13 +36,34 @@ pub(super) fn keep(part: Part, ground: &Ground, command: &str, found: Found) -> 
         command: without_places(command),
         revision: revision(),
         versions: [ground.versions(), found.versions].concat(),
-        items: found.items,
+        items: merged(read(part).filter(|_| !ground.options.only.is_empty()), found.items),
         notes: found.notes,
     };
     let path = place(part);
     // What programs say of themselves may name folders of this machine.
     let text = without_places(&serde_json::to_string_pretty(&kept)?) + "\n";
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// What was tried now, in the place of what was found for the same before; the rest stays.
+fn merged(before: Option<Kept>, now: Vec<Item>) -> Vec<Item> {
+    let Some(before) = before else { return now };
+    let is_same = |one: &Item, other: &Item| one.name == other.name && one.how == other.how;
+    let (mut items, mut added) = (before.items, Vec::new());
+    for item in now {
+        match items.iter_mut().find(|old| is_same(old, &item)) {
+            Some(old) => *old = item,
+            None => added.push(item),
+        }
+    }
+    items.extend(added);
+    items.sort_by_key(|item| number(&item.name));
+    items
+}
+
+/// That a name begins with.
+fn number(name: &str) -> u32 {
+    name.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(u32::MAX)
 }
 
 /// The page, from the parts that were ever run.
@@ -118,6 +139,23 @@ fn without_places(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_tried_again_takes_the_place_of_what_was_found() {
+        let kept = |items: Vec<Item>| Kept {
+            date: String::new(),
+            command: String::new(),
+            revision: None,
+            versions: Vec::new(),
+            items,
+            notes: Vec::new(),
+        };
+        let before = kept(vec![Item::new("2 b", "x").found("old", true), Item::new("10 c", "x").found("kept", true)]);
+        let now = vec![Item::new("2 b", "x").found("new", false), Item::new("1 a", "x").found("added", true)];
+        let figures = |items: Vec<Item>| items.into_iter().map(|item| item.figure).collect::<Vec<_>>();
+        assert_eq!(figures(merged(Some(before), now.clone())), ["added", "new", "kept"]);
+        assert_eq!(figures(merged(None, now)), ["new", "added"]);
+    }
 
     #[test]
     fn what_is_found_stands_in_one_cell() {

@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use super::ground::{Ground, file};
 use super::item::{Found, Item};
 use super::slowhttptest::package_version;
+use crate::bench::client::{self, Address};
 use crate::bench::machine;
 use crate::bench::peer::Setup;
 use crate::bench::workshop::free_port;
@@ -25,6 +26,8 @@ pub(super) fn run(ground: &Ground) -> anyhow::Result<Found> {
     let app = root().join("crates/plimsoll/tests/it/apps/echo.js");
     let serving = ground.serve(&Setup { workers: 1, app: Some(app), ..Setup::default() })?;
     for script in scripts("client_")? {
+        // What ran before, this script does not ask for.
+        client::get(&Address::port(serving.port), "/ran")?;
         items.push(item(&tool, &script, &[("port", serving.port)]));
     }
     drop(serving);
@@ -85,7 +88,10 @@ fn try_script(tool: &Path, script: &Path, macros: &[(&str, u16)]) -> anyhow::Res
 /// The lines of its log that say what was wrong begin with dashes.
 fn complaint(log: &str) -> String {
     let lines: Vec<&str> = log.lines().filter(|line| line.starts_with("----")).take(LINES_SHOWN).collect();
-    lines.join("; ")
+    match lines.as_slice() {
+        [] => format!("broke off: {}", log.lines().last().unwrap_or("without a word")),
+        _ => lines.join("; "),
+    }
 }
 
 /// What a script says of itself: `vtest "…"`.

@@ -11,6 +11,10 @@ pub(super) type Outcomes = BTreeMap<String, bool>;
 const AT_ONCE: &str = "--test-threads=2";
 
 pub(super) fn run(names: &[&str], node: &Path) -> anyhow::Result<Outcomes> {
+    // Without a name all would run.
+    if names.is_empty() {
+        return Ok(Outcomes::new());
+    }
     let mut test = cargo(&[
         "test",
         "--package",

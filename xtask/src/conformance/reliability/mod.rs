@@ -172,10 +172,14 @@ const FAILURES: [Failure; 19] = [
 ];
 
 pub(super) fn run(ground: &Ground) -> anyhow::Result<Found> {
-    let names: Vec<&str> = FAILURES.iter().flat_map(|failure| failure.tests).copied().collect();
+    let only = &ground.options.only;
+    let number = |failure: &Failure| failure.name.split(' ').next().unwrap_or_default().to_owned();
+    let chosen: Vec<&Failure> =
+        FAILURES.iter().filter(|failure| only.is_empty() || only.contains(&number(failure))).collect();
+    let names: Vec<&str> = chosen.iter().flat_map(|failure| failure.tests).copied().collect();
     let outcomes = by_name::run(&names, &ground.workshop.node)?;
     let mut items = Vec::new();
-    for failure in &FAILURES {
+    for failure in chosen {
         if let Some(why) = failure.not_applicable {
             items.push(Item::new(failure.name, "").not_applicable(why));
         }
