@@ -150,7 +150,8 @@ mod tests {
             items,
             notes: Vec::new(),
         };
-        let before = kept(vec![Item::new("2 b", "x").found("old", true), Item::new("10 c", "x").found("kept", true)]);
+        let before =
+            kept(vec![Item::new("2 b", "x").found("old", true), Item::new("10 c", "x").found("kept", true)]);
         let now = vec![Item::new("2 b", "x").found("new", false), Item::new("1 a", "x").found("added", true)];
         let figures = |items: Vec<Item>| items.into_iter().map(|item| item.figure).collect::<Vec<_>>();
         assert_eq!(figures(merged(Some(before), now.clone())), ["added", "new", "kept"]);

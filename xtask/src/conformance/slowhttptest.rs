@@ -12,12 +12,15 @@ use anyhow::Context as _;
 use super::ground::{Ground, file};
 use super::item::{Found, Item};
 use crate::bench::child::Child;
-use crate::bench::machine;
+use crate::bench::client::{self, Address};
 use crate::bench::open::{self, Load, Stream};
 use crate::bench::peer::Setup;
+use crate::bench::workshop::free_port;
+use crate::bench::{machine, wait};
 
 const CONNECTIONS: &str = "1000";
-const SECONDS: u32 = 30;
+const SECONDS: u32 = 25;
+const START_WITHIN: Duration = Duration::from_secs(20);
 const PER_SECOND: f64 = 200.0;
 const CALM_SECONDS: f64 = 5.0;
 
@@ -59,8 +62,46 @@ pub(super) fn run(ground: &Ground) -> anyhow::Result<Found> {
 fn measure(ground: &Ground, tool: &Path, attack: &Attack) -> anyhow::Result<(String, bool)> {
     let setup = Setup { workers: 2, app: Some(file("apps/slow.js")), ..Setup::default() };
     let serving = ground.serve(&setup)?;
+    let ours = under_attack(ground, tool, attack, serving.port)?;
+    drop(serving);
+    let plain = under_attack_plain(ground, tool, attack)?;
+    let figure = format!(
+        "available in {} of {} looks, {} connections at most, {} closed by us; good clients: {} failed, p99 {:.1} ms before, {:.1} ms \
+         beside (plain Node: {} failed, {:.1} ms)",
+        ours.seen.available,
+        ours.seen.looks,
+        ours.seen.connected,
+        ours.seen.closed,
+        ours.failed,
+        ours.calm_ms,
+        ours.beside_ms,
+        plain.failed,
+        plain.beside_ms
+    );
+    Ok((figure, ours.seen.is_always() && ours.failed == 0 && ours.beside_ms < ours.calm_ms * 2.0 + 5.0))
+}
+
+/// What good clients notice.
+struct Noticed {
+    seen: Availability,
+    failed: usize,
+    calm_ms: f64,
+    beside_ms: f64,
+}
+
+/// The same app by itself: what of it is the attack's on this machine, whoever serves.
+fn under_attack_plain(ground: &Ground, tool: &Path, attack: &Attack) -> anyhow::Result<Noticed> {
+    let port = free_port()?;
+    let _app = Child::start(&ground.workshop.node, None, &ground.workshop.log("plain"), |command| {
+        command.arg(file("apps/slow.js")).env("PORT", port.to_string()).env_remove("NODE_OPTIONS");
+    })?;
+    wait::until(START_WITHIN, "the first answer", || client::get(&Address::port(port), "/").ok())?;
+    under_attack(ground, tool, attack, port)
+}
+
+fn under_attack(ground: &Ground, tool: &Path, attack: &Attack, port: u16) -> anyhow::Result<Noticed> {
     let good = |seconds| Load {
-        port: serving.port,
+        port,
         seconds,
         streams: vec![Stream {
             name: "good",
@@ -72,7 +113,7 @@ fn measure(ground: &Ground, tool: &Path, attack: &Attack) -> anyhow::Result<(Str
     };
     let (calm, ()) = good(CALM_SECONDS).run(|_| Ok(()))?;
     let statistics = ground.workshop.directory.join("slow");
-    let url = format!("http://127.0.0.1:{}{}", serving.port, attack.target);
+    let url = format!("http://127.0.0.1:{port}{}", attack.target);
     let log = ground.workshop.log("slowhttptest");
     let (beside, ()) = good(f64::from(SECONDS)).run(|_| {
         let mut child = Child::start(tool, None, &log, |command| {
@@ -81,20 +122,12 @@ fn measure(ground: &Ground, tool: &Path, attack: &Attack) -> anyhow::Result<(Str
         })?;
         child.wait(Duration::from_secs(u64::from(SECONDS) + 30), "the end of slowhttptest")
     })?;
-    let seen = Availability::read(&statistics.with_extension("csv"))?;
-    let failed: usize = open::failures(&beside).values().sum();
-    let calm = open::latency(&calm).context("no good client was answered before")?.p99;
-    let p99 = open::latency(&beside).context("no good client was answered")?.p99;
-    let figure = format!(
-        "available in {} of {} looks, {} connections at most, {} closed by us; good clients: {failed} of {} failed, p99 {calm:.1} ms before, \
-         {p99:.1} ms beside",
-        seen.available,
-        seen.looks,
-        seen.connected,
-        seen.closed,
-        beside.len()
-    );
-    Ok((figure, seen.is_always() && failed == 0 && p99 < calm * 2.0 + 5.0))
+    Ok(Noticed {
+        seen: Availability::read(&statistics.with_extension("csv"))?,
+        failed: open::failures(&beside).values().sum(),
+        calm_ms: open::latency(&calm).context("no good client was answered before")?.p99,
+        beside_ms: open::latency(&beside).context("no good client was answered")?.p99,
+    })
 }
 
 /// What the tool saw.

@@ -34,7 +34,7 @@ pub(super) fn freeze(ground: &Ground) -> anyhow::Result<(String, bool)> {
     let is_good = failed == 0 && frozen - calm <= ADDED_P99_MS_MAX;
     let worst = found.fast.map_or(f64::NAN, |latency| latency.worst);
     let figure = format!(
-        "{} requests, {failed} failed; p99 {calm:.0} ms calm, {frozen:.0} ms frozen; worst {worst:.0} ms (had begun on the stopped worker)",
+        "{} requests, {failed} failed; p99 {calm:.0} ms calm, {frozen:.0} ms frozen; worst {worst:.0} ms",
         found.requests
     );
     Ok((figure, is_good))

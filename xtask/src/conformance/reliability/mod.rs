@@ -207,6 +207,12 @@ fn notes() -> Vec<String> {
     vec![
         "Measured with the release build, clients and workers on the same CPUs; loads are open loops (`bench/README.md`)."
             .to_owned(),
+        "10: settings are read once; a reload renews the app, with the settings that stand. `unwrap`, `expect`, `panic` and indexing \
+         outside tests fail the lints of `cargo xtask test`."
+            .to_owned(),
+        "11: the only expressions that users give are those of `plimsoll logs --grep`; they are compiled by Rust's regex crate, which \
+         matches in linear time, to a bounded size."
+            .to_owned(),
         "16: Plimsoll has no least rate of a body: who sends a byte now and then may go on, as with Node's own server until its \
          `requestTimeout` of five minutes; that holds a connection and a link of its worker, no thread."
             .to_owned(),

@@ -14,8 +14,8 @@ use crate::conformance::ground::{Ground, file};
 const CLIENTS: usize = 1000;
 /// Good clients, beside.
 const PER_SECOND: f64 = 200.0;
-const CALM_SECONDS: f64 = 5.0;
-const ATTACK: Duration = Duration::from_secs(25);
+const CALM_SECONDS: f64 = 3.0;
+const ATTACK: Duration = Duration::from_secs(18);
 const STEP: Duration = Duration::from_secs(2);
 /// Where there is a limit, it is this one: the setting's default, or set so.
 const LIMIT: Duration = Duration::from_secs(10);
