@@ -198,7 +198,8 @@ mod tests {
         for failure in Failure::ALL {
             let text = String::from_utf8(failure.response(Method::Get, b"")).unwrap();
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
-            let value = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
+            let value =
+                |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
             assert_eq!(value("content-length: "), body.len().to_string());
             assert_eq!(value("x-plimsoll-error: "), failure.code());
             assert_eq!(value("date: ").len(), "Fri, 27 Nov 2026 18:22:33 GMT".len(), "{head}");

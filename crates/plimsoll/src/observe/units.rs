@@ -109,7 +109,8 @@ impl Utc {
     pub fn http_date(self) -> String {
         let (hours, minutes, seconds, _) = self.clock();
         let weekday = usize::try_from(self.weekday).ok().and_then(|day| WEEKDAYS.get(day)).copied();
-        let (weekday, day, month, year) = (weekday.unwrap_or_default(), self.day, self.month_name(), self.year);
+        let (weekday, day, month, year) =
+            (weekday.unwrap_or_default(), self.day, self.month_name(), self.year);
         format!("{weekday}, {day:02} {month} {year:04} {hours:02}:{minutes:02}:{seconds:02} GMT")
     }
 
