@@ -29,6 +29,12 @@ struct Options {
     /// Of `reliability`, only these numbers; the others keep what was found before.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// Of `reliability`, only the figures, not the tests, whose outcomes stay.
+    #[arg(long)]
+    figures: bool,
+    /// Of others' tests, only this way; the other keeps what was found before.
+    #[arg(long)]
+    way: Option<suites::Way>,
     /// Node program: a name on the path, or a path.
     #[arg(long, default_value = "node")]
     node: String,
@@ -69,6 +75,13 @@ enum Part {
     Fuzz,
     /// Load, reloads, kills and stalls.
     Soak,
+}
+
+impl Options {
+    /// What is found takes the place of the same in what was found before.
+    fn is_in_part(&self) -> bool {
+        self.figures || self.way.is_some() || !self.only.is_empty()
+    }
 }
 
 impl Part {

@@ -36,7 +36,7 @@ pub(super) fn keep(part: Part, ground: &Ground, command: &str, found: Found) -> 
         command: without_places(command),
         revision: revision(),
         versions: [ground.versions(), found.versions].concat(),
-        items: merged(read(part).filter(|_| !ground.options.only.is_empty()), found.items),
+        items: merged(read(part).filter(|_| ground.options.is_in_part()), found.items),
         notes: found.notes,
     };
     let path = place(part);

@@ -26,8 +26,8 @@ const FREEZE: Duration = Duration::from_millis(700);
 const SETTLES: f64 = 0.3;
 const SLOPE_MB_PER_HOUR_MAX: f64 = 24.0;
 const FILES_MORE_MAX: u64 = 16;
-/// After the load: links are closed by their own timeouts.
-const REST: Duration = Duration::from_secs(10);
+/// After the load: the gateway closes links that were idle for a minute, and looks for them now and then.
+const REST: Duration = Duration::from_secs(90);
 
 pub(super) fn run(ground: &Ground) -> anyhow::Result<Found> {
     let ledger = ledger::place(&ground.workshop.directory);
@@ -39,8 +39,7 @@ pub(super) fn run(ground: &Ground) -> anyhow::Result<Found> {
     let files_before = open_files(pid)?;
     let load = load(serving.port, seconds);
     let (records, seen) = load.run(|begun| disturb(&mut serving, begun, Duration::from_secs_f64(seconds)))?;
-    wait::pause(REST);
-    let files_after = open_files(pid)?;
+    let files_after = at_rest(pid, files_before + FILES_MORE_MAX)?;
     let runs = ledger::read(&ledger)?;
     let _removed = fs::remove_file(&ledger);
     let items = vec![
@@ -125,6 +124,15 @@ fn disturb(serving: &mut Serving<'_>, begun: Instant, length: Duration) -> anyho
         }
     }
     Ok(seen)
+}
+
+/// Open files as soon as they are few again, or those that are open in the end.
+fn at_rest(pid: Pid, enough: u64) -> anyhow::Result<u64> {
+    let few = || open_files(pid).ok().filter(|files| *files <= enough);
+    match wait::until(REST, "few open files", few) {
+        Ok(files) => Ok(files),
+        Err(_) => open_files(pid),
+    }
 }
 
 fn open_files(pid: Pid) -> anyhow::Result<u64> {

@@ -128,11 +128,11 @@ const FAILURES: [Failure; 19] = [
         name: "16 slow clients",
         tests: &["limits::a_head_that_does_not_come_is_408", "limits::a_body_that_does_not_come_is_cut"],
         measured: &[
-            ("1,000 slow headers: p99 of good clients < 2x + 5 ms, all closed after 10 s", slow::headers),
-            ("1,000 slow bodies, a byte every 2 s: p99 of good clients < 2x + 5 ms", slow::bodies),
-            ("1,000 bodies that stop: closed after `gateway.body_timeout` (10 s here)", slow::silent_bodies),
+            ("1,000 slow headers, 200 more each second: p99 of good clients < 2x + 5 ms, all closed after 10 s", slow::headers),
+            ("1,000 slow bodies, 200 more each second, a byte every 2 s: p99 of good clients < 2x + 5 ms", slow::bodies),
+            ("1,000 bodies that stop, 200 more each second: closed after `gateway.body_timeout` (10 s here)", slow::silent_bodies),
             (
-                "1,000 clients that read nothing of 8 MB: closed after `gateway.write_timeout` (10 s here)",
+                "1,000 clients that read nothing of 8 MB, 200 more each second: closed after `gateway.write_timeout` (10 s here)",
                 slow::readers,
             ),
         ],
@@ -177,13 +177,14 @@ pub(super) fn run(ground: &Ground) -> anyhow::Result<Found> {
     let chosen: Vec<&Failure> =
         FAILURES.iter().filter(|failure| only.is_empty() || only.contains(&number(failure))).collect();
     let names: Vec<&str> = chosen.iter().flat_map(|failure| failure.tests).copied().collect();
+    let names = if ground.options.figures { Vec::new() } else { names };
     let outcomes = by_name::run(&names, &ground.workshop.node)?;
     let mut items = Vec::new();
     for failure in chosen {
         if let Some(why) = failure.not_applicable {
             items.push(Item::new(failure.name, "").not_applicable(why));
         }
-        if !failure.tests.is_empty() {
+        if !failure.tests.is_empty() && !ground.options.figures {
             items.push(of_tests(failure, &outcomes));
         }
         for (how, measure) in failure.measured {

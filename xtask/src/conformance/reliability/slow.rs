@@ -15,7 +15,9 @@ const CLIENTS: usize = 1000;
 /// Good clients, beside.
 const PER_SECOND: f64 = 200.0;
 const CALM_SECONDS: f64 = 3.0;
-const ATTACK: Duration = Duration::from_secs(18);
+const ATTACK: Duration = Duration::from_secs(22);
+/// The last of them has come by then.
+const ARRIVE: Duration = Duration::from_secs(5);
 const STEP: Duration = Duration::from_secs(2);
 /// Where there is a limit, it is this one: the setting's default, or set so.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -71,12 +73,15 @@ fn measure(ground: &Ground, kind: Kind) -> anyhow::Result<(String, bool)> {
     let before = procfs::memory(&[serving.pid()?])?.rss;
     let (beside, closed) = good(ATTACK.as_secs_f64()).run(|_| attack(port, kind))?;
     let grown_mb = (procfs::memory(&[serving.pid()?])?.rss as f64 - before as f64) / 1e6;
-    let failed: usize = open::failures(&beside).values().sum();
+    let failures = open::failures(&beside);
+    let failed: usize = failures.values().sum();
+    let how: Vec<String> = failures.iter().map(|(how, count)| format!("{count} {how}")).collect();
+    let how = if how.is_empty() { String::new() } else { format!(" ({})", how.join(", ")) };
     let calm = open::latency(&calm).context("no good client was answered before")?.p99;
     let p99 = open::latency(&beside).context("no good client was answered")?.p99;
     let unharmed = failed == 0 && p99 < calm * 2.0 + 5.0;
     let figure = format!(
-        "good clients: {failed} of {} failed, p99 {calm:.1} ms before, {p99:.1} ms beside; {}; {grown_mb:.0} MB more",
+        "good clients: {failed} of {} failed{how}, p99 {calm:.1} ms before, {p99:.1} ms beside; {}; {grown_mb:.0} MB more",
         beside.len(),
         closed.words()
     );
@@ -111,8 +116,12 @@ fn attack(port: u16, kind: Kind) -> anyhow::Result<Closed> {
     let local = tokio::task::LocalSet::new();
     Ok(local.block_on(&runtime, async {
         let mut all = tokio::task::JoinSet::new();
-        for _ in 0..CLIENTS {
-            all.spawn_local(tokio::time::timeout(ATTACK, one(port, kind)));
+        for number in 0..CLIENTS {
+            all.spawn_local(tokio::time::timeout(ATTACK, async move {
+                // All at once would be another attack: what it does is over when the last has come.
+                tokio::time::sleep(ARRIVE / CLIENTS as u32 * number as u32).await;
+                one(port, kind).await
+            }));
         }
         let mut closed = Vec::new();
         while let Some(ended) = all.join_next().await {

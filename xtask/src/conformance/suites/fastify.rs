@@ -25,6 +25,7 @@ pub(in super::super) fn run(ground: &Ground) -> anyhow::Result<Found> {
         files: tests,
         arguments: vec!["--test-reporter=tap".to_owned()],
         folder: folder.clone(),
+        environment: Vec::new(),
         expected: EXPECTED,
     };
     let items = suite.run(ground)?;

@@ -26,6 +26,13 @@ const AT_ONCE: usize = 2;
 const TRIES: usize = 3;
 const NAMED: usize = 12;
 
+/// Beside plain Node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Way {
+    Agent,
+    Gateway,
+}
+
 struct Suite {
     name: &'static str,
     node: PathBuf,
@@ -34,6 +41,7 @@ struct Suite {
     files: Vec<PathBuf>,
     /// Words before the file, of Node and of what runs tests.
     arguments: Vec<String>,
+    environment: Vec<(&'static str, &'static str)>,
     /// Cases that cannot be the same through a gateway, each with the reason.
     expected: &'static [(&'static str, &'static str)],
 }
@@ -46,10 +54,13 @@ type Outcome = BTreeMap<PathBuf, Cases>;
 impl Suite {
     fn run(&self, ground: &Ground) -> anyhow::Result<Vec<Item>> {
         let mut items = Vec::new();
-        for (how, words) in [
-            (How::Agent, "with the agent: what plain Node passes"),
-            (How::Gateway, "through the gateway: what plain Node passes by a numbered port"),
+        for (way, how, words) in [
+            (Way::Agent, How::Agent, "with the agent: what plain Node passes"),
+            (Way::Gateway, How::Gateway, "through the gateway: what plain Node passes by a numbered port"),
         ] {
+            if ground.options.way.is_some_and(|only| only != way) {
+                continue;
+            }
             println!("{}: {words}", self.name);
             let item = Item::new(self.name, words).measured(self.compare(ground, how));
             item.print();

@@ -9,9 +9,13 @@ use crate::conformance::item::Found;
 
 const NAME: &str = "ws";
 const PATTERNS: [&str; 1] = ["*"];
-const MOCHA: &str = "node_modules/mocha/bin/mocha.js";
+const MOCHA: &str = "node_modules/mocha/bin/_mocha";
 
-const EXPECTED: &[(&str, &str)] = &[];
+const EXPECTED: &[(&str, &str)] = &[(
+    "emits the 'close' event after the server closes",
+    "it waits for the event `connection` of a client that sends nothing; such a client has no link to a worker, which is opened with \
+     a request",
+)];
 
 pub(in super::super) fn run(ground: &Ground) -> anyhow::Result<Found> {
     let folder = match &ground.options.ws_sources {
@@ -36,6 +40,7 @@ pub(in super::super) fn run(ground: &Ground) -> anyhow::Result<Found> {
         arguments: [MOCHA, "--reporter", "tap", "--timeout", "10000", "--exit"].map(str::to_owned).to_vec(),
         folder,
         files,
+        environment: Vec::new(),
         expected: EXPECTED,
     };
     let items = suite.run(ground)?;
