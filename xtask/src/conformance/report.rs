@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use super::item::{Found, Item, Verdict};
-use super::{Ground, Part};
+use super::{Ground, Part, reliability};
 use crate::bench::report::{revision, today};
 use crate::process::root;
 
@@ -16,7 +16,7 @@ const HEAD: &str = "\
 # Conformance
 
 What breaks proxies, supervisors and agents, tried on Plimsoll. `cargo xtask conformance` writes this page; a part can be run again
-by its name (`cargo xtask conformance soak --soak-minutes 30`). *not run* says why; *–* is what does not apply. What was found and
+by its name (`cargo xtask conformance soak --soak-minutes 30`), and some items alone; the last command is told. *not run* says why; *–* is what does not apply. What was found and
 is not good enough stands here like the rest.
 ";
 
@@ -36,13 +36,22 @@ pub(super) fn keep(part: Part, ground: &Ground, command: &str, found: Found) -> 
         command: without_places(command),
         revision: revision(),
         versions: [ground.versions(), found.versions].concat(),
-        items: merged(read(part).filter(|_| ground.options.is_in_part()), found.items),
+        items: merged(before(part, ground), found.items),
         notes: found.notes,
     };
     let path = place(part);
     // What programs say of themselves may name folders of this machine.
     let text = without_places(&serde_json::to_string_pretty(&kept)?) + "\n";
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// What stays, where only some of it was tried now; without what is tried in another way by now.
+fn before(part: Part, ground: &Ground) -> Option<Kept> {
+    let mut kept = read(part).filter(|_| ground.options.is_in_part())?;
+    if part == Part::Reliability {
+        kept.items.retain(reliability::knows);
+    }
+    Some(kept)
 }
 
 /// What was tried now, in the place of what was found for the same before; the rest stays.
