@@ -14,21 +14,26 @@ use crate::process::{cargo, exists, output, root, run as run_command};
 
 pub(crate) fn run(seconds: &str) -> anyhow::Result<()> {
     let seconds: u32 = seconds.parse().with_context(|| format!("`{seconds}` is not a number of seconds"))?;
-    if !exists("cargo", &["fuzz", "--version"]) {
-        bail!("cargo-fuzz is not installed\n hint: cargo install cargo-fuzz --locked");
-    }
-    println!("== build");
-    run_command(fuzz(&["build"]))?;
-    let targets = output(fuzz(&["list"]))?;
-    for target in targets.lines() {
-        println!("\n== {target}: {seconds}s");
-        fuzz_target(target, seconds)?;
+    for name in build()? {
+        println!("\n== {name}: {seconds}s");
+        target(&name, seconds)?;
     }
     println!("\n== nothing found; longer: cargo xtask fuzz 3600");
     Ok(())
 }
 
-fn fuzz_target(target: &str, seconds: u32) -> anyhow::Result<()> {
+/// Builds the targets and tells their names.
+pub(crate) fn build() -> anyhow::Result<Vec<String>> {
+    if !exists("cargo", &["fuzz", "--version"]) {
+        bail!("cargo-fuzz is not installed\n hint: cargo install cargo-fuzz --locked");
+    }
+    println!("== build");
+    run_command(fuzz(&["build"]))?;
+    Ok(output(fuzz(&["list"]))?.lines().map(str::to_owned).collect())
+}
+
+/// Runs one target; tells how many inputs it tried.
+pub(crate) fn target(target: &str, seconds: u32) -> anyhow::Result<u64> {
     let (corpus, seeds) = (format!("fuzz/corpus/{target}"), format!("fuzz/seeds/{target}"));
     fs::create_dir_all(root().join(&corpus)).with_context(|| format!("cannot create {corpus}"))?;
     let mut folders = vec![corpus.as_str()];
@@ -40,28 +45,32 @@ fn fuzz_target(target: &str, seconds: u32) -> anyhow::Result<()> {
     let options = ["--", &time, "-timeout=5", "-print_final_stats=1", "-verbosity=0"];
     let mut run = fuzz(&[&["run", target], folders.as_slice(), &options].concat());
     let mut running = run.stderr(Stdio::piped()).spawn().context("cannot start `cargo fuzz run`")?;
-    if let Some(said) = running.stderr.take() {
-        pass_on(BufReader::new(said));
-    }
+    let tried = running.stderr.take().map_or(0, |said| pass_on(BufReader::new(said)));
     if !running.wait()?.success() {
         bail!(
             "{target} failed; the input is in fuzz/artifacts/{target}, and once more is: \
              RUSTC_BOOTSTRAP=1 cargo fuzz run {target} FILE"
         );
     }
-    Ok(())
+    Ok(tried)
 }
 
-/// All that is said but the dictionary at the end: a page of bytes between two lines of `######`.
-fn pass_on(said: impl BufRead) {
+/// All that is said but the dictionary at the end: a page of bytes between two lines of `######`. Tells how many inputs
+/// were tried, which is among it.
+fn pass_on(said: impl BufRead) -> u64 {
     let mut in_dictionary = false;
+    let mut tried = 0;
     for line in said.lines().map_while(Result::ok) {
         if line.starts_with("######") {
             in_dictionary = !in_dictionary;
         } else if !in_dictionary {
             eprintln!("{line}");
         }
+        if let Some(count) = line.strip_prefix("stat::number_of_executed_units:") {
+            tried = count.trim().parse().unwrap_or(0);
+        }
     }
+    tried
 }
 
 fn fuzz(args: &[&str]) -> Command {

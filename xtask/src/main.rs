@@ -2,6 +2,7 @@
 
 mod addon;
 mod bench;
+mod conformance;
 mod docs;
 mod fuzz;
 mod install;
@@ -23,6 +24,7 @@ cargo xtask fuzz [SECONDS]       run every fuzz target for so long (needs cargo-
 cargo xtask soak [MINUTES [MAJOR]] stall a worker ten times a second on every Node.js, or on one
 cargo xtask bench NAME [...]     run a benchmark
 cargo xtask bench scenario [...] run the scenarios beside the peers, and write docs/benchmarks.md
+cargo xtask conformance [PART]   slow clients, raw HTTP, others' tests, fuzzing, a soak: docs/conformance.md
 ";
 
 fn main() -> ExitCode {
@@ -50,6 +52,7 @@ fn run(mut args: Vec<String>) -> anyhow::Result<()> {
         (Some("soak"), [minutes]) => soak::run(minutes, None),
         (Some("soak"), [minutes, major]) => soak::run(minutes, Some(major)),
         (Some("bench"), _) => bench::run(rest),
+        (Some("conformance"), _) => conformance::run(rest),
         (None | Some("help" | "--help" | "-h"), _) => {
             print!("{HELP}");
             Ok(())

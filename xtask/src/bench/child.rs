@@ -18,11 +18,11 @@ use super::wait;
 /// Plimsoll drains before it goes; with no request in flight that is quick.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
-pub(super) struct Child(std::process::Child);
+pub(crate) struct Child(std::process::Child);
 
 impl Child {
     /// Starts `program`, its output going to `log`.
-    pub(super) fn start(
+    pub(crate) fn start(
         program: &Path,
         cpu: Option<usize>,
         log: &Path,
@@ -37,7 +37,7 @@ impl Child {
     }
 
     /// As [`Self::start`], with a pipe for its standard output.
-    pub(super) fn start_piped(
+    pub(crate) fn start_piped(
         program: &Path,
         cpu: Option<usize>,
         log: &Path,
@@ -66,21 +66,21 @@ impl Child {
             .with_context(|| format!("cannot start {}", program.display()))
     }
 
-    pub(super) fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         self.0.id()
     }
 
-    pub(super) fn has_ended(&mut self) -> bool {
+    pub(crate) fn has_ended(&mut self) -> bool {
         matches!(self.0.try_wait(), Ok(Some(_)) | Err(_))
     }
 
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.0.id()).ok().and_then(RawPid::from_raw);
         // The process may just have gone by itself: then there is nothing to do.
         pid.map(|pid| kill_process(pid, signal));
     }
 
-    pub(super) fn wait(&mut self, limit: Duration, what: &str) -> anyhow::Result<()> {
+    pub(crate) fn wait(&mut self, limit: Duration, what: &str) -> anyhow::Result<()> {
         wait::until(limit, what, || self.has_ended().then_some(()))
     }
 }
@@ -104,7 +104,7 @@ fn create(log: &Path) -> anyhow::Result<File> {
 
 /// A child inherits the CPUs of the thread that starts it: so this thread goes there for a moment. (Setting them
 /// afterwards would miss threads that the child has started by then.)
-pub(super) fn on_cpu<T>(cpu: Option<usize>, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+pub(crate) fn on_cpu<T>(cpu: Option<usize>, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
     let Some(cpu) = cpu else { return work() };
     let before = sched_getaffinity(None)?;
     let mut only = CpuSet::new();

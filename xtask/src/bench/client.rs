@@ -17,33 +17,33 @@ impl<T: Read + Write + Send> Stream for T {}
 
 /// Where a server is.
 #[derive(Debug, Clone)]
-pub(super) enum Address {
+pub(crate) enum Address {
     Tcp { port: u16, source: Ipv4Addr },
     Unix(PathBuf),
 }
 
 impl Address {
-    pub(super) fn port(port: u16) -> Self {
+    pub(crate) fn port(port: u16) -> Self {
         Self::Tcp { port, source: Ipv4Addr::LOCALHOST }
     }
 
-    pub(super) fn path(path: &Path) -> Self {
+    pub(crate) fn path(path: &Path) -> Self {
         Self::Unix(path.to_owned())
     }
 }
 
-pub(super) struct Response {
-    pub(super) status: u16,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
 }
 
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: Box<dyn Stream>,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    pub(super) fn open(address: &Address) -> anyhow::Result<Self> {
+    pub(crate) fn open(address: &Address) -> anyhow::Result<Self> {
         let stream: Box<dyn Stream> = match address {
             Address::Tcp { port, source } => Box::new(connect_from(*source, *port)?),
             Address::Unix(path) => {
@@ -55,17 +55,17 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::new() })
     }
 
-    pub(super) fn get(&mut self, path: &str) -> anyhow::Result<Response> {
+    pub(crate) fn get(&mut self, path: &str) -> anyhow::Result<Response> {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes())?;
         self.receive()
     }
 
-    pub(super) fn send(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         Ok(self.stream.write_all(bytes)?)
     }
 
     /// Reads one answer with a `Content-Length`.
-    pub(super) fn receive(&mut self) -> anyhow::Result<Response> {
+    pub(crate) fn receive(&mut self) -> anyhow::Result<Response> {
         let (head, rest) = self.receive_head()?;
         let head = Head::parse(&head).context("the answer is not HTTP with a length")?;
         let mut body = rest;
@@ -77,7 +77,7 @@ impl Connection {
     }
 
     /// Reads the head of an answer; the body can then be read at one's own pace.
-    pub(super) fn into_body(mut self) -> anyhow::Result<Body> {
+    pub(crate) fn into_body(mut self) -> anyhow::Result<Body> {
         let (head, rest) = self.receive_head()?;
         let head = Head::parse(&head).context("the answer is not HTTP with a length")?;
         Ok(Body { left: head.length.saturating_sub(rest.len()), stream: self.stream })
@@ -108,14 +108,14 @@ impl Connection {
 }
 
 /// What is still to come of an answer.
-pub(super) struct Body {
-    pub(super) left: usize,
+pub(crate) struct Body {
+    pub(crate) left: usize,
     stream: Box<dyn Stream>,
 }
 
 impl Body {
     /// Reads some of it; tells how much.
-    pub(super) fn read(&mut self, block: &mut [u8]) -> anyhow::Result<usize> {
+    pub(crate) fn read(&mut self, block: &mut [u8]) -> anyhow::Result<usize> {
         let count = self.stream.read(block)?;
         if count == 0 {
             bail!("the connection was closed {} bytes before the end of the body", self.left);
@@ -143,7 +143,7 @@ impl Head {
 }
 
 /// One request on a connection of its own.
-pub(super) fn get(address: &Address, path: &str) -> anyhow::Result<String> {
+pub(crate) fn get(address: &Address, path: &str) -> anyhow::Result<String> {
     let response = Connection::open(address)?.get(path)?;
     if response.status != 200 {
         bail!("{path} was answered {}", response.status);

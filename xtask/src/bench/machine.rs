@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 /// Who runs where. The proxy has a CPU to itself: its time per request is what is measured, and another process
 /// on the same CPU would evict its caches at a rate that differs from contender to contender.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Placement {
-    pub(super) proxy: Option<usize>,
-    pub(super) worker: Option<usize>,
-    pub(super) load: Option<usize>,
+pub(crate) struct Placement {
+    pub(crate) proxy: Option<usize>,
+    pub(crate) worker: Option<usize>,
+    pub(crate) load: Option<usize>,
 }
 
 impl Placement {
-    pub(super) fn of_this_machine() -> anyhow::Result<Self> {
+    pub(crate) fn of_this_machine() -> anyhow::Result<Self> {
         let allowed = sched_getaffinity(None)?;
         let cpus: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu)).collect();
         Ok(Self::of(&cpus))
@@ -35,7 +35,7 @@ impl Placement {
         }
     }
 
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match (self.proxy, self.worker, self.load) {
             (Some(proxy), Some(worker), Some(load)) if worker != load => {
                 format!("proxy alone on CPU {proxy}, worker alone on CPU {worker}, load on CPU {load}")
@@ -49,7 +49,7 @@ impl Placement {
 }
 
 /// Raises the limit of open files as far as this process may, and tells how far that was. Children inherit it.
-pub(super) fn raise_file_limit(wanted: u64) -> u64 {
+pub(crate) fn raise_file_limit(wanted: u64) -> u64 {
     let before = getrlimit(Resource::Nofile);
     // Only root may go beyond the hard limit; anybody may go up to it.
     for maximum in [before.maximum.map(|maximum| maximum.max(wanted)), before.maximum] {
@@ -61,7 +61,7 @@ pub(super) fn raise_file_limit(wanted: u64) -> u64 {
     before.current.unwrap_or(wanted)
 }
 
-pub(super) fn facts(programs: &[(&str, String)]) -> Value {
+pub(crate) fn facts(programs: &[(&str, String)]) -> Value {
     let versions: serde_json::Map<String, Value> =
         programs.iter().map(|(name, version)| ((*name).to_owned(), Value::from(version.as_str()))).collect();
     json!({
@@ -88,7 +88,7 @@ fn read_trimmed(path: &str) -> String {
 }
 
 /// Where a program is, or `None`. Debian keeps daemons in `/usr/sbin`, which is not on everybody's path.
-pub(super) fn find(program: &str) -> Option<PathBuf> {
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     if program.contains('/') {
         return Some(PathBuf::from(program)).filter(|path| path.is_file());
     }
@@ -100,7 +100,7 @@ pub(super) fn find(program: &str) -> Option<PathBuf> {
 }
 
 /// Finds a program, installing its Debian package where it is absent and we are root.
-pub(super) fn find_or_install(program: &str, package: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn find_or_install(program: &str, package: &str) -> anyhow::Result<PathBuf> {
     if let Some(path) = find(program) {
         return Ok(path);
     }
@@ -123,7 +123,7 @@ pub(super) fn find_or_install(program: &str, package: &str) -> anyhow::Result<Pa
 }
 
 /// The first line that mentions a version, of whatever stream it is printed to.
-pub(super) fn version(program: &Path, flag: &str) -> String {
+pub(crate) fn version(program: &Path, flag: &str) -> String {
     let Ok(output) = Command::new(program).arg(flag).output() else { return "unknown".to_owned() };
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);

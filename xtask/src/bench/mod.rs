@@ -8,9 +8,9 @@
 
 mod accuracy;
 mod agent;
-mod child;
+pub(crate) mod child;
 mod claim;
-mod client;
+pub(crate) mod client;
 mod contender;
 mod context;
 mod dashboard;
@@ -20,26 +20,26 @@ mod field;
 mod gateway;
 mod idle;
 mod large;
-mod ledger;
+pub(crate) mod ledger;
 mod load;
-mod logs;
-mod machine;
+pub(crate) mod logs;
+pub(crate) mod machine;
 mod memory;
-mod open;
+pub(crate) mod open;
 mod pages;
-mod peer;
+pub(crate) mod peer;
 mod pools;
-mod procfs;
-mod report;
+pub(crate) mod procfs;
+pub(crate) mod report;
 mod sample;
 mod scenario;
-mod shutdown;
+pub(crate) mod shutdown;
 mod start;
-mod stats;
+pub(crate) mod stats;
 mod syscalls;
 mod turnstile;
-mod wait;
-mod workshop;
+pub(crate) mod wait;
+pub(crate) mod workshop;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -88,19 +88,19 @@ enum Verb {
 
 /// What all verbs take.
 #[derive(Debug, Args)]
-struct Common {
+pub(crate) struct Common {
     /// Node program: a name on the path, or a path.
     #[arg(long, default_value = "node")]
-    node: String,
+    pub(crate) node: String,
     /// Plimsoll program; without it the release build of this checkout is made and used.
     #[arg(long)]
-    plimsoll: Option<std::path::PathBuf>,
+    pub(crate) plimsoll: Option<std::path::PathBuf>,
     /// How often each contender takes its turn.
     #[arg(long)]
-    rounds: Option<usize>,
+    pub(crate) rounds: Option<usize>,
     /// A glance instead of a measurement: one short round.
     #[arg(long)]
-    quick: bool,
+    pub(crate) quick: bool,
 }
 
 impl Common {

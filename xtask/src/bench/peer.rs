@@ -27,10 +27,10 @@ const GRACE: Duration = Duration::from_secs(5);
 const ROLL_WITHIN: Duration = Duration::from_secs(60);
 const NGINX_CONFIG: &str = include_str!("../../../bench/peers/nginx-apps.conf");
 
-pub(super) use self::family::Used;
+pub(crate) use self::family::Used;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Peer {
+pub(crate) enum Peer {
     /// One process, and nobody who looks after it.
     Node,
     /// Processes behind nginx, stopped and started one after the other.
@@ -43,9 +43,9 @@ pub(super) enum Peer {
 
 impl Peer {
     /// Those that renew the app.
-    pub(super) const ALL: [Self; 5] = [Self::Nginx, Self::Cluster, Self::Pm2, Self::Watt, Self::Plimsoll];
+    pub(crate) const ALL: [Self; 5] = [Self::Nginx, Self::Cluster, Self::Pm2, Self::Watt, Self::Plimsoll];
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Node => "node",
             Self::Nginx => "nginx + node",
@@ -57,24 +57,24 @@ impl Peer {
     }
 
     /// Its workers are processes that it replaces when they die.
-    pub(super) fn replaces_processes(self) -> bool {
+    pub(crate) fn replaces_processes(self) -> bool {
         matches!(self, Self::Cluster | Self::Pm2 | Self::Plimsoll)
     }
 }
 
 /// Where the programs are.
-pub(super) struct Programs {
-    pub(super) plimsoll: PathBuf,
-    pub(super) nginx: PathBuf,
+pub(crate) struct Programs {
+    pub(crate) plimsoll: PathBuf,
+    pub(crate) nginx: PathBuf,
     /// `bench/peers/node_modules/.bin`.
-    pub(super) packages: PathBuf,
+    pub(crate) packages: PathBuf,
     /// Watt needs a newer Node than others.
-    pub(super) node_of_watt: PathBuf,
+    pub(crate) node_of_watt: PathBuf,
 }
 
 impl Programs {
     /// All of them; absent ones are installed.
-    pub(super) fn gather(common: &Common) -> anyhow::Result<Self> {
+    pub(crate) fn gather(common: &Common) -> anyhow::Result<Self> {
         let peers = root().join("bench/peers");
         let mut npm =
             command("npm", &["install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]);
@@ -88,7 +88,17 @@ impl Programs {
         })
     }
 
-    pub(super) fn versions(&self, workshop: &Workshop) -> Vec<(&'static str, String)> {
+    /// Plimsoll and nobody else.
+    pub(crate) fn of_plimsoll(common: &Common) -> anyhow::Result<Self> {
+        Ok(Self {
+            plimsoll: plimsoll(common)?,
+            nginx: PathBuf::new(),
+            packages: PathBuf::new(),
+            node_of_watt: PathBuf::new(),
+        })
+    }
+
+    pub(crate) fn versions(&self, workshop: &Workshop) -> Vec<(&'static str, String)> {
         vec![
             ("node", workshop.version_of_node()),
             ("plimsoll", machine::version(&self.plimsoll, "version")),
@@ -109,17 +119,21 @@ fn package_version(name: &str) -> String {
 
 /// What a run needs beside the peer.
 #[derive(Debug, Clone)]
-pub(super) struct Setup {
+pub(crate) struct Setup {
     /// The app, which knows of nobody.
-    pub(super) script: PathBuf,
-    pub(super) workers: usize,
-    pub(super) ledger: Option<PathBuf>,
+    pub(crate) script: PathBuf,
+    pub(crate) workers: usize,
+    pub(crate) ledger: Option<PathBuf>,
     /// What the app finds in its environment.
-    pub(super) env: Vec<(&'static str, String)>,
+    pub(crate) env: Vec<(&'static str, String)>,
     /// Settings of Plimsoll, as variables.
-    pub(super) settings: Vec<(&'static str, &'static str)>,
+    pub(crate) settings: Vec<(&'static str, &'static str)>,
     /// Settings of Plimsoll, as a file.
-    pub(super) file: String,
+    pub(crate) file: String,
+    /// The app has no agent and is reached by this port of its own, where Plimsoll is the peer.
+    pub(crate) own_port: Option<u16>,
+    /// Words in front of Plimsoll's own command, as `prlimit` and its options.
+    pub(crate) under: Vec<&'static str>,
 }
 
 impl Default for Setup {
@@ -131,30 +145,32 @@ impl Default for Setup {
             env: Vec::new(),
             settings: Vec::new(),
             file: String::new(),
+            own_port: None,
+            under: Vec::new(),
         }
     }
 }
 
 /// A peer that serves. Ends with it.
-pub(super) struct Serving<'a> {
+pub(crate) struct Serving<'a> {
     peer: Peer,
     workshop: &'a Workshop,
     programs: &'a Programs,
     setup: Setup,
-    pub(super) port: u16,
+    pub(crate) port: u16,
     directory: PathBuf,
-    pub(super) main: Option<Child>,
+    pub(crate) main: Option<Child>,
     /// Processes of the app that nobody but us looks after.
     apps: Vec<Child>,
     renewals: usize,
     /// Where Plimsoll tells of itself.
-    pub(super) admin: u16,
+    pub(crate) admin: u16,
     /// From the start of the first process to the first answer.
-    pub(super) started: Duration,
+    pub(crate) started: Duration,
 }
 
 impl<'a> Serving<'a> {
-    pub(super) fn start(
+    pub(crate) fn start(
         peer: Peer,
         workshop: &'a Workshop,
         programs: &'a Programs,
@@ -177,7 +193,10 @@ impl<'a> Serving<'a> {
             admin: free_port()?,
             started: Duration::ZERO,
         };
-        serving.launch().with_context(|| format!("{} did not start", peer.name()))?;
+        serving.launch().with_context(|| {
+            let said = fs::read_to_string(serving.directory.join("main.log")).unwrap_or_default();
+            format!("{} did not start; it said: {}", peer.name(), said.lines().last().unwrap_or("nothing"))
+        })?;
         Ok(serving)
     }
 
@@ -217,12 +236,19 @@ impl<'a> Serving<'a> {
                 let workers = self.setup.workers.to_string();
                 let name = format!("bench-{}", self.port);
                 let admin = format!("127.0.0.1:{}", self.admin);
-                let settings = self.setup.settings.clone();
+                let Setup { settings, own_port, under, .. } = self.setup.clone();
+                let public = format!("127.0.0.1:{}", self.port);
                 fs::write(self.directory.join("plimsoll.toml"), &self.setup.file)?;
-                self.spawn(&self.programs.plimsoll, |command| {
-                    command.args(["run", "--workers", &workers, "--name", &name, "--admin", &admin, "--"]);
-                    command.arg(node).arg(script);
-                    command.envs(settings);
+                let words = under.iter().map(PathBuf::from).chain([self.programs.plimsoll.clone()]);
+                let words: Vec<PathBuf> = words.collect();
+                let (first, rest) = words.split_first().context("there is no command")?;
+                self.spawn(first, |command| {
+                    command.args(rest);
+                    command.args(["run", "--workers", &workers, "--name", &name, "--admin", &admin]);
+                    if let Some(own) = own_port {
+                        command.args(["--no-agent", "--listen", &public]).env("PORT", own.to_string());
+                    }
+                    command.arg("--").arg(node).arg(script).envs(settings);
                 })?;
             }
         }
@@ -306,7 +332,7 @@ impl<'a> Serving<'a> {
     }
 
     /// The app is renewed, and it is over when this returns.
-    pub(super) fn renew(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn renew(&mut self) -> anyhow::Result<()> {
         self.renewals += 1;
         match self.peer {
             Peer::Node => bail!("nobody renews a plain process"),
@@ -342,23 +368,28 @@ impl<'a> Serving<'a> {
     }
 
     /// What Plimsoll knows of loops that stood still, and of requests that waited for them.
-    pub(super) fn incidents(&self) -> Option<serde_json::Value> {
+    pub(crate) fn incidents(&self) -> Option<serde_json::Value> {
         let name = format!("bench-{}", self.port);
         let told = self.tool(&self.programs.plimsoll, &["incidents", "--json", "--name", &name]).ok()?;
         serde_json::from_str(&told).ok().filter(|_| self.is_plimsoll())
     }
 
     /// How much the main process and its workers have printed.
-    pub(super) fn output_lines(&self) -> usize {
+    pub(crate) fn output_lines(&self) -> usize {
         let text = fs::read(self.directory.join("main.log")).unwrap_or_default();
         text.iter().filter(|byte| **byte == b'\n').count()
     }
 
-    pub(super) fn is_plimsoll(&self) -> bool {
+    /// The process that was started.
+    pub(crate) fn pid(&self) -> anyhow::Result<Pid> {
+        self.main.as_ref().map(Child::pid).context("it has no process of its own")
+    }
+
+    pub(crate) fn is_plimsoll(&self) -> bool {
         self.peer == Peer::Plimsoll
     }
 
-    pub(super) fn signal_main(&self, signal: Signal) {
+    pub(crate) fn signal_main(&self, signal: Signal) {
         if let Some(main) = &self.main {
             main.signal(signal);
         }
@@ -374,7 +405,7 @@ impl Drop for Serving<'_> {
     }
 }
 
-pub(super) fn signal(pid: Pid, signal: Signal) -> anyhow::Result<()> {
+pub(crate) fn signal(pid: Pid, signal: Signal) -> anyhow::Result<()> {
     match i32::try_from(pid).ok().and_then(RawPid::from_raw) {
         Some(pid) => Ok(kill_process(pid, signal)?),
         None => bail!("{pid} is not the number of a process"),

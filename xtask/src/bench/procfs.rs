@@ -6,19 +6,19 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-pub(super) type Pid = u32;
+pub(crate) type Pid = u32;
 
 /// The fields of `/proc/PID/stat` that are of use here; times in clock ticks.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Stat {
-    pub(super) parent: Pid,
-    pub(super) own_ticks: u64,
+pub(crate) struct Stat {
+    pub(crate) parent: Pid,
+    pub(crate) own_ticks: u64,
     /// Children that have ended and were waited for.
-    pub(super) children_ticks: u64,
+    pub(crate) children_ticks: u64,
 }
 
 /// The name of the program may itself hold blanks and parentheses, so the fields are counted from the last `)`.
-pub(super) fn parse_stat(text: &str) -> Option<Stat> {
+pub(crate) fn parse_stat(text: &str) -> Option<Stat> {
     let (_, rest) = text.rsplit_once(')')?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
     let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
@@ -30,39 +30,39 @@ pub(super) fn parse_stat(text: &str) -> Option<Stat> {
 }
 
 /// A `Name:   123 kB` line of `/proc/PID/status` or `smaps_rollup`, in bytes.
-pub(super) fn parse_kib_line(text: &str, name: &str) -> Option<u64> {
+pub(crate) fn parse_kib_line(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 /// All time of all CPUs that was not idle (nor waiting for a disk), stolen time included, from `/proc/stat`.
-pub(super) fn parse_busy_ticks(text: &str) -> Option<u64> {
+pub(crate) fn parse_busy_ticks(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
     let fields: Vec<u64> = line.split_ascii_whitespace().filter_map(|field| field.parse().ok()).collect();
     let total: u64 = fields.iter().take(8).sum();
     Some(total - fields.get(3)? - fields.get(4)?)
 }
 
-pub(super) fn stat(pid: Pid) -> anyhow::Result<Stat> {
+pub(crate) fn stat(pid: Pid) -> anyhow::Result<Stat> {
     parse_stat(&read(pid, "stat")?).with_context(|| format!("stat of process {pid} is malformed"))
 }
 
-pub(super) fn busy_ns() -> anyhow::Result<u64> {
+pub(crate) fn busy_ns() -> anyhow::Result<u64> {
     let ticks = parse_busy_ticks(&fs::read_to_string("/proc/stat")?).context("/proc/stat is malformed")?;
     Ok(ticks_to_ns(ticks))
 }
 
-pub(super) fn ticks_to_ns(ticks: u64) -> u64 {
+pub(crate) fn ticks_to_ns(ticks: u64) -> u64 {
     ticks * 1_000_000_000 / rustix::param::clock_ticks_per_second()
 }
 
 /// Time on a CPU of all threads of the processes, in nanoseconds (`stat` counts in steps of 10 ms).
-pub(super) fn cpu_ns(pids: &[Pid]) -> anyhow::Result<u64> {
+pub(crate) fn cpu_ns(pids: &[Pid]) -> anyhow::Result<u64> {
     pids.iter().map(|pid| cpu_ns_of(*pid)).sum()
 }
 
 /// As [`cpu_ns`], of the threads of one process whose name begins so.
-pub(super) fn cpu_ns_of_threads(pid: Pid, name: &str) -> anyhow::Result<u64> {
+pub(crate) fn cpu_ns_of_threads(pid: Pid, name: &str) -> anyhow::Result<u64> {
     cpu_ns_where(pid, |comm| comm.starts_with(name))
 }
 
@@ -88,19 +88,19 @@ fn cpu_ns_where(pid: Pid, counts: impl Fn(&str) -> bool) -> anyhow::Result<u64> 
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Memory {
-    pub(super) rss: u64,
+pub(crate) struct Memory {
+    pub(crate) rss: u64,
     /// Pages shared between processes are counted once: for a program that is several processes.
-    pub(super) pss: u64,
+    pub(crate) pss: u64,
 }
 
 impl Memory {
-    pub(super) fn max(self, other: Self) -> Self {
+    pub(crate) fn max(self, other: Self) -> Self {
         Self { rss: self.rss.max(other.rss), pss: self.pss.max(other.pss) }
     }
 }
 
-pub(super) fn memory(pids: &[Pid]) -> anyhow::Result<Memory> {
+pub(crate) fn memory(pids: &[Pid]) -> anyhow::Result<Memory> {
     let mut sum = Memory::default();
     for pid in pids {
         sum.rss += parse_kib_line(&read(*pid, "status")?, "VmRSS").context("no VmRSS")?;
@@ -110,7 +110,7 @@ pub(super) fn memory(pids: &[Pid]) -> anyhow::Result<Memory> {
 }
 
 /// All processes below `root`, without itself, oldest first.
-pub(super) fn descendants(root: Pid) -> Vec<Pid> {
+pub(crate) fn descendants(root: Pid) -> Vec<Pid> {
     let parents: Vec<(Pid, Pid)> = all().filter_map(|pid| Some((pid, stat(pid).ok()?.parent))).collect();
     let mut found = BTreeSet::from([root]);
     loop {
@@ -137,7 +137,7 @@ fn all() -> impl Iterator<Item = Pid> {
 }
 
 /// Whether the process runs `program`, judged by its executable: Node renames its threads.
-pub(super) fn runs(pid: Pid, program: &Path) -> bool {
+pub(crate) fn runs(pid: Pid, program: &Path) -> bool {
     let own = fs::read_link(format!("/proc/{pid}/exe")).ok();
     own.is_some() && own == fs::canonicalize(program).ok()
 }

@@ -10,29 +10,29 @@ use std::process::Command;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-pub(super) use self::headline::{Better, Goal, Headline, headlines};
-pub(super) use self::table::{Table, Target, figure, megabytes, targets};
+pub(crate) use self::headline::{Better, Goal, Headline, headlines};
+pub(crate) use self::table::{Table, Target, figure, megabytes, targets};
 use super::workshop::Workshop;
 use crate::process::root;
 
 /// One run of one verb.
-pub(super) struct Report {
-    pub(super) verb: &'static str,
-    pub(super) title: &'static str,
-    pub(super) command: String,
-    pub(super) machine: Value,
+pub(crate) struct Report {
+    pub(crate) verb: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) command: String,
+    pub(crate) machine: Value,
     /// Paragraphs on what was done and why so.
-    pub(super) method: Vec<String>,
-    pub(super) tables: Vec<(String, Table)>,
+    pub(crate) method: Vec<String>,
+    pub(crate) tables: Vec<(String, Table)>,
     /// What whoever reads the figures has to know: disturbance, what could not be measured.
-    pub(super) notes: Vec<String>,
-    pub(super) raw: Value,
-    pub(super) keep: Keep,
+    pub(crate) notes: Vec<String>,
+    pub(crate) raw: Value,
+    pub(crate) keep: Keep,
 }
 
 /// Where results go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keep {
+pub(crate) enum Keep {
     /// `bench/results/`, for the record.
     Result,
     /// `bench/out/`, which is not committed: a glance, or not everybody took part.
@@ -40,7 +40,7 @@ pub(super) enum Keep {
 }
 
 impl Keep {
-    pub(super) fn unless(glance: bool) -> Self {
+    pub(crate) fn unless(glance: bool) -> Self {
         if glance { Self::Glance } else { Self::Result }
     }
 
@@ -54,7 +54,7 @@ impl Keep {
 
 impl Report {
     /// Prints the report and keeps it.
-    pub(super) fn publish(&self) -> anyhow::Result<()> {
+    pub(crate) fn publish(&self) -> anyhow::Result<()> {
         let text = self.markdown();
         println!("{text}");
         let directory = root().join(self.keep.directory());
@@ -108,13 +108,13 @@ fn machine_sentence(machine: &Value) -> String {
     format!("{} CPUs ({}), Linux {}; {}", fact("cpus"), fact("cpu"), fact("kernel"), versions.join("; "))
 }
 
-fn today() -> anyhow::Result<String> {
+pub(crate) fn today() -> anyhow::Result<String> {
     let output = Command::new("date").arg("+%F").output().context("cannot run date")?;
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
 /// The commit that was measured, with a mark where the checkout differed from it.
-fn revision() -> Option<String> {
+pub(crate) fn revision() -> Option<String> {
     let output = Command::new("git")
         .args(["describe", "--always", "--dirty", "--exclude=*"])
         .current_dir(root())
@@ -125,6 +125,6 @@ fn revision() -> Option<String> {
 }
 
 /// The line that begins every method: which processes could have been in the way.
-pub(super) fn placement_sentence(workshop: &Workshop) -> String {
+pub(crate) fn placement_sentence(workshop: &Workshop) -> String {
     format!("Placement: {}. Limit of open files: {}.", workshop.placement.describe(), workshop.files_max)
 }

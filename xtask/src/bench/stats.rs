@@ -1,15 +1,15 @@
 //! The figures of several rounds in few numbers.
 
 /// The least of the rounds: what disturbs a measurement on a shared machine only ever adds to it.
-pub(super) fn min(values: &[f64]) -> Option<f64> {
+pub(crate) fn min(values: &[f64]) -> Option<f64> {
     values.iter().copied().min_by(f64::total_cmp)
 }
 
-pub(super) fn max(values: &[f64]) -> Option<f64> {
+pub(crate) fn max(values: &[f64]) -> Option<f64> {
     values.iter().copied().max_by(f64::total_cmp)
 }
 
-pub(super) fn median(values: &[f64]) -> Option<f64> {
+pub(crate) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let upper = sorted.get(sorted.len() / 2)?;
@@ -20,7 +20,7 @@ pub(super) fn median(values: &[f64]) -> Option<f64> {
 /// How far the true median may be from that of these values, either way, in 19 of 20 cases: from the middle half, so that a few
 /// that were disturbed do not count.
 #[expect(clippy::cast_precision_loss, reason = "a few thousand values")]
-pub(super) fn uncertainty(values: &[f64]) -> Option<f64> {
+pub(crate) fn uncertainty(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let quarter = sorted.len() / 4;

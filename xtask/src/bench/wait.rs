@@ -8,7 +8,7 @@ use anyhow::bail;
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// Looks until `look` finds something.
-pub(super) fn until<T>(
+pub(crate) fn until<T>(
     limit: Duration,
     what: &str,
     mut look: impl FnMut() -> Option<T>,
@@ -27,6 +27,6 @@ pub(super) fn until<T>(
 
 /// Lets time pass: a load generator is paced by the clock and nothing else.
 #[expect(clippy::disallowed_methods, reason = "pacing a measurement has no state to wait for")]
-pub(super) fn pause(time: Duration) {
+pub(crate) fn pause(time: Duration) {
     std::thread::sleep(time);
 }

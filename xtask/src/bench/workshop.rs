@@ -13,21 +13,21 @@ use super::machine::{self, Placement};
 /// Enough for 10,000 clients at both ends of a proxy in one process tree.
 const FILES_WANTED: u64 = 65_536;
 
-pub(super) struct Workshop {
-    pub(super) placement: Placement,
-    pub(super) directory: PathBuf,
-    pub(super) node: PathBuf,
+pub(crate) struct Workshop {
+    pub(crate) placement: Placement,
+    pub(crate) directory: PathBuf,
+    pub(crate) node: PathBuf,
     /// Limit of open files that held for us and all children.
-    pub(super) files_max: u64,
+    pub(crate) files_max: u64,
 }
 
 impl Workshop {
-    pub(super) fn open(node: &str) -> anyhow::Result<Self> {
+    pub(crate) fn open(node: &str) -> anyhow::Result<Self> {
         Self::open_in(node, "all")
     }
 
     /// One of several at the same time.
-    pub(super) fn open_in(node: &str, name: &str) -> anyhow::Result<Self> {
+    pub(crate) fn open_in(node: &str, name: &str) -> anyhow::Result<Self> {
         let node = machine::find(node).with_context(|| format!("{node} is not installed"))?;
         // Some contenders run in a directory of their own.
         let node = std::path::absolute(node)?;
@@ -40,11 +40,11 @@ impl Workshop {
         Ok(Self { placement, directory, node, files_max: machine::raise_file_limit(FILES_WANTED) })
     }
 
-    pub(super) fn log(&self, name: &str) -> PathBuf {
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
         self.directory.join(format!("{name}.log"))
     }
 
-    pub(super) fn version_of_node(&self) -> String {
+    pub(crate) fn version_of_node(&self) -> String {
         machine::version(&self.node, "--version")
     }
 }
@@ -55,17 +55,17 @@ impl Drop for Workshop {
     }
 }
 
-pub(super) fn app(name: &str) -> PathBuf {
+pub(crate) fn app(name: &str) -> PathBuf {
     root().join("bench/apps").join(name)
 }
 
 /// The release build of this checkout, made now: a stale binary would be measured unnoticed.
-pub(super) fn build_plimsoll() -> anyhow::Result<PathBuf> {
+pub(crate) fn build_plimsoll() -> anyhow::Result<PathBuf> {
     run(cargo(&["build", "--release", "--package", "plimsoll"]))?;
     Ok(target().join("release/plimsoll"))
 }
 
 /// A port that nobody uses now.
-pub(super) fn free_port() -> anyhow::Result<u16> {
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }

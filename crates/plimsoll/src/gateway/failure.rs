@@ -4,9 +4,11 @@
 //! The inside story goes to the log.
 
 use std::io::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::http1::request::Refusal;
 use crate::observe::http::Method;
+use crate::observe::units::Utc;
 
 /// Why the gateway answers instead of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,13 +131,14 @@ impl Failure {
     #[must_use]
     pub fn response(self, method: Method, id: &[u8]) -> Vec<u8> {
         let body = format!("{{\"error\":\"{}\",\"message\":\"{}\"}}\n", self.code(), self.message());
-        let mut bytes = Vec::with_capacity(320);
+        let mut bytes = Vec::with_capacity(360);
         let head = write!(
             bytes,
-            "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nx-plimsoll-error: {}\r\n{}",
+            "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\ndate: {}\r\nx-plimsoll-error: {}\r\n{}",
             self.status(),
             self.reason(),
             body.len(),
+            date(),
             self.code(),
             self.retry_after(),
         );
@@ -147,6 +150,12 @@ impl Failure {
         }
         bytes
     }
+}
+
+/// Caches and clients reckon ages from it; who makes an answer and has a clock must tell it.
+fn date() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Utc::of(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)).http_date()
 }
 
 impl From<Refusal> for Failure {
@@ -182,6 +191,19 @@ mod tests {
         // Counted like the others, but there is no answer any more to put a code into.
         expected.push(("cut".to_owned(), "none".to_owned()));
         assert_eq!(documented(), expected);
+    }
+
+    #[test]
+    fn every_answer_tells_its_length_its_date_and_its_code() {
+        for failure in Failure::ALL {
+            let text = String::from_utf8(failure.response(Method::Get, b"")).unwrap();
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            let value =
+                |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
+            assert_eq!(value("content-length: "), body.len().to_string());
+            assert_eq!(value("x-plimsoll-error: "), failure.code());
+            assert_eq!(value("date: ").len(), "Fri, 27 Nov 2026 18:22:33 GMT".len(), "{head}");
+        }
     }
 
     #[test]

@@ -19,6 +19,10 @@ use crate::observe::http::Method;
 
 /// Where the app gives no backlog; the kernel cuts it to its `somaxconn`.
 const BACKLOG: i32 = 4096;
+/// What of an answer may wait in the kernel for a client to take it; twice what is moved at once, so that a fast client
+/// never waits for us. Without a bound the kernel takes megabytes for a client that reads nothing; a thousand of those, and
+/// copying it holds up all others.
+const UNSENT_BYTES_MAX: u32 = 256 * 1024;
 /// Rest after an accept that failed for want of descriptors or memory: the connection stays in the queue, and
 /// asking again at once would only burn CPU.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
@@ -34,6 +38,8 @@ pub(super) fn bind(bind: &Bind) -> io::Result<TcpListener> {
     if domain == Domain::IPV6 {
         socket.set_only_v6(bind.ipv6_only)?;
     }
+    // Accepted sockets inherit it. Where it cannot be had all works as well, with more memory.
+    let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
     socket.bind(&bind.address.into())?;
     // Node's own default of 511 stands for "not asked for"; a gateway takes what the kernel allows.
     let backlog = i32::try_from(bind.backlog).unwrap_or(BACKLOG);
@@ -82,4 +88,21 @@ fn admit(client: TcpStream, peer: &str, thread: &Rc<Thread>, endpoint: &Rc<Endpo
 
 fn is_exhausted(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn a_client_that_reads_nothing_is_given_little_by_the_kernel() {
+        let asked = Bind { address: (Ipv4Addr::LOCALHOST, 0).into(), ipv6_only: false, backlog: 0 };
+        let listener = bind(&asked).unwrap();
+        listener.set_nonblocking(false).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        assert_eq!(SockRef::from(&accepted).tcp_notsent_lowat().unwrap(), UNSENT_BYTES_MAX);
+    }
 }

@@ -32,9 +32,15 @@ pub struct Utc {
     year: u64,
     month: u64,
     day: u64,
+    /// 0 is Thursday, as the epoch was.
+    weekday: u64,
     /// Since the day began.
     milliseconds: u64,
 }
+
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 
 impl Utc {
     /// From nanoseconds since the epoch.
@@ -53,8 +59,14 @@ impl Utc {
             year: era * 400 + year_of_era + u64::from(month <= 2),
             month,
             day: day_of_year - (153 * month_from_march + 2) / 5 + 1,
+            weekday: milliseconds / 86_400_000 % 7,
             milliseconds: milliseconds % 86_400_000,
         }
+    }
+
+    fn month_name(self) -> &'static str {
+        let month = usize::try_from(self.month).ok().and_then(|month| MONTHS.get(month.checked_sub(1)?));
+        month.copied().unwrap_or_default()
     }
 
     fn clock(self) -> (u64, u64, u64, u64) {
@@ -87,12 +99,19 @@ impl Utc {
     /// `27/Nov/2026:18:22:33 +0000`, as web servers write it.
     #[must_use]
     pub fn common_log(self) -> String {
-        const MONTHS: [&str; 12] =
-            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
         let (hours, minutes, seconds, _) = self.clock();
-        let month = usize::try_from(self.month).ok().and_then(|month| MONTHS.get(month.checked_sub(1)?));
-        let (day, year, month) = (self.day, self.year, month.copied().unwrap_or_default());
+        let (day, year, month) = (self.day, self.year, self.month_name());
         format!("{day:02}/{month}/{year:04}:{hours:02}:{minutes:02}:{seconds:02} +0000")
+    }
+
+    /// `Fri, 27 Nov 2026 18:22:33 GMT`, as HTTP's `Date` (RFC 9110).
+    #[must_use]
+    pub fn http_date(self) -> String {
+        let (hours, minutes, seconds, _) = self.clock();
+        let weekday = usize::try_from(self.weekday).ok().and_then(|day| WEEKDAYS.get(day)).copied();
+        let (weekday, day, month, year) =
+            (weekday.unwrap_or_default(), self.day, self.month_name(), self.year);
+        format!("{weekday}, {day:02} {month} {year:04} {hours:02}:{minutes:02}:{seconds:02} GMT")
     }
 
     /// `20261127T182233.123Z`: for the names of files, which sort by it.
@@ -143,5 +162,7 @@ mod tests {
         assert_eq!(moment.compact(), "20261127T182233.123Z");
         assert_eq!(moment.second(), "2026-11-27T18:22:33");
         assert_eq!(moment.common_log(), "27/Nov/2026:18:22:33 +0000");
+        assert_eq!(moment.http_date(), "Fri, 27 Nov 2026 18:22:33 GMT");
+        assert_eq!(Utc::of(0).http_date(), "Thu, 01 Jan 1970 00:00:00 GMT");
     }
 }

@@ -58,6 +58,8 @@ fn a_body_over_the_limit_is_413() {
     client.send("POST /case HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n");
     let answer = client.response("POST");
     assert_eq!((answer.status, answer.error_code()), (413, Some("body_too_large")), "{answer:?}");
+    // Who makes an answer of its own must say when (RFC 9110).
+    assert!(answer.header("date").is_some_and(|date| date.ends_with(" GMT")), "{answer:?}");
     assert_eq!(server.get_json("/ran"), serde_json::json!([]));
 
     // In chunks it is seen only as they come.

@@ -11,7 +11,7 @@ mod exit;
 mod handling;
 mod pipeline;
 mod stage;
-mod stalled;
+pub(crate) mod stalled;
 
 use std::path::PathBuf;
 

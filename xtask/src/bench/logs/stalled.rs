@@ -1,5 +1,6 @@
 //! Nobody takes the log for a while: what do requests notice?
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -8,6 +9,7 @@ use super::stage::{Asked, How, Stage};
 use super::{Bench, Findings};
 use crate::bench::client::{Address, Connection};
 use crate::bench::report::{Table, Target, figure};
+use crate::bench::workshop::Workshop;
 use crate::bench::{procfs, stats, wait};
 
 const LINES_PER_SECOND: u32 = 10_000;
@@ -68,22 +70,29 @@ pub(super) fn run(bench: &Bench<'_>) -> anyhow::Result<Findings> {
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-struct Stall {
-    read: Latency,
-    stalled: Latency,
-    grown_mb: f64,
+pub(crate) struct Stall {
+    pub(crate) read: Latency,
+    pub(crate) stalled: Latency,
+    pub(crate) grown_mb: f64,
 }
 
 impl Stall {
-    fn moved_percent(&self) -> f64 {
+    /// With pino at its defaults, under Plimsoll, and nobody reads for so long.
+    pub(crate) fn measure(workshop: &Workshop, plimsoll: PathBuf, length: Duration) -> anyhow::Result<Self> {
+        super::install_loggers()?;
+        let bench = Bench { workshop, plimsoll, rounds: 1, is_quick: false };
+        stall(&bench, How::Plimsoll, "pino", length)
+    }
+
+    pub(crate) fn moved_percent(&self) -> f64 {
         (self.stalled.p99_ms / self.read.p99_ms - 1.0) * 100.0
     }
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Latency {
-    p99_ms: f64,
-    worst_ms: f64,
+pub(crate) struct Latency {
+    pub(crate) p99_ms: f64,
+    pub(crate) worst_ms: f64,
 }
 
 fn stall(bench: &Bench<'_>, how: How, kind: &str, length: Duration) -> anyhow::Result<Stall> {

@@ -7,7 +7,7 @@ use super::Outcome;
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(crate) struct Head {
     end: usize,
     status: u16,
     length: Length,
@@ -25,7 +25,7 @@ enum Length {
 
 impl Head {
     /// `None` while it is not whole.
-    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
         let text = std::str::from_utf8(bytes.get(..end)?).ok()?;
         let mut lines = text.split("\r\n");
@@ -50,7 +50,7 @@ impl Head {
     }
 
     /// Whether these are all bytes of the answer.
-    pub(super) fn is_whole(&self, bytes: &[u8]) -> bool {
+    pub(crate) fn is_whole(&self, bytes: &[u8]) -> bool {
         match self.length {
             Length::Known(length) => bytes.len() >= self.end + length,
             Length::Chunked => bytes.get(self.end..).is_some_and(|body| body.ends_with(LAST_CHUNK)),
@@ -59,15 +59,15 @@ impl Head {
     }
 
     /// Whether the end of the connection is the end of the answer.
-    pub(super) fn ends_by_close(&self) -> bool {
+    pub(crate) fn ends_by_close(&self) -> bool {
         self.length == Length::UntilClose
     }
 
-    pub(super) fn keeps_connection(&self) -> bool {
+    pub(crate) fn keeps_connection(&self) -> bool {
         !self.ends_by_close() && !self.closes
     }
 
-    pub(super) fn into_outcome(self) -> Outcome {
+    pub(crate) fn into_outcome(self) -> Outcome {
         if self.status == 200 { Outcome::Ok } else { Outcome::Status(self.status, self.code) }
     }
 }

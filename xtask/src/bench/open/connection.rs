@@ -14,27 +14,27 @@ const BLOCK: usize = 16 * 1024;
 
 /// A request that is on its way.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Request {
-    pub(super) stream: usize,
-    pub(super) id: u64,
+pub(crate) struct Request {
+    pub(crate) stream: usize,
+    pub(crate) id: u64,
     /// From the beginning of the load.
-    pub(super) due: Duration,
-    pub(super) begun: Instant,
-    pub(super) is_fresh: bool,
+    pub(crate) due: Duration,
+    pub(crate) begun: Instant,
+    pub(crate) is_fresh: bool,
 }
 
 impl Request {
-    pub(super) fn bytes(&self, what: &Stream) -> Vec<u8> {
+    pub(crate) fn bytes(&self, what: &Stream) -> Vec<u8> {
         let Stream { method, target, .. } = what;
         let target = target.replace("{id}", &self.id.to_string());
         format!("{method} {target} HTTP/1.1\r\nHost: bench\r\nContent-Length: 0\r\n\r\n").into_bytes()
     }
 }
 
-pub(super) struct Connection {
-    pub(super) stream: TcpStream,
+pub(crate) struct Connection {
+    pub(crate) stream: TcpStream,
     /// The request whose answer is awaited.
-    pub(super) request: Option<Request>,
+    pub(crate) request: Option<Request>,
     /// What is sent as soon as the connection is made.
     unsent: Vec<u8>,
     head: Option<Head>,
@@ -42,7 +42,7 @@ pub(super) struct Connection {
 }
 
 /// What became of the request of a connection.
-pub(super) enum Step {
+pub(crate) enum Step {
     Waits,
     /// It is over, and the connection may be used again.
     Kept(Outcome),
@@ -51,7 +51,7 @@ pub(super) enum Step {
 
 impl Connection {
     /// Begins to connect; `None` where it is refused at once.
-    pub(super) fn open(port: u16, request: Request, bytes: Vec<u8>) -> Option<Self> {
+    pub(crate) fn open(port: u16, request: Request, bytes: Vec<u8>) -> Option<Self> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).ok()?;
         match connect(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)) {
@@ -64,12 +64,12 @@ impl Connection {
         Some(Self { stream, request: Some(request), unsent: bytes, head: None, received: Vec::new() })
     }
 
-    pub(super) fn is_connecting(&self) -> bool {
+    pub(crate) fn is_connecting(&self) -> bool {
         !self.unsent.is_empty()
     }
 
     /// The connection is made, or it is not.
-    pub(super) fn connected(&mut self) -> Step {
+    pub(crate) fn connected(&mut self) -> Step {
         if !matches!(self.stream.take_error(), Ok(None)) {
             return Step::Over(Outcome::Refused);
         }
@@ -77,7 +77,7 @@ impl Connection {
         self.write(&bytes)
     }
 
-    pub(super) fn send(&mut self, request: Request, bytes: &[u8]) -> Step {
+    pub(crate) fn send(&mut self, request: Request, bytes: &[u8]) -> Step {
         self.request = Some(request);
         self.write(bytes)
     }
@@ -91,12 +91,12 @@ impl Connection {
     }
 
     /// As careful clients do: what the server has closed meanwhile is not used.
-    pub(super) fn is_usable(&self) -> bool {
+    pub(crate) fn is_usable(&self) -> bool {
         let mut byte = [0];
         self.stream.peek(&mut byte).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
-    pub(super) fn receive(&mut self) -> Step {
+    pub(crate) fn receive(&mut self) -> Step {
         let mut block = [0; BLOCK];
         match self.stream.read(&mut block) {
             Ok(count) if count > 0 => self.received.extend(block.iter().take(count)),

@@ -27,7 +27,7 @@ const GATHER: Duration = Duration::from_micros(200);
 /// No connection has this number.
 const TIMER: u64 = u64::MAX;
 
-pub(super) struct Engine<'a> {
+pub(crate) struct Engine<'a> {
     load: &'a Load,
     begun: Instant,
     epoll: OwnedFd,
@@ -46,7 +46,7 @@ pub(super) struct Engine<'a> {
 }
 
 impl<'a> Engine<'a> {
-    pub(super) fn new(load: &'a Load, begun: Instant) -> anyhow::Result<Self> {
+    pub(crate) fn new(load: &'a Load, begun: Instant) -> anyhow::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let timer =
             timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
@@ -65,7 +65,7 @@ impl<'a> Engine<'a> {
         })
     }
 
-    pub(super) fn run(mut self, schedule: &[(usize, Duration)]) -> anyhow::Result<Vec<Record>> {
+    pub(crate) fn run(mut self, schedule: &[(usize, Duration)]) -> anyhow::Result<Vec<Record>> {
         self.records.reserve(schedule.len());
         let mut due = (0..).zip(schedule).peekable();
         let mut events = Vec::with_capacity(EVENTS);

@@ -21,25 +21,25 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// One kind of request and how many of it there are.
 #[derive(Debug, Clone)]
-pub(super) struct Stream {
-    pub(super) name: &'static str,
-    pub(super) per_second: f64,
-    pub(super) method: &'static str,
+pub(crate) struct Stream {
+    pub(crate) name: &'static str,
+    pub(crate) per_second: f64,
+    pub(crate) method: &'static str,
     /// `{id}` becomes a number that no other request of the run has.
-    pub(super) target: String,
+    pub(crate) target: String,
     /// Of a hundred requests so many open a connection of their own.
-    pub(super) fresh_percent: u64,
+    pub(crate) fresh_percent: u64,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Load {
-    pub(super) port: u16,
-    pub(super) seconds: f64,
-    pub(super) streams: Vec<Stream>,
+pub(crate) struct Load {
+    pub(crate) port: u16,
+    pub(crate) seconds: f64,
+    pub(crate) streams: Vec<Stream>,
     /// From when it was due, a client waits so long for its answer.
-    pub(super) patience: Duration,
+    pub(crate) patience: Duration,
     /// So many connections at most; what is due beyond waits for one, and that counts.
-    pub(super) connections_max: usize,
+    pub(crate) connections_max: usize,
 }
 
 impl Default for Load {
@@ -50,7 +50,7 @@ impl Default for Load {
 
 /// How a request ended.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     Ok,
     /// Another status than 200, with the gateway's code for it if it has one.
     Status(u16, Option<String>),
@@ -77,22 +77,22 @@ impl Outcome {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Record {
-    pub(super) stream: usize,
-    pub(super) id: u64,
+pub(crate) struct Record {
+    pub(crate) stream: usize,
+    pub(crate) id: u64,
     /// From the beginning of the load.
-    pub(super) due: Duration,
+    pub(crate) due: Duration,
     /// From the time when it was due.
-    pub(super) latency: Duration,
+    pub(crate) latency: Duration,
     /// So much later than due it was begun, by us.
-    pub(super) late: Duration,
-    pub(super) outcome: Outcome,
+    pub(crate) late: Duration,
+    pub(crate) outcome: Outcome,
 }
 
 impl Load {
     /// Sends everything, on one thread, and waits for the last answer. `beside` runs meanwhile on a thread of its own:
     /// what is done to the server.
-    pub(super) fn run<T: Send>(
+    pub(crate) fn run<T: Send>(
         &self,
         beside: impl FnOnce(Instant) -> anyhow::Result<T> + Send,
     ) -> anyhow::Result<(Vec<Record>, T)> {
@@ -126,14 +126,14 @@ impl Load {
 
 /// Latencies of the requests of one stream that were answered, in milliseconds.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(super) struct Latency {
-    pub(super) p50: f64,
-    pub(super) p99: f64,
-    pub(super) p999: f64,
-    pub(super) worst: f64,
+pub(crate) struct Latency {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    pub(crate) p999: f64,
+    pub(crate) worst: f64,
 }
 
-pub(super) fn latency<'a>(records: impl IntoIterator<Item = &'a Record>) -> Option<Latency> {
+pub(crate) fn latency<'a>(records: impl IntoIterator<Item = &'a Record>) -> Option<Latency> {
     let answered = records.into_iter().filter(|record| record.outcome == Outcome::Ok);
     let mut all: Vec<f64> = answered.map(|record| record.latency.as_secs_f64() * 1000.0).collect();
     all.sort_by(f64::total_cmp);
@@ -147,14 +147,14 @@ pub(super) fn latency<'a>(records: impl IntoIterator<Item = &'a Record>) -> Opti
 
 /// How late the requests were sent, in milliseconds: 99 of 100 were less late. Beyond that the figures tell of the load
 /// generator.
-pub(super) fn lateness<'a>(records: impl IntoIterator<Item = &'a Record>) -> f64 {
+pub(crate) fn lateness<'a>(records: impl IntoIterator<Item = &'a Record>) -> f64 {
     let mut all: Vec<f64> = records.into_iter().map(|record| record.late.as_secs_f64() * 1000.0).collect();
     all.sort_by(f64::total_cmp);
     all.get(all.len() * 99 / 100).copied().unwrap_or(0.0)
 }
 
 /// How many ended in which way, the good ones left out.
-pub(super) fn failures<'a>(records: impl IntoIterator<Item = &'a Record>) -> BTreeMap<String, usize> {
+pub(crate) fn failures<'a>(records: impl IntoIterator<Item = &'a Record>) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for record in records.into_iter().filter(|record| record.outcome != Outcome::Ok) {
         *counts.entry(record.outcome.name()).or_default() += 1;

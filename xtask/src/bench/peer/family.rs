@@ -10,25 +10,25 @@ use crate::bench::child::Child;
 use crate::bench::procfs::{self, Pid};
 
 /// Time on a CPU so far, by process.
-pub(in super::super) struct Look {
+pub(crate) struct Look {
     at: Instant,
     processes: Vec<(String, Pid, u64)>,
 }
 
 /// What a process used between two looks.
 #[derive(Debug, Clone, Serialize)]
-pub(in super::super) struct Used {
-    pub(in super::super) role: String,
+pub(crate) struct Used {
+    pub(crate) role: String,
     /// CPUs that it kept busy.
-    pub(in super::super) cpus: f64,
-    pub(in super::super) rss_bytes: u64,
+    pub(crate) cpus: f64,
+    pub(crate) rss_bytes: u64,
     /// Pages shared with others are counted in parts.
-    pub(in super::super) pss_bytes: u64,
+    pub(crate) pss_bytes: u64,
 }
 
 impl Serving<'_> {
     /// Processes that run the app.
-    pub(in super::super) fn workers(&self) -> Vec<Pid> {
+    pub(crate) fn workers(&self) -> Vec<Pid> {
         let alone = self.main.as_ref().filter(|_| self.peer == Peer::Node).map(Child::pid);
         let below = self.root().map(procfs::descendants).unwrap_or_default();
         let below = below.into_iter().filter(|pid| procfs::runs(*pid, &self.workshop.node));
@@ -45,7 +45,7 @@ impl Serving<'_> {
         }
     }
 
-    pub(in super::super) fn look(&self) -> anyhow::Result<Look> {
+    pub(crate) fn look(&self) -> anyhow::Result<Look> {
         let workers = self.workers();
         let root = self.root();
         let below = root.map(procfs::descendants).unwrap_or_default();
@@ -57,7 +57,7 @@ impl Serving<'_> {
     }
 
     /// Of those that were there then. A process that has gone meanwhile is left out.
-    pub(in super::super) fn used_since(&self, before: &Look) -> Vec<Used> {
+    pub(crate) fn used_since(&self, before: &Look) -> Vec<Used> {
         let seconds = before.at.elapsed().as_secs_f64();
         let used = |(role, pid, then): &(String, Pid, u64)| {
             let memory = procfs::memory(&[*pid]).ok()?;

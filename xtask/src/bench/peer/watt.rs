@@ -8,7 +8,7 @@ use anyhow::Context as _;
 
 use super::{Programs, Setup};
 
-pub(super) fn write_project(
+pub(crate) fn write_project(
     directory: &Path,
     port: u16,
     setup: &Setup,

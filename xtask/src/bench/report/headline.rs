@@ -10,35 +10,35 @@ const OURS: &str = "Plimsoll";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(in super::super) enum Better {
+pub(crate) enum Better {
     Lower,
     Higher,
 }
 
 /// What was to be reached, of the contender that is ours.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(in super::super) struct Goal {
-    pub(in super::super) text: String,
-    pub(in super::super) limit: f64,
+pub(crate) struct Goal {
+    pub(crate) text: String,
+    pub(crate) limit: f64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(in super::super) struct Headline {
-    pub(in super::super) what: String,
-    pub(in super::super) unit: String,
-    pub(in super::super) better: Better,
-    pub(in super::super) goal: Option<Goal>,
+pub(crate) struct Headline {
+    pub(crate) what: String,
+    pub(crate) unit: String,
+    pub(crate) better: Better,
+    pub(crate) goal: Option<Goal>,
     /// By contender; `None` where it could not serve at all.
-    pub(in super::super) values: Vec<(String, Option<f64>)>,
+    pub(crate) values: Vec<(String, Option<f64>)>,
 }
 
 impl Headline {
     /// The last of ours: what is switched on comes behind what is as it comes.
-    pub(in super::super) fn ours(&self) -> Option<f64> {
+    pub(crate) fn ours(&self) -> Option<f64> {
         self.values.iter().rev().find(|(name, _)| name.starts_with(OURS)).and_then(|(_, value)| *value)
     }
 
-    pub(in super::super) fn best(&self) -> Option<(&str, f64)> {
+    pub(crate) fn best(&self) -> Option<(&str, f64)> {
         let measured = self.values.iter().filter_map(|(name, value)| Some((name.as_str(), (*value)?)));
         measured.min_by(|(_, one), (_, other)| match self.better {
             Better::Lower => one.total_cmp(other),
@@ -46,7 +46,7 @@ impl Headline {
         })
     }
 
-    pub(in super::super) fn verdict(&self) -> String {
+    pub(crate) fn verdict(&self) -> String {
         let (Some(ours), Some((name, best))) = (self.ours(), self.best()) else {
             return "not measured".to_owned();
         };
@@ -68,7 +68,7 @@ impl Headline {
         format!("{rank}; {}: {}", goal.text, if is_reached { "reached" } else { "**missed**" })
     }
 
-    pub(in super::super) fn shown(&self, value: Option<f64>) -> String {
+    pub(crate) fn shown(&self, value: Option<f64>) -> String {
         let digits = match value {
             Some(value) if value == value.trunc() || value.abs() >= 1000.0 => 0,
             Some(value) if value.abs() >= 10.0 => 1,
@@ -80,7 +80,7 @@ impl Headline {
 }
 
 /// One row for each figure, one column for each contender of any of them.
-pub(in super::super) fn headlines(headlines: &[Headline]) -> Table {
+pub(crate) fn headlines(headlines: &[Headline]) -> Table {
     let mut names: Vec<&str> = Vec::new();
     for (name, _) in headlines.iter().flat_map(|one| &one.values) {
         if !names.contains(&name.as_str()) {

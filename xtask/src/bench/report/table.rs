@@ -2,22 +2,22 @@
 
 use std::fmt::Write as _;
 
-pub(in super::super) struct Table {
+pub(crate) struct Table {
     header: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub(in super::super) fn new(header: &[&str]) -> Self {
+    pub(crate) fn new(header: &[&str]) -> Self {
         Self { header: header.iter().map(|cell| (*cell).to_owned()).collect(), rows: Vec::new() }
     }
 
-    pub(in super::super) fn row(&mut self, cells: Vec<String>) {
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
     /// Markdown whose columns also stand straight in a terminal: the first to the left, figures to the right.
-    pub(in super::super) fn render(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         let lines = || std::iter::once(&self.header).chain(&self.rows);
         let width = |column: usize| {
             lines()
@@ -56,14 +56,14 @@ fn rule(widths: &[usize]) -> String {
 }
 
 /// A figure to reach, and whether it was.
-pub(in super::super) struct Target {
-    pub(in super::super) what: String,
-    pub(in super::super) limit: f64,
-    pub(in super::super) found: Option<f64>,
-    pub(in super::super) unit: &'static str,
+pub(crate) struct Target {
+    pub(crate) what: String,
+    pub(crate) limit: f64,
+    pub(crate) found: Option<f64>,
+    pub(crate) unit: &'static str,
 }
 
-pub(in super::super) fn targets(targets: &[Target]) -> Table {
+pub(crate) fn targets(targets: &[Target]) -> Table {
     let mut table = Table::new(&["figure to reach", "at most", "found", ""]);
     for target in targets {
         let verdict = match target.found {
@@ -81,11 +81,11 @@ pub(in super::super) fn targets(targets: &[Target]) -> Table {
     table
 }
 
-pub(in super::super) fn figure(value: Option<f64>, unit: &str, digits: usize) -> String {
+pub(crate) fn figure(value: Option<f64>, unit: &str, digits: usize) -> String {
     value.map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}{unit}"))
 }
 
-pub(in super::super) fn megabytes(bytes: f64) -> f64 {
+pub(crate) fn megabytes(bytes: f64) -> f64 {
     bytes / 1e6
 }
 

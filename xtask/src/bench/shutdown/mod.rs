@@ -4,7 +4,7 @@
 //! clients see, and what the app's ledger says of it afterwards: what ran twice, what was acknowledged and never ran.
 
 mod replace;
-mod scenario;
+pub(crate) mod scenario;
 
 use serde_json::json;
 

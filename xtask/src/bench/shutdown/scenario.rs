@@ -14,7 +14,7 @@ use crate::bench::workshop::Workshop;
 use crate::bench::{ledger, wait};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Scenario {
+pub(crate) enum Scenario {
     /// The app is renewed again and again.
     Reload,
     /// SIGTERM, and clients that go on for five seconds.
@@ -28,14 +28,14 @@ pub(super) enum Scenario {
 }
 
 /// How much of it.
-pub(super) struct Size {
-    reloads: usize,
-    kill_seconds: u32,
-    rest_seconds: f64,
+pub(crate) struct Size {
+    pub(crate) reloads: usize,
+    pub(crate) kill_seconds: u32,
+    pub(crate) rest_seconds: f64,
 }
 
 impl Size {
-    pub(super) fn of(quick: bool, reloads: Option<usize>) -> Self {
+    pub(crate) fn of(quick: bool, reloads: Option<usize>) -> Self {
         if quick {
             return Self { reloads: reloads.unwrap_or(3), kill_seconds: 5, rest_seconds: 3.0 };
         }
@@ -52,22 +52,22 @@ const FREEZE: Duration = Duration::from_secs(2);
 const RELOAD_SECONDS_MAX: f64 = 30.0;
 
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Finding {
-    requests: usize,
+pub(crate) struct Finding {
+    pub(crate) requests: usize,
     /// By how they ended.
-    failed: BTreeMap<String, usize>,
-    events: usize,
-    seconds: f64,
-    calm: Option<Latency>,
-    fast: Option<Latency>,
+    pub(crate) failed: BTreeMap<String, usize>,
+    pub(crate) events: usize,
+    pub(crate) seconds: f64,
+    pub(crate) calm: Option<Latency>,
+    pub(crate) fast: Option<Latency>,
     #[serde(skip)]
-    acknowledged: Vec<u64>,
-    twice: Option<usize>,
-    missing: Option<usize>,
+    pub(crate) acknowledged: Vec<u64>,
+    pub(crate) twice: Option<usize>,
+    pub(crate) missing: Option<usize>,
 }
 
 impl Scenario {
-    pub(super) fn title(self) -> String {
+    pub(crate) fn title(self) -> String {
         match self {
             Self::Reload => "Renewing the app under 1,000 requests/s",
             Self::Stop => "SIGTERM, and clients that go on for 5 s",
@@ -78,7 +78,7 @@ impl Scenario {
         .to_owned()
     }
 
-    pub(super) fn header(self) -> &'static [&'static str] {
+    pub(crate) fn header(self) -> &'static [&'static str] {
         match self {
             Self::Reload => {
                 &["", "renewals", "requests", "failed", "how", "p99 fast, calm", "p99 fast, renewing"]
@@ -90,7 +90,7 @@ impl Scenario {
         }
     }
 
-    pub(super) fn applies_to(self, peer: Peer) -> bool {
+    pub(crate) fn applies_to(self, peer: Peer) -> bool {
         match self {
             Self::Reload => true,
             Self::Stop => matches!(peer, Peer::Cluster | Peer::Plimsoll),
@@ -99,7 +99,7 @@ impl Scenario {
         }
     }
 
-    pub(super) fn run(
+    pub(crate) fn run(
         self,
         peer: Peer,
         workshop: &Workshop,
@@ -275,7 +275,7 @@ impl Finding {
         Ok(())
     }
 
-    pub(super) fn cells(&self, scenario: Scenario) -> Vec<String> {
+    pub(crate) fn cells(&self, scenario: Scenario) -> Vec<String> {
         let failed: usize = self.failed.values().sum();
         let how: Vec<String> = self.failed.iter().map(|(how, count)| format!("{count} {how}")).collect();
         let how = if how.is_empty() { "–".to_owned() } else { how.join(", ") };
@@ -297,7 +297,7 @@ impl Finding {
     }
 }
 
-pub(super) fn method() -> Vec<String> {
+pub(crate) fn method() -> Vec<String> {
     vec![
         "Placement: the kernel's. The processes of a contender and the load share all CPUs; one contender runs at a time."
             .to_owned(),
