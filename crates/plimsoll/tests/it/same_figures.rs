@@ -199,72 +199,92 @@ fn are_those_of(figures: &Value, of_status: &Value, names: &[&str]) -> bool {
 
 #[test]
 fn a_stall_has_the_same_figures_everywhere() {
-    agree(("event_loop", "stall"), (80, 24), |_| true, |told| {
-        let groups = told.status["incidents"]["groups"].as_array().unwrap();
-        let names = ["count", "total_ms", "worst_ms", "waited", "rescued", "cost_ms"];
-        let Some(group) = groups.iter().find(|group| are_those_of(&told.figures, group, &names)) else {
-            return false;
-        };
-        let of_kind = groups.iter().filter(|one| one["kind"] == group["kind"]);
-        let count: f64 = of_kind.map(|one| one["count"].as_f64().unwrap()).sum();
-        let kind = format!("kind={}", group["kind"]);
-        let figures = ["total_ms", "count", "worst_ms", "waited"].map(|name| told.figure(name));
-        told.sum("plimsoll_event_loop_stalls_total", &[&kind]) == count
-            && one_says(told.on_page("t-groups", &["Stood still", "Times", "Worst", "Waited"]), &figures)
-            && one_says(Some(told.on_top("7", &["TOTAL", "TIMES", "WORST", "WAITED"])), &figures)
-    });
+    agree(
+        ("event_loop", "stall"),
+        (80, 24),
+        |_| true,
+        |told| {
+            let groups = told.status["incidents"]["groups"].as_array().unwrap();
+            let names = ["count", "total_ms", "worst_ms", "waited", "rescued", "cost_ms"];
+            let Some(group) = groups.iter().find(|group| are_those_of(&told.figures, group, &names)) else {
+                return false;
+            };
+            let of_kind = groups.iter().filter(|one| one["kind"] == group["kind"]);
+            let count: f64 = of_kind.map(|one| one["count"].as_f64().unwrap()).sum();
+            let kind = format!("kind={}", group["kind"]);
+            let figures = ["total_ms", "count", "worst_ms", "waited"].map(|name| told.figure(name));
+            told.sum("plimsoll_event_loop_stalls_total", &[&kind]) == count
+                && one_says(told.on_page("t-groups", &["Stood still", "Times", "Worst", "Waited"]), &figures)
+                && one_says(Some(told.on_top("7", &["TOTAL", "TIMES", "WORST", "WAITED"])), &figures)
+        },
+    );
 }
 
 #[test]
 fn a_queue_for_connections_has_the_same_figures_everywhere() {
-    agree(("pools", "pool_too_small"), (80, 24), |_| true, |told| {
-        let pool = told.status["pools"][0].clone();
-        let label = format!("db_client_connection_pool_name={}", pool["name"]);
-        let of = |name: &str| Some(told.sum(name, &[&label]));
-        let is_counted = are_those_of(&told.figures, &pool, &["asked", "waited_us", "max", "waiting"])
-            && of("db_client_connection_max") == pool["max"].as_f64()
-            && of("db_client_connection_wait_time_seconds_count") == pool["got"].as_f64();
-        let figures = [told.figure("waiting"), told.figure("waited_us") / 1000.0, told.figure("gave_up")];
-        let size = format!("{} of {}", pool["in_use"], pool["max"]);
-        is_counted
-            && one_says(told.on_page("t-pools", &["Waiting", "Waited", "Gave up"]), &figures)
-            && one_says(Some(told.on_top("5", &["WAITING", "WAITED", "GAVE UP"])), &figures)
-            && told.on_page("t-pools", &["In use"]).is_none_or(|rows| rows[0][0] == size)
-            && told.on_top("5", &["IN USE"])[0][0].ends_with(&size)
-    });
+    agree(
+        ("pools", "pool_too_small"),
+        (80, 24),
+        |_| true,
+        |told| {
+            let pool = told.status["pools"][0].clone();
+            let label = format!("db_client_connection_pool_name={}", pool["name"]);
+            let of = |name: &str| Some(told.sum(name, &[&label]));
+            let is_counted = are_those_of(&told.figures, &pool, &["asked", "waited_us", "max", "waiting"])
+                && of("db_client_connection_max") == pool["max"].as_f64()
+                && of("db_client_connection_wait_time_seconds_count") == pool["got"].as_f64();
+            let figures = [told.figure("waiting"), told.figure("waited_us") / 1000.0, told.figure("gave_up")];
+            let size = format!("{} of {}", pool["in_use"], pool["max"]);
+            is_counted
+                && one_says(told.on_page("t-pools", &["Waiting", "Waited", "Gave up"]), &figures)
+                && one_says(Some(told.on_top("5", &["WAITING", "WAITED", "GAVE UP"])), &figures)
+                && told.on_page("t-pools", &["In use"]).is_none_or(|rows| rows[0][0] == size)
+                && told.on_top("5", &["IN USE"])[0][0].ends_with(&size)
+        },
+    );
 }
 
 #[test]
 fn a_fan_out_has_the_same_figures_everywhere() {
-    agree(("downstream", "fan_out"), (80, 24), |_| true, |told| {
-        let one = told.status["downstreams"][0].clone();
-        let label = format!("origin={}", one["origin"]);
-        let names = ["calls", "fan_out_max", "would_queue", "would_wait_ms"];
-        let figures = ["calls", "fan_out_max", "would_queue"].map(|name| told.figure(name));
-        are_those_of(&told.figures, &one, &names)
-            && Some(told.sum("plimsoll_downstream_fan_out_max", &[&label])) == one["fan_out_max"].as_f64()
-            && one_says(told.on_page("t-downstreams", &["Calls", "Widest", "Queued"]), &figures)
-            && one_says(Some(told.on_top("4", &["CALLS", "WIDEST", "QUEUED"])), &figures)
-    });
+    agree(
+        ("downstream", "fan_out"),
+        (80, 24),
+        |_| true,
+        |told| {
+            let one = told.status["downstreams"][0].clone();
+            let label = format!("origin={}", one["origin"]);
+            let names = ["calls", "fan_out_max", "would_queue", "would_wait_ms"];
+            let figures = ["calls", "fan_out_max", "would_queue"].map(|name| told.figure(name));
+            are_those_of(&told.figures, &one, &names)
+                && Some(told.sum("plimsoll_downstream_fan_out_max", &[&label])) == one["fan_out_max"].as_f64()
+                && one_says(told.on_page("t-downstreams", &["Calls", "Widest", "Queued"]), &figures)
+                && one_says(Some(told.on_top("4", &["CALLS", "WIDEST", "QUEUED"])), &figures)
+        },
+    );
 }
 
 #[test]
 fn a_log_flood_has_the_same_figures_everywhere() {
-    agree(("logs", "log_blocks"), (120, 40), |_| true, |told| {
-        let workers = told.status["workers"].as_array().unwrap().iter();
-        let lines: f64 = workers.map(|one| one["logs"]["lines"].as_f64().unwrap()).sum();
-        let kinds = ["sampled", "capped"];
-        let left_out: f64 = kinds.map(|kind| told.status["logs"][kind].as_f64().unwrap()).iter().sum();
-        let metric: f64 = kinds
-            .map(|verdict| told.sum("plimsoll_logs_lines_total", &[&format!("outcome=\"{verdict}\"")]))
-            .iter()
-            .sum();
-        let both =
-            |text: &str| says(before(text, "in all"), lines) && says(before(text, "sampled"), left_out);
-        (told.figure("lines"), told.figure("left_out"), metric) == (lines, left_out, left_out)
-            && told.in_page("#lines").is_none_or(|text| both(&text.replace(" lines in all", " in all")))
-            && both(&told.line_of_top("logs "))
-    });
+    agree(
+        ("logs", "log_blocks"),
+        (120, 40),
+        |_| true,
+        |told| {
+            let workers = told.status["workers"].as_array().unwrap().iter();
+            let lines: f64 = workers.map(|one| one["logs"]["lines"].as_f64().unwrap()).sum();
+            let kinds = ["sampled", "capped"];
+            let left_out: f64 = kinds.map(|kind| told.status["logs"][kind].as_f64().unwrap()).iter().sum();
+            let metric: f64 = kinds
+                .map(|verdict| told.sum("plimsoll_logs_lines_total", &[&format!("outcome=\"{verdict}\"")]))
+                .iter()
+                .sum();
+            let both =
+                |text: &str| says(before(text, "in all"), lines) && says(before(text, "sampled"), left_out);
+            (told.figure("lines"), told.figure("left_out"), metric) == (lines, left_out, left_out)
+                && told.in_page("#lines").is_none_or(|text| both(&text.replace(" lines in all", " in all")))
+                && both(&told.line_of_top("logs "))
+        },
+    );
 }
 
 #[test]
