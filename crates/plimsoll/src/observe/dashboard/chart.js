@@ -158,7 +158,9 @@ function path(samples, rows, index, x, y) {
       isOpen = false;
       return;
     }
-    text += (isOpen && !isHole(samples, place) ? 'L' : 'M') + x(sample.t).toFixed(1) + ' ' + y(value).toFixed(1);
+    const goesOn = isOpen && !isHole(samples, place);
+    // A beginning is a dot, for it may be all that there is.
+    text += (goesOn ? 'L' : 'M') + x(sample.t).toFixed(1) + ' ' + y(value).toFixed(1) + (goesOn ? '' : 'h.1');
     isOpen = true;
   });
   return text;

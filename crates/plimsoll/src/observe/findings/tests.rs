@@ -203,7 +203,7 @@ fn each_fault_is_found_and_no_other() {
         (flood(120_000), &["log_flood"]),
         (worker(|one| one.memory = Some(gc(6_000_000))), &["gc_pressure"]),
         (worker(|one| one.memory = Some(gc(3_000_000))), &[]),
-        (worker(|one| (one.memory, one.event_loop.busy_us) = (Some(gc(60_000)), 200_000)), &[]),
+        (worker(|one| (one.memory, one.event_loop.busy_us) = (Some(gc(90_000)), 200_000)), &[]),
         (
             worker(|one| one.memory = Some(WorkerMemory { growth: Some("its heap grows".into()), ..gc(0) })),
             &["heap_grows"],
@@ -429,4 +429,15 @@ fn the_page_of_the_doctor_lists_every_code_with_its_concern() {
     });
     let expected = CODES.map(|(code, concern)| (code.to_owned(), concern.to_owned()));
     assert_eq!(rows.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn without_churn_only_the_collections_that_stop_a_loop_count() {
+    let gc = Collections { kind: GcKind::Minor, count: 900, total_us: 3_000_000, pauses: vec![900] };
+    let mut status = stalled(Kind::GarbageCollection, None);
+    status.workers[0].memory = Some(WorkerMemory { gc: vec![gc], ..WorkerMemory::default() });
+    // 12 s of clients in a minute; not the 3 s of all collections besides.
+    assert_eq!(judge(&status, None, TODAY).findings[0].damage_ms_per_s, 200.0);
+    status.incidents.groups[0].cost_ms = 0;
+    assert_eq!(codes(&judge(&status, None, TODAY)), Vec::<&str>::new(), "nobody waited: it was the start");
 }

@@ -12,7 +12,8 @@ const CONCERN: &str = "memory";
 /// "Node will spend 10 % of CPU on GC": of a loop's time, less that in which it waits.
 const SHARE_PER_MILLE: u32 = 100;
 
-const BUSY_MIN_US: u64 = 100_000;
+/// Of a loop that has done less the share says nothing: it is the collections of its start.
+const BUSY_MIN_US: u64 = 1_000_000;
 /// Of all that requests allocate: whoever makes so much of it is named first.
 const CHIEF_PER_MILLE: u32 = 500;
 const ROUTES_SHOWN: usize = 3;
@@ -34,7 +35,6 @@ fn all_collected_us(facts: &Facts<'_>) -> u64 {
 /// Of the time in which its loop did not wait.
 fn per_mille(worker: &Worker) -> u32 {
     let collected_us = worker.memory.as_ref().map_or(0, WorkerMemory::collected_us);
-    // Below that a share says nothing.
     let busy_us = worker.event_loop.busy_us.max(BUSY_MIN_US);
     u32::try_from(collected_us.saturating_mul(1000) / busy_us).unwrap_or(u32::MAX).min(1000)
 }
@@ -61,7 +61,7 @@ fn collecting(facts: &Facts<'_>) -> Option<Draft> {
     let count: u64 = memories.iter().flat_map(|memory| &memory.gc).map(|kind| kind.count).sum();
     let share = percent(f64::from(worst), 1000.0);
     let mut seen = vec![format!(
-        "{}, {} together; {share} of the loop's time in the busiest worker; {} allocated",
+        "{}, {} together; {share} of the loop's time in the worker that collects most; {} allocated",
         counted(count, "collection"),
         ms(total_ms),
         units::size(allocated)
@@ -79,7 +79,11 @@ fn collecting(facts: &Facts<'_>) -> Option<Draft> {
     Some(Draft {
         code: "gc_pressure",
         concern: CONCERN,
-        damage: Damage { whose: Whose::Loop, waited_ms: total_ms + beside, ..Damage::default() },
+        damage: match is_churn {
+            true => Damage { whose: Whose::Loop, waited_ms: total_ms + beside, ..Damage::default() },
+            // The long ones alone: without churn the others are what any app has.
+            false => Damage::clients(stalls.iter().map(|group| group.cost_ms).sum()),
+        },
         what: match is_churn {
             true => format!("{share} of the event loop's time goes into collecting garbage: {}", made(churn)),
             false => "collecting garbage stops the event loop".to_owned(),
