@@ -128,9 +128,18 @@ const FAILURES: [Failure; 19] = [
         name: "16 slow clients",
         tests: &["limits::a_head_that_does_not_come_is_408", "limits::a_body_that_does_not_come_is_cut"],
         measured: &[
-            ("1,000 slow headers, 200 more each second: p99 of good clients < 2x + 5 ms, all closed after 10 s", slow::headers),
-            ("1,000 slow bodies, 200 more each second, a byte every 2 s: p99 of good clients < 2x + 5 ms", slow::bodies),
-            ("1,000 bodies that stop, 200 more each second: closed after `gateway.body_timeout` (10 s here)", slow::silent_bodies),
+            (
+                "1,000 slow headers, 200 more each second: p99 of good clients < 2x + 5 ms, all closed after 10 s",
+                slow::headers,
+            ),
+            (
+                "1,000 slow bodies, 200 more each second, a byte every 2 s: p99 of good clients < 2x + 5 ms",
+                slow::bodies,
+            ),
+            (
+                "1,000 bodies that stop, 200 more each second: closed after `gateway.body_timeout` (10 s here)",
+                slow::silent_bodies,
+            ),
             (
                 "1,000 clients that read nothing of 8 MB, 200 more each second: closed after `gateway.write_timeout` (10 s here)",
                 slow::readers,

@@ -88,7 +88,11 @@ impl Attempt<'_> {
                 command.arg("--require").arg(file_of("apps/through.cjs"));
             }
             command.args(self.flags()).args(&self.suite.arguments).arg(self.file);
-            command.current_dir(&self.suite.folder).env("OUTCOME", outcome).envs(self.suite.environment.iter().copied()).env_remove("NODE_OPTIONS");
+            command
+                .current_dir(&self.suite.folder)
+                .env("OUTCOME", outcome)
+                .envs(self.suite.environment.iter().copied())
+                .env_remove("NODE_OPTIONS");
             command.env("XDG_RUNTIME_DIR", &self.ground.workshop.directory);
         })
     }
