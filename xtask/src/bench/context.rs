@@ -180,17 +180,20 @@ fn spans(
     let mut variants = [
         Variant::new("off", program, called(Vec::new())),
         Variant::new("off again", program, called(Vec::new())),
+        Variant::new("off, clients send the two lines", program, called(Vec::new())).asked_with(Head::Traced),
         Variant::new("1 % and tail", program, called(traced(collector, &ONE_PERCENT))),
         Variant::new("all", program, called(traced(collector, &ALL))),
     ];
     let rounds = options.common.rounds(2);
     take_turns(&Turns { workshop: &workshop, rounds, ..*with }, &mut variants)?;
-    let [off, _, some, _] = &variants;
+    let [off, _, lines, some, _] = &variants;
     let share = |more: Option<f64>| Some(more? / off.median(worker)? * 100.0);
     found.targets.push(Target {
-        what: format!("CPU of the worker that 1 % and tail cost, with a call, Node {major}"),
+        what: format!(
+            "CPU of the worker that 1 % and tail cost beside the two lines, with a call, Node {major}"
+        ),
         limit: most,
-        found: share(some.more_than(off, worker)),
+        found: share(some.more_than(lines, worker)),
         unit: " %",
     });
     keep(&format!("An app that makes a call for each request, Node {major}"), &variants, found);
@@ -260,7 +263,9 @@ fn method(with: &Turns<'_>) -> Vec<String> {
         ),
         placement_sentence(with.workshop),
         "All run behind Plimsoll with one worker. `off`: no request id, no trace. `1 % and tail`: ids, `traceparent`, 1 % \
-         recorded by chance and what is slow, fails or stalls as well, sent to a collector that takes everything."
+         recorded by chance and what is slow, fails or stalls as well, sent to a collector that takes everything. With calls, the worker \
+         is held against itself when clients send `x-request-id` and `traceparent`: Node reads two lines more, whoever made them, \
+         and what tracing costs beside that is what is looked for."
             .to_owned(),
         "The SDK is the one for Node with the instrumentations for http and express and the exporter for OTLP in protobuf, in batches \
          (`bench/otel`); the gateway does not trace then. Its spans are more than ours: one for each layer of express."

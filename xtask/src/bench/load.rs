@@ -27,6 +27,8 @@ pub(super) enum Head {
     Small,
     /// What a browser sends behind a load balancer: what a proxy does for every line and byte counts too.
     Browser,
+    /// The two lines that the gateway adds where it traces.
+    Traced,
 }
 
 const BROWSER: [&str; 14] = [
@@ -51,6 +53,7 @@ impl Head {
         match self {
             Self::Small => &[],
             Self::Browser => &BROWSER,
+            Self::Traced => BROWSER.split_at(BROWSER.len() - 2).1,
         }
     }
 }

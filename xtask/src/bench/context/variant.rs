@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::super::contender::{App, Contender, Kind};
-use super::super::load::Load;
+use super::super::load::{Head, Load};
 use super::super::sample::{Course, Sample, Warm};
 use super::super::stats::{median, min};
 use super::super::workshop::Workshop;
@@ -17,6 +17,8 @@ pub(super) struct Variant {
     contender: Contender,
     #[serde(skip)]
     app: App,
+    #[serde(skip)]
+    head: Head,
     samples: Vec<Sample>,
 }
 
@@ -31,7 +33,12 @@ pub(super) struct Turns<'a> {
 impl Variant {
     pub(super) fn new(name: &'static str, program: &Path, app: App) -> Self {
         let contender = Contender { name, kind: Kind::Plimsoll(program.to_owned()) };
-        Self { name, contender, app, samples: Vec::new() }
+        Self { name, contender, app, head: Head::Small, samples: Vec::new() }
+    }
+
+    /// What clients send with each request.
+    pub(super) fn asked_with(self, head: Head) -> Self {
+        Self { head, ..self }
     }
 
     fn values(&self, read: impl Fn(&Sample) -> Option<f64>) -> Vec<f64> {
@@ -59,6 +66,7 @@ pub(super) fn take_turns(with: &Turns<'_>, variants: &mut [Variant]) -> anyhow::
     for round in 0..with.rounds {
         let mut warm: Vec<Warm> = Vec::new();
         for variant in &*variants {
+            let load = Load { head: variant.head, ..load };
             warm.push(Course { workshop, wrk, app: &variant.app, load }.warm_up(&variant.contender)?);
         }
         for turn in 0..with.turns {
@@ -69,6 +77,7 @@ pub(super) fn take_turns(with: &Turns<'_>, variants: &mut [Variant]) -> anyhow::
                 pairs.reverse();
             }
             for (variant, warm) in pairs {
+                let load = Load { head: variant.head, ..load };
                 let course = Course { workshop, wrk, app: &variant.app, load };
                 let found = course.measure(&variant.contender, warm)?;
                 eprintln!(

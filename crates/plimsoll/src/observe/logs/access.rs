@@ -166,13 +166,15 @@ impl Chunk {
 
     pub(super) fn lines(&self) -> impl Iterator<Item = Line> {
         let mut start = 0;
+        // Asked once: it is a system call.
+        let pid = std::process::id();
         self.places.iter().map(move |place| {
             let whole = self.text.slice(start..place.end);
             let line = whole.slice(..place.written.length);
             start = place.end;
             let record = Record {
                 worker: None,
-                pid: std::process::id(),
+                pid,
                 stream: Stream::Gateway,
                 level: place.level,
                 at: place.at,
