@@ -154,6 +154,7 @@ fn report(
         verb: match options.head {
             Head::Small => "agent",
             Head::Browser => "agent-browser",
+            Head::Traced => "agent-traced",
         },
         title: "The agent's part of a worker's CPU",
         command,
