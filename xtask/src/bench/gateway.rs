@@ -65,6 +65,7 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
         verb: match options.head {
             Head::Small => "gateway",
             Head::Browser => "gateway-browser",
+            Head::Traced => "gateway-traced",
         },
         title: "The gateway beside its peers",
         command,
