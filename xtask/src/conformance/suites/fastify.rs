@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::{Suite, npm};
+use super::{Suite, Way, npm};
 use crate::conformance::ground::Ground;
 use crate::conformance::item::Found;
 
@@ -26,6 +26,7 @@ pub(in super::super) fn run(ground: &Ground) -> anyhow::Result<Found> {
         arguments: vec!["--test-reporter=tap".to_owned()],
         folder: folder.clone(),
         environment: Vec::new(),
+        ways: &[Way::Agent, Way::Gateway],
         expected: EXPECTED,
     };
     let items = suite.run(ground)?;

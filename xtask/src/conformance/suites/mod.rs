@@ -42,6 +42,7 @@ struct Suite {
     /// Words before the file, of Node and of what runs tests.
     arguments: Vec<String>,
     environment: Vec<(&'static str, &'static str)>,
+    ways: &'static [Way],
     /// Cases that cannot be the same through a gateway, each with the reason.
     expected: &'static [(&'static str, &'static str)],
 }
@@ -60,7 +61,7 @@ impl Suite {
             (Way::Agent, How::Agent, "with the agent: what plain Node passes"),
             (Way::Gateway, How::Gateway, "through the gateway: what plain Node passes by a numbered port"),
         ] {
-            if ground.options.way.is_some_and(|only| only != way) {
+            if !self.ways.contains(&way) || ground.options.way.is_some_and(|only| only != way) {
                 continue;
             }
             println!("{}: {words}", self.name);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::{Suite, debian, npm};
+use super::{Suite, Way, debian, npm};
 use crate::conformance::ground::Ground;
 use crate::conformance::item::Found;
 
@@ -47,6 +47,7 @@ pub(in super::super) fn run(ground: &Ground) -> anyhow::Result<Found> {
         folder,
         files,
         environment: Vec::new(),
+        ways: &[Way::Agent, Way::Gateway],
         expected: EXPECTED,
     };
     let items = suite.run(ground)?;
