@@ -110,6 +110,8 @@ pub struct Gateway {
     pub header_timeout: Duration,
     /// A kept-alive connection without a request.
     pub idle_timeout: Duration,
+    /// A link to a worker that no request needs.
+    pub link_idle_timeout: Duration,
     /// A request body of which no byte arrives.
     pub body_timeout: Duration,
     /// Bytes per second.
@@ -296,6 +298,7 @@ impl Default for Gateway {
             target_bytes_max: 32 * 1024,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
+            link_idle_timeout: Duration::from_secs(60),
             body_timeout: Duration::from_secs(60),
             body_rate: Some(16),
             write_timeout: Duration::from_secs(60),

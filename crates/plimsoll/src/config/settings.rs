@@ -213,6 +213,15 @@ static SETTINGS: &[&dyn Definition] = &[
               just being closed.",
     },
     &Setting {
+        key: "gateway.link_idle_timeout",
+        form: length(100, DAY),
+        place: |config| &mut config.gateway.link_idle_timeout,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "After how long a connection to a worker that no request needs is closed: what a burst has opened goes back. The app's own \
+              `keepAliveTimeout` does not matter here.",
+    },
+    &Setting {
         key: "gateway.body_timeout",
         form: length(100, DAY),
         place: |config| &mut config.gateway.body_timeout,

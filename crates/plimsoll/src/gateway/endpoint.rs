@@ -201,6 +201,11 @@ impl Endpoint {
         }
     }
 
+    /// There are links that nobody uses now.
+    pub(super) fn has_idle(&self) -> bool {
+        self.workers.borrow().iter().any(|worker| !worker.idle.borrow().is_empty())
+    }
+
     pub(super) fn trim_idle(&self, before: Time) {
         for worker in self.workers.borrow().iter() {
             worker.idle.borrow_mut().retain(|idle| idle.since >= before);

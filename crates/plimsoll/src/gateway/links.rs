@@ -21,8 +21,6 @@ use super::unix::UnixStream;
 use super::watch::Time;
 use super::{Load, Target};
 
-/// An idle link is closed after this long: descriptors that a past burst needed go back.
-pub(super) const IDLE_MAX: Duration = Duration::from_secs(60);
 /// How often a full accept queue of the worker is tried again, and how long between two tries.
 const CONNECT_TRIES: u32 = 200;
 const CONNECT_PAUSE: Duration = Duration::from_millis(5);

@@ -17,7 +17,6 @@ use super::context::{Context, Given};
 use super::endpoint::{Counters, Endpoint, Joining};
 use super::http1::request::{HEADERS_MAX, Limits};
 use super::lanes::Lanes;
-use super::links;
 use super::listen;
 use super::pulse::{self, Pulse};
 use super::watch::{Phase, TICK, Watches};
@@ -187,7 +186,7 @@ impl Thread {
         loop {
             while self.watches.is_idle() {
                 self.ticks.set(false);
-                self.ticker.notified().await;
+                self.rest().await;
             }
             self.ticks.set(true);
             while !self.watches.is_idle() {
@@ -202,8 +201,21 @@ impl Thread {
         }
     }
 
+    /// There are no connections. What a past burst has left is closed all the same, at one wake-up for all of it.
+    async fn rest(&self) {
+        let awake = self.ticker.notified();
+        let has_links = self.endpoints.borrow().values().any(|open| open.endpoint.has_idle());
+        if !has_links {
+            return awake.await;
+        }
+        if tokio::time::timeout(self.config.link_idle_timeout + TICK, awake).await.is_err() {
+            self.watches.refresh();
+            self.trim_links();
+        }
+    }
+
     fn trim_links(&self) {
-        let before = self.watches.now().before(links::IDLE_MAX);
+        let before = self.watches.now().before(self.config.link_idle_timeout);
         for open in self.endpoints.borrow().values() {
             open.endpoint.trim_idle(before);
         }
