@@ -4,7 +4,7 @@
 // it does once a second while it is awake. A process without requests is not measured, and is not woken for it.
 const v8 = require('node:v8')
 const tax = require('./tax.js')
-const { HEAP_USED, HEAP_TOTAL, HEAP_LIMIT, EXTERNAL, ARRAY_BUFFERS, WANTED, MEASURE } = require('./wire.js').MARK
+const { HEAP_USED, HEAP_TOTAL, HEAP_LIMIT, EXTERNAL, ARRAY_BUFFERS, WANTED, MEASURE, GROW } = require('./wire.js').MARK
 
 const UNIT = 1024
 
@@ -12,9 +12,12 @@ const UNIT = 1024
 const memoryUsage = process.memoryUsage
 const { getHeapStatistics, setFlagsFromString } = v8
 
+/** By how much semi-spaces grow at once when it pays; 0: as V8 does it. */
+let growth = 0
+
 /** Notes what there is now. Never throws. */
 function measure (marks) {
-  Atomics.and(marks, WANTED, ~MEASURE)
+  if ((Atomics.and(marks, WANTED, ~(MEASURE | GROW)) & GROW) !== 0) grow()
   try {
     const { heapUsed, heapTotal, external, arrayBuffers } = Reflect.apply(memoryUsage, process, [])
     marks[HEAP_USED] = heapUsed / UNIT
@@ -28,16 +31,27 @@ function measure (marks) {
   tax.look()
 }
 
-/** The first time, with what does not change. `growth`: by how much semi-spaces grow at once; 0: as V8 does it. */
-function begin (marks, growth = 0) {
+/** The first time, with what does not change. `factor`: by how much semi-spaces may grow at once; 0: as V8 does it. */
+function begin (marks, factor = 0) {
+  growth = factor
   measure(marks)
   try {
-    // Of those that may be set while the engine runs: it is looked at when a semi-space grows.
-    if (growth > 1) setFlagsFromString(`--semi-space-growth-factor=${growth}`)
     marks[HEAP_LIMIT] = getHeapStatistics().heap_size_limit / UNIT
   } catch {
     // As above: then the limit is not known.
   }
+}
+
+/** The watchdog has seen that collections of young objects take long. */
+function grow () {
+  if (growth <= 1) return
+  try {
+    // Of those that may be set while the engine runs: it is looked at when a semi-space grows.
+    setFlagsFromString(`--semi-space-growth-factor=${growth}`)
+  } catch {
+    // Forbidden, as above.
+  }
+  growth = 0
 }
 
 module.exports = { begin, measure }

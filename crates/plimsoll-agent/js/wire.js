@@ -48,7 +48,8 @@ const MARK = {
   WORDS: 18,
   MEASURE: 1,
   WEIGH: 2,
-  WEIGHING: 4
+  WEIGHING: 4,
+  GROW: 8
 }
 
 // What is said of the app's calls: see the crate's `calls`.

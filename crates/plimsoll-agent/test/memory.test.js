@@ -3,7 +3,7 @@
 const assert = require('node:assert')
 const { test } = require('node:test')
 const { App, PEER, link, supervisor } = require('./support/index.js')
-const { PAUSE_THRESHOLD, SEMI_SPACE_GROWTH } = require('../js/wire.js')
+const { PAUSE_THRESHOLD } = require('../js/wire.js')
 
 const MB = 1024 * 1024
 
@@ -12,7 +12,6 @@ const kept = [];
 const make = () => Array.from({ length: 2000 }, (_, id) => ({ id, text: 'x' + id }));
 const ways = {
   work () { for (let times = 0; times < 100; times++) make(); },
-  much () { for (let times = 0; times < 800; times++) make(); },
   buffers () { kept.push(Buffer.alloc(8 << 20, 1)); },
   live () { for (let times = 0; times < 150; times++) kept.push(make()); },
   collect () { gc(); }
@@ -23,11 +22,10 @@ http.createServer((request, response) => {
 }).listen(3000, () => say('up'));
 `
 
-async function start (t, pauseMs = 0, growth = 0) {
+async function start (t, pauseMs = 0) {
   const plimsoll = await supervisor(t)
   if (pauseMs > 0) plimsoll.page.words[PAUSE_THRESHOLD] = pauseMs
-  plimsoll.page.words[SEMI_SPACE_GROWTH] = growth
-  const app = new App(t, plimsoll, APP, { flags: ['--expose-gc', '--max-semi-space-size=32'] })
+  const app = new App(t, plimsoll, APP, { flags: ['--expose-gc'] })
   const { path } = await plimsoll.listens.next()
   assert.strictEqual(await app.next(), 'up')
   const ask = async (way) => {
@@ -77,14 +75,34 @@ test('collections, what they left, and what was allocated are told', async (t) =
   assert.ok(minor.totalUs > 0 && minor.totalUs < busyUs, JSON.stringify([minor, allocated, busyUs]))
 })
 
-test('semi-spaces grow to their full size at once where that is asked for', async (t) => {
-  const between = async (growth) => {
-    const running = await start(t, 0, growth)
-    const { minor, allocated } = await seen(running, 'much', ({ allocated }) => allocated > 150 * MB)
-    return allocated / minor.count
+test('semi-spaces grow at once when the watchdog has seen that it pays, and not before', () => {
+  const v8 = require('node:v8')
+  const { MARK } = require('../js/wire.js')
+  const said = []
+  const { setFlagsFromString } = v8
+  v8.setFlagsFromString = (flag) => said.push(flag)
+  const fresh = () => {
+    delete require.cache[require.resolve('../js/memory.js')]
+    return require('../js/memory.js')
   }
-  const [asItIs, atOnce] = [await between(0), await between(32)]
-  assert.ok(atOnce > 8 * MB && atOnce >= asItIs * 0.8, JSON.stringify({ asItIs, atOnce }))
+  try {
+    for (const [factor, flags] of [[32, ['--semi-space-growth-factor=32']], [0, []]]) {
+      const marks = new Int32Array(MARK.WORDS)
+      const memory = fresh()
+      memory.begin(marks, factor)
+      memory.measure(marks)
+      assert.deepStrictEqual(said, [])
+      for (let asked = 0; asked < 2; asked++) {
+        marks[MARK.WANTED] = MARK.GROW | MARK.MEASURE | MARK.WEIGH
+        memory.measure(marks)
+        assert.strictEqual(marks[MARK.WANTED], MARK.WEIGH)
+      }
+      assert.deepStrictEqual(said.splice(0), flags)
+    }
+  } finally {
+    v8.setFlagsFromString = setFlagsFromString
+    fresh()
+  }
 })
 
 test('what is held outside the heap is told', async (t) => {

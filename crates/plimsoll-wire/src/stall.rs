@@ -51,8 +51,9 @@ pub mod mark {
     /// How many there are.
     pub const WORDS: usize = 18;
 
-    /// Of `WANTED`: the memory is measured; one request is weighed; one is being weighed.
+    /// Of `WANTED`: the memory is measured; one request is weighed; one is being weighed; semi-spaces should grow at once.
     pub const MEASURE: u32 = 1;
     pub const WEIGH: u32 = 2;
     pub const WEIGHING: u32 = 4;
+    pub const GROW: u32 = 8;
 }

@@ -12,6 +12,10 @@ const EVERY_NS: u64 = 1_000_000_000;
 const MAJOR_NS: u64 = 100_000_000;
 /// Between two requests of which it is measured what they allocate: some microseconds each.
 const WEIGH_NS: u64 = 50_000_000;
+/// Collections of young objects that take more than this part of a busy loop's time: larger semi-spaces pay then. Where
+/// they take less, they would cost a process up to 200 MB for next to nothing.
+const YOUNG_PART: u64 = 50;
+const BUSY_LEAST_US: u64 = 100_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Memory {
@@ -47,6 +51,9 @@ impl Memory {
         if self.told == Some(as_told) {
             return Ok(());
         }
+        if self.told.is_some_and(|told| needs_room(&told, &figures)) {
+            shared::want(mark::GROW);
+        }
         self.told = Some(figures);
         report.say(&FromAgent::Memory(Box::new(figures)))
     }
@@ -64,6 +71,36 @@ impl Memory {
             allocated: collector::allocated(),
             busy_us: now.saturating_sub(began).saturating_sub(idle_ns) / 1000,
             pauses: collector::pauses(),
+        }
+    }
+}
+
+/// Between two looks, collections of young objects took so much of the loop's time that it is worth to have fewer.
+fn needs_room(before: &Figures, now: &Figures) -> bool {
+    let young_us = |figures: &Figures| figures.pauses.first().map_or(0, |minor| minor.total_us);
+    let busy_us = now.busy_us.saturating_sub(before.busy_us);
+    let took_us = young_us(now).saturating_sub(young_us(before));
+    busy_us >= BUSY_LEAST_US && took_us.saturating_mul(YOUNG_PART) >= busy_us
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn larger_semi_spaces_are_for_those_that_collect_much() {
+        for (busy_us, took_us, needs) in [
+            (1_000_000, 19_999, false),
+            (1_000_000, 20_000, true),
+            (1_000_000, 0, false),
+            (100_000, 90_000, true),
+            (99_999, 90_000, false),
+            (0, 0, false),
+        ] {
+            let before = Figures::default();
+            let mut now = Figures { busy_us, ..before };
+            now.pauses[0].total_us = took_us;
+            assert_eq!(needs_room(&before, &now), needs, "{took_us} of {busy_us}");
         }
     }
 }

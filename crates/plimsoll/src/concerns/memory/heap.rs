@@ -180,7 +180,8 @@ pub fn default_semi_space(node: Option<u32>) -> u64 {
     }
 }
 
-/// By how much semi-spaces grow at once: to their full size, whose room is set aside anyhow.
+/// By how much semi-spaces grow at once where collections of young objects take long: to their full size, whose room is set
+/// aside anyhow.
 ///
 /// V8 begins with a small one and doubles it when as much has survived as it holds; of objects that live as long as a
 /// request so little survives that it hardly ever grows, however large it may be. A list of 300 rows, 64 at a time, on
