@@ -55,8 +55,9 @@ async function make (calls, call, plain) {
 async function run (calls, by, plain) {
   if (by === 'fetch') await turn(plain)
   await make(WARM_UP, ways[by], plain)
-  // So that no slice pays for what another has left: fetch leaves much that only a major collection finds.
-  global.gc?.()
+  // So that each slice meets as many collections as any other. Not a whole one: it takes what the engine has learned of the
+  // functions as well, and a slice would measure how they are compiled again.
+  global.gc?.({ type: 'minor' })
   const before = process.cpuUsage()
   await make(calls, ways[by], plain)
   const { user, system } = process.cpuUsage(before)

@@ -43,13 +43,15 @@ class Call {
     this.span = group === null ? null : spans.begin(group.request)
   }
 
-  /** Tells of a call of a traced request. */
+  /** Tells of a call of a traced request, and of one of which nobody knows whose it is. */
   tell (now, status, how) {
     if (!spans.isTold(this.span, now - this.began, status === 0 || status >= 500)) return
+    const span = this.span ?? (this.group === null ? spans.ofNobody() : null)
+    if (span === null) return
     const error = status === 0 ? how === TIMED_OUT ? 'timeout' : how === GIVEN_UP ? 'aborted' : this.errorCode() : ''
     const waitedMs = this.ran > this.began ? this.ran - this.began : 0
     const { method, path } = this.about()
-    spans.end(this.span, now, {
+    spans.end(span, now, {
       kind: 'http', to: this.origin.name, method, path: spans.pathOf(path), began: this.began, waitedMs, status, error
     })
   }

@@ -7,6 +7,7 @@ const { Bucket } = require('./rate.js')
 const { breakerError, queueError, retryError } = require('./refused.js')
 const { Seen } = require('./seen.js')
 const { Shadow } = require('./shadow.js')
+const { isWanted } = require('./spans.js')
 const { WATCHED } = require('./wire.js').CALLS
 
 // An answer of which nobody has read anything for so long holds its slot no longer.
@@ -78,7 +79,7 @@ class Origin {
     if (call.state === WAITING) return this.leave(call)
     if (call.state !== RUNNING) return
     call.state = OVER
-    if (call.span !== null) call.tell(now, status, how)
+    if (isWanted.value) call.tell(now, status, how)
     this.#unlink(call)
     this.inFlight -= 1
     this.seen.ended(now - call.began, status, how)

@@ -8,6 +8,8 @@ const { SPANS, span: frame } = require('./wire.js')
 
 const PARENT = 'traceparent'
 const PARENT_LENGTH = 55
+// In the place of the `traceparent` of a request: of none.
+const NOBODY = '0'.repeat(PARENT_LENGTH)
 const SPAN_AT = 36
 const FLAGS_AT = 54
 // So many a second are told. An app that makes thousands of calls in a traced request tells of the first.
@@ -85,6 +87,11 @@ function begin (request) {
   return say === null || request === null || request.parent === '' ? null : new Span(request.parent)
 }
 
+/** For what is to be told though it is not known whose it is. */
+function ofNobody () {
+  return new Span(NOBODY)
+}
+
 /** What an outgoing call is given; null: nothing. */
 function header (span) {
   return span !== null && propagates ? span.traceparent : null
@@ -92,7 +99,7 @@ function header (span) {
 
 /** Whether anybody wants to know of what took so long. Asked before it is described: most are of no interest. */
 function isTold (span, tookMs, isFailed) {
-  return say !== null && (isFailed || span.isSampled || tookMs >= toldFromMs)
+  return say !== null && (isFailed || tookMs >= toldFromMs || (span !== null && span.isSampled))
 }
 
 /** It is over, and told. Times are of `performance.now()`; `status` 0: there was no answer. */
@@ -123,4 +130,4 @@ function pathOf (target) {
   return end < 0 ? text : text.slice(0, end)
 }
 
-module.exports = { watch, lost, isWanted, parentOf, begin, header, isTold, end, pathOf, PARENT }
+module.exports = { watch, lost, isWanted, parentOf, begin, ofNobody, header, isTold, end, pathOf, PARENT }

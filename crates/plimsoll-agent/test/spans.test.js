@@ -79,6 +79,21 @@ test('after an await it is told where the request is known, and nothing is told 
   else assert.strictEqual((await one.plimsoll.spans.next()).id, traceparent.slice(36, 52))
 })
 
+test('a call of nobody is told where it failed, and of no request', async (t) => {
+  const one = await start(t)
+  const fails = async (target, flags) => {
+    const answered = ask(t, one, target, flags)
+    await answer(one.service, 503)
+    await answered
+  }
+  // Whose it is is known, and he is not traced.
+  await fails('/call', null)
+  await fails('/later', '00')
+  const { request, id, status } = await one.plimsoll.spans.next()
+  assert.deepStrictEqual([request, status], [MAJOR < 24 ? '0'.repeat(16) : SPAN, 503])
+  assert.notStrictEqual(id, '0'.repeat(16))
+})
+
 test('what the app itself says of its trace stays', async (t) => {
   const one = await start(t)
   const answered = ask(t, one, '/own')

@@ -11,7 +11,7 @@ const source = (file) => fs.readFileSync(path.join(SOURCE, file), 'utf8')
 
 /** The constants of a Rust file, by name, as text. */
 function constants (file) {
-  const found = source(file).matchAll(/const ([A-Z_]+): [^=]+ = ([^;]+);/g)
+  const found = source(file).matchAll(/^ *(?:pub(?:\([a-z]+\))? )?const ([A-Z_]+): [^=]+ = ([^;]+);/gm)
   return Object.fromEntries([...found].map(([, name, value]) => [name, value.replace(/^"|"$/g, '')]))
 }
 

@@ -40,7 +40,7 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
     pub kind: Kind,
-    /// The span of the request, as its `traceparent` has it.
+    /// The span of the request, as its `traceparent` has it; all 0: it is not known whose it is.
     pub request: [u8; 8],
     pub id: [u8; 8],
     /// `http://stock:8080`, or the name of the pool.

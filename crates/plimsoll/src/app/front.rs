@@ -281,10 +281,12 @@ impl Front for GatewayFront {
         Some(routes.find(Method::from_token(method), path.as_bytes())?.to_string())
     }
 
-    fn span(&self, said: Span) {
-        if let (Some(tracer), Some(request)) = (&self.tracer, SpanId::of(said.request)) {
-            tracer.tell(traces::Event::Call(Box::new(traces::Call { request, said })));
-        }
+    fn span(&self, worker: WorkerId, said: Span) {
+        let Some(tracer) = &self.tracer else { return };
+        tracer.tell(match SpanId::of(said.request) {
+            Some(request) => traces::Event::Call(Box::new(traces::Call { request, said })),
+            None => traces::Event::Alone(Box::new(traces::Alone { worker, said })),
+        });
     }
 
     fn route(&self, method: &str, path: &str, route: &str) {

@@ -85,6 +85,7 @@ const FILES: &[(&str, &[u8])] = js![
     "times.js",
     "waits.js",
     "watchdog.js",
+    "whose.js",
     "wire.js",
 ];
 

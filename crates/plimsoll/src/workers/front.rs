@@ -69,7 +69,7 @@ pub trait Front {
     /// The route of a request by its method and path, as far as it is known.
     fn find_route(&self, method: &str, path: &str) -> Option<String>;
     /// What a traced request has waited for.
-    fn span(&self, span: Span);
+    fn span(&self, worker: WorkerId, span: Span);
     /// What a framework calls the route of a path.
     fn route(&self, method: &str, path: &str, route: &str);
     /// A process of the worker is stopped, and has been since then.

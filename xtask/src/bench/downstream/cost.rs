@@ -111,7 +111,7 @@ impl Costs {
             "Cost: {rounds} rounds; in each, a worker for each `downstream.default.mode` is started afresh on a CPU of its own ({}), \
              and makes {SLICE} calls at a time, sixteen at once over kept-alive connections, to one hello-world service: in turn as \
              Plimsoll sees them, and past it, by Node's own functions that the app had kept. CPU of the process, user and system, \
-             per call, each slice begun with a collection; the median of the differences of two slices made one \
+             per call, each slice begun with a collection of the young objects; the median of the differences of two slices made one \
              after the other, {SLICES} pairs a round; `±`: where the true median is in 19 of 20 cases. `off`: nothing is replaced, so that it shows the noise.",
             workshop.placement.describe()
         )]

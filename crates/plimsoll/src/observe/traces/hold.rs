@@ -135,7 +135,7 @@ impl Hold {
                 }
                 self.pauses.push_back(Pause { worker, began, ms });
             }
-            Event::Tick | Event::End => {}
+            Event::Alone(_) | Event::Tick | Event::End => {}
         }
     }
 

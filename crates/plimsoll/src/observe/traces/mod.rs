@@ -53,6 +53,8 @@ pub enum Event {
     Finished(Box<Finished>),
     /// A request's own call to another service, or wait for a connection, is over.
     Call(Box<Call>),
+    /// A call is over of which nobody knows whose it was.
+    Alone(Box<Alone>),
     /// The event loop of a process stands still, in this request.
     Stalled {
         process: (WorkerId, u32),
@@ -104,7 +106,7 @@ pub struct Tracer {
 #[derive(Debug)]
 pub struct Traces {
     tracer: Tracer,
-    queue: Arc<Queue<Trace>>,
+    queue: Arc<Queue<Recorded>>,
 }
 
 /// What is known of one request, whole: an item of the queue.
@@ -115,6 +117,20 @@ pub(super) struct Trace {
     stall: Option<hold::Stall>,
     pauses: Vec<hold::Pause>,
     bytes: usize,
+}
+
+/// A call of a worker that belongs to no request for certain: it failed, or took long.
+#[derive(Debug)]
+pub struct Alone {
+    pub worker: WorkerId,
+    pub said: plimsoll_wire::spans::Span,
+}
+
+/// An item of the queue.
+#[derive(Debug)]
+pub(super) enum Recorded {
+    Request(Trace),
+    Alone(Alone),
 }
 
 impl Traces {
@@ -156,7 +172,7 @@ impl Traces {
     }
 }
 
-fn run(events: &Receiver<Event>, queue: &Queue<Trace>, slow: &Slow, stats: &Stats) {
+fn run(events: &Receiver<Event>, queue: &Queue<Recorded>, slow: &Slow, stats: &Stats) {
     let mut hold = Hold::default();
     loop {
         let event = match hold.patience(Instant::now()) {
@@ -167,23 +183,37 @@ fn run(events: &Receiver<Event>, queue: &Queue<Trace>, slow: &Slow, stats: &Stat
         match event {
             Ok(Event::End) | Err(RecvTimeoutError::Disconnected) => break,
             Ok(Event::Tick) => slow.look(now),
-            Ok(event) => hold.take(event, now),
+            Ok(event) => offer(take(event, &mut hold, now), queue, stats),
             Err(RecvTimeoutError::Timeout) => {}
         }
-        offer(hold.release(now), queue, stats);
+        offer(hold.release(now).into_iter().map(Recorded::Request), queue, stats);
         stats.drop_calls(hold.dropped());
     }
-    events.try_iter().for_each(|event| hold.take(event, Instant::now()));
-    offer(hold.release_all(), queue, stats);
+    offer(events.try_iter().filter_map(|event| take(event, &mut hold, Instant::now())), queue, stats);
+    offer(hold.release_all().into_iter().map(Recorded::Request), queue, stats);
     queue.close(Instant::now() + Duration::from_secs(3600));
 }
 
-fn offer(traces: Vec<Trace>, queue: &Queue<Trace>, stats: &Stats) {
-    let traces: Vec<Arc<Trace>> = traces.into_iter().map(Arc::new).collect();
-    for trace in &traces {
-        stats.record(trace.finished.why, 1 + trace.calls.len() as u64);
+/// What is told is sent as it is, or held until all is there that belongs to it.
+fn take(event: Event, hold: &mut Hold, now: Instant) -> Option<Recorded> {
+    match event {
+        Event::Alone(alone) => Some(Recorded::Alone(*alone)),
+        event => {
+            hold.take(event, now);
+            None
+        }
     }
-    queue.offer(traces.iter());
+}
+
+fn offer(recorded: impl IntoIterator<Item = Recorded>, queue: &Queue<Recorded>, stats: &Stats) {
+    let all: Vec<Arc<Recorded>> = recorded.into_iter().map(Arc::new).collect();
+    for one in &all {
+        match &**one {
+            Recorded::Request(trace) => stats.record(trace.finished.why, 1 + trace.calls.len() as u64),
+            Recorded::Alone(_) => stats.record_alone(),
+        }
+    }
+    queue.offer(all.iter());
 }
 
 impl Tracer {
@@ -233,7 +263,7 @@ impl Tracer {
     }
 }
 
-impl Item for Trace {
+impl Item for Recorded {
     const WORDS: &'static Words = &Words {
         what: "traces",
         one: "trace",
@@ -244,15 +274,32 @@ impl Item for Trace {
     };
 
     fn rank(&self) -> usize {
-        self.finished.why as usize
+        match self {
+            Self::Request(trace) => trace.finished.why as usize,
+            Self::Alone(alone) => alone.why() as usize,
+        }
     }
 
     fn bytes(&self) -> usize {
-        self.bytes
+        match self {
+            Self::Request(trace) => trace.bytes,
+            Self::Alone(alone) => size_of::<Alone>() + alone.said.length(),
+        }
     }
 
     fn at(&self) -> u64 {
-        self.finished.started
+        match self {
+            Self::Request(trace) => trace.finished.started,
+            Self::Alone(alone) => alone.said.start_us.saturating_mul(1000),
+        }
+    }
+}
+
+impl Alone {
+    /// Why it is told at all.
+    fn why(&self) -> Why {
+        let is_failed = !self.said.error.is_empty() || self.said.status >= 500;
+        if is_failed { Why::Failed } else { Why::Slow }
     }
 }
 

@@ -14,8 +14,8 @@ use plimsoll_wire::spans;
 use prost::Message as _;
 
 use super::hold::{Call, Finished, Moment, Pause, Stall};
-use super::{Settings, Trace};
-use crate::concerns::context::parent::Parent;
+use super::{Alone, Recorded, Settings, Trace};
+use crate::concerns::context::parent::{Parent, SpanId, TraceId};
 use crate::observe::otlp::{CONTENT_TYPE, number, real, rejected, resource, scope, text};
 use crate::observe::ship::http::Encoding;
 
@@ -36,13 +36,13 @@ impl Otlp {
     }
 }
 
-impl Encoding<Trace> for Otlp {
+impl Encoding<Recorded> for Otlp {
     fn content_type(&self) -> &'static str {
         CONTENT_TYPE
     }
 
-    fn encode(&self, batch: &[Arc<Trace>]) -> Vec<u8> {
-        let spans = batch.iter().flat_map(|trace| spans_of(trace)).collect();
+    fn encode(&self, batch: &[Arc<Recorded>]) -> Vec<u8> {
+        let spans = batch.iter().flat_map(|one| spans_of(one)).collect();
         let scope_spans = vec![ScopeSpans { scope: Some(scope()), spans, ..ScopeSpans::default() }];
         let resource = Some(self.resource.clone());
         let resource_spans = vec![ResourceSpans { resource, scope_spans, ..ResourceSpans::default() }];
@@ -55,11 +55,29 @@ impl Encoding<Trace> for Otlp {
     }
 }
 
-fn spans_of(trace: &Trace) -> impl Iterator<Item = Span> {
+fn spans_of(recorded: &Recorded) -> Vec<Span> {
+    match recorded {
+        Recorded::Request(trace) => of_request(trace).collect(),
+        Recorded::Alone(call) => vec![alone(call)],
+    }
+}
+
+fn of_request(trace: &Trace) -> impl Iterator<Item = Span> {
     let parent = trace.finished.parent;
     let server = parent.map(|own| server(own, trace));
-    let calls = trace.calls.iter().filter_map(move |call| Some(client(parent?, call)));
+    let calls = trace.calls.iter().filter_map(move |Call { said, .. }| Some(client(parent?, said)));
     server.into_iter().chain(calls)
+}
+
+/// A trace of its own; what is known is the worker. Its id is random where the id of the span is.
+fn alone(call: &Alone) -> Span {
+    let Alone { worker, said } = call;
+    let trace = u128::from(u64::from_be_bytes(said.id)) * ((1 << 64) + 1);
+    let mut span = client(Parent::new(TraceId(trace.to_be_bytes()), SpanId(said.id), false), said);
+    span.parent_span_id.clear();
+    span.attributes.push(number("plimsoll.worker", u64::from(worker.index)));
+    span.attributes.push(text("plimsoll.recorded", call.why().word()));
+    span
 }
 
 fn server(own: Parent, trace: &Trace) -> Span {
@@ -161,7 +179,7 @@ fn stalled(stall: &Stall) -> Vec<KeyValue> {
     all
 }
 
-fn client(request: Parent, Call { said, .. }: &Call) -> Span {
+fn client(request: Parent, said: &spans::Span) -> Span {
     let (name, kind) = match said.kind {
         spans::Kind::Http => (said.method.clone(), SpanKind::Client),
         spans::Kind::Pool => (format!("wait for a connection of {}", said.to), SpanKind::Internal),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use serde::{Deserialize, Serialize};
 
-use super::Trace;
+use super::Recorded;
 use crate::concerns::context::tail::Why;
 use crate::observe::ship::stats::ShipStats;
 
@@ -48,7 +48,7 @@ pub struct Count {
 impl Stats {
     pub(super) fn new(to: &str) -> Self {
         Self {
-            sent: Arc::new(ShipStats::new::<Trace>(to)),
+            sent: Arc::new(ShipStats::new::<Recorded>(to)),
             recorded: Default::default(),
             skipped: Default::default(),
             spans: AtomicU64::new(0),
@@ -65,6 +65,11 @@ impl Stats {
     pub(super) fn record(&self, why: Why, spans: u64) {
         add(&self.recorded, why);
         self.spans.fetch_add(spans, Relaxed);
+    }
+
+    /// A call of no request.
+    pub(super) fn record_alone(&self) {
+        self.spans.fetch_add(1, Relaxed);
     }
 
     pub(super) fn skip(&self, why: Why) {

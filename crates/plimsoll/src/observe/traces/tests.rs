@@ -69,7 +69,11 @@ fn settings() -> Settings {
 }
 
 fn spans_of(traces: Vec<Trace>) -> Vec<Span> {
-    let batch: Vec<_> = traces.into_iter().map(Arc::new).collect();
+    otlp_of(traces.into_iter().map(Recorded::Request))
+}
+
+fn otlp_of(recorded: impl IntoIterator<Item = Recorded>) -> Vec<Span> {
+    let batch: Vec<_> = recorded.into_iter().map(Arc::new).collect();
     let bytes = super::super::ship::http::Encoding::encode(&Otlp::new(&settings()), &batch);
     let request = ExportTraceServiceRequest::decode(&bytes[..]).unwrap();
     let [of_resource] = &request.resource_spans[..] else { panic!() };
@@ -188,6 +192,17 @@ fn a_pause_of_the_collector_is_told_of_all_that_it_hit() {
             );
         }
     }
+}
+
+#[test]
+fn a_call_of_nobody_is_told_of_its_worker() {
+    let Event::Call(call) = call(0, 3) else { panic!() };
+    let own = [3; 8];
+    let span = otlp_of([Recorded::Alone(Alone { worker: WORKER, said: call.said })]).remove(0);
+    assert_eq!((span.span_id.as_slice(), span.parent_span_id.as_slice()), (own.as_slice(), [].as_slice()));
+    assert_eq!(span.trace_id, [own, own].concat());
+    let told = ["plimsoll.worker", "plimsoll.recorded", "server.address", "http.response.status_code"];
+    assert_eq!(told.map(|name| text(&span.attributes, name)), ["1", "failed", "stock", "503"]);
 }
 
 #[test]

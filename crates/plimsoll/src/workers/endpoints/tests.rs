@@ -72,7 +72,7 @@ impl Front for Told {
     fn route_of(&self, _worker: WorkerId, _slot: u16, _word: u32) -> Option<String> {
         None
     }
-    fn span(&self, _span: plimsoll_wire::spans::Span) {}
+    fn span(&self, _worker: WorkerId, _span: plimsoll_wire::spans::Span) {}
     fn route(&self, _method: &str, _path: &str, _route: &str) {}
     fn stopped(&self, _worker: WorkerId, _since: Instant) {}
     fn runs(&self, _worker: WorkerId, _stopped_since: Instant) {}

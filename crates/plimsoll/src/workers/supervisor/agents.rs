@@ -53,7 +53,7 @@ impl<F: Front> Supervisor<F> {
             Said::Route { method, path, route } => self.front.route(&method, &path, &route),
             Said::Calls(said) => self.on_calls(worker, channel, said),
             Said::Pools(said) => self.on_pools(worker, channel, said),
-            Said::Span(span) => self.front.span(*span),
+            Said::Span(span) => self.front.span(worker, *span),
             Said::Metrics(said) => self.on_metrics(worker, channel, said),
             Said::Tax(said) => self.on_tax(worker, channel, said),
             Said::Lost { mistake } => self.on_lost(worker, channel, mistake),
