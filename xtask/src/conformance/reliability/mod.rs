@@ -235,8 +235,8 @@ fn notes() -> Vec<String> {
         "11: the only expressions that users give are those of `plimsoll logs --grep`; they are compiled by Rust's regex crate, which \
          matches in linear time, to a bounded size."
             .to_owned(),
-        "16: Plimsoll has no least rate of a body: who sends a byte now and then may go on, as with Node's own server until its \
-         `requestTimeout` of five minutes; that holds a connection and a link of its worker, no thread."
+        "16: a client that sends less than `gateway.body_rate` (16 bytes a second) is cut when it is behind by \
+         `gateway.body_timeout` (60 s), after about 70 s where it sends a byte every two: longer than is looked here."
             .to_owned(),
     ]
 }
