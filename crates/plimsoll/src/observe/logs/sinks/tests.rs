@@ -228,6 +228,21 @@ fn packs(compress: Compress, end: &str, unpack: impl Fn(fs::File) -> io::Result<
 }
 
 #[test]
+fn files_that_are_set_aside_at_once_go_in_their_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.log");
+    let settings = FileSink { keep: 1, compress: Compress::Off, ..file(&path) };
+    let mut sink = file::ToFile::start(&settings).unwrap();
+    let lines = 300;
+    for number in 0..lines {
+        sink.deliver(&[record(Level::Info, format!("{number} {}", "x".repeat(990)))], None).unwrap();
+    }
+    wait(|| aside(directory.path()).len() == 1);
+    let text = fs::read_to_string(aside(directory.path()).remove(0)).unwrap();
+    assert!(text.starts_with(&format!("{} ", lines - 2)), "{text}");
+}
+
+#[test]
 fn a_file_that_was_moved_or_whose_directory_is_gone_is_made_anew() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sub/app.log");

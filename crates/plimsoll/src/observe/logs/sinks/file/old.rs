@@ -3,6 +3,7 @@
 //! `app.log` becomes `app.log.20261127T182233.123Z`, and then `….gz` or `….zst`. What an earlier run left unpacked is packed as
 //! well. The sink never waits for any of it.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -24,9 +25,15 @@ const UNFINISHED: &str = ".part";
 const FRAME_BYTES: u64 = 1024 * 1024;
 /// `.20261127T182233.123Z`
 const STAMP_LENGTH: usize = 21;
+/// Names tell milliseconds.
+const STEP: u64 = 1_000_000;
 
 /// Tells the thread that there is something to do.
-pub(super) struct Old(SyncSender<()>);
+pub(super) struct Old {
+    sender: SyncSender<()>,
+    /// The moment that the last name tells, in nanoseconds since the epoch.
+    last: Cell<u64>,
+}
 
 impl Old {
     /// # Errors
@@ -35,14 +42,17 @@ impl Old {
         let (sender, receiver) = sync_channel(1);
         let settings = settings.clone();
         spawn("logs-old", move || run(&settings, &receiver))?;
-        let old = Self(sender);
+        let old = Self { sender, last: Cell::new(0) };
         old.tell();
         Ok(old)
     }
 
     /// Gives the file another name, which says when that was.
     pub(super) fn set_aside(&self, path: &Path) -> io::Result<()> {
-        match fs::rename(path, free_name(path, crate::observe::now())) {
+        // Never before the last one, whose name may be free again: the names are the order in which files go.
+        let (name, at) = free_name(path, crate::observe::now().max(self.last.get() + STEP));
+        self.last.set(at);
+        match fs::rename(path, name) {
             // Somebody else has moved it meanwhile: that is as good.
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -53,18 +63,18 @@ impl Old {
 
     fn tell(&self) {
         // When the thread has been told already and has not looked yet, it will see this as well.
-        let _told_already = self.0.try_send(());
+        let _told_already = self.sender.try_send(());
     }
 }
 
 /// The first moment from `at` on that names no file yet.
-fn free_name(path: &Path, mut at: u64) -> PathBuf {
+fn free_name(path: &Path, mut at: u64) -> (PathBuf, u64) {
     loop {
         let name = with_end(path, &format!(".{}", Utc::of(at).compact()));
         if !name.exists() && PACKED.iter().all(|end| !with_end(&name, end).exists()) {
-            return name;
+            return (name, at);
         }
-        at += 1_000_000;
+        at += STEP;
     }
 }
 
