@@ -166,7 +166,7 @@ fn report(
         ],
         notes: Vec::new(),
         raw: all.iter().map(Figures::raw).collect(),
-        keep: Keep::unless(options.common.quick),
+        keep: Keep::unless(options.common.quick || options.only.is_some()),
     }
 }
 

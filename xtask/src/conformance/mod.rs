@@ -5,6 +5,7 @@
 //! had) says why, and is not passed.
 
 mod fuzz;
+mod good;
 mod ground;
 mod item;
 mod redbot;

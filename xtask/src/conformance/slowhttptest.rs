@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use super::good::{Good, PER_SECOND};
 use super::ground::{Ground, file};
 use super::item::{Found, Item};
 use crate::bench::child::Child;
 use crate::bench::client::{self, Address};
-use crate::bench::open::{self, Load, Stream};
 use crate::bench::peer::Setup;
 use crate::bench::workshop::free_port;
 use crate::bench::{machine, wait};
@@ -21,7 +21,6 @@ use crate::bench::{machine, wait};
 const CONNECTIONS: &str = "1000";
 const SECONDS: u32 = 25;
 const START_WITHIN: Duration = Duration::from_secs(20);
-const PER_SECOND: f64 = 200.0;
 const CALM_SECONDS: f64 = 5.0;
 
 struct Attack {
@@ -72,21 +71,19 @@ fn measure(ground: &Ground, tool: &Path, attack: &Attack) -> anyhow::Result<(Str
         ours.seen.looks,
         ours.seen.connected,
         ours.seen.closed,
-        ours.failed,
-        ours.calm_ms,
-        ours.beside_ms,
-        plain.failed,
-        plain.beside_ms
+        ours.good.failed(),
+        ours.good.calm_ms,
+        ours.good.beside_ms,
+        plain.good.failed(),
+        plain.good.beside_ms
     );
-    Ok((figure, ours.seen.is_always() && ours.failed == 0 && ours.beside_ms < ours.calm_ms * 2.0 + 5.0))
+    Ok((figure, ours.seen.is_always() && ours.good.are_unharmed()))
 }
 
 /// What good clients notice.
 struct Noticed {
     seen: Availability,
-    failed: usize,
-    calm_ms: f64,
-    beside_ms: f64,
+    good: Good,
 }
 
 /// The same app by itself: what of it is the attack's on this machine, whoever serves.
@@ -100,35 +97,17 @@ fn under_attack_plain(ground: &Ground, tool: &Path, attack: &Attack) -> anyhow::
 }
 
 fn under_attack(ground: &Ground, tool: &Path, attack: &Attack, port: u16) -> anyhow::Result<Noticed> {
-    let good = |seconds| Load {
-        port,
-        seconds,
-        streams: vec![Stream {
-            name: "good",
-            per_second: PER_SECOND,
-            method: "GET",
-            target: "/?id={id}".to_owned(),
-            fresh_percent: 50,
-        }],
-        ..Load::default()
-    };
-    let (calm, ()) = good(CALM_SECONDS).run(|_| Ok(()))?;
     let statistics = ground.workshop.directory.join("slow");
     let url = format!("http://127.0.0.1:{port}{}", attack.target);
     let log = ground.workshop.log("slowhttptest");
-    let (beside, ()) = good(f64::from(SECONDS)).run(|_| {
+    let (good, ()) = Good::beside(port, CALM_SECONDS, f64::from(SECONDS), |_| {
         let mut child = Child::start(tool, None, &log, |command| {
             command.args(attack.options).args(["-c", CONNECTIONS, "-r", "200", "-p", "3", "-g", "-o"]);
             command.arg(&statistics).args(["-l", &SECONDS.to_string(), "-u", &url]);
         })?;
         child.wait(Duration::from_secs(u64::from(SECONDS) + 30), "the end of slowhttptest")
     })?;
-    Ok(Noticed {
-        seen: Availability::read(&statistics.with_extension("csv"))?,
-        failed: open::failures(&beside).values().sum(),
-        calm_ms: open::latency(&calm).context("no good client was answered before")?.p99,
-        beside_ms: open::latency(&beside).context("no good client was answered")?.p99,
-    })
+    Ok(Noticed { seen: Availability::read(&statistics.with_extension("csv"))?, good })
 }
 
 /// What the tool saw.

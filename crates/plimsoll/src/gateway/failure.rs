@@ -4,7 +4,6 @@
 //! The inside story goes to the log.
 
 use std::io::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::http1::request::Refusal;
 use crate::observe::http::Method;
@@ -154,8 +153,7 @@ impl Failure {
 
 /// Caches and clients reckon ages from it; who makes an answer and has a clock must tell it.
 fn date() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Utc::of(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)).http_date()
+    Utc::of(crate::observe::now()).http_date()
 }
 
 impl From<Refusal> for Failure {

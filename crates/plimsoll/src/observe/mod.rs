@@ -43,7 +43,7 @@ pub mod units;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Nanoseconds since the epoch.
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

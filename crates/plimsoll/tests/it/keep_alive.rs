@@ -36,14 +36,20 @@ fn a_link_that_was_idle_never_loses_a_request() {
 
 #[test]
 fn links_that_a_burst_has_left_are_closed_though_nobody_comes_any_more() {
-    let app = "require('node:http').createServer((request, response) => setTimeout(() => response.end('ok'), 50)).listen(process.env.PORT)";
-    let server =
-        Launch::plimsoll(App::source(app)).env("PLIMSOLL_GATEWAY_LINK_IDLE_TIMEOUT", "300ms").start();
+    // All are answered when the last of them has come, so that each has a link of its own.
+    let app = "
+        const waiting = [];
+        require('node:http').createServer((request, response) => {
+            if (request.url === '/') return response.end('ok');
+            if (waiting.push(response) === 32) for (const one of waiting) one.end('ok');
+        }).listen(process.env.PORT);
+    ";
+    let server = Launch::plimsoll(App::source(app)).env("PLIMSOLL_GATEWAY_LINK_IDLE_TIMEOUT", "2s").start();
     let files = || std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
     assert_eq!(server.get("/").status, 200);
     let before = files();
     let mut clients: Vec<Client> = (0..32).map(|_| server.connect()).collect();
-    clients.iter_mut().for_each(|client| client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+    clients.iter_mut().for_each(|client| client.send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n"));
     clients.iter_mut().for_each(|client| assert_eq!(client.response("GET").status, 200));
     assert!(files() >= before + 60, "a connection and a link each");
     drop(clients);

@@ -2,18 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::bench::open::{self, Load, Stream};
+use crate::bench::open;
 use crate::bench::peer::Setup;
 use crate::bench::procfs;
+use crate::conformance::good::Good;
 use crate::conformance::ground::{Ground, file};
 
 const CLIENTS: usize = 1000;
 /// Good clients, beside.
-const PER_SECOND: f64 = 200.0;
 const CALM_SECONDS: f64 = 3.0;
 const ATTACK: Duration = Duration::from_secs(22);
 /// The last of them has come by then.
@@ -58,35 +57,21 @@ fn measure(ground: &Ground, kind: Kind) -> anyhow::Result<(String, bool)> {
     let setup = Setup { workers: 2, script: file("apps/slow.js"), settings, ..Setup::default() };
     let serving = ground.serve(&setup)?;
     let port = serving.port;
-    let good = |seconds| Load {
-        port,
-        seconds,
-        streams: vec![Stream {
-            name: "good",
-            per_second: PER_SECOND,
-            method: "GET",
-            target: "/?id={id}".to_owned(),
-            fresh_percent: 50,
-        }],
-        ..Load::default()
-    };
-    let (calm, ()) = good(CALM_SECONDS).run(|_| Ok(()))?;
     let before = procfs::memory(&[serving.pid()?])?.rss;
-    let (beside, closed) = good(ATTACK.as_secs_f64()).run(|_| attack(port, kind))?;
+    let (good, closed) = Good::beside(port, CALM_SECONDS, ATTACK.as_secs_f64(), |_| attack(port, kind))?;
     let grown_mb = (procfs::memory(&[serving.pid()?])?.rss as f64 - before as f64) / 1e6;
-    let failures = open::failures(&beside);
-    let failed: usize = failures.values().sum();
+    let failures = open::failures(&good.beside);
     let how: Vec<String> = failures.iter().map(|(how, count)| format!("{count} {how}")).collect();
     let how = if how.is_empty() { String::new() } else { format!(" ({})", how.join(", ")) };
-    let calm = open::latency(&calm).context("no good client was answered before")?.p99;
-    let p99 = open::latency(&beside).context("no good client was answered")?.p99;
-    let unharmed = failed == 0 && p99 < calm * 2.0 + 5.0;
     let figure = format!(
-        "good clients: {failed} of {} failed{how}, p99 {calm:.1} ms before, {p99:.1} ms beside; {}; {grown_mb:.0} MB more",
-        beside.len(),
+        "good clients: {} of {} failed{how}, p99 {:.1} ms before, {:.1} ms beside; {}; {grown_mb:.0} MB more",
+        good.failed(),
+        good.beside.len(),
+        good.calm_ms,
+        good.beside_ms,
         closed.words()
     );
-    Ok((figure, unharmed && (kind == Kind::Bodies || closed.are_in_time())))
+    Ok((figure, good.are_unharmed() && (kind == Kind::Bodies || closed.are_in_time())))
 }
 
 /// After how long the slow ones were closed; those that were not are not in it.

@@ -4,8 +4,9 @@
 //! time that it may take at the least rate, and no more; whoever sends as fast as that owes nothing. A client that sends
 //! by fits and starts is waited for as before: what counts is for how long it is behind.
 
-use super::super::watch::Time;
 use std::time::Duration;
+
+use super::super::watch::Time;
 
 /// Since when the client owes bytes.
 #[derive(Debug)]
