@@ -13,7 +13,9 @@ pub(crate) async fn app_loop(mut requests: mpsc::Receiver<Request>, status: Stat
             // Whoever asked may have gone away.
             Request::Status(reply) => drop(reply.send(status.clone())),
             Request::Metrics { reply, .. } => drop(reply.send(Readings::default())),
-            Request::Findings(reply) => drop(reply.send(super::findings::judge(&status, None, 0))),
+            Request::Findings(reply) => {
+                drop(reply.send(super::findings::judge(&status, super::findings::Then::default(), 0)))
+            }
             Request::Stop { haste, ended } => {
                 let end = match haste {
                     Haste::Drain => Ended::new(Exit::Drained, "drained: 3 requests finished"),

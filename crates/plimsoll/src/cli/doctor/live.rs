@@ -33,7 +33,7 @@ fn is_clean(findings: &Findings) -> bool {
 pub(in crate::cli) fn render(findings: &Findings) -> String {
     let mut text = headline(findings);
     for (number, finding) in (1..).zip(&findings.findings) {
-        describe(&mut text, number, finding);
+        describe(&mut text, number, finding, findings.seconds);
     }
     if findings.left_out > 0 {
         let _ = writeln!(text, "\nand {} more that hurt less", findings.left_out);
@@ -65,10 +65,12 @@ fn headline(findings: &Findings) -> String {
     format!("{name}: {what} {time} ({requests} requests)\n")
 }
 
-fn describe(text: &mut String, number: usize, finding: &Finding) {
+/// `of`: how many seconds were judged.
+fn describe(text: &mut String, number: usize, finding: &Finding, of: u64) {
     let Finding { severity, what, cost, seen, at, fix, acts, .. } = finding;
     let _ = writeln!(text, "\n{number}. {}: {what}", severity.as_str());
-    let seen = seen.iter().map(|line| ("seen", line.as_str()));
+    let lately = (finding.seconds < of).then(|| format!("only in the last {}", units::age(finding.seconds)));
+    let seen = lately.iter().chain(seen).map(|line| ("seen", line.as_str()));
     let cost = cost.iter().map(|line| ("costs", line.as_str()));
     let at = at.iter().map(|line| ("at", line.as_str()));
     let acts = acts.iter().map(|line| ("plimsoll", line.as_str()));
@@ -90,6 +92,7 @@ mod tests {
             findings: vec![Finding {
                 code: "stall".into(),
                 severity: Severity::Critical,
+                seconds: 302,
                 what: "POST /login blocks the event loop in pbkdf2Sync, hash (server.js)".into(),
                 cost: Some("clients wait 820 ms in every second for it, 64 % of all their waiting".into()),
                 seen: vec!["12 stalls, 4.2 s together and 480 ms at worst".into()],
@@ -115,6 +118,13 @@ shop: 1 finding in the last 5m 2s (12400 requests)
    plimsoll  requests that wait are taken to another worker
 ";
         assert_eq!(render(&some()), expected);
+    }
+
+    #[test]
+    fn what_has_begun_lately_says_so() {
+        let mut findings = some();
+        findings.findings[0].seconds = 12;
+        assert!(render(&findings).contains("   seen      only in the last 12s\n   seen      12 stalls"));
     }
 
     #[test]

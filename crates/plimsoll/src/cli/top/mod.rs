@@ -44,8 +44,6 @@ use crate::sys::signals::{Signal, Signals};
 
 /// Between two questions to the instance.
 const EVERY: Duration = Duration::from_secs(1);
-/// What is found rests on minutes: it is asked for each second time.
-const FINDINGS_EVERY: u32 = 2;
 /// For so long a key may be waited for before the screen is looked at again: its size may have changed.
 const MOMENT: Duration = Duration::from_millis(100);
 
@@ -154,10 +152,10 @@ fn hear_signals(tell: Sender<News>) -> std::io::Result<()> {
 
 /// Asks for the status again and again, as long as somebody hears it.
 fn ask(instance: &Instance, tell: &Sender<News>) {
-    for turn in 0_u32.. {
+    loop {
         let before = Instant::now();
         // One that does not answer is told by its status, and an older one knows no findings.
-        let findings = turn.is_multiple_of(FINDINGS_EVERY).then(|| instance.findings().ok()).flatten();
+        let findings = instance.findings().ok();
         if findings.is_some_and(|findings| tell.send(News::Findings(Box::new(findings))).is_err()) {
             return;
         }

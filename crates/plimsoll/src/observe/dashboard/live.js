@@ -82,7 +82,7 @@ document.addEventListener('keydown', (event) => {
 });
 
 // What `doctor` finds, in its words.
-const FINDINGS_EVERY_MS = 2e3;
+const FINDINGS_EVERY_MS = 1e3;
 const FINDINGS_SHOWN = 5;
 
 async function findings() {
@@ -97,16 +97,17 @@ async function findings() {
   setTimeout(findings, FINDINGS_EVERY_MS);
 }
 
-function renderFindings({ findings: all, left_out: left }) {
+function renderFindings({ findings: all, left_out: left, seconds }) {
   byId('findings').hidden = all.length === 0;
-  list(byId('findings').querySelector('ol'), all.slice(0, FINDINGS_SHOWN).map((finding) => [`${finding.severity}: ${finding.what}`, details(finding)]));
+  list(byId('findings').querySelector('ol'), all.slice(0, FINDINGS_SHOWN).map((finding) => [`${finding.severity}: ${finding.what}`, details(finding, seconds)]));
   const more = left + Math.max(all.length - FINDINGS_SHOWN, 0);
   byId('findings-more').hidden = more === 0;
   put(byId('findings-more'), `And ${count(more)} more that hurt less: plimsoll doctor`);
 }
 
-function details({ cost, seen, at, fix, acts }) {
-  const rows = [['costs', cost], ...seen.map((line) => ['seen', line]), ['at', at], ['fix', fix], ['plimsoll', acts]];
+function details({ cost, seen, at, fix, acts, seconds }, judged) {
+  const lately = seconds < judged ? [`only in the last ${seconds} s`] : [];
+  const rows = [['costs', cost], ...[...lately, ...seen].map((line) => ['seen', line]), ['at', at], ['fix', fix], ['plimsoll', acts]];
   return rows.filter(([, text]) => text).map(([title, text]) => `${title}: ${text}`).join('\n');
 }
 

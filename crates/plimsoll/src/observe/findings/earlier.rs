@@ -2,46 +2,81 @@
 //!
 //! They are taken whenever anybody asks for the status: a scraper, a person, and above all the sampler of the last hour
 //! (`history`), which is the one clock of both. That one keeps few numbers of many moments; rules compare everything that
-//! is counted, by group and route and worker, so here a few whole statuses are kept. What is judged of an instance that
+//! is counted, by group and route and worker, so here a few whole statuses are kept, of the last minutes and of the last seconds. What is judged of an instance that
 //! hung goes further back, and says so.
 
 use std::collections::VecDeque;
 
+use super::Then;
 use crate::observe::status::{Incidents, Status};
 
 /// What is judged, where there is an earlier status to compare with.
-const WINDOW_S: u64 = 300;
-/// Between two that are kept.
-const EVERY_S: u64 = 30;
-const KEPT_MAX: usize = 12;
+const MINUTES: Span = Span { window_s: 300, every_s: 30, kept_max: 12 };
+/// What has begun just now would be thin in it.
+const LATELY: Span = Span { window_s: 10, every_s: 5, kept_max: 4 };
+/// An instance at rest is looked at every ten seconds, and what is much older than the window is not lately.
+const LATELY_MAX_S: u64 = 30;
+
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    window_s: u64,
+    /// Between two that are kept.
+    every_s: u64,
+    kept_max: usize,
+}
 
 #[derive(Debug, Default)]
-pub struct Earlier(VecDeque<Status>);
+pub struct Earlier {
+    minutes: VecDeque<Status>,
+    lately: VecDeque<Status>,
+}
 
 impl Earlier {
     /// Keeps it, if it is time.
     pub fn note(&mut self, status: &Status) {
-        let last = self.0.back().map_or(0, |last| last.uptime_s);
-        if status.uptime_s < last + EVERY_S {
-            return;
-        }
-        if self.0.len() == KEPT_MAX {
-            self.0.pop_front();
-        }
-        self.0.push_back(counted(status));
+        keep(&mut self.minutes, MINUTES, status);
+        keep(&mut self.lately, LATELY, status);
     }
 
-    /// The one to compare with; `None`: with the start.
+    /// Those to compare with.
     #[must_use]
-    pub fn then(&self, now: &Status) -> Option<&Status> {
-        let age = |then: &&Status| now.uptime_s.saturating_sub(then.uptime_s);
-        if now.uptime_s <= WINDOW_S {
-            return None;
+    pub fn then(&self, now: &Status) -> Then<'_> {
+        let lately = old_enough(&self.lately, LATELY, now);
+        Then {
+            minutes: minutes(&self.minutes, now),
+            lately: lately.filter(|then| age(then, now) <= LATELY_MAX_S),
         }
-        let old_enough = self.0.iter().rev().find(|then| age(then) >= WINDOW_S);
-        // What is nearest to it tells more than days.
-        old_enough.or_else(|| self.0.front().filter(|then| age(then) >= WINDOW_S / 5))
     }
+}
+
+fn age(then: &Status, now: &Status) -> u64 {
+    now.uptime_s.saturating_sub(then.uptime_s)
+}
+
+fn keep(kept: &mut VecDeque<Status>, span: Span, status: &Status) {
+    let last = kept.back().map_or(0, |last| last.uptime_s);
+    if status.uptime_s < last + span.every_s {
+        return;
+    }
+    if kept.len() == span.kept_max {
+        kept.pop_front();
+    }
+    kept.push_back(counted(status));
+}
+
+/// The youngest that is as old as the window is long.
+fn old_enough<'a>(kept: &'a VecDeque<Status>, span: Span, now: &Status) -> Option<&'a Status> {
+    kept.iter().rev().find(|then| age(then, now) >= span.window_s)
+}
+
+/// `None`: the start.
+fn minutes<'a>(kept: &'a VecDeque<Status>, now: &Status) -> Option<&'a Status> {
+    if now.uptime_s <= MINUTES.window_s {
+        return None;
+    }
+    // What is nearest to it tells more than days.
+    let nearest = kept.front().filter(|then| age(then, now) >= MINUTES.window_s / 5);
+    old_enough(kept, MINUTES, now).or(nearest)
 }
 
 /// Without the texts that nobody compares.
@@ -86,7 +121,26 @@ mod tests {
         for (asked, now, expected) in table {
             let mut earlier = Earlier::default();
             asked.iter().for_each(|uptime| earlier.note(&at(*uptime)));
-            let found = earlier.then(&at(now)).map(|then| then.uptime_s);
+            let found = earlier.then(&at(now)).minutes.map(|then| then.uptime_s);
+            assert_eq!(found, expected, "{asked:?} {now}");
+        }
+    }
+
+    #[test]
+    fn the_last_seconds_are_judged_too_where_they_are_known() {
+        // When it was asked before, when now; with which it is compared.
+        let table: [(&[u64], u64, Option<u64>); 5] = [
+            (&[1, 2, 3], 9, None),
+            (&[5, 10, 15, 20], 26, Some(15)),
+            // At rest.
+            (&[100, 110], 119, Some(100)),
+            (&[100], 129, Some(100)),
+            (&[100], 131, None),
+        ];
+        for (asked, now, expected) in table {
+            let mut earlier = Earlier::default();
+            asked.iter().for_each(|uptime| earlier.note(&at(*uptime)));
+            let found = earlier.then(&at(now)).lately.map(|then| then.uptime_s);
             assert_eq!(found, expected, "{asked:?} {now}");
         }
     }
@@ -95,6 +149,6 @@ mod tests {
     fn it_does_not_grow() {
         let mut earlier = Earlier::default();
         (0..10_000).for_each(|second| earlier.note(&at(second)));
-        assert_eq!(earlier.0.len(), KEPT_MAX);
+        assert_eq!((earlier.minutes.len(), earlier.lately.len()), (MINUTES.kept_max, LATELY.kept_max));
     }
 }

@@ -17,6 +17,7 @@ mod rules;
 mod since;
 #[cfg(test)]
 mod tests;
+mod window;
 mod words;
 
 use std::collections::BTreeMap;
@@ -24,7 +25,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::damage::{FAILED_MS, Severity};
+use self::window::Window;
 use super::status::{State, Status, WorkerState};
+use super::units;
 
 /// Where it is asked for, at the admin server and the control socket.
 pub const PATH: &str = "/findings";
@@ -95,8 +98,14 @@ pub struct Finding {
     /// The promise it belongs to, or `setup`.
     pub concern: String,
     pub severity: Severity,
+    /// What its figures rest on: less than that of all where it has begun only lately.
+    #[serde(default)]
+    pub seconds: u64,
     /// Milliseconds of waiting in each second; 0: nobody was hurt yet.
     pub damage_ms_per_s: f64,
+    /// The same in the last seconds alone. Absent: those are all that there is.
+    #[serde(default)]
+    pub lately_ms_per_s: Option<f64>,
     /// Of all that clients waited; absent where it is not their waiting.
     #[serde(default)]
     pub share: Option<f64>,
@@ -137,6 +146,10 @@ struct Draft {
     code: &'static str,
     concern: &'static str,
     damage: damage::Damage,
+    /// Whose matter it is, within the concern and whatever its code; empty: there is only one of its code.
+    about: String,
+    /// Which of several of one code.
+    part: String,
     what: String,
     seen: Vec<String>,
     figures: Vec<(&'static str, f64)>,
@@ -145,29 +158,34 @@ struct Draft {
     acts: Option<String>,
 }
 
-/// Judges what happened between the two. `then` is absent where it is all since the start; `date` in seconds since 1970.
+/// Earlier statuses to compare with; absent where there is none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Then<'a> {
+    /// Of minutes ago. Absent: it is all since the start.
+    pub minutes: Option<&'a Status>,
+    /// Of seconds ago.
+    pub lately: Option<&'a Status>,
+}
+
+/// Judges what happened between then and now; `date` in seconds since 1970.
 #[must_use]
-pub fn judge(now: &Status, then: Option<&Status>, date: u64) -> Findings {
-    let meanwhile = then.map_or_else(|| now.clone(), |then| since::since(now, then));
-    let seconds = meanwhile.uptime_s;
-    let facts = Facts { now, meanwhile: &meanwhile, seconds: as_f64(seconds.max(1)), date };
-    let waiting = as_f64(meanwhile.requests.took_ms) / facts.seconds;
-    let mut drafts = rules::all(&facts);
-    drafts.retain(|draft| draft.damage.is_worth_saying(facts.seconds, waiting));
-    // Stable: what hurts nobody yet stays in the order of the rules, which is that of what is usually worst.
-    drafts.sort_by(|one, other| {
-        other.damage.per_second(facts.seconds).total_cmp(&one.damage.per_second(facts.seconds))
-    });
-    let left_out = drafts.len().saturating_sub(FINDINGS_MAX);
-    drafts.truncate(FINDINGS_MAX);
+pub fn judge(now: &Status, then: Then<'_>, date: u64) -> Findings {
+    let meanwhile = then.minutes.map_or_else(|| now.clone(), |then| since::since(now, then));
+    let facts = Facts::new(now, &meanwhile, date);
+    let minutes = Window::of(&facts);
+    let (seconds, waiting_ms_per_s) = (minutes.seconds, minutes.waiting);
+    let lately = then.lately.map(|then| Window::of(&Facts::new(now, &since::since(now, then), date)));
+    let mut findings = window::join(minutes, lately);
+    let left_out = findings.len().saturating_sub(FINDINGS_MAX);
+    findings.truncate(FINDINGS_MAX);
     Findings {
         name: now.name.clone(),
         seconds,
-        since_start: then.is_none(),
+        since_start: then.minutes.is_none(),
         requests: meanwhile.requests.total,
-        waiting_ms_per_s: waiting,
+        waiting_ms_per_s,
         too_little: too_little(&facts),
-        findings: drafts.into_iter().map(|draft| draft.finish(facts.seconds, waiting)).collect(),
+        findings,
         left_out,
         notes: rules::notes(&facts),
     }
@@ -188,27 +206,19 @@ fn too_little(facts: &Facts<'_>) -> Option<String> {
 }
 
 impl Draft {
-    fn finish(self, seconds: f64, waiting: f64) -> Finding {
-        let per_second = self.damage.per_second(seconds);
-        let share = self.damage.share(seconds, waiting);
-        Finding {
-            code: self.code.to_owned(),
-            concern: self.concern.to_owned(),
-            severity: self.damage.severity(seconds, waiting),
-            damage_ms_per_s: per_second,
-            share,
-            what: self.what,
-            cost: words::cost(&self.damage, per_second, share),
-            seen: self.seen,
-            figures: self.figures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            at: self.at,
-            fix: self.fix,
-            acts: self.acts,
-        }
+    /// Whether it is the same matter, maybe of another time: a queue for connections that are too few, or are held.
+    fn is_same_as(&self, other: &Self) -> bool {
+        let is_same_about = (self.concern, &self.about) == (other.concern, &other.about);
+        is_same_about
+            && if self.code == other.code { self.part == other.part } else { !self.about.is_empty() }
     }
 }
 
-impl Facts<'_> {
+impl<'a> Facts<'a> {
+    fn new(now: &'a Status, meanwhile: &'a Status, date: u64) -> Self {
+        Self { now, meanwhile, seconds: as_f64(meanwhile.uptime_s.max(1)), date }
+    }
+
     /// Workers that serve.
     fn workers(&self) -> usize {
         self.now.workers_in(WorkerState::Ready).max(1)

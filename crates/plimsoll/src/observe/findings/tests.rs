@@ -14,6 +14,10 @@ use crate::observe::status::{
 /// 2026-11-28, when Node 24 is mended still.
 const TODAY: u64 = 1_795_824_000;
 
+fn since(then: &Status) -> Then<'_> {
+    Then { minutes: Some(then), lately: None }
+}
+
 /// A minute, 6,000 requests of 20 ms, one worker on one CPU, nothing wrong.
 fn calm() -> Status {
     let mut status = fixture();
@@ -216,7 +220,7 @@ fn each_fault_is_found_and_no_other() {
         (worker(|one| one.node = Some("v99".into())), &[]),
     ];
     for (status, expected) in table {
-        let found = judge(&status, None, TODAY);
+        let found = judge(&status, Then::default(), TODAY);
         assert_eq!(codes(&found), expected, "{:#?}", found.findings);
         assert_eq!(found.too_little, None);
         for finding in &found.findings {
@@ -234,7 +238,7 @@ fn what_costs_most_stands_first_and_what_it_costs_is_said() {
         stops: Stops { asked: 2, killed: 1 },
         ..stalled(Kind::NativeCall, Some("pbkdf2Sync"))
     };
-    let found = judge(&status, None, TODAY);
+    let found = judge(&status, Then::default(), TODAY);
     let ranked: Vec<_> =
         found.findings.iter().map(|one| (one.code.as_str(), one.severity, one.damage_ms_per_s)).collect();
     assert_eq!(
@@ -266,7 +270,7 @@ fn what_costs_most_stands_first_and_what_it_costs_is_said() {
 fn an_open_breaker_is_told_with_whose_calls_it_refuses_and_for_how_long() {
     let found = |one: Downstream| {
         let status = Status { downstreams: vec![Downstream { callers: Vec::new(), ..one }], ..calm() };
-        judge(&status, None, TODAY).findings.into_iter().find(|one| one.code == "breaker_open")
+        judge(&status, Then::default(), TODAY).findings.into_iter().find(|one| one.code == "breaker_open")
     };
     let open = found(broken(1240, Some(42))).unwrap();
     assert_eq!(
@@ -291,7 +295,10 @@ fn an_open_breaker_is_told_with_whose_calls_it_refuses_and_for_how_long() {
     observed.breaker.as_mut().unwrap().enforced = false;
     observed.breaker.as_mut().unwrap().would_refuse = 340;
     let status = Status { downstreams: vec![observed], ..calm() };
-    let fails = judge(&status, None, TODAY).findings.into_iter().find(|one| one.code == "downstream_fails");
+    let fails = judge(&status, Then::default(), TODAY)
+        .findings
+        .into_iter()
+        .find(|one| one.code == "downstream_fails");
     let acts = fails.unwrap().acts.unwrap();
     assert!(acts.starts_with("a circuit breaker would have refused 340 calls"), "{acts}");
 }
@@ -311,7 +318,7 @@ fn churn_is_told_by_route_and_with_what_larger_semi_spaces_would_save() {
         memory: Memory { churn, saving, ..Memory::default() },
         ..worker(|one| one.memory = Some(WorkerMemory { gc: vec![gc], ..WorkerMemory::default() }))
     };
-    let found = &judge(&status, None, TODAY).findings[0];
+    let found = &judge(&status, Then::default(), TODAY).findings[0];
     assert_eq!(
         (found.what.as_str(), found.seen[1].as_str(), found.figures["bytes_per_request"]),
         (
@@ -353,7 +360,7 @@ fn a_leak_is_told_with_its_growth_for_each_request_and_when_the_heap_is_full() {
     };
     let found = |suspects: &[Suspect]| {
         let memory = Memory { leaks: vec![leak(suspects)], ..Memory::default() };
-        judge(&Status { memory, ..worker(growing) }, None, TODAY).findings.remove(0)
+        judge(&Status { memory, ..worker(growing) }, Then::default(), TODAY).findings.remove(0)
     };
     let named = found(std::slice::from_ref(&suspect));
     assert_eq!(
@@ -378,18 +385,112 @@ fn what_was_before_is_not_counted_again() {
     now.uptime_s += 300;
     now.requests.total += 30_000;
     now.requests.took_ms += 600_000;
-    assert_eq!(codes(&judge(&now, Some(&then), TODAY)), Vec::<&str>::new());
+    assert_eq!(codes(&judge(&now, since(&then), TODAY)), Vec::<&str>::new());
     now.incidents.groups[0].count += 4;
     now.incidents.groups[0].cost_ms += 30_000;
-    let found = judge(&now, Some(&then), TODAY);
+    let found = judge(&now, since(&then), TODAY);
     let one = &found.findings[0];
     assert_eq!((one.damage_ms_per_s, one.figures["count"], found.seconds), (100.0, 4.0, 300));
     assert!(!found.since_start);
 }
 
+/// Some seconds after it, with as many requests as before.
+fn after(then: &Status, seconds: u64) -> Status {
+    let mut now = then.clone();
+    now.uptime_s += seconds;
+    now.requests.total += 100 * seconds;
+    now.requests.took_ms += 2000 * seconds;
+    now
+}
+
+#[test]
+fn what_has_begun_lately_is_told_though_it_is_little_in_minutes() {
+    let then = Status { uptime_s: 0, requests: Requests::default(), ..stalled(Kind::JavaScript, None) };
+    let before = after(&then, 290);
+    let mut now = after(&before, 10);
+    let both = Then { minutes: Some(&then), lately: Some(&before) };
+    assert_eq!(codes(&judge(&now, both, TODAY)), Vec::<&str>::new());
+    // A stall of 0.3 s: 1 ms of every second of the minutes, and 30 of the last ten.
+    let group = &mut now.incidents.groups[0];
+    (group.count, group.cost_ms) = (group.count + 1, group.cost_ms + 300);
+    let found = judge(&now, both, TODAY);
+    let one = &found.findings[0];
+    assert_eq!((one.code.as_str(), one.seconds, one.damage_ms_per_s), ("stall", 10, 30.0));
+    assert_eq!((found.seconds, found.findings.len(), one.lately_ms_per_s), (300, 1, None));
+    // And is over.
+    let later = after(&now, 10);
+    let both = Then { minutes: Some(&then), lately: Some(&now) };
+    assert_eq!(codes(&judge(&later, both, TODAY)), Vec::<&str>::new());
+}
+
+#[test]
+fn what_hurts_more_lately_stands_first_and_one_matter_is_told_once() {
+    let groups = |costs: [u64; 2]| {
+        let one = |(place, cost_ms): (&str, u64)| Group {
+            place: Some(place.into()),
+            count: cost_ms / 100,
+            cost_ms,
+            ..group(Kind::JavaScript, None)
+        };
+        Incidents { groups: ["old", "new"].into_iter().zip(costs).map(one).collect(), ..Incidents::default() }
+    };
+    let with = |status: Status, costs| Status { incidents: groups(costs), ..status };
+    let start = Status { uptime_s: 0, requests: Requests::default(), ..calm() };
+    let then = with(start.clone(), [0, 0]);
+    let before = with(after(&start, 290), [60_000, 0]);
+    let now = with(after(&start, 300), [60_000, 9000]);
+    let found = judge(&now, Then { minutes: Some(&then), lately: Some(&before) }, TODAY);
+    let told = found.findings.iter().map(|one| {
+        (
+            one.what.split(' ').next_back().unwrap(),
+            one.damage_ms_per_s,
+            one.lately_ms_per_s,
+            one.cost.as_deref().unwrap(),
+        )
+    });
+    let told: Vec<_> = told.collect();
+    assert_eq!(
+        told,
+        [
+            (
+                "new",
+                30.0,
+                Some(900.0),
+                "clients wait 30 ms in every second for it, 1.5 % of all their waiting; in the last 10s 900 ms"
+            ),
+            (
+                "old",
+                200.0,
+                Some(0.0),
+                "clients wait 200 ms in every second for it, 10 % of all their waiting; in the last 10s not at all"
+            ),
+        ]
+    );
+    // A queue of minutes ago and one of now are of the same pool, whatever it needs.
+    let slow = |pool: Pool, waited_ms| Status {
+        ..with_pool(Pool { figures: Counted(pool_figures(waited_ms)), ..pool })
+    };
+    let then = Status { uptime_s: 0, requests: Requests::default(), ..slow(pool(), 0) };
+    let before = Status { uptime_s: 290, ..slow(pool(), 60_000) };
+    let now = Status { uptime_s: 300, ..slow(pool(), 90_000) };
+    let found = judge(&now, Then { minutes: Some(&then), lately: Some(&before) }, TODAY);
+    assert_eq!(codes(&found), ["pool_too_small"]);
+}
+
+#[test]
+fn a_flood_is_told_though_the_loop_waits_for_it_for_moments_only() {
+    let mut status = stalled(Kind::NativeCall, Some("console.log"));
+    status.incidents.groups[0].cost_ms = 90;
+    assert_eq!(codes(&judge(&status, Then::default(), TODAY)), Vec::<&str>::new());
+    let logs = WorkerFigures { lines: 6_000_000, ..WorkerFigures::default() };
+    status.workers[0].logs = Some(logs);
+    status.logs = Logs { sampled: 5_000_000, ..Logs::default() };
+    assert_eq!(codes(&judge(&status, Then::default(), TODAY)), ["log_blocks"]);
+}
+
 #[test]
 fn with_too_little_behind_it_that_is_said() {
-    let of = |status: &Status| judge(status, None, TODAY).too_little;
+    let of = |status: &Status| judge(status, Then::default(), TODAY).too_little;
     assert_eq!(
         of(&Status { state: State::Starting, ..calm() }).as_deref(),
         Some("no worker has listened yet")
@@ -402,7 +503,7 @@ fn with_too_little_behind_it_that_is_said() {
 
 #[test]
 fn a_worker_without_the_agent_is_not_taken_for_a_healthy_one() {
-    let found = judge(&worker(|one| one.node = None), None, TODAY);
+    let found = judge(&worker(|one| one.node = None), Then::default(), TODAY);
     assert!(found.notes[0].contains("without the agent"), "{:?}", found.notes);
 }
 
@@ -411,7 +512,7 @@ fn a_multitude_of_findings_is_cut_and_counted() {
     let many =
         (0..200).map(|number| Group { place: Some(format!("f{number}")), ..group(Kind::JavaScript, None) });
     let incidents = Incidents { groups: many.collect(), ..Incidents::default() };
-    let found = judge(&Status { incidents, ..calm() }, None, TODAY);
+    let found = judge(&Status { incidents, ..calm() }, Then::default(), TODAY);
     assert_eq!((found.findings.len(), found.left_out), (FINDINGS_MAX, 180));
     let json = serde_json::to_string(&found).unwrap();
     assert_eq!(serde_json::from_str::<Findings>(&json).unwrap(), found);
@@ -437,7 +538,11 @@ fn without_churn_only_the_collections_that_stop_a_loop_count() {
     let mut status = stalled(Kind::GarbageCollection, None);
     status.workers[0].memory = Some(WorkerMemory { gc: vec![gc], ..WorkerMemory::default() });
     // 12 s of clients in a minute; not the 3 s of all collections besides.
-    assert_eq!(judge(&status, None, TODAY).findings[0].damage_ms_per_s, 200.0);
+    assert_eq!(judge(&status, Then::default(), TODAY).findings[0].damage_ms_per_s, 200.0);
     status.incidents.groups[0].cost_ms = 0;
-    assert_eq!(codes(&judge(&status, None, TODAY)), Vec::<&str>::new(), "nobody waited: it was the start");
+    assert_eq!(
+        codes(&judge(&status, Then::default(), TODAY)),
+        Vec::<&str>::new(),
+        "nobody waited: it was the start"
+    );
 }

@@ -54,6 +54,7 @@ pub(super) fn find(facts: &Facts<'_>) -> Option<Draft> {
             "request ids, the access log and spans are made in the gateway, and cost the loop nothing"
                 .to_owned(),
         ),
+        ..Draft::default()
     })
 }
 

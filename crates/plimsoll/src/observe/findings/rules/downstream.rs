@@ -115,6 +115,7 @@ fn fan_out(one: &Downstream) -> Option<Draft> {
             is_danger: true,
             ..Damage::default()
         },
+        about: format!("width {}", one.origin),
         what: width.what(one),
         seen,
         figures: figures(one),
@@ -139,6 +140,7 @@ fn fails(one: &Downstream) -> Option<Draft> {
         code: "downstream_fails",
         concern: CONCERN,
         damage: Damage { is_danger: true, ..Damage::clients(one.took_ms / one.calls.max(1) * bad) },
+        about: format!("failures {}", one.origin),
         what: format!("{} of the calls to {} fail", percent(as_f64(bad), as_f64(one.calls)), one.origin),
         seen: vec![format!(
             "{} without an answer ({} timed out), {} answered 500 or more, of {}; a call takes {}",
@@ -185,6 +187,7 @@ fn breaker(one: &Downstream) -> Option<Draft> {
         code: "breaker_open",
         concern: CONCERN,
         damage: Damage { failed: one.broken, is_danger: true, ..Damage::default() },
+        about: format!("failures {}", one.origin),
         what: broken(one, breaker),
         seen: vec![refusals(one, breaker)],
         figures: self::figures(one).into_iter().chain(figures).collect(),
@@ -237,6 +240,7 @@ fn limit(one: &Downstream) -> Option<Draft> {
         code: "limit_queues",
         concern: CONCERN,
         damage: Damage { failed: one.refused, ..Damage::clients(one.waited_ms) },
+        about: format!("limit {}", one.origin),
         what: format!("calls to {} wait for their turn under the limit of {}", one.origin, one.concurrency),
         seen: vec![format!(
             "{} waited {} together, {} were refused",

@@ -73,6 +73,8 @@ fn stall(facts: &Facts<'_>, group: &Group) -> Draft {
         code: "stall",
         concern: CONCERN,
         damage: Damage::clients(group.cost_ms),
+        about: group.route.clone().unwrap_or_default(),
+        part: part(group),
         what,
         seen: vec![seen(group)],
         figures: figures(group),
@@ -80,6 +82,11 @@ fn stall(facts: &Facts<'_>, group: &Group) -> Draft {
         fix,
         acts: acts(facts, group.route.as_deref()),
     }
+}
+
+/// Which group of the same route.
+pub(super) fn part(group: &Group) -> String {
+    format!("{:?} {}", group.kind, group.place.as_deref().unwrap_or_default())
 }
 
 pub(super) fn acts(facts: &Facts<'_>, route: Option<&str>) -> Option<String> {
@@ -106,6 +113,7 @@ fn heavy(facts: &Facts<'_>, route: &HeavyRoute) -> Option<Draft> {
         code: "heavy_route",
         concern: CONCERN,
         damage: Damage::loop_time(route.cost_ms * as_f64(requests)),
+        about: route.route.clone(),
         what: format!("{} keeps the event loop for {cost} each time", route.route),
         seen: vec![format!("{} ({rate})", counted(requests, "request"))],
         figures: vec![("cost_ms", route.cost_ms), ("requests", as_f64(requests))],
@@ -122,6 +130,7 @@ fn overload(facts: &Facts<'_>) -> Option<Draft> {
         code: "overloaded",
         concern: CONCERN,
         damage: Damage { failed: refused, ..Damage::default() },
+        about: "all workers".to_owned(),
         what: "every worker is behind, and requests are refused".to_owned(),
         seen: vec![format!("{} answered 503 overloaded", counted(refused, "request"))],
         figures: vec![("overloaded", as_f64(refused))],

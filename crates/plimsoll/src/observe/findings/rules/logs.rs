@@ -9,6 +9,8 @@ use crate::concerns::event_loop::incident::calls;
 use crate::observe::logs::WorkerFigures;
 
 const CONCERN: &str = "logs";
+/// Whether it blocks or is only too much.
+const LOG: &str = "the log";
 /// So many lines per second are a flood whatever becomes of them.
 const FLOOD_PER_S: f64 = 500.0;
 /// Of a hundred lines: so many were left out.
@@ -21,8 +23,12 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Draft> {
         .filter(|group| group.call.as_deref().is_some_and(calls::is_logging))
         .map(|group| blocks(group, &flood))
         .collect();
-    if drafts.is_empty() && flood.is_one() {
-        drafts.push(flood.draft());
+    if flood.is_one() {
+        match drafts.iter_mut().max_by_key(|draft| draft.damage.waited_ms) {
+            // It stands there too, and must be told even where it blocks for moments only.
+            Some(worst) => worst.damage.is_danger = true,
+            None => drafts.push(flood.draft()),
+        }
     }
     drafts.extend(sinks(facts));
     drafts
@@ -100,6 +106,7 @@ impl Flood {
             code: "log_flood",
             concern: CONCERN,
             damage: Damage::danger(),
+            about: LOG.to_owned(),
             what: format!("the app logs {} lines", self.rate),
             seen: self.seen(),
             figures: self.figures(),
@@ -130,6 +137,8 @@ fn blocks(group: &Group, flood: &Flood) -> Draft {
         code: "log_blocks",
         concern: CONCERN,
         damage: Damage::clients(group.cost_ms),
+        about: LOG.to_owned(),
+        part: format!("{who} {}", event_loop::part(group)),
         what: format!("{who} blocks the event loop with its log, in {call}"),
         seen,
         figures,
@@ -145,6 +154,7 @@ fn sinks(facts: &Facts<'_>) -> impl Iterator<Item = Draft> {
         code: "log_sink_drops",
         concern: CONCERN,
         damage: Damage::danger(),
+        about: format!("sink {}", sink.name),
         what: format!("lines for the sink {} were dropped", sink.name),
         seen: vec![format!(
             "{} dropped and {} delivered since the start; {} failed",

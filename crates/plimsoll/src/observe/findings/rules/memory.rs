@@ -79,6 +79,7 @@ fn collecting(facts: &Facts<'_>) -> Option<Draft> {
     Some(Draft {
         code: "gc_pressure",
         concern: CONCERN,
+        about: "collections".to_owned(),
         damage: match is_churn {
             true => Damage { whose: Whose::Loop, waited_ms: total_ms + beside, ..Damage::default() },
             // The long ones alone: without churn the others are what any app has.
@@ -90,9 +91,9 @@ fn collecting(facts: &Facts<'_>) -> Option<Draft> {
         },
         seen,
         figures,
-        at: None,
         fix: fix(facts),
         acts: Some("heaps are made as large as the container's memory allows (memory.heap)".to_owned()),
+        ..Draft::default()
     })
 }
 
@@ -149,19 +150,20 @@ fn leaks(facts: &Facts<'_>) -> Option<Draft> {
         code: "heap_grows",
         concern: CONCERN,
         damage: Damage::danger(),
+        about: "heaps".to_owned(),
         what: format!(
             "the heap of worker {id}{also} grows and grows{}",
             leak.map_or_else(String::new, blame)
         ),
         seen: grown(&memory, leak),
         figures,
-        at: None,
         fix: format!(
             "find what keeps them: compare two snapshots that are some minutes apart: plimsoll heap-snapshot --worker {id}"
         ),
         acts: Some(
             "a worker is renewed before its heap is full (memory.recycle_at); no request is lost".to_owned(),
         ),
+        ..Draft::default()
     })
 }
 

@@ -88,6 +88,7 @@ fn wait(facts: &Facts<'_>, pool: &Pool) -> Option<Draft> {
         code: if is_small { "pool_too_small" } else { "pool_held" },
         concern: CONCERN,
         damage,
+        about: name.clone(),
         what: match is_small {
             true => format!(
                 "requests wait for a connection of {name} in our own process: it has {max}, {needed} are needed"
@@ -129,12 +130,15 @@ fn leak(pool: &Pool) -> Option<Draft> {
                 is_danger: true,
                 ..Damage::default()
             },
+            // They wait for it.
+            about: pool.name.clone(),
             what: format!("connections of {} are taken and not given back: {} of {}", pool.name, pool.leaked, pool.max),
             seen: vec![format!("{} held for long now{held}; {} wait", pool.leaked, pool.waiting)],
             figures: figures(pool),
             at: last.and_then(|leak| leak.taker.lines().next()).map(|line| line.trim().trim_start_matches("at ").to_owned()),
             fix: "give it back on every path, also when something is thrown: try { … } finally { client.release() }".to_owned(),
             acts: Some(acts(pool)),
+            ..Draft::default()
         }
     })
 }
@@ -146,6 +150,7 @@ fn oversubscribed(pool: &Pool) -> Option<Draft> {
         code: "pools_oversubscribe",
         concern: CONCERN,
         damage: Damage { failed: pool.errors, is_danger: true, ..Damage::default() },
+        about: format!("the sum of {}", pool.name),
         what: format!(
             "{} workers x {} connections = {sum}, and {} allows {allowed}",
             pool.workers, pool.max_each, pool.server

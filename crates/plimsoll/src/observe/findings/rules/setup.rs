@@ -32,9 +32,9 @@ fn throttled(facts: &Facts<'_>) -> Option<Draft> {
             .to_owned(),
         seen: vec![event_loop::seen(group)],
         figures: event_loop::figures(group),
-        at: None,
         fix: format!("raise the CPU limit, or run fewer workers than {}", facts.now.workers.len()),
         acts: event_loop::acts(facts, None),
+        ..Draft::default()
     })
 }
 
@@ -59,10 +59,10 @@ fn few_workers(facts: &Facts<'_>, others: &[Draft]) -> Option<Draft> {
             ms(requests.queued_ms)
         )],
         figures: vec![("queued", as_f64(requests.queued)), ("queued_ms", as_f64(requests.queued_ms))],
-        at: None,
         fix: "--workers auto, where the app keeps nothing in memory that another worker would miss"
             .to_owned(),
         acts: Some("they wait here, where the first worker that is free takes them".to_owned()),
+        ..Draft::default()
     })
 }
 
@@ -91,8 +91,7 @@ fn node(facts: &Facts<'_>) -> Option<Draft> {
         what: format!("Node.js {version} gets no security fixes any more"),
         seen: vec![format!("its line ended on {day}")],
         figures: vec![("node_major", f64::from(major))],
-        at: None,
         fix: format!("go to Node.js 24{tax}"),
-        acts: None,
+        ..Draft::default()
     })
 }
