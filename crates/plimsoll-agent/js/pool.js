@@ -61,6 +61,8 @@ class Pool {
     /** Since the last report. */
     this.waitingPeak = 0
     this.usedPeak = 0
+    /** None waited in the time of the last report. */
+    this.isCalm = true
     this.leaked = 0
     this.leaksTold = 0
     this.takers = TAKERS_PER_SECOND
@@ -100,6 +102,10 @@ class Pool {
   /** It has to wait, as one of so many. */
   wait (waiting, inUse) {
     if (waiting > this.waitingPeak) this.waitingPeak = waiting
+    if (this.isCalm) {
+      this.isCalm = false
+      this.say.soon()
+    }
     if (this.enforced) this.#wantSoon(waiting + inUse)
     if (this.waitTimeoutMs > 0 && this.waitTimer === null) this.#watchWait()
   }
@@ -269,6 +275,7 @@ class Pool {
     const peaks = [Math.max(this.waitingPeak, waiting), Math.max(this.usedPeak, open - idle)]
     this.waitingPeak = waiting
     this.usedPeak = open - idle
+    this.isCalm = peaks[0] === 0
     this.changed = false
     const figures = {
       open,

@@ -7,6 +7,8 @@ const { POOLS_MAX } = wire.POOLS
 const REPORT_MS = 1000
 /** Where connections are shared out over the workers. */
 const LOOK_MS = 100
+/** A queue that begins is told sooner: after a wait that is no chance. */
+const SOON_MS = 110
 
 let all = null
 
@@ -20,6 +22,7 @@ class Pools {
   #hold
   #pools = new Array(POOLS_MAX).fill(null)
   #timer = null
+  #soon = null
   #reported = 0
   #isResting = false
   #tick = () => this.#lookAround()
@@ -32,7 +35,8 @@ class Pools {
       leak: (...fields) => say(wire.poolLeak(...fields)),
       server: (...fields) => say(wire.poolServer(...fields)),
       gone: (number) => say(wire.poolGone(number)),
-      awake: () => this.awake()
+      awake: () => this.awake(),
+      soon: () => this.#reportSoon()
     }
     this.#hold = hold
   }
@@ -76,6 +80,15 @@ class Pools {
     const isShared = this.#pools.some((pool) => pool !== null && pool.enforced)
     this.#isResting = isShared && !isActive
     this.#timer = setTimeout(this.#tick, isShared && isActive ? LOOK_MS : REPORT_MS).unref()
+  }
+
+  #reportSoon () {
+    this.#soon ??= setTimeout(() => {
+      this.#soon = null
+      clearTimeout(this.#timer)
+      this.#reported = -Infinity
+      this.#lookAround()
+    }, SOON_MS).unref()
   }
 
   #lookAround () {

@@ -2,7 +2,7 @@
 //! that moves, and what an acquire costs that is seen.
 
 mod cost;
-mod place;
+pub(super) mod place;
 mod shared;
 
 use std::path::Path;

@@ -5,7 +5,7 @@ use std::thread;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Browser, Database, Pty, Screen, until};
+use crate::harness::{Browser, Database, Screen, Terminal, until};
 use crate::shop::Shop;
 
 const DESK: Screen = Screen { width: 1280, height: 900, is_dark: false };
@@ -17,7 +17,7 @@ struct Told {
     status: Value,
     metrics: String,
     page: Option<(Browser, TempDir)>,
-    top: Pty,
+    top: Terminal,
 }
 
 impl Drop for Told {

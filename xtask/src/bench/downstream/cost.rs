@@ -13,12 +13,22 @@ use super::place::Running;
 
 /// What the settings of a worker say of its calls. Where they are not looked at, what is found is noise.
 const MODES: [&str; 3] = ["off", "observe", "enforce"];
-const WAYS: [(&str, f64); 2] = [("http", 3.0), ("fetch", 5.0)];
+const WAYS: [Way; 2] = [
+    Way { name: "http", limit_us: 3.0, slice: 1_600, slices: 24 },
+    // A call takes five times as long, and its time varies more.
+    Way { name: "fetch", limit_us: 5.0, slice: 800, slices: 100 },
+];
 const WARM_UP: usize = 6_400;
-/// Short against a disturbance, so that slices taken one after the other meet the same.
-const SLICE: usize = 1_600;
-/// Of each kind.
-const SLICES: usize = 24;
+
+/// How a call is made.
+struct Way {
+    name: &'static str,
+    limit_us: f64,
+    /// So many calls: short against a disturbance, so that slices taken one after the other meet the same.
+    slice: usize,
+    /// Of each kind, in a round.
+    slices: usize,
+}
 
 /// CPU per call in microseconds of two slices made one after the other: plain, seen.
 type Pairs = Vec<(f64, f64)>;
@@ -40,13 +50,14 @@ impl Costs {
         let mut round = Round::default();
         for (at, mode) in MODES.iter().enumerate() {
             let worker = caller(workshop, program, mode, &url)?;
-            for ((way, _), pairs) in WAYS.iter().zip(&mut round) {
+            for (way, pairs) in WAYS.iter().zip(&mut round) {
                 let Some(pairs) = pairs.get_mut(at) else { continue };
-                [false, true].iter().try_for_each(|plain| calls(&worker, way, WARM_UP, *plain).map(drop))?;
-                for slice in 0..if quick { 6 } else { SLICES } {
+                let of = |calls, plain| self::calls(&worker, way.name, calls, plain);
+                [false, true].iter().try_for_each(|plain| of(WARM_UP, *plain).map(drop))?;
+                for slice in 0..if quick { 6 } else { way.slices } {
                     // Forwards and backwards in turn: whatever drifts meets both alike.
-                    let first = calls(&worker, way, SLICE, slice % 2 == 0)?;
-                    let second = calls(&worker, way, SLICE, slice % 2 == 1)?;
+                    let first = of(way.slice, slice % 2 == 0)?;
+                    let second = of(way.slice, slice % 2 == 1)?;
                     pairs.push(if slice % 2 == 0 { (first, second) } else { (second, first) });
                 }
             }
@@ -70,10 +81,10 @@ impl Costs {
     }
 
     pub(super) fn targets(&self) -> Vec<Target> {
-        let rows = WAYS.iter().enumerate().flat_map(|(way, (name, limit))| {
+        let rows = WAYS.iter().enumerate().flat_map(|(way, Way { name, limit_us, .. })| {
             [(1, "observed"), (2, "limited")].map(|(mode, how)| Target {
                 what: format!("added to a call by {name} that is {how}"),
-                limit: *limit,
+                limit: *limit_us,
                 found: self.added(way, mode),
                 unit: " µs",
             })
@@ -83,7 +94,7 @@ impl Costs {
 
     pub(super) fn table(&self) -> Table {
         let mut table = Table::new(&["", "plain, µs", "seen, µs", "more", "±"]);
-        for (way, (name, _)) in WAYS.iter().enumerate() {
+        for (way, Way { name, .. }) in WAYS.iter().enumerate() {
             for (mode, of) in MODES.iter().enumerate() {
                 let (plain, seen): (Vec<f64>, Vec<f64>) = self.pairs(way, mode).into_iter().unzip();
                 let doubt = uncertainty(&self.differences(way, mode));
@@ -107,13 +118,16 @@ impl Costs {
     }
 
     pub(super) fn method(&self, workshop: &Workshop, rounds: usize) -> Vec<String> {
+        let slices = WAYS.iter().map(|way| format!("{} pairs of {} by {}", way.slices, way.slice, way.name));
+        let slices: Vec<String> = slices.collect();
         vec![format!(
             "Cost: {rounds} rounds; in each, a worker for each `downstream.default.mode` is started afresh on a CPU of its own ({}), \
-             and makes {SLICE} calls at a time, sixteen at once over kept-alive connections, to one hello-world service: in turn as \
-             Plimsoll sees them, and past it, by Node's own functions that the app had kept. CPU of the process, user and system, \
-             per call, each slice begun with a collection of the young objects; the median of the differences of two slices made one \
-             after the other, {SLICES} pairs a round; `±`: where the true median is in 19 of 20 cases. `off`: nothing is replaced, so that it shows the noise.",
-            workshop.placement.describe()
+             and makes slices of calls, sixteen at once over kept-alive connections, to one hello-world service: in turn as \
+             Plimsoll sees them, and past it, by Node's own functions that the app had kept. CPU of the loop's thread, user and \
+             system, per call, each slice begun with a collection of the young objects; the median of the differences of two slices \
+             made one after the other, in a round {}; `±`: where the true median is in 19 of 20 cases. `off`: nothing is replaced, so that it shows the noise.",
+            workshop.placement.describe(),
+            slices.join(" and ")
         )]
     }
 
@@ -122,7 +136,7 @@ impl Costs {
             let modes = MODES.iter().enumerate();
             modes.map(|(mode, name)| ((*name).to_owned(), json!(self.pairs(way, mode)))).collect()
         };
-        WAYS.iter().enumerate().map(|(way, (name, _))| ((*name).to_owned(), of(way))).collect()
+        WAYS.iter().enumerate().map(|(way, Way { name, .. })| ((*name).to_owned(), of(way))).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! `plimsoll top`: what an instance is doing, as it does it.
 //!
 //! ```text
-//!   thread `status` ── asks each second ──► model ─► view ─► tables ─► screen ─► terminal (ANSI)
+//!   thread `status` ── asks twice a second ► model ─► view ─► tables ─► screen ─► terminal (ANSI)
 //!   thread `reload` ── what it is told ───►   ▲                                     │
 //!                                             └───────────── keys ◄─────────────────┘
 //! ```
@@ -43,7 +43,7 @@ use crate::sys::nap;
 use crate::sys::signals::{Signal, Signals};
 
 /// Between two questions to the instance.
-const EVERY: Duration = Duration::from_secs(1);
+const EVERY: Duration = Duration::from_millis(500);
 /// For so long a key may be waited for before the screen is looked at again: its size may have changed.
 const MOMENT: Duration = Duration::from_millis(100);
 

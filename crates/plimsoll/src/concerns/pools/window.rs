@@ -10,6 +10,8 @@ use super::{size, times};
 const LENGTH: Duration = Duration::from_secs(10);
 /// As often as a worker reports, and so what its first report is about.
 const SLOT: Duration = Duration::from_secs(1);
+/// From then on a report begins the next one: who reports each second must not come a moment too early for it.
+const SLOT_LEAST: Duration = Duration::from_millis(950);
 /// A wait of less is the connection being opened, or chance.
 const WAIT_US: f64 = 10_000.0;
 const OLDEST_US: u64 = 100_000;
@@ -66,7 +68,7 @@ impl Window {
     /// A worker has reported: `figures`, of which `before` was known.
     pub(super) fn add(&mut self, figures: &Figures, before: &Figures, now: Instant) {
         self.forget(now);
-        if self.slots.back().is_none_or(|slot| now.duration_since(slot.first) >= SLOT) {
+        if self.slots.back().is_none_or(|slot| now.duration_since(slot.first) >= SLOT_LEAST) {
             self.slots.push_back(Slot::new(now));
         }
         if let Some(slot) = self.slots.back_mut() {
@@ -203,5 +205,24 @@ impl Slot {
     fn queues(&self) -> bool {
         let waits = times::percentile(&self.waits, 0.99).is_some_and(|us| us >= WAIT_US);
         self.is_full && (waits || self.oldest_us >= OLDEST_US)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_one_in_the_second_second_though_the_report_comes_a_moment_early() {
+        let report =
+            Figures { max: 1, used_peak: 1, waiting_peak: 2, oldest_us: OLDEST_US, ..Figures::default() };
+        let start = Instant::now();
+        for (second, expected) in [(100, false), (990, true)] {
+            let mut window = Window::default();
+            let now = start + Duration::from_millis(second);
+            window.add(&report, &Figures::default(), start);
+            window.add(&report, &Figures::default(), now);
+            assert_eq!(window.queues(now), expected, "after {second} ms");
+        }
     }
 }

@@ -82,7 +82,7 @@ document.addEventListener('keydown', (event) => {
 });
 
 // What `doctor` finds, in its words.
-const FINDINGS_EVERY_MS = 1e3;
+const FINDINGS_EVERY_MS = 500;
 const FINDINGS_SHOWN = 5;
 
 async function findings() {

@@ -18,6 +18,7 @@ mod port;
 mod pty;
 mod response;
 mod server;
+mod terminal;
 mod wait;
 
 pub(crate) use app::{App, node, node_path};
@@ -30,7 +31,8 @@ pub(crate) use exposition::Exposition;
 pub(crate) use launch::Launch;
 pub(crate) use load::under_load;
 pub(crate) use port::free_port;
-pub(crate) use pty::Pty;
+
 pub(crate) use response::Response;
 pub(crate) use server::Server;
+pub(crate) use terminal::Terminal;
 pub(crate) use wait::{pause, until};

@@ -14,8 +14,8 @@ use super::children::{alive, descendants, signal, status_bytes};
 use super::client::{Client, get, get_json};
 use super::launch::{instance, plimsoll};
 use super::output::Output;
-use super::pty::Pty;
 use super::response::Response;
+use super::terminal::Terminal;
 use super::wait::until;
 
 #[derive(Debug, Clone, Copy)]
@@ -110,10 +110,10 @@ impl Server {
     }
 
     /// Runs a verb in a terminal of that size.
-    pub(crate) fn in_terminal(&self, arguments: &[&str], columns: u16, rows: u16) -> Pty {
+    pub(crate) fn in_terminal(&self, arguments: &[&str], columns: u16, rows: u16) -> Terminal {
         let mut command = self.verb(arguments);
         command.env("TERM", "xterm").env_remove("NO_COLOR");
-        Pty::start(&mut command, columns, rows)
+        Terminal::start(&mut command, columns, rows)
     }
 
     /// Begins a verb, which may be interrupted.
