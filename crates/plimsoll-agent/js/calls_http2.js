@@ -2,26 +2,33 @@
 // Calls by node:http2, and by what is built on it (gRPC): streams of a client's session. They are counted, and no limit
 // holds for them: a stream that waited would hold up its session, in which the order of streams matters.
 const { Duplex } = require('node:stream')
-const { Call } = require('./call.js')
+const { BROKE, Call, GIVEN_UP } = require('./call.js')
 const { groupOf } = require('./fan_out.js')
 const { patch } = require('./patch.js')
+const spans = require('./spans.js')
+
+// RFC 9113, 7: the codes of a stream that ended well, and of one that its client did not want any more.
+const NO_ERROR = 0
+const CANCEL = 8
 
 /** `load` gives the origins; it is called when the first call is made. */
 function watch (http2, load) {
   const sessions = new WeakMap()
-  patch(prototypeOf(http2), 'request', (request) => function () {
-    const stream = Reflect.apply(request, this, arguments)
+  patch(prototypeOf(http2), 'request', (request) => function (headers, ...others) {
+    let call = null
     try {
       let origin = sessions.get(this)
       if (origin === undefined) {
         sessions.set(this, origin = originOf(load(), this))
         origin.seen.sessions += 1
       }
-      see(origin, stream)
-      load().awake()
+      call = new StreamCall(origin, groupOf(origin), headers)
     } catch {
       // Then it is not seen.
     }
+    const stream = Reflect.apply(request, this, call === null ? arguments : [call.headers, ...others])
+    if (call !== null) call.follow(stream)
+    load().awake()
     return stream
   })
 }
@@ -50,12 +57,38 @@ function own (object, name) {
   return object[Object.getOwnPropertySymbols(object).find(({ description }) => description === name)]
 }
 
-function see (origin, stream) {
-  const call = new Call(origin, groupOf(origin))
-  let status = 0
-  origin.pass(call, performance.now())
-  stream.once('response', (headers) => { status = headers[':status'] })
-  stream.once('close', () => origin.passed(call, performance.now(), stream.rstCode === 0 ? status : 0))
+/** One stream. */
+class StreamCall extends Call {
+  constructor (origin, group, headers) {
+    super(origin, group)
+    this.headers = this.span === null ? headers : propagate(headers, spans.header(this.span))
+  }
+
+  follow (stream) {
+    const { origin } = this
+    let status = 0
+    origin.pass(this, performance.now())
+    stream.once('response', (headers) => { status = headers[':status'] })
+    stream.once('close', () => {
+      const { rstCode } = stream
+      origin.passed(this, performance.now(), rstCode === NO_ERROR ? status : 0, rstCode === CANCEL ? GIVEN_UP : BROKE)
+    })
+  }
+
+  about () {
+    const { headers } = this
+    const named = (name) => Array.isArray(headers) ? headers[headers.indexOf(name) + 1] : headers?.[name]
+    return { method: named(':method') ?? 'GET', path: named(':path') ?? '/' }
+  }
+}
+
+/** With the header, where the app gives none. Headers in a form that we do not know stay as they are. */
+function propagate (headers, parent) {
+  if (parent === null) return headers
+  if (headers === undefined || headers === null) return { [spans.PARENT]: parent }
+  if (Array.isArray(headers)) return headers
+  const isThere = Object.keys(headers).some((name) => name.toLowerCase() === spans.PARENT)
+  return isThere ? headers : { ...headers, [spans.PARENT]: parent }
 }
 
 module.exports = { watch }

@@ -1,7 +1,7 @@
 'use strict'
 // Measures what the process holds in memory, and notes it where the watchdog's thread reads it. Only V8 and Node know
 // some of it, and only on their own thread: so it is done when a request begins and the watchdog has asked since, which
-// it does once a second while it is awake. A process without requests is not measured, and is not woken for it.
+// it does twice a second while it is awake. A process without requests is not measured, and is not woken for it.
 const v8 = require('node:v8')
 const tax = require('./tax.js')
 const { HEAP_USED, HEAP_TOTAL, HEAP_LIMIT, EXTERNAL, ARRAY_BUFFERS, WANTED, MEASURE, GROW } = require('./wire.js').MARK

@@ -103,12 +103,13 @@ class Origin {
     call.group?.join()
   }
 
-  passed (call, now, status) {
+  passed (call, now, status, how) {
     if (call.state !== RUNNING) return
     call.state = OVER
+    if (isWanted.value) call.tell(now, status, how)
     this.seen.streams -= 1
     this.seen.unlimited += 1
-    this.seen.ended(now - call.began, status, BROKE)
+    this.seen.ended(now - call.began, status, how)
     if (call.group !== null) this.#leaveGroup(call)
   }
 

@@ -112,7 +112,7 @@ class Pool {
 
   /** One is got, after so long; so many are in use now. `taker` is what `begin` gave. */
   take (waitedMs, inUse, taker) {
-    if (taker?.span && waitedMs >= SPAN_MS) this.#tellWait(taker.span, waitedMs)
+    if (waitedMs >= SPAN_MS && spans.isWanted.value) this.#tellWait(taker?.span ?? null, waitedMs)
     if (this.enforced && !this.isIntroduced) this.#introduceSoon()
     this.got += 1
     this.waitedMs += waitedMs
@@ -426,10 +426,11 @@ class Pool {
   }
 
   /** A traced request has waited. */
+  /** `span`: of a traced request; null: it is not known whose wait it was. */
   #tellWait (span, waitedMs) {
     if (!spans.isTold(span, waitedMs, false)) return
     const now = performance.now()
-    spans.end(span, now, {
+    spans.end(span ?? spans.ofNobody(), now, {
       kind: 'pool', to: this.name, method: '', path: '', began: now - waitedMs, waitedMs: 0, status: 0, error: ''
     })
   }

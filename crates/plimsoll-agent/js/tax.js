@@ -162,7 +162,7 @@ function tell () {
   }
 }
 
-/** Once a second at most, while requests come. Never throws. */
+/** Twice a second at most, while requests come. Never throws. */
 function look () {
   if (say === null) return
   try {

@@ -1,6 +1,7 @@
 'use strict'
 // What traced requests wait for: told where it is certain whose it is, and passed on to whom is called.
 const assert = require('node:assert')
+const { join } = require('node:path')
 const { test } = require('node:test')
 const wire = require('../js/wire.js')
 const { App, downstream, link, PEER, supervisor } = require('./support/index.js')
@@ -16,6 +17,7 @@ let slots = 0
 async function start (t, { propagates = true, toldFromMs = LONG_MS, before = '' } = {}) {
   const plimsoll = await supervisor(t)
   plimsoll.watch = { hold: false }
+  plimsoll.watchPools = { hold: false }
   plimsoll.watchSpans = { propagates, toldFromMs }
   const service = await downstream(t)
   const app = new App(t, plimsoll, `${before}
@@ -92,6 +94,65 @@ test('a call of nobody is told where it failed, and of no request', async (t) =>
   const { request, id, status } = await one.plimsoll.spans.next()
   assert.deepStrictEqual([request, status], [MAJOR < 24 ? '0'.repeat(16) : SPAN, 503])
   assert.notStrictEqual(id, '0'.repeat(16))
+})
+
+test('a stream of http2 is told with its request, and tells whom it calls', async (t) => {
+  const http2 = require('node:http2')
+  const server = http2.createServer()
+  const seen = []
+  server.on('stream', (stream, headers) => {
+    seen.push(headers.traceparent)
+    stream.on('error', () => {})
+    if (headers[':path'].startsWith('/gone')) return stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR)
+    stream.respond({ ':status': 200 })
+    stream.end('ok')
+  })
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  const origin = `http://127.0.0.1:${server.address().port}`
+  const one = await start(t, {
+    before: `
+      const session = require('node:http2').connect('${origin}')
+      session.unref()
+      const asks = http.createServer((request, response) => {
+        const stream = session.request(request.url === '/none' ? undefined : { ':path': request.url, ':method': 'POST' })
+        stream.on('error', () => {}).on('close', () => response.end('ok')).resume().end()
+      })
+      http.createServer = () => asks
+    `
+  })
+  for (const [target, told] of [
+    ['/a?b=c', { method: 'POST', path: '/a', status: 200, error: '' }],
+    ['/none', { method: 'GET', path: '/', status: 200, error: '' }],
+    ['/gone', { method: 'POST', path: '/gone', status: 0, error: 'failed' }]
+  ]) {
+    await ask(t, one, target)
+    const { id, startUs, tookUs, waitedUs, ...span } = await one.plimsoll.spans.next()
+    assert.deepStrictEqual(span, { what: 'http', request: SPAN, to: origin, ...told })
+    assert.strictEqual(seen.shift(), `00-${TRACE}-${id}-01`)
+  }
+})
+
+test('a wait for a connection is told where it was long, though nobody knows whose it was', async (t) => {
+  const one = await start(t, {
+    toldFromMs: 0,
+    before: `
+      module.paths.push(${JSON.stringify(join(__dirname, 'node_modules'))})
+      const { createPool } = require('generic-pool')
+      const pool = createPool({ create: async () => ({}), destroy: async () => {} }, { max: 1 })
+      const take = async () => {
+        const first = await pool.acquire()
+        const second = pool.acquire()
+        // So long that it is no chance.
+        setTimeout(() => pool.release(first), 5)
+        pool.release(await second)
+      }
+      // From the time on at which it is wanted.
+      setInterval(take, 20)
+    `
+  })
+  const { what, request, path, status } = await one.plimsoll.spans.next()
+  assert.deepStrictEqual([what, request, path, status], ['pool', '0'.repeat(16), '', 0])
 })
 
 test('what the app itself says of its trace stays', async (t) => {

@@ -1,4 +1,4 @@
-//! What is known of a process's memory: told by its watchdog, at most once a second, and only when it has changed.
+//! What is known of a process's memory: told by its watchdog, at most twice a second, and only when it has changed.
 
 /// Longest pauses of each bucket, in milliseconds; the last one has none. Those of OpenTelemetry's `v8js.gc.duration`, and those
 /// of prom-client's `nodejs_gc_duration_seconds`.

@@ -1,4 +1,4 @@
-//! Tells the supervisor of the process's memory: at most once a second, and only what has changed.
+//! Tells the supervisor of the process's memory: at most twice a second, and only what has changed.
 
 use plimsoll_wire::memory::Figures;
 use plimsoll_wire::message::FromAgent;
@@ -7,7 +7,7 @@ use plimsoll_wire::stall::mark;
 use super::report::{Gone, Report};
 use super::{collector, shared};
 
-const EVERY_NS: u64 = 1_000_000_000;
+const EVERY_NS: u64 = 500_000_000;
 /// What a major collection has left is told sooner: a heap may be full within a second.
 const MAJOR_NS: u64 = 100_000_000;
 /// Between two requests of which it is measured what they allocate: some microseconds each.

@@ -8,7 +8,7 @@ use plimsoll_wire::memory::{Figures, KINDS, Pauses};
 /// How far back the history goes, and how dense it is at most.
 const HISTORY: Duration = Duration::from_secs(60);
 const POINTS_MAX: usize = 64;
-/// Rates are told over at least this time: reports come once a second.
+/// Rates are told over at least this time: reports come twice a second.
 const RATE_OVER: Duration = Duration::from_secs(3);
 
 /// The memory of a worker at one moment.
