@@ -111,6 +111,7 @@ const STALLED = 17
 const RESUMED = 18
 const BUSY = 19
 const MEMORY = 20
+const GLIMPSED = 21
 const PROFILE_BEGAN = 32
 const PROFILED = 33
 const LARGE_BODY = 34
@@ -291,6 +292,7 @@ function notice ({ kind, fields }) {
   const request = (index) => fields[index] === '' ? null : { slot: number(index), word: number(index + 1) }
   if (kind === WATCHDOG) return { watchdog: number(1), version: number(0) }
   if (kind === BUSY) return { busy: number(2), slot: number(0), word: number(1) }
+  if (kind === GLIMPSED) return { glimpsed: fields[2], slot: number(0), word: number(1), late: fields[3] === '1' }
   if (kind === RESUMED) return { resumed: number(0), total: number(1), gc: number(2), cpu: number(3), answered: request(4) }
   if (kind === MEMORY) return { memory: fields[0].split(' ').map(Number) }
   if (kind !== STALLED) return null
@@ -443,7 +445,7 @@ module.exports = {
   LENGTH_MAX,
   ROUTE_MAX,
   kinds: {
-    HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, MEMORY, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, ALLOCATED, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
+    HELLO, LISTEN, CLOSE, WATCHDOG, STALLED, RESUMED, BUSY, MEMORY, GLIMPSED, PROFILE_BEGAN, PROFILED, LARGE_BODY, ROUTE, ALLOCATED, BOUND, REFUSED, PROFILE, HEAP_SNAPSHOT, STOP_PROFILE,
     ORIGIN, ASK, CALLS: CALL_FIGURES, FAN_OUT, SAMPLES, FORKS, OUTCOMES, PROBE, PROBED, BROKEN, WATCH_CALLS, LIMIT, GRANT, BREAKER,
     POOL, POOL_FIGURES, POOL_LEAK, POOL_GONE, POOL_ASK, POOL_SERVER, WATCH_POOLS, POOL_RULE, POOL_GRANT,
     METRICS_PART, METRICS_END, READ_METRICS,

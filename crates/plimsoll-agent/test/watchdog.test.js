@@ -162,6 +162,24 @@ test('a part of a request that takes long is told, below the threshold too', asy
   await answer
 })
 
+test('a part that is long and no stall is looked at, and it is told what stands there', async (t) => {
+  const running = await start(t)
+  for (;;) {
+    // On a busy machine a part is over before it is looked at, or has become a stall: then there is a next one.
+    const { word, one, answer } = send(running, t, '/part')
+    const heard = await hear(running, (notice) => isBusy(notice) && notice.word === word)
+    await answer
+    one.close?.()
+    const glimpsed = heard.find((notice) => notice.glimpsed)
+    if (glimpsed === undefined) continue
+    const { glimpsed: stack, ...of } = glimpsed
+    assert.deepStrictEqual(of, { slot: 7, word, late: false })
+    assert.match(stack, /at (Object\.|ways\.)?part \(/)
+    assert.ok(Buffer.byteLength(stack) <= 8192)
+    return
+  }
+})
+
 const BODIES = `${HELD}
 http.createServer((request, response) => {
   let body = '';

@@ -70,6 +70,8 @@ pub enum FromAgent {
     Resumed { stall: u32, total_ms: u32, gc_ms: u32, cpu_ms: u32, answered: Option<(u16, u32)> },
     /// A synchronous part of a request took so long, whether or not the loop stalled over it.
     Busy { slot: u16, word: u32, ms: u32 },
+    /// One look at the synchronous part of a request that is long, and no stall so far: its stack, as in `Stalled`.
+    Glimpsed { slot: u16, word: u32, stack: String, late: bool },
     /// How much memory the process uses, and what collecting garbage costs it; from its watchdog.
     Memory(Box<memory::Figures>),
     /// Of the calls that the app makes.
@@ -140,6 +142,7 @@ const STALLED: u8 = 17;
 const RESUMED: u8 = 18;
 const BUSY: u8 = 19;
 const MEMORY: u8 = 20;
+const GLIMPSED: u8 = 21;
 const BOUND: u8 = 65;
 const REFUSED: u8 = 66;
 const PROFILE: u8 = 80;
@@ -223,6 +226,11 @@ impl FromAgent {
                 let (slot, word) = field.running(0)?;
                 Some(Self::Busy { slot, word, ms: field.number(2)? })
             }
+            GLIMPSED => {
+                let (slot, word) = field.running(0)?;
+                let stack = field.text(2).filter(|stack| stack.len() <= STACK_MAX)?;
+                Some(Self::Glimpsed { slot, word, stack, late: field.number::<u8>(3)? != 0 })
+            }
             MEMORY => Some(Self::Memory(Box::new(memory::Figures::read(&field.text(0)?)?))),
             _ => None,
         }
@@ -277,6 +285,10 @@ impl FromAgent {
                 write(RESUMED, &[&stall, &total, &gc, &cpu, &slot, &word])
             }
             Self::Busy { slot, word, ms } => write_numbers(BUSY, &[u32::from(*slot), *word, *ms]),
+            Self::Glimpsed { slot, word, stack, late } => {
+                let late = u8::from(*late).to_string();
+                write(GLIMPSED, &[&slot.to_string(), &word.to_string(), stack, &late])
+            }
             Self::Memory(figures) => write(MEMORY, &[&figures.write()]),
             Self::Calls(said) => said.write(),
             Self::Pools(said) => said.write(),
@@ -459,6 +471,7 @@ mod tests {
             FromAgent::Resumed { stall: 9, total_ms: 412, gc_ms: 3, cpu_ms: 400, answered: None },
             FromAgent::Resumed { stall: 9, total_ms: 412, gc_ms: 3, cpu_ms: 400, answered: Some(running) },
             FromAgent::Busy { slot: 0, word: 6, ms: 25 },
+            FromAgent::Glimpsed { slot: 0, word: 6, stack: "    at work (/app/a.js:7:9)".into(), late: true },
             FromAgent::Memory(Box::new(memory::Figures { heap_used: 7, ..memory::Figures::default() })),
         ] {
             let bytes = message.write();
@@ -477,6 +490,8 @@ mod tests {
             (STALLED, vec!["1", "100", "7", "", "", "0"]),
             (STALLED, vec!["1", "100", "", "", &"x".repeat(STACK_MAX + 1), "0"]),
             (BUSY, vec!["1024", "6", "25"]),
+            (GLIMPSED, vec!["1024", "6", "", "0"]),
+            (GLIMPSED, vec!["0", "6", &"x".repeat(STACK_MAX + 1), "0"]),
             (RESUMED, vec!["1", "100", "0"]),
             (RESUMED, vec!["1", "100", "0", "0"]),
             (RESUMED, vec!["1", "100", "0", "0", "1024", "6"]),

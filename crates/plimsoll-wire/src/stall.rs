@@ -16,6 +16,9 @@ pub const PAUSE_MS: u32 = 50;
 /// Shortest synchronous part of a request that is told as [`Busy`](crate::message::FromAgent::Busy).
 pub const BUSY_MS: u32 = 20;
 
+/// Synchronous parts from this length on are looked at now and then, in milliseconds: what a heavy route does.
+pub const GLIMPSE_MS: u32 = 30;
+
 /// Indices of the words that the agent's JavaScript and the watchdog share.
 pub mod mark {
     /// The slot plus one of the request whose synchronous part runs; 0: none is known.

@@ -13,7 +13,7 @@ const MS: u64 = 1_000_000;
 /// How long the engine may take before the stall is told without its answer.
 const PATIENCE_NS: u64 = 8 * MS;
 /// An answer that took longer came out of native code.
-const LATE_NS: u64 = 20 * MS;
+pub(super) const LATE_NS: u64 = 20 * MS;
 /// Looks at a stall: so many so often, and then now and then, to show that it still lasts.
 const OFTEN: u32 = 20;
 const OFTEN_NS: u64 = 50 * MS;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use libc::clockid_t;
 
 use super::collector;
+use super::glimpse::Glimpse;
 use super::marks::Marks;
 use super::memory::Memory;
 use super::pulse::{Beat, Look, Pulse};
@@ -79,6 +80,7 @@ impl Watch {
     fn watch(&mut self, report: &mut Report) -> Result<(), Gone> {
         let mut marks = Marks::default();
         let mut unmarked = Unmarked::default();
+        let mut glimpse = Glimpse::default();
         let mut stall: Option<Stall> = None;
         let mut pulse = Pulse::new(self.look()?);
         loop {
@@ -108,6 +110,10 @@ impl Watch {
             };
             if stall.is_none() {
                 self.tell_long_pause(report)?;
+                let _leave = shared::leave_to_touch().ok_or(Gone)?;
+                glimpse.look((look, beat), self.engine.as_ref(), report)?;
+            } else {
+                glimpse.forget();
             }
             self.memory.look(look.at, look.idle_ns, report)?;
             let is_quiet = look.waits && stall.is_none() && !marks.is_running() && !page::has_started();

@@ -257,6 +257,10 @@ impl Front for GatewayFront {
                 }
             }
             FromAgent::Busy { slot, word, ms } => Event::Busy { worker, slot: *slot, word: *word, ms: *ms },
+            FromAgent::Glimpsed { slot, word, stack, late } => {
+                let Some(route) = self.route_of(worker, *slot, *word) else { return };
+                Event::Glimpsed { route, stack: stack.clone(), late: *late }
+            }
             _ => return,
         });
     }

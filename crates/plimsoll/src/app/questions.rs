@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::GatewayFront;
 use crate::concerns::downstream::{Caller, Position, Seen, Shown};
+use crate::concerns::event_loop::incident::glimpses::Usual;
 use crate::concerns::memory::words;
 use crate::concerns::shutdown::{Phase, State};
 use crate::gateway::{EndpointStatus, HeavyRoute, Protocol};
@@ -128,6 +129,18 @@ impl Questions {
         Some(status)
     }
 
+    fn heavy_route(&self, route: HeavyRoute) -> status::HeavyRoute {
+        let cost_ms = route.cost.as_secs_f64() * 1000.0;
+        let known =
+            status::HeavyRoute { cost_ms, is_lifted: route.is_lifted, ..status::HeavyRoute::default() };
+        match self.front.incidents().usual(&route.name) {
+            Some(Usual { place, call, at, hint }) => {
+                status::HeavyRoute { route: route.name, place: Some(place), call, at, hint, ..known }
+            }
+            None => status::HeavyRoute { route: route.name, ..known },
+        }
+    }
+
     fn describe(&self, snapshot: &Snapshot) -> Status {
         let gateway = self.front.gateway();
         let stalls = self.front.incidents().by_worker();
@@ -152,7 +165,7 @@ impl Questions {
             logs: status::Logs::read(&self.logs),
             memory: memory::describe(snapshot, &routes),
             routes,
-            heavy_routes: gateway.heavy_routes().into_iter().map(heavy_route).collect(),
+            heavy_routes: gateway.heavy_routes().into_iter().map(|route| self.heavy_route(route)).collect(),
             downstreams: snapshot.downstreams.iter().map(downstream).collect(),
             context: status::Context { tax: snapshot.tax.as_ref().map(status::Tax::new) },
             pools: snapshot.pools.iter().map(pools::pool).collect(),
@@ -221,11 +234,6 @@ fn state(snapshot: &Snapshot) -> status::State {
             status::State::Draining
         }
     }
-}
-
-fn heavy_route(route: HeavyRoute) -> status::HeavyRoute {
-    let cost_ms = route.cost.as_secs_f64() * 1000.0;
-    status::HeavyRoute { route: route.name, cost_ms, is_lifted: route.is_lifted }
 }
 
 fn worker_state(worker: &workers::Worker) -> status::WorkerState {

@@ -49,7 +49,8 @@ fn heavy_route(route: &HeavyRoute) -> String {
     } else {
         "it is a heavy route"
     };
-    format!("{} keeps the loop for {:.0} ms: {what}\n", route.route, route.cost_ms)
+    let mostly = route.place.as_ref().map_or_else(String::new, |place| format!(", mostly in {place}"));
+    format!("{} keeps the loop for {:.0} ms{mostly}: {what}\n", route.route, route.cost_ms)
 }
 
 fn headline(status: &Status) -> String {
@@ -130,13 +131,13 @@ worker 0: its heap grows: major collections left 20 MB and, 270 s later, 44 MB
     #[test]
     fn heavy_routes_stand_below_the_table() {
         let mut status = fixture();
-        let route = HeavyRoute { route: "GET /report".into(), cost_ms: 181.6, is_lifted: false };
+        let route = HeavyRoute { route: "GET /report".into(), cost_ms: 181.6, ..HeavyRoute::default() };
         status.heavy_routes.push(route);
         assert!(render(&status).ends_with("GET /report keeps the loop for 182 ms: it is a heavy route\n"));
+        status.heavy_routes[0].place = Some("render (a.js)".into());
+        assert!(render(&status).contains("for 182 ms, mostly in render (a.js): it is a heavy route\n"));
         status.heavy_routes[0].is_lifted = true;
-        assert!(
-            render(&status).contains("GET /report keeps the loop for 182 ms: every worker serves it, as")
-        );
+        assert!(render(&status).contains("mostly in render (a.js): every worker serves it, as"));
     }
 
     #[test]

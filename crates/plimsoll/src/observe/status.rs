@@ -96,7 +96,7 @@ pub struct Status {
 }
 
 /// A route whose requests keep the loop for long.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct HeavyRoute {
     pub route: String,
     /// In the mean of the latest.
@@ -104,6 +104,17 @@ pub struct HeavyRoute {
     /// Its lane would do harm: every worker serves it all the same.
     #[serde(default)]
     pub is_lifted: bool,
+    /// What it was mostly seen to do: `console.log, tellEverything (faults.js)`. Absent: it was not seen yet.
+    #[serde(default)]
+    pub place: Option<String>,
+    /// The call that blocked, where it was one.
+    #[serde(default)]
+    pub call: Option<String>,
+    /// `faults.js:48`
+    #[serde(default)]
+    pub at: Option<String>,
+    #[serde(default)]
+    pub hint: Option<String>,
 }
 
 /// How far a reload has come.

@@ -65,7 +65,7 @@ pub enum Said {
     },
     /// What one request has allocated in the heap.
     Allocated(Allocated),
-    /// One of the watchdog's messages: `Stalled`, `Resumed` or `Busy`.
+    /// One of the watchdog's messages: `Stalled`, `Resumed`, `Busy` or `Glimpsed`.
     Stall(FromAgent),
     /// What a process uses of memory, as its watchdog sees it.
     Memory(Box<Figures>),
@@ -228,7 +228,10 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
         {
             Ok(Said::Listen(Listen { server, kind, host, port, ipv6_only, backlog, path: path.into() }))
         }
-        FromAgent::Stalled { .. } | FromAgent::Resumed { .. } | FromAgent::Busy { .. }
+        FromAgent::Stalled { .. }
+        | FromAgent::Resumed { .. }
+        | FromAgent::Busy { .. }
+        | FromAgent::Glimpsed { .. }
             if matches!(talk, Talk::Watchdog) =>
         {
             Ok(Said::Stall(message))
@@ -249,7 +252,8 @@ fn understand(message: FromAgent, talk: &mut Talk) -> Result<Said, String> {
         | FromAgent::Listen { .. }
         | FromAgent::Stalled { .. }
         | FromAgent::Resumed { .. }
-        | FromAgent::Busy { .. } => Err(talk.mistake().to_owned()),
+        | FromAgent::Busy { .. }
+        | FromAgent::Glimpsed { .. } => Err(talk.mistake().to_owned()),
     }
 }
 

@@ -57,7 +57,8 @@ pub trait Front {
     fn in_flight(&self) -> u64;
     /// Requests that are over, since the start.
     fn requests_ended(&self) -> u64;
-    /// What the watchdog that speaks on this channel of a worker said: one of `Stalled`, `Resumed` and `Busy`. A stall
+    /// What the watchdog that speaks on this channel of a worker said: one of `Stalled`, `Resumed`, `Busy` and
+    /// `Glimpsed`. A stall
     /// that is not followed by its `Resumed` ended with the process.
     fn stall(&self, worker: WorkerId, channel: u32, report: &FromAgent);
     /// A request of the worker has written so large a body in one go.
@@ -92,6 +93,10 @@ pub(super) fn describe_stall(worker: WorkerId, report: &FromAgent) {
         }
         FromAgent::Busy { slot, word, ms } => {
             tracing::debug!(%worker, slot, word, ms, "a request kept the event loop busy");
+        }
+        FromAgent::Glimpsed { slot, word, stack, .. } => {
+            let frame = stack.lines().next().unwrap_or_default().trim_start();
+            tracing::debug!(%worker, slot, word, "a request keeps the event loop busy {frame}");
         }
         _ => {}
     }

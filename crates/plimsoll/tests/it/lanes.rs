@@ -86,6 +86,12 @@ fn is_learned(route: &str) {
     let status = server.status();
     assert!(status["heavy_routes"][0]["cost_ms"].as_f64().unwrap() >= 50.0, "{status}");
     assert_eq!(status["requests"]["failed"], 0, "{status}");
+    until("it is known what it does", || {
+        assert_eq!(server.get(route).status, 200);
+        let heavy = &server.status()["heavy_routes"][0];
+        let line = heavy["at"].as_str()?.rsplit(':').next()?.to_owned();
+        (heavy["place"].as_str()?.contains("/heavy (") && line == "18").then_some(())
+    });
 }
 
 #[test]

@@ -129,7 +129,8 @@ function breaker({ breaker: one }) {
 function heavyNote(route) {
   const heavy = data.status.heavy_routes.find((heavy) => heavy.route === route);
   if (!heavy) return '';
-  return heavy.is_lifted ? 'heavy; its lane is lifted' : 'heavy: kept to workers of its own';
+  const mostly = heavy.place ? `, mostly in ${heavy.place}` : '';
+  return heavy.is_lifted ? `heavy${mostly}; its lane is lifted` : `heavy${mostly}: kept to workers of its own`;
 }
 
 // Rates of routes come from what the status said some seconds ago.

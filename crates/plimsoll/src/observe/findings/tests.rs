@@ -157,7 +157,7 @@ fn taxed(per_mille: u32) -> Status {
 
 /// A route that keeps the loop for long, and is asked for.
 fn heavy() -> Status {
-    let heavy = HeavyRoute { route: "GET /reports".into(), cost_ms: 60.0, is_lifted: false };
+    let heavy = HeavyRoute { route: "GET /reports".into(), cost_ms: 60.0, ..HeavyRoute::default() };
     let of_route =
         Route { route: "GET /reports".into(), requests: 600, failed: 0, p50_us: 0, p99_us: 0, loop_us: 0 };
     Status { heavy_routes: vec![heavy], routes: vec![of_route], ..calm() }
@@ -486,6 +486,43 @@ fn a_flood_is_told_though_the_loop_waits_for_it_for_moments_only() {
     status.workers[0].logs = Some(logs);
     status.logs = Logs { sampled: 5_000_000, ..Logs::default() };
     assert_eq!(codes(&judge(&status, Then::default(), TODAY)), ["log_blocks"]);
+}
+
+#[test]
+fn a_heavy_route_is_told_with_what_it_does_and_with_the_log_where_it_is_that() {
+    let mut status = heavy();
+    let seen = |status: &mut Status, call: Option<&str>| {
+        let route = &mut status.heavy_routes[0];
+        route.place = Some("render (src/a.js)".into());
+        route.at = Some("src/a.js:7".into());
+        route.call = call.map(str::to_owned);
+    };
+    seen(&mut status, None);
+    let found = judge(&status, Then::default(), TODAY).findings.remove(0);
+    assert_eq!(
+        found.what,
+        "GET /reports keeps the event loop for 60 ms each time, mostly in render (src/a.js)"
+    );
+    assert_eq!((found.code.as_str(), found.at.as_deref()), ("heavy_route", Some("src/a.js:7")));
+    seen(&mut status, Some("console.log"));
+    let found = judge(&status, Then::default(), TODAY);
+    assert_eq!(codes(&found), ["log_blocks"]);
+    assert_eq!(
+        found.findings[0].what,
+        "GET /reports keeps the event loop for 60 ms each time with its log, in console.log"
+    );
+    // Some of its requests are stalls: it is one matter.
+    let damage = found.findings[0].damage_ms_per_s;
+    let stall = Group {
+        route: Some("GET /reports".into()),
+        cost_ms: 700,
+        ..group(Kind::NativeCall, Some("console.log"))
+    };
+    status.incidents.groups = vec![stall];
+    let found = judge(&status, Then::default(), TODAY);
+    assert_eq!((codes(&found), found.findings[0].damage_ms_per_s), (vec!["log_blocks"], damage));
+    assert!(found.findings[0].what.starts_with("GET /reports blocks the event loop with its log"));
+    assert!(found.findings[0].seen[1].starts_with("GET /reports keeps the event loop for 60 ms each time"));
 }
 
 #[test]

@@ -23,6 +23,7 @@ use std::{io, thread};
 use self::track::Track;
 use super::status;
 use crate::concerns::event_loop::incident::book::Book;
+use crate::concerns::event_loop::incident::glimpses::{Glimpses, Usual};
 use crate::concerns::event_loop::incident::large::LargeBodies;
 use crate::concerns::event_loop::incident::{Body, Hit, Incident};
 use crate::concerns::event_loop::profile::Origin;
@@ -73,6 +74,8 @@ pub enum Event {
     Large { worker: WorkerId, slot: u16, word: u32, route: Option<String>, bytes: u64 },
     /// A part of a request has kept the loop busy.
     Busy { worker: WorkerId, slot: u16, word: u32, ms: u32 },
+    /// A look at a part of a request of the route that is long, and no stall.
+    Glimpsed { route: String, stack: String, late: bool },
 }
 
 /// The handle: what is heard goes in, what is known comes out.
@@ -92,6 +95,7 @@ struct Known {
     /// When those lasted for as long as they say.
     looked: Option<Instant>,
     large: LargeBodies,
+    glimpses: Glimpses,
 }
 
 impl Incidents {
@@ -139,6 +143,12 @@ impl Incidents {
 }
 
 impl Incidents {
+    /// What the requests of a route do that keep the loop for long.
+    #[must_use]
+    pub fn usual(&self, route: &str) -> Option<Usual> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).glimpses.usual(route)
+    }
+
     /// How often and for how long the loop of each worker has stood still; with those that last.
     #[must_use]
     pub fn by_worker(&self) -> BTreeMap<u16, (u64, u64)> {
@@ -175,6 +185,10 @@ fn run(mut track: Track, heard: &Receiver<Event>, known: &Mutex<Known>) {
         };
         let now = Instant::now();
         let mut known = lock();
+        if let Some((route, look)) = outcome.glimpsed {
+            known.glimpses.note(route, look);
+            continue;
+        }
         let mut lines = outcome.lines;
         for incident in outcome.over {
             let hint = incident.hint.clone();

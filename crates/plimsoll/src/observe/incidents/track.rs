@@ -24,6 +24,8 @@ const OPEN_MAX: usize = 1024;
 pub(super) struct Outcome {
     pub(super) over: Vec<Incident>,
     pub(super) lines: Vec<(String, Option<String>)>,
+    /// What a route was seen to do.
+    pub(super) glimpsed: Option<(String, Look)>,
 }
 
 pub(super) struct Track {
@@ -117,6 +119,10 @@ impl Track {
                 Outcome { over: over.into_iter().collect(), ..Outcome::default() }
             }
             Event::Ended { worker } => Outcome { over: self.end(worker, now), ..Outcome::default() },
+            Event::Glimpsed { route, stack, late } => {
+                let glimpsed = self.look(&stack, late).map(|look| (route, look));
+                Outcome { glimpsed, ..Outcome::default() }
+            }
             Event::Large { .. } | Event::Busy { .. } => Outcome::default(),
         }
     }

@@ -11,6 +11,7 @@
 
 pub mod book;
 pub mod calls;
+pub mod glimpses;
 pub mod large;
 pub mod source_map;
 pub mod stack;

@@ -107,20 +107,38 @@ fn heavy(facts: &Facts<'_>, route: &HeavyRoute) -> Option<Draft> {
     if facts.meanwhile.incidents.groups.iter().any(is_stall) {
         return None;
     }
-    let requests = facts.meanwhile.routes.iter().find(|one| one.route == route.route)?.requests;
-    let (rate, cost) = (per_second(requests, facts.seconds), ms_f(route.cost_ms));
+    // Told with the log.
+    if is_logging(route) {
+        return None;
+    }
+    let requests = requests(facts, route)?;
+    let mostly = route.place.as_ref().map_or_else(String::new, |place| format!(", mostly in {place}"));
     Some(Draft {
         code: "heavy_route",
         concern: CONCERN,
         damage: Damage::loop_time(route.cost_ms * as_f64(requests)),
         about: route.route.clone(),
-        what: format!("{} keeps the event loop for {cost} each time", route.route),
-        seen: vec![format!("{} ({rate})", counted(requests, "request"))],
-        figures: vec![("cost_ms", route.cost_ms), ("requests", as_f64(requests))],
-        fix: PROFILE.to_owned(),
+        what: format!("{} keeps the event loop for {} each time{mostly}", route.route, ms_f(route.cost_ms)),
+        seen: vec![format!("{} ({})", counted(requests, "request"), per_second(requests, facts.seconds))],
+        figures: heavy_figures(route, requests),
+        at: route.at.clone(),
+        fix: route.hint.clone().unwrap_or_else(|| PROFILE.to_owned()),
         acts: acts(facts, Some(&route.route)),
         ..Draft::default()
     })
+}
+
+pub(super) fn is_logging(route: &HeavyRoute) -> bool {
+    route.call.as_deref().is_some_and(calls::is_logging)
+}
+
+/// Of the route, in the time that is judged.
+pub(super) fn requests(facts: &Facts<'_>, route: &HeavyRoute) -> Option<u64> {
+    Some(facts.meanwhile.routes.iter().find(|one| one.route == route.route)?.requests)
+}
+
+pub(super) fn heavy_figures(route: &HeavyRoute, requests: u64) -> Vec<(&'static str, f64)> {
+    vec![("cost_ms", route.cost_ms), ("requests", as_f64(requests))]
 }
 
 /// Requests were refused because all workers were behind.

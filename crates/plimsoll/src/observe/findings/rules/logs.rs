@@ -1,16 +1,20 @@
 //! Loops that wait for their log, and logs that nobody can read.
 
 use super::super::damage::Damage;
-use super::super::words::{counted, per_second, percent};
+use super::super::words::{counted, ms_f, per_second, percent};
 use super::super::{Draft, Facts, as_f64};
 use super::event_loop;
 use crate::concerns::event_loop::incident::book::Group;
 use crate::concerns::event_loop::incident::calls;
 use crate::observe::logs::WorkerFigures;
+use crate::observe::status::HeavyRoute;
 
 const CONCERN: &str = "logs";
 /// Whether it blocks or is only too much.
 const LOG: &str = "the log";
+const FIX: &str =
+    "log less, and not synchronously: pino with pino.destination({ sync: false }) in place of console.log";
+const ACTS: &str = "the pipe is emptied at once and the log sampled above logs.rate, so that the app waits as little as can be";
 /// So many lines per second are a flood whatever becomes of them.
 const FLOOD_PER_S: f64 = 500.0;
 /// Of a hundred lines: so many were left out.
@@ -23,6 +27,22 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Draft> {
         .filter(|group| group.call.as_deref().is_some_and(calls::is_logging))
         .map(|group| blocks(group, &flood))
         .collect();
+    for route in facts.meanwhile.heavy_routes.iter().filter(|route| event_loop::is_logging(route)) {
+        let Some(heavy) = heavy(facts, route, &flood) else { continue };
+        // Some of its requests are stalls: what all of them cost is more.
+        match drafts
+            .iter_mut()
+            .filter(|draft| draft.part == heavy.part)
+            .max_by_key(|one| one.damage.waited_ms)
+        {
+            Some(stalls) if stalls.damage.waited_ms < heavy.damage.waited_ms => {
+                stalls.damage = heavy.damage;
+                stalls.seen.insert(1, heavy.what);
+            }
+            Some(_) => {}
+            None => drafts.push(heavy),
+        }
+    }
     if flood.is_one() {
         match drafts.iter_mut().max_by_key(|draft| draft.damage.waited_ms) {
             // It stands there too, and must be told even where it blocks for moments only.
@@ -138,14 +158,38 @@ fn blocks(group: &Group, flood: &Flood) -> Draft {
         concern: CONCERN,
         damage: Damage::clients(group.cost_ms),
         about: LOG.to_owned(),
-        part: format!("{who} {}", event_loop::part(group)),
+        part: group.route.clone().unwrap_or_default(),
         what: format!("{who} blocks the event loop with its log, in {call}"),
         seen,
         figures,
         at: group.at.clone().or_else(|| group.place.clone()),
-        fix: "log less, and not synchronously: pino with pino.destination({ sync: false }) in place of console.log".to_owned(),
-        acts: Some("the pipe is emptied at once and the log sampled above logs.rate, so that the app waits as little as can be".to_owned()),
+        fix: FIX.to_owned(),
+        acts: Some(ACTS.to_owned()),
     }
+}
+
+/// A route that keeps the loop with its log, though not for so long that it is a stall.
+fn heavy(facts: &Facts<'_>, route: &HeavyRoute, flood: &Flood) -> Option<Draft> {
+    let requests = event_loop::requests(facts, route)?;
+    let (cost, call) = (ms_f(route.cost_ms), route.call.as_deref().unwrap_or("a logger"));
+    let (count, rate) = (counted(requests, "request"), per_second(requests, facts.seconds));
+    let mut seen = vec![format!("{count} ({rate})")];
+    seen.extend(flood.seen());
+    let mut figures = event_loop::heavy_figures(route, requests);
+    figures.extend(flood.figures());
+    Some(Draft {
+        code: "log_blocks",
+        concern: CONCERN,
+        damage: Damage::loop_time(route.cost_ms * as_f64(requests)),
+        about: LOG.to_owned(),
+        part: route.route.clone(),
+        what: format!("{} keeps the event loop for {cost} each time with its log, in {call}", route.route),
+        seen,
+        figures,
+        at: route.at.clone().or_else(|| route.place.clone()),
+        fix: FIX.to_owned(),
+        acts: Some(ACTS.to_owned()),
+    })
 }
 
 /// Lines that did not get to where they are shipped.
