@@ -2,6 +2,8 @@
 // Calls by node:http and node:https, and by all that is built on them. Every request with an agent passes
 // `Agent.prototype.addRequest`, which gives it a connection: that is where it can wait.
 const http = require('node:http')
+// The global is a getter in some versions.
+const { performance } = require('node:perf_hooks')
 const { BROKE, Call, GIVEN_UP, TIMED_OUT, WAITING } = require('./call.js')
 const { groupOf } = require('./fan_out.js')
 const { patch } = require('./patch.js')
@@ -63,7 +65,7 @@ function originOf (origins, agent, options, port) {
 
 function onClose () {
   // Node frees the connection right after this: then the next one in the line has it, and makes none of its own.
-  if (this[kCall].origin.queue.size > 0) process.nextTick(end, this)
+  if (this[kCall].origin.waiting > 0) process.nextTick(end, this)
   else end(this)
 }
 

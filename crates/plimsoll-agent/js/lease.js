@@ -6,64 +6,63 @@
 const RENEW = 1 / 4
 const RENEW_LEAST_MS = 1000
 
+// Plain fields: private ones cost time on Node 18 and 20.
 class Lease {
-  #send
-  #serial = 0
-  #amount = 0
-  /** The clock at the ask that the grant answers; the lease runs from there. */
-  #stamp = -1
-  #lengthMs = 0
-  #until = 0
-  #asked = { serial: -1, wants: -1, held: -1, at: -1 }
-  #lowered = false
-
   /** `send(serial, wants, held, stamp)` */
   constructor (send) {
-    this.#send = send
+    this.send = send
+    this.serial = 0
+    this.granted = 0
+    /** The clock at the ask that the grant answers; the lease runs from there. */
+    this.stamp = -1
+    this.lengthMs = 0
+    this.until = 0
+    this.asked = { serial: -1, wants: -1, held: -1, at: -1 }
+    this.lowered = false
   }
 
   /** What may be used at this moment. */
   amount (now) {
-    return now < this.#until ? this.#amount : 0
+    return now < this.until ? this.granted : 0
   }
 
   /** A grant has come. False where it was overtaken by a later one. */
   hear ({ serial, amount, stamp, lengthMs }) {
-    if (stamp < this.#stamp || (stamp === this.#stamp && serial < this.#serial)) return false
-    this.#lowered ||= amount < this.#amount
-    this.#serial = serial
-    this.#amount = amount
-    this.#stamp = stamp
-    this.#lengthMs = lengthMs
-    this.#until = stamp + lengthMs
+    if (stamp < this.stamp || (stamp === this.stamp && serial < this.serial)) return false
+    this.lowered ||= amount < this.granted
+    this.serial = serial
+    this.granted = amount
+    this.stamp = stamp
+    this.lengthMs = lengthMs
+    this.until = stamp + lengthMs
     return true
   }
 
   /** Asks if there is something new to say. `inUse` is what is used now. */
   ask (wants, inUse, now) {
     const at = Math.floor(now)
-    if (now >= this.#until && this.#serial !== 0) {
+    if (now >= this.until && this.serial !== 0) {
       // The lease is over, and with it the numbering of its grants.
-      this.#serial = 0
-      this.#amount = 0
+      this.serial = 0
+      this.granted = 0
     }
-    const held = Math.max(this.#amount, inUse)
-    const { wants: wanted, held: had, at: before } = this.#asked
-    const isDue = wants > 0 && now >= before + Math.max(this.#lengthMs * RENEW, RENEW_LEAST_MS)
-    if (wants === wanted && held === had && !this.#lowered && !isDue) return
-    this.#lowered = false
-    this.#asked = { wants, held, at }
-    this.#send(this.#serial, wants, held, at)
+    const held = Math.max(this.granted, inUse)
+    const { wants: wanted, held: had, at: before } = this.asked
+    const isDue = wants > 0 && now >= before + Math.max(this.lengthMs * RENEW, RENEW_LEAST_MS)
+    if (wants === wanted && held === had && !this.lowered && !isDue) return
+    this.lowered = false
+    this.asked = { wants, held, at }
+    this.send(this.serial, wants, held, at)
   }
 
   /** Whether more than was asked for is wanted now: then there is no time to lose. */
   isMore (wants) {
-    return wants > this.#asked.wants
+    return wants > this.asked.wants
   }
 
   /** What was lent is more than may be used: each end is to be told. */
   isOver (inUse) {
-    return inUse >= this.#amount && this.#asked.held > this.#amount
+    return inUse >= this.granted && this.asked.held > this.granted
   }
 }
 
