@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use self::context::{Author, Context, Tax};
 pub use self::counted::Counted;
 pub use self::downstream::Downstream;
-pub use self::event_loop::EventLoop;
+pub use self::event_loop::{EventLoop, HeavyRoute};
 pub use self::logs::Logs;
 pub use self::memory::{Churn, Collections, GcKind, Leak, Memory, Recycled, Saving, Suspect, WorkerMemory};
 pub use self::setup::{Failure, Setup, Stops};
@@ -93,28 +93,6 @@ pub struct Status {
     /// Absent where requests are not traced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traces: Option<traces::Figures>,
-}
-
-/// A route whose requests keep the loop for long.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct HeavyRoute {
-    pub route: String,
-    /// In the mean of the latest.
-    pub cost_ms: f64,
-    /// Its lane would do harm: every worker serves it all the same.
-    #[serde(default)]
-    pub is_lifted: bool,
-    /// What it was mostly seen to do: `console.log, tellEverything (faults.js)`. Absent: it was not seen yet.
-    #[serde(default)]
-    pub place: Option<String>,
-    /// The call that blocked, where it was one.
-    #[serde(default)]
-    pub call: Option<String>,
-    /// `faults.js:48`
-    #[serde(default)]
-    pub at: Option<String>,
-    #[serde(default)]
-    pub hint: Option<String>,
 }
 
 /// How far a reload has come.

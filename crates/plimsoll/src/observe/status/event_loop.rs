@@ -15,3 +15,25 @@ pub struct EventLoop {
     /// For how long altogether; a stall that lasts is in it so far.
     pub stalled_ms: u64,
 }
+
+/// A route whose requests keep the loop for long.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct HeavyRoute {
+    pub route: String,
+    /// In the mean of the latest.
+    pub cost_ms: f64,
+    /// Its lane would do harm: every worker serves it all the same.
+    #[serde(default)]
+    pub is_lifted: bool,
+    /// What it was mostly seen to do: `console.log, tellEverything (faults.js)`. Absent: it was not seen yet.
+    #[serde(default)]
+    pub place: Option<String>,
+    /// The call that blocked, where it was one.
+    #[serde(default)]
+    pub call: Option<String>,
+    /// `faults.js:48`
+    #[serde(default)]
+    pub at: Option<String>,
+    #[serde(default)]
+    pub hint: Option<String>,
+}
