@@ -43,7 +43,7 @@ test('the page is that of the Rust crate', () => {
 })
 
 test('the words for the watchdog are those of the Rust crate', () => {
-  const { STACK_MAX, THRESHOLD_MS, PAUSE_MS, BUSY_MS, ...mark } = constants('stall.rs')
+  const { STACK_MAX, THRESHOLD_MS, PAUSE_MS, BUSY_MS, GLIMPSE_MS, ...mark } = constants('stall.rs')
   const numbers = Object.fromEntries(Object.entries(mark).map(([name, value]) => [name, Number(value)]))
   assert.deepStrictEqual(wire.MARK, numbers)
   assert.strictEqual(wire.STALL_THRESHOLD_DEFAULT, Number(THRESHOLD_MS))
@@ -52,7 +52,7 @@ test('the words for the watchdog are those of the Rust crate', () => {
 
 test('what the watchdog says is read', () => {
   const notice = (kind, fields) => wire.notice(wire.read(wire.frame(kind, fields)))
-  const { WATCHDOG, STALLED, RESUMED, BUSY, HELLO } = wire.kinds
+  const { WATCHDOG, STALLED, RESUMED, BUSY, GLIMPSED, HELLO } = wire.kinds
   assert.deepStrictEqual(notice(WATCHDOG, [2, 42]), { version: 2, watchdog: 42 })
   const stalled = { stalled: 9, at: 104, running: { slot: 7, word: 6 }, stack: '    at work (/a:1:2)', late: false }
   assert.deepStrictEqual(notice(STALLED, [9, 104, 7, 6, '    at work (/a:1:2)', 0]), stalled)
@@ -61,6 +61,7 @@ test('what the watchdog says is read', () => {
   assert.deepStrictEqual(notice(RESUMED, [9, 412, 3, 400, 7, 6]), resumed)
   assert.deepStrictEqual(notice(RESUMED, [9, 412, 3, 400, '', '']), { ...resumed, answered: null })
   assert.deepStrictEqual(notice(BUSY, [7, 6, 25]), { busy: 25, slot: 7, word: 6 })
+  assert.deepStrictEqual(notice(GLIMPSED, [7, 6, '    at work (/a:1:2)', 1]), { glimpsed: '    at work (/a:1:2)', slot: 7, word: 6, late: true })
   assert.strictEqual(notice(HELLO, []), null)
   assert.match(source('message.rs'), /STALLED => .*stall: .*at_ms: .*running: .*stack: .*late: /s)
   assert.match(source('message.rs'), /RESUMED => .*stall: .*total_ms: .*gc_ms: .*cpu_ms: .*answered: /s)
