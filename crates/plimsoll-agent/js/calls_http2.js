@@ -26,9 +26,14 @@ function watch (http2, load) {
     } catch {
       // Then it is not seen.
     }
-    const stream = Reflect.apply(request, this, call === null ? arguments : [call.headers, ...others])
-    if (call !== null) call.follow(stream)
-    load().awake()
+    if (call === null) return Reflect.apply(request, this, arguments)
+    const stream = Reflect.apply(request, this, [call.headers, ...others])
+    try {
+      call.follow(stream)
+      load().awake()
+    } catch {
+      // As above.
+    }
     return stream
   })
 }
@@ -77,7 +82,8 @@ class StreamCall extends Call {
 
   about () {
     const { headers } = this
-    const named = (name) => Array.isArray(headers) ? headers[headers.indexOf(name) + 1] : headers?.[name]
+    const inPairs = (name) => headers.includes(name) ? headers[headers.indexOf(name) + 1] : undefined
+    const named = (name) => Array.isArray(headers) ? inPairs(name) : headers?.[name]
     return { method: named(':method') ?? 'GET', path: named(':path') ?? '/' }
   }
 }

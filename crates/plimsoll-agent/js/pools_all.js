@@ -24,6 +24,8 @@ class Pools {
   #timer = null
   #soon = null
   #reported = 0
+  /** There was a report since they are looked after: the first one is about a whole second. */
+  #hasReported = false
   #isResting = false
   #tick = () => this.#lookAround()
 
@@ -52,7 +54,7 @@ class Pools {
 
   /** The pools are to be looked after. */
   awake () {
-    if (this.#timer === null) this.#reported = performance.now()
+    if (this.#timer === null) this.#begin()
     else if (this.#isResting) clearTimeout(this.#timer)
     else return
     this.#arm(true)
@@ -82,9 +84,15 @@ class Pools {
     this.#timer = setTimeout(this.#tick, isShared && isActive ? LOOK_MS : REPORT_MS).unref()
   }
 
+  #begin () {
+    this.#reported = performance.now()
+    this.#hasReported = false
+  }
+
   #reportSoon () {
     this.#soon ??= setTimeout(() => {
       this.#soon = null
+      if (!this.#hasReported) return
       clearTimeout(this.#timer)
       this.#reported = -Infinity
       this.#lookAround()
@@ -95,7 +103,10 @@ class Pools {
     this.#timer = null
     const now = performance.now()
     const reports = now - this.#reported >= REPORT_MS - LOOK_MS / 2
-    if (reports) this.#reported = now
+    if (reports) {
+      this.#reported = now
+      this.#hasReported = true
+    }
     let busy = !reports
     const changed = this.#pools.some((pool) => pool !== null && pool.changed)
     for (const pool of this.#pools) {

@@ -1,5 +1,5 @@
 'use strict'
-// When the pools of a process tell of themselves; of time only what timers are asked for.
+// When the pools of a process tell of themselves, by a clock that only timers move.
 const assert = require('node:assert')
 const { test } = require('node:test')
 const { open } = require('../js/pools_all.js')
@@ -15,55 +15,73 @@ const ADAPTER = {
   describe: () => ({ server: 'db:1', database: 'shop' })
 }
 let waiting = 0
+let told = 0
+let clock = performance.now()
+const pools = open(() => { told += 1 }, false)
 
 /** Timers that only the test lets run out. */
 function holdTimers (t) {
   const armed = []
   const { setTimeout, clearTimeout } = globalThis
+  const { now } = performance
+  performance.now = () => clock
   globalThis.setTimeout = (run, ms) => {
     const timer = { run, ms, unref: () => timer }
     armed.push(timer)
     return timer
   }
   globalThis.clearTimeout = (timer) => { if (timer) armed.splice(armed.indexOf(timer), 1) }
-  t.after(() => Object.assign(globalThis, { setTimeout, clearTimeout }))
+  t.after(() => {
+    Object.assign(globalThis, { setTimeout, clearTimeout })
+    performance.now = now
+  })
   return (least, most) => {
     const place = armed.findIndex(({ ms }) => ms >= least && ms < most)
     if (place < 0) return false
-    armed.splice(place, 1)[0].run()
+    const [{ run, ms }] = armed.splice(place, 1)
+    clock += ms
+    run()
     return true
   }
 }
 
-test('a queue that begins is told at once, and then once a second', (t) => {
+test('a queue that begins is told at once, and then once a second; the first report is about a whole one', (t) => {
   const runOut = holdTimers(t)
-  let told = 0
-  const pools = open(() => { told += 1 }, false)
   const target = {}
   const pool = pools.meet(target, ADAPTER)
   const soon = () => runOut(0, 500)
   const second = () => runOut(500, 2000)
+  const tells = (act) => {
+    const before = told
+    assert.ok(act())
+    return told > before
+  }
+  /** What was waiting at the last report still counts in the next. */
+  const calm = () => {
+    waiting = 0
+    for (let reports = 0; reports < 2; reports++) pool.figures(clock, target)
+  }
 
-  pool.begin(false, performance.now())
+  pool.begin(false, clock)
   assert.ok(!soon(), 'nobody waits')
   waiting = 1
   pool.wait(1, 4)
+  assert.ok(!tells(soon), 'nothing was told yet')
+  assert.ok(tells(second))
+
+  calm()
+  waiting = 1
+  pool.wait(1, 4)
   pool.wait(2, 4)
-  told = 0
-  assert.ok(soon())
-  assert.ok(told > 0)
+  pool.changed = true
+  assert.ok(tells(soon))
   assert.ok(!soon(), 'only once')
   pool.wait(3, 4)
   assert.ok(!soon(), 'it lasts')
-  assert.ok(second(), 'the usual timer goes on')
-
-  waiting = 0
   pool.changed = true
-  // What was waiting at the last report still counts in the next.
-  for (const time of ['the first', 'the second']) {
-    pool.figures(performance.now(), target)
-    assert.ok(!soon(), time)
-  }
+  assert.ok(tells(second), 'the usual timer goes on')
+
+  calm()
   pool.wait(1, 4)
   assert.ok(soon(), 'another queue begins')
 })

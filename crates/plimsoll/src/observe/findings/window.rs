@@ -85,10 +85,8 @@ fn changed(per_second: f64, (seconds, lately): (u64, f64)) -> String {
 
 /// All that is worth saying, what hurts most first.
 pub(super) fn join(mut minutes: Window, lately: Option<Window>) -> Vec<Finding> {
-    let drafts = std::mem::take(&mut minutes.drafts);
-    let (said, unsaid): (Vec<Draft>, Vec<Draft>) =
-        drafts.into_iter().partition(|one| minutes.is_worth_saying(one));
-    drop(unsaid);
+    let mut said = std::mem::take(&mut minutes.drafts);
+    said.retain(|one| minutes.is_worth_saying(one));
     let mut new = Vec::new();
     if let Some(lately) = &lately {
         let is_new =
