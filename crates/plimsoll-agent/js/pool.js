@@ -61,6 +61,8 @@ class Pool {
     /** Since the last report. */
     this.waitingPeak = 0
     this.usedPeak = 0
+    /** From when on it counts. */
+    this.since = performance.now()
     /** None waited in the time of the last report. */
     this.isCalm = true
     this.leaked = 0
@@ -277,6 +279,8 @@ class Pool {
     this.usedPeak = open - idle
     this.isCalm = peaks[0] === 0
     this.changed = false
+    const overUs = us(Math.max(0, now - this.since))
+    this.since = now
     const figures = {
       open,
       idle,
@@ -294,7 +298,8 @@ class Pool {
       used_us: us(this.usedMs),
       waiting_peak: peaks[0],
       used_peak: peaks[1],
-      spread: Math.min(Math.round(this.spread.take(now) * 1000), SPREAD_MAX)
+      spread: Math.min(Math.round(this.spread.take(now) * 1000), SPREAD_MAX),
+      over_us: overUs
     }
     return [...POOLS.FIGURES.map((name) => figures[name]), ...this.waits.counts, ...this.uses.counts]
   }
@@ -425,8 +430,7 @@ class Pool {
     return holder
   }
 
-  /** A traced request has waited. */
-  /** `span`: of a traced request; null: it is not known whose wait it was. */
+  /** A traced request has waited. `span`: of a traced request; null: it is not known whose wait it was. */
   #tellWait (span, waitedMs) {
     if (!spans.isTold(span, waitedMs, false)) return
     const now = performance.now()

@@ -24,10 +24,8 @@ class Pools {
   #timer = null
   #soon = null
   #reported = 0
-  /** There was a report since they are looked after: the first one is about a whole second. */
-  #hasReported = false
   #isResting = false
-  #tick = () => this.#lookAround()
+  #tick = () => this.#lookAround(false)
 
   constructor (say, hold) {
     this.#say = {
@@ -86,27 +84,22 @@ class Pools {
 
   #begin () {
     this.#reported = performance.now()
-    this.#hasReported = false
+    for (const pool of this.#pools) if (pool !== null) pool.since = this.#reported
   }
 
   #reportSoon () {
     this.#soon ??= setTimeout(() => {
       this.#soon = null
-      if (!this.#hasReported) return
       clearTimeout(this.#timer)
-      this.#reported = -Infinity
-      this.#lookAround()
+      this.#lookAround(true)
     }, SOON_MS).unref()
   }
 
-  #lookAround () {
+  #lookAround (isDue) {
     this.#timer = null
     const now = performance.now()
-    const reports = now - this.#reported >= REPORT_MS - LOOK_MS / 2
-    if (reports) {
-      this.#reported = now
-      this.#hasReported = true
-    }
+    const reports = isDue || now - this.#reported >= REPORT_MS - LOOK_MS / 2
+    if (reports) this.#reported = now
     let busy = !reports
     const changed = this.#pools.some((pool) => pool !== null && pool.changed)
     for (const pool of this.#pools) {
@@ -129,7 +122,8 @@ class Pools {
       return false
     }
     const busy = pool.tick(now, target)
-    if (pool.isIntroduced && pool.changed) this.#say.figures(pool.number, pool.figures(now, target))
+    if (!pool.changed) pool.since = now
+    else if (pool.isIntroduced) this.#say.figures(pool.number, pool.figures(now, target))
     return busy
   }
 

@@ -3,6 +3,8 @@
 // at even distances, 1 where they come independently of one another, more where they come in bursts.
 
 const SLOT_MS = 100
+/** Fewer tenths say nothing: they wait for more. */
+const SLOTS_LEAST = 5
 /** After so long without any, what was before says nothing of what comes. */
 const PAUSE_MS = 2000
 
@@ -22,16 +24,17 @@ class Spread {
     this.count += 1
   }
 
-  /** What is to be said of the whole tenths since it was asked last. */
+  /** What is to be said of the whole tenths since it was asked last. Of few nothing is known: as if they were independent. */
   take (now) {
     if (now >= this.until) this.#close()
     const { all, squares, since } = this
     const begun = beginOf(now)
+    if (all > 0 && begun - since < SLOTS_LEAST * SLOT_MS) return 1
     this.since = begun
     this.all = 0
     this.squares = 0
     if (all === 0) return 0
-    const slots = Math.max(2, (begun - since) / SLOT_MS)
+    const slots = (begun - since) / SLOT_MS
     const mean = all / slots
     return Math.max(0, (squares - all * mean) / (slots - 1)) / mean
   }

@@ -77,7 +77,7 @@ const POOLS = {
   DECADES: 6,
   FIGURES: [
     'open', 'idle', 'waiting', 'oldest_us', 'max', 'leaked', 'asked', 'got', 'gave_up', 'refused', 'opened', 'errors',
-    'waited_us', 'used_us', 'waiting_peak', 'used_peak', 'spread'
+    'waited_us', 'used_us', 'waiting_peak', 'used_peak', 'spread', 'over_us'
   ]
 }
 

@@ -3,6 +3,7 @@
 const assert = require('node:assert')
 const { test } = require('node:test')
 const { open } = require('../js/pools_all.js')
+const { POOLS } = require('../js/wire.js')
 
 const ADAPTER = {
   library: 'made-up',
@@ -17,7 +18,16 @@ const ADAPTER = {
 let waiting = 0
 let told = 0
 let clock = performance.now()
-const pools = open(() => { told += 1 }, false)
+let last = null
+const pools = open((bytes) => {
+  told += 1
+  last = bytes
+}, false)
+
+/** What the last report is about; before its numbers stand ten bytes of length, kind and the pool's number. */
+function overMs () {
+  return Number(last.toString('latin1', 10).split(' ')[POOLS.FIGURES.indexOf('over_us')]) / 1000
+}
 
 /** Timers that only the test lets run out. */
 function holdTimers (t) {
@@ -45,7 +55,7 @@ function holdTimers (t) {
   }
 }
 
-test('a queue that begins is told at once, and then once a second; the first report is about a whole one', (t) => {
+test('a queue that begins is told at once, and then once a second, and each says what it is about', (t) => {
   const runOut = holdTimers(t)
   const target = {}
   const pool = pools.meet(target, ADAPTER)
@@ -66,8 +76,11 @@ test('a queue that begins is told at once, and then once a second; the first rep
   assert.ok(!soon(), 'nobody waits')
   waiting = 1
   pool.wait(1, 4)
-  assert.ok(!tells(soon), 'nothing was told yet')
+  assert.ok(tells(soon), 'also where nothing was told yet')
+  assert.strictEqual(overMs(), 110)
+  pool.changed = true
   assert.ok(tells(second))
+  assert.strictEqual(overMs(), 1000)
 
   calm()
   waiting = 1

@@ -169,7 +169,7 @@ describe('libraries', { concurrency: 5 }, () => {
       await state(({ held }) => held === 0)
       const over = await next(plimsoll.poolFigures, ({ got, idle }) => got === 6 && idle === 4)
       assert.deepStrictEqual([over.open, over.waiting, over.errors, over.gaveUp], [4, 0, 0, 0])
-      const counts = over.numbers.slice(17)
+      const counts = over.numbers.slice(wire.POOLS.FIGURES.length)
       const sum = (numbers) => numbers.reduce((all, one) => all + one, 0)
       assert.deepStrictEqual([sum(counts.slice(0, counts.length / 2)), sum(counts.slice(counts.length / 2))], [6, 6])
     })

@@ -38,6 +38,14 @@ test('it does not matter when it is asked', () => {
   assert.strictEqual(sum, 0)
 })
 
+test('less than half a second says nothing, and waits for more', () => {
+  const spread = new Spread()
+  for (let at = 5000; at < 5110; at += 4) spread.add(at)
+  assert.strictEqual(spread.take(5110), 1)
+  for (let at = 5110; at < 6110; at += 4) spread.add(at)
+  assert.ok(spread.take(6110) < 0.3)
+})
+
 test('a pause before says nothing of what comes', () => {
   const spread = new Spread()
   spread.add(1000)

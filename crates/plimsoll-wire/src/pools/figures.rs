@@ -42,6 +42,8 @@ figures! {
         /// their mean, in thousandths. None at all where they come at even distances, 1000 where they come independently of
         /// one another, more where they come in bursts.
         spread: MostNow,
+        /// What the report is about: how long ago the last one was, or the first use since the pool rested.
+        over_us: MostNow,
     }
     counts {
         /// How long was waited.

@@ -56,6 +56,7 @@ fn amounts(messages: Vec<(Holder, ToAgent)>) -> Vec<(u16, u32)> {
 fn second(before: &Figures, asked: u64, got: u64, waits: u64) -> Figures {
     let mut figures = before.clone();
     (figures.max, figures.used_peak, figures.open) = (10, 10, 10);
+    figures.over_us = 1_000_000;
     figures.asked += asked;
     figures.got += got;
     figures.waiting = figures.asked - figures.got;

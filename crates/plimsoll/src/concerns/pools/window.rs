@@ -8,7 +8,9 @@ use plimsoll_wire::pools::{Figures, Times};
 use super::{size, times};
 
 const LENGTH: Duration = Duration::from_secs(10);
-/// As often as a worker reports, and so what its first report is about.
+/// So that a worker that tells nonsense makes no rates of it.
+const TIME_LEAST: Duration = Duration::from_millis(50);
+/// As often as a worker reports.
 const SLOT: Duration = Duration::from_secs(1);
 /// From then on a report begins the next one: who reports each second must not come a moment too early for it.
 const SLOT_LEAST: Duration = Duration::from_millis(950);
@@ -23,6 +25,8 @@ pub(super) struct Window {
 
 #[derive(Debug)]
 struct Slot {
+    /// What it is about.
+    from: Instant,
     first: Instant,
     last: Instant,
     asked: u64,
@@ -78,7 +82,7 @@ impl Window {
 
     pub(super) fn summary(&self, now: Instant) -> Summary {
         let mut slots = self.current(now).peekable();
-        let Some(first) = slots.peek().map(|slot| slot.first) else { return Summary::default() };
+        let Some(first) = slots.peek().map(|slot| slot.from) else { return Summary::default() };
         let mut sum = Slot::new(first);
         let (mut full, mut all) = (0.0, 0.0);
         let mut spreads = Vec::new();
@@ -115,7 +119,7 @@ impl Window {
 
 #[expect(clippy::cast_precision_loss, reason = "counts of ten seconds")]
 fn summary(sum: &Slot, full_share: f64) -> Summary {
-    let seconds = (sum.last.duration_since(sum.first) + SLOT).as_secs_f64();
+    let seconds = sum.last.duration_since(sum.from).max(TIME_LEAST).as_secs_f64();
     let ms = |times: &Times, part| times::percentile(times, part).unwrap_or(0.0) / 1000.0;
     Summary {
         rate: sum.asked as f64 / seconds,
@@ -144,6 +148,7 @@ fn usual(mut spreads: Vec<f64>) -> f64 {
 impl Slot {
     fn new(now: Instant) -> Self {
         Self {
+            from: now,
             first: now,
             last: now,
             asked: 0,
@@ -162,7 +167,9 @@ impl Slot {
     #[expect(clippy::cast_precision_loss, reason = "counts of a second")]
     fn add(&mut self, figures: &Figures, before: &Figures, now: Instant) {
         let more = |now: u64, before: u64| now.saturating_sub(before);
+        let over = Duration::from_micros(figures.over_us).min(LENGTH);
         let report = Self {
+            from: now.checked_sub(over).unwrap_or(now),
             asked: more(figures.asked, before.asked),
             got: more(figures.got, before.got),
             waited_us: more(figures.waited_us, before.waited_us),
@@ -179,6 +186,7 @@ impl Slot {
     }
 
     fn merge(&mut self, other: &Self) {
+        self.from = self.from.min(other.from);
         self.last = self.last.max(other.last);
         for (sum, more) in [
             (&mut self.asked, other.asked),
@@ -211,6 +219,21 @@ impl Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_report_is_about_the_time_that_it_says() {
+        let start = Instant::now();
+        let (mut window, mut before) = (Window::default(), Figures::default());
+        // A queue that begins is told at once; 200 a second are asked for all the time.
+        for (at_ms, over_ms) in [(110, 110), (1110, 1000), (2110, 1000)] {
+            let asked = before.asked + over_ms / 5;
+            let figures = Figures { asked, over_us: over_ms * 1000, ..Figures::default() };
+            let now = start + Duration::from_millis(at_ms);
+            window.add(&figures, &before, now);
+            assert!((window.summary(now).rate - 200.0).abs() < 1e-6, "after {at_ms} ms");
+            before = figures;
+        }
+    }
 
     #[test]
     fn a_queue_is_one_in_the_second_second_though_the_report_comes_a_moment_early() {

@@ -170,6 +170,7 @@ fn told(turns: &[Turn], size: usize, from_s: u64) -> Summary {
         let variance = tenths.iter().map(|count| (count - mean) * (count - mean)).sum::<f64>() / 9.0;
         figures.spread = if mean > 0.0 { (1000.0 * variance / mean) as u64 } else { 1000 };
         let waits = figures.asked > figures.got;
+        figures.over_us = 1_000_000;
         figures.max = size as u64;
         (figures.used_peak, figures.waiting_peak) = (if waits { figures.max } else { 0 }, u64::from(waits));
         window.add(&figures, &before, begun + Duration::from_secs(second - from_s + 1));

@@ -12,8 +12,9 @@ const CONCERN: &str = "memory";
 /// "Node will spend 10 % of CPU on GC": of a loop's time, less that in which it waits.
 const SHARE_PER_MILLE: u32 = 100;
 
-/// Of a loop that has done less the share says nothing: it is the collections of its start.
-const BUSY_MIN_US: u64 = 1_000_000;
+/// Of a loop that has done less the share says nothing: it is the collections of its start. More than that would keep back what
+/// has just begun in a worker that also rests.
+const BUSY_MIN_US: u64 = 500_000;
 /// Of all that requests allocate: whoever makes so much of it is named first.
 const CHIEF_PER_MILLE: u32 = 500;
 const ROUTES_SHOWN: usize = 3;
