@@ -184,7 +184,7 @@ fn spans(
         Variant::new("1 % and tail", program, called(traced(collector, &ONE_PERCENT))),
         Variant::new("all", program, called(traced(collector, &ALL))),
     ];
-    let rounds = options.common.rounds(2);
+    let rounds = options.common.rounds(4);
     take_turns(&Turns { workshop: &workshop, rounds, ..*with }, &mut variants)?;
     let [off, _, lines, some, _] = &variants;
     let share = |more: Option<f64>| Some(more? / off.median(worker)? * 100.0);
@@ -256,7 +256,7 @@ fn method(with: &Turns<'_>) -> Vec<String> {
     let Turns { load, rounds, turns, .. } = with;
     vec![
         format!(
-            "{rounds} rounds (2 for the calls); in each, all variants are started afresh, warmed up for 2 s, and take {turns} turns in an order \
+            "{rounds} rounds (4 for the calls); in each, all variants are started afresh, warmed up for 2 s, and take {turns} turns in an order \
              that changes: {} s of load by `wrk` with {} kept-alive connections. Differences are to `off`, as the median of those within \
              each turn; `off again` tells the noise. CPU of all threads by `schedstat`, per request.",
             load.seconds, load.connections

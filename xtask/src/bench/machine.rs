@@ -35,8 +35,16 @@ impl Placement {
         }
     }
 
+    /// Where it is the worker whose time is measured: it has the CPU to itself.
+    pub(crate) fn with_the_worker_alone(self) -> Self {
+        if self.worker == self.load { Self { load: self.proxy, ..self } } else { self }
+    }
+
     pub(crate) fn describe(&self) -> String {
         match (self.proxy, self.worker, self.load) {
+            (Some(proxy), Some(worker), Some(load)) if proxy == load => {
+                format!("worker alone on CPU {worker}; proxy and load share CPU {proxy}")
+            }
             (Some(proxy), Some(worker), Some(load)) if worker != load => {
                 format!("proxy alone on CPU {proxy}, worker alone on CPU {worker}, load on CPU {load}")
             }

@@ -14,7 +14,7 @@ use super::place::Running;
 /// What the settings of a worker say of its calls. Where they are not looked at, what is found is noise.
 const MODES: [&str; 3] = ["off", "observe", "enforce"];
 const WAYS: [Way; 2] = [
-    Way { name: "http", limit_us: 3.0, slice: 1_600, slices: 24 },
+    Way { name: "http", limit_us: 3.0, slice: 1_600, slices: 40 },
     // A call takes five times as long, and its time varies more.
     Way { name: "fetch", limit_us: 5.0, slice: 800, slices: 100 },
 ];

@@ -20,6 +20,8 @@ use crate::nodes::{self, Node};
 /// Node, and the least that Plimsoll's throughput may be of plain Node's.
 const VERSIONS: [(u32, f64); 4] = [(20, 1.05), (22, 0.99), (24, 0.99), (26, 1.05)];
 const CONNECTIONS: u32 = 64;
+const WARM_UP_SECONDS: u32 = 2;
+const TURN_SECONDS: u32 = 1;
 const START_WITHIN: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,33 +58,33 @@ struct Turn {
     cpu_us: f64,
 }
 
-pub(super) fn run(
-    workshop: &Workshop,
-    program: &Path,
-    wrk: &Path,
-    rounds: usize,
-    seconds: u32,
-) -> anyhow::Result<Found> {
+/// A contender that is started and warm.
+struct Serving {
+    /// Ends with it.
+    _child: Child,
+    port: u16,
+    worker: procfs::Pid,
+}
+
+/// What all turns have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Turns<'a> {
+    pub(super) workshop: &'a Workshop,
+    pub(super) program: &'a Path,
+    pub(super) wrk: &'a Path,
+    pub(super) rounds: usize,
+    pub(super) turns: usize,
+}
+
+pub(super) fn run(with: Turns<'_>) -> anyhow::Result<Found> {
     let mut table =
         Table::new(&["", "CPU us/request", "of plain", "requests/s", "of plain", "p50 ms", "p99 ms"]);
     let (mut targets, mut raw) = (Vec::new(), Vec::new());
     for (major, least) in VERSIONS {
         let node = nodes::install(major)?;
         let mut turns: [Vec<Turn>; 4] = [const { Vec::new() }; 4];
-        for round in 1..=rounds {
-            let mut order: Vec<_> = Contender::ALL.into_iter().zip(&mut turns).collect();
-            if round % 2 == 0 {
-                order.reverse();
-            }
-            for (contender, turns) in order {
-                let turn = take_turn(contender, workshop, program, wrk, &node, seconds)?;
-                let (rate, cpu) = (turn.outcome.requests_per_second, turn.cpu_us);
-                eprintln!(
-                    "round {round}  Node {major}  {:<20} {rate:>7.0}/s {cpu:>7.1} us",
-                    contender.name()
-                );
-                turns.push(turn);
-            }
+        for round in 1..=with.rounds {
+            one_round(with, &node, round, &mut turns)?;
         }
         let [plain, ..] = &turns;
         let all: Vec<Ratios> = turns.iter().map(|turns| Ratios::of(turns, plain)).collect();
@@ -135,20 +137,55 @@ impl Ratios {
     }
 }
 
-fn take_turn(
-    contender: Contender,
-    workshop: &Workshop,
-    program: &Path,
-    wrk: &Path,
+/// All are started afresh, and loaded in turns while the others idle; the order turns.
+fn one_round(
+    with: Turns<'_>,
     node: &Node,
-    seconds: u32,
-) -> anyhow::Result<Turn> {
+    round: usize,
+    turns: &mut [Vec<Turn>; 4],
+) -> anyhow::Result<()> {
+    let mut all = Vec::new();
+    for contender in Contender::ALL {
+        all.push(start(contender, with, node)?);
+    }
+    for turn in 0..with.turns {
+        let mut order: Vec<_> = Contender::ALL.into_iter().zip(&all).zip(&mut *turns).collect();
+        let by = turn % order.len();
+        order.rotate_left(by);
+        if turn % 2 == 1 {
+            order.reverse();
+        }
+        for ((contender, serving), turns) in order {
+            let found = serving.take_turn(with, TURN_SECONDS)?;
+            let (rate, cpu) = (found.outcome.requests_per_second, found.cpu_us);
+            let (version, name) = (&node.version, contender.name());
+            eprintln!("round {round}  turn {}  {version}  {name:<20} {rate:>7.0}/s {cpu:>7.1} us", turn + 1);
+            turns.push(found);
+        }
+    }
+    Ok(())
+}
+
+impl Serving {
+    fn take_turn(&self, with: Turns<'_>, seconds: u32) -> anyhow::Result<Turn> {
+        let load = Load { connections: CONNECTIONS, seconds, head: Head::Small };
+        let before = procfs::cpu_ns(&[self.worker])?;
+        let outcome = load.run(with.workshop, with.wrk, self.port, || Ok(()))?;
+        let cpu_ns = procfs::cpu_ns(&[self.worker])?.saturating_sub(before);
+        Ok(Turn { outcome, cpu_us: cpu_ns as f64 / 1000.0 / outcome.requests.max(1) as f64 })
+    }
+}
+
+fn start(contender: Contender, with: Turns<'_>, node: &Node) -> anyhow::Result<Serving> {
+    let Turns { workshop, program, .. } = with;
     let port = free_port()?;
-    let log = workshop.log("list");
+    let log = workshop.log(&format!("list-{port}"));
     let script = app("list.js");
     let is_plain = matches!(contender, Contender::Plain | Contender::WithFlags);
-    let first = if is_plain { &node.binary } else { program };
-    let serving = Child::start(first, None, &log, |command| {
+    let placement = workshop.placement;
+    let (first, cpu) =
+        if is_plain { (node.binary.as_path(), placement.worker) } else { (program, placement.proxy) };
+    let child = Child::start(first, cpu, &log, |command| {
         command.env("PORT", port.to_string()).env_remove("NODE_OPTIONS").current_dir(&workshop.directory);
         match contender {
             Contender::Plain => {}
@@ -158,7 +195,11 @@ fn take_turn(
             Contender::HeapOff | Contender::HeapAuto => {
                 let heap = if contender == Contender::HeapOff { "off" } else { "auto" };
                 command.env("PLIMSOLL_MEMORY_HEAP", heap);
-                command.args(["run", "--admin", "off", "--name", "bench-list", "--"]).arg(&node.binary);
+                command.args(["run", "--admin", "off", "--name", &format!("bench-list-{port}"), "--"]);
+                if let Some(cpu) = placement.worker {
+                    command.args(["taskset", "-c", &cpu.to_string()]);
+                }
+                command.arg(&node.binary);
             }
         }
         command.arg(script);
@@ -166,14 +207,10 @@ fn take_turn(
     let address = Address::port(port);
     wait::until(START_WITHIN, "the first answer", || client::get(&address, "/").ok())
         .with_context(|| fs::read_to_string(&log).unwrap_or_default())?;
-    let load = |seconds| Load { connections: CONNECTIONS, seconds, head: Head::Small };
+    let serving = Serving { worker: worker(child.pid())?, _child: child, port };
     // Code is compiled, and the heap has grown to what it will be.
-    load(2).run(workshop, wrk, port, || Ok(()))?;
-    let worker = worker(serving.pid())?;
-    let before = procfs::cpu_ns(&[worker])?;
-    let outcome = load(seconds).run(workshop, wrk, port, || Ok(()))?;
-    let cpu_ns = procfs::cpu_ns(&[worker])?.saturating_sub(before);
-    Ok(Turn { outcome, cpu_us: cpu_ns as f64 / 1000.0 / outcome.requests.max(1) as f64 })
+    serving.take_turn(with, WARM_UP_SECONDS)?;
+    Ok(serving)
 }
 
 /// The process that runs the app.

@@ -7,7 +7,7 @@ mod observe;
 use serde_json::json;
 
 use super::field::plimsoll;
-use super::report::{Keep, Report, targets};
+use super::report::{Keep, Report, placement_sentence, targets};
 use super::workshop::Workshop;
 use super::{Common, machine};
 
@@ -31,15 +31,17 @@ enum Part {
 }
 
 pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
-    let workshop = Workshop::open(&options.common.node)?;
+    let mut workshop = Workshop::open(&options.common.node)?;
+    workshop.placement = workshop.placement.with_the_worker_alone();
     let program = plimsoll(&options.common)?;
     let quick = options.common.quick;
     let wants = |part| options.only.is_none_or(|only| only == part);
     let (mut tables, mut raw, mut reached) = (Vec::new(), Vec::new(), Vec::new());
     if wants(Part::List) {
         let wrk = machine::find_or_install("wrk", "wrk")?;
-        let seconds = if quick { 1 } else { 3 };
-        let found = list::run(&workshop, &program, &wrk, options.common.rounds(3), seconds)?;
+        let (rounds, turns) = (options.common.rounds(3), if quick { 1 } else { 6 });
+        let found =
+            list::run(list::Turns { workshop: &workshop, program: &program, wrk: &wrk, rounds, turns })?;
         tables.push(("A JSON list of 300 rows, 64 connections, one worker".to_owned(), found.table));
         reached.extend(found.targets);
         raw.push(json!({ "list": found.raw }));
@@ -66,15 +68,15 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
         command,
         machine: machine::facts(&programs),
         method: vec![
-            format!("Nothing is bound to a CPU. Limit of open files: {}.", workshop.files_max),
-            "List: `bench/apps/list.js` under `wrk`, a closed loop, the contenders in turns, afresh and in another order in each \
-             round; the median counts, of ratios that of pairs in the same round. CPU is that of all threads of the \
-             worker's process, and what it can serve on a core of its own; requests a second depend on what else the machine \
-             does, and here on the gateway and `wrk` on the same CPUs. `plain` is Node alone, `with flags` is Node alone with the options that Plimsoll \
-             would set, so that the effect of the heap is seen without that of the gateway, which has CPUs of its own where \
-             there are enough."
-                .to_owned(),
-            "Leak: `bench/apps/leak.js` keeps some 300 kB a second in each of 4 workers, under 400 requests a second that come at \
+            format!("List: {}", placement_sentence(&workshop)),
+            format!(
+                "List: `bench/apps/list.js` under `wrk`, a closed loop. In each of {} rounds all contenders are started afresh, warmed \
+                 up, and loaded in turns of one second, in an order that changes; medians, of ratios those of pairs in the same \
+                 turn. CPU is that of all threads of the worker's process. `plain` is Node alone, `with flags` is Node alone with the \
+                 options that Plimsoll would set, so that the effect of the heap is seen without that of the gateway.",
+                options.common.rounds(3)
+            ),
+            "Leak, where nothing is bound to a CPU: `bench/apps/leak.js` keeps some 300 kB a second in each of 4 workers, under 400 requests a second that come at \
              fixed times. The limit is given by memory.limit; who is over his share is not killed but counted."
                 .to_owned(),
             "Observing: the steps of the agent, timed one by one in each Node (the least of 40 rounds of 500 calls), times how often \
