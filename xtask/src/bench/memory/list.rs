@@ -138,12 +138,7 @@ impl Ratios {
 }
 
 /// All are started afresh, and loaded in turns while the others idle; the order turns.
-fn one_round(
-    with: Turns<'_>,
-    node: &Node,
-    round: usize,
-    turns: &mut [Vec<Turn>; 4],
-) -> anyhow::Result<()> {
+fn one_round(with: Turns<'_>, node: &Node, round: usize, turns: &mut [Vec<Turn>; 4]) -> anyhow::Result<()> {
     let mut all = Vec::new();
     for contender in Contender::ALL {
         all.push(start(contender, with, node)?);

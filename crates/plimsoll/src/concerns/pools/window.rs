@@ -35,6 +35,8 @@ struct Slot {
     used_us: u64,
     oldest_us: u64,
     waiting_peak: u64,
+    /// Some waited when it was told.
+    stands: bool,
     /// All connections of a worker were in use at once.
     is_full: bool,
     /// What `spread` says of all that was asked for.
@@ -95,10 +97,13 @@ impl Window {
         Summary { peakedness: size::peakedness(usual(spreads), &sum.uses), ..summary(&sum, full / all) }
     }
 
-    /// Whether requests stand in a queue: in two of the last three seconds that were told of.
+    /// Whether requests stand in a queue: in two of the last three seconds that were told of. As a queue is told as soon as it
+    /// begins, a short one may be in two; so it either stands still, or was there for longer than two reports touch.
     pub(super) fn queues(&self, now: Instant) -> bool {
         let young = self.slots.iter().rev().take(3).filter(|slot| now.duration_since(slot.last) < 4 * SLOT);
-        young.filter(|slot| slot.queues()).count() >= 2
+        let mut queueing = young.filter(|slot| slot.queues());
+        let (Some(last), Some(first)) = (queueing.next(), queueing.last()) else { return false };
+        last.stands || last.first.duration_since(first.first) > 3 * SLOT / 2
     }
 
     /// Whether none has lately.
@@ -157,6 +162,7 @@ impl Slot {
             used_us: 0,
             oldest_us: 0,
             waiting_peak: 0,
+            stands: false,
             is_full: false,
             spread: 0.0,
             waits: Times::default(),
@@ -176,6 +182,7 @@ impl Slot {
             used_us: more(figures.used_us, before.used_us),
             oldest_us: figures.oldest_us,
             waiting_peak: figures.waiting_peak,
+            stands: figures.waiting > 0,
             is_full: figures.waiting_peak > 0 && (figures.max == 0 || figures.used_peak >= figures.max),
             spread: figures.spread as f64 / 1000.0 * more(figures.asked, before.asked) as f64,
             waits: figures.waits.since(&before.waits),
@@ -198,6 +205,7 @@ impl Slot {
         }
         self.oldest_us = self.oldest_us.max(other.oldest_us);
         self.waiting_peak = self.waiting_peak.max(other.waiting_peak);
+        self.stands |= other.stands;
         self.is_full |= other.is_full;
         self.spread += other.spread;
         self.waits.add(&other.waits);
@@ -221,6 +229,35 @@ mod tests {
     use super::*;
 
     #[test]
+    fn who_waits_once_while_it_is_told_is_no_queue() {
+        let start = Instant::now();
+        let full = Figures { max: 1, used_peak: 1, waiting_peak: 1, ..Figures::default() };
+        // In which of the reports, a second apart, its wait is over.
+        for (got_at, expected) in [(1, false), (2, true)] {
+            let mut window = Window::default();
+            let mut before = Figures::default();
+            let mut found = Vec::new();
+            for report in 0..5 {
+                let mut figures = full.clone();
+                if report < got_at {
+                    (figures.waiting, figures.oldest_us) = (1, OLDEST_US);
+                } else {
+                    figures.waits.0[75] = 1;
+                    figures.got = 1;
+                }
+                if report > got_at {
+                    (figures.waiting_peak, figures.used_peak) = (0, 0);
+                }
+                let now = start + Duration::from_secs(report);
+                window.add(&figures, &before, now);
+                found.push(window.queues(now));
+                before = figures;
+            }
+            assert_eq!(found.contains(&true), expected, "{got_at}: {found:?}");
+        }
+    }
+
+    #[test]
     fn a_report_is_about_the_time_that_it_says() {
         let start = Instant::now();
         let (mut window, mut before) = (Window::default(), Figures::default());
@@ -237,8 +274,14 @@ mod tests {
 
     #[test]
     fn a_queue_is_one_in_the_second_second_though_the_report_comes_a_moment_early() {
-        let report =
-            Figures { max: 1, used_peak: 1, waiting_peak: 2, oldest_us: OLDEST_US, ..Figures::default() };
+        let report = Figures {
+            max: 1,
+            used_peak: 1,
+            waiting: 2,
+            waiting_peak: 2,
+            oldest_us: OLDEST_US,
+            ..Figures::default()
+        };
         let start = Instant::now();
         for (second, expected) in [(100, false), (990, true)] {
             let mut window = Window::default();
