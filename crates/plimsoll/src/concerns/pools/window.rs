@@ -102,7 +102,7 @@ impl Window {
     pub(super) fn queues(&self, now: Instant) -> bool {
         let young = self.slots.iter().rev().take(3).filter(|slot| now.duration_since(slot.last) < 4 * SLOT);
         let mut queueing = young.filter(|slot| slot.queues());
-        let (Some(last), Some(first)) = (queueing.next(), queueing.last()) else { return false };
+        let (Some(last), Some(first)) = (queueing.next(), queueing.next_back()) else { return false };
         last.stands || last.first.duration_since(first.first) > 3 * SLOT / 2
     }
 
