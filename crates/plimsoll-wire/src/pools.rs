@@ -258,8 +258,8 @@ mod tests {
     #[test]
     fn what_is_out_of_bounds_or_incomplete_is_refused() {
         let (long, taker) = ("x".repeat(NAME_MAX + 1), "x".repeat(TAKER_MAX + 1));
-        let few = "1 ".repeat(16 + 2 * TIMES);
-        let many = vec!["1"; 18 + 2 * TIMES].join(" ");
+        let few = "1 ".repeat(17 + 2 * TIMES);
+        let many = vec!["1"; 19 + 2 * TIMES].join(" ");
         for (kind, fields) in [
             (POOL, vec!["32", "pg", "db", "shop", "10", "1", "0"]),
             (POOL, vec!["0", "", "db", "shop", "10", "1", "0"]),
