@@ -29,6 +29,13 @@ pub(super) fn count(times: &Times) -> u64 {
     times.0.iter().fold(0, |sum, bucket| sum.saturating_add(*bucket))
 }
 
+/// How many took longer than one of the bounds.
+pub(super) fn over(times: &Times, us: u64) -> u64 {
+    let is_longer = |bucket: usize| bucket.checked_sub(1).and_then(bound_us).is_some_and(|bound| bound >= us);
+    let longer = times.0.iter().enumerate().filter(|(bucket, _)| is_longer(*bucket));
+    longer.fold(0, |sum, (_, of_bucket)| sum.saturating_add(*of_bucket))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,6 +49,14 @@ mod tests {
             times.0[*bucket] = *count;
         }
         times
+    }
+
+    #[test]
+    fn what_took_longer_is_counted() {
+        // Bucket 40 is 8.6 to 10 ms.
+        let times = of(&[(0, 1), (40, 2), (41, 4), (120, 8)]);
+        let found = [0, 10_000, 11_000, 90_000_000].map(|us| over(&times, us));
+        assert_eq!(found, [14, 12, 8, 0]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ const SLOT: Duration = Duration::from_secs(1);
 /// From then on a report begins the next one: who reports each second must not come a moment too early for it.
 const SLOT_LEAST: Duration = Duration::from_millis(950);
 /// A wait of less is the connection being opened, or chance.
-const WAIT_US: f64 = 10_000.0;
+const WAIT_US: u32 = 10_000;
 const OLDEST_US: u64 = 100_000;
 
 #[derive(Debug, Default)]
@@ -35,8 +35,8 @@ struct Slot {
     used_us: u64,
     oldest_us: u64,
     waiting_peak: u64,
-    /// Some waited when it was told.
-    stands: bool,
+    /// So many waited when it was told.
+    waiting: u64,
     /// All connections of a worker were in use at once.
     is_full: bool,
     /// What `spread` says of all that was asked for.
@@ -98,12 +98,14 @@ impl Window {
     }
 
     /// Whether requests stand in a queue: in two of the last three seconds that were told of. As a queue is told as soon as it
-    /// begins, a short one may be in two; so it either stands still, or was there for longer than two reports touch.
+    /// begins, a short one may be in two; so some wait still, or more have waited since than did when it was told first, or it was
+    /// told more than two reports ago.
     pub(super) fn queues(&self, now: Instant) -> bool {
         let young = self.slots.iter().rev().take(3).filter(|slot| now.duration_since(slot.last) < 4 * SLOT);
         let mut queueing = young.filter(|slot| slot.queues());
         let (Some(last), Some(first)) = (queueing.next(), queueing.next_back()) else { return false };
-        last.stands || last.first.duration_since(first.first) > 3 * SLOT / 2
+        let has_gone_on = last.waiting > 0 || times::over(&last.waits, u64::from(WAIT_US)) > first.waiting;
+        has_gone_on || last.first.duration_since(first.first) > 3 * SLOT / 2
     }
 
     /// Whether none has lately.
@@ -162,7 +164,7 @@ impl Slot {
             used_us: 0,
             oldest_us: 0,
             waiting_peak: 0,
-            stands: false,
+            waiting: 0,
             is_full: false,
             spread: 0.0,
             waits: Times::default(),
@@ -182,7 +184,7 @@ impl Slot {
             used_us: more(figures.used_us, before.used_us),
             oldest_us: figures.oldest_us,
             waiting_peak: figures.waiting_peak,
-            stands: figures.waiting > 0,
+            waiting: figures.waiting,
             is_full: figures.waiting_peak > 0 && (figures.max == 0 || figures.used_peak >= figures.max),
             spread: figures.spread as f64 / 1000.0 * more(figures.asked, before.asked) as f64,
             waits: figures.waits.since(&before.waits),
@@ -200,12 +202,12 @@ impl Slot {
             (&mut self.got, other.got),
             (&mut self.waited_us, other.waited_us),
             (&mut self.used_us, other.used_us),
+            (&mut self.waiting, other.waiting),
         ] {
             *sum = sum.saturating_add(more);
         }
         self.oldest_us = self.oldest_us.max(other.oldest_us);
         self.waiting_peak = self.waiting_peak.max(other.waiting_peak);
-        self.stands |= other.stands;
         self.is_full |= other.is_full;
         self.spread += other.spread;
         self.waits.add(&other.waits);
@@ -219,7 +221,7 @@ impl Slot {
     }
 
     fn queues(&self) -> bool {
-        let waits = times::percentile(&self.waits, 0.99).is_some_and(|us| us >= WAIT_US);
+        let waits = times::percentile(&self.waits, 0.99).is_some_and(|us| us >= f64::from(WAIT_US));
         self.is_full && (waits || self.oldest_us >= OLDEST_US)
     }
 }
@@ -232,8 +234,8 @@ mod tests {
     fn who_waits_once_while_it_is_told_is_no_queue() {
         let start = Instant::now();
         let full = Figures { max: 1, used_peak: 1, waiting_peak: 1, ..Figures::default() };
-        // In which of the reports, a second apart, its wait is over.
-        for (got_at, expected) in [(1, false), (2, true)] {
+        // In which of the reports, a second apart, its wait is over, and how many have waited as long by then.
+        for (got_at, got, expected) in [(1, 1, false), (2, 1, true), (1, 2, true)] {
             let mut window = Window::default();
             let mut before = Figures::default();
             let mut found = Vec::new();
@@ -242,8 +244,8 @@ mod tests {
                 if report < got_at {
                     (figures.waiting, figures.oldest_us) = (1, OLDEST_US);
                 } else {
-                    figures.waits.0[75] = 1;
-                    figures.got = 1;
+                    figures.waits.0[75] = got;
+                    figures.got = got;
                 }
                 if report > got_at {
                     (figures.waiting_peak, figures.used_peak) = (0, 0);
@@ -253,7 +255,7 @@ mod tests {
                 found.push(window.queues(now));
                 before = figures;
             }
-            assert_eq!(found.contains(&true), expected, "{got_at}: {found:?}");
+            assert_eq!(found.contains(&true), expected, "{got_at} {got}: {found:?}");
         }
     }
 
