@@ -7,10 +7,18 @@ const rows = JSON.stringify(Array.from({ length: 300 }, (_, id) => ({
   id, name: `item ${id}`, price: id * 1.5, tags: ['a', 'b'], stock: { here: id % 7, there: id % 3 }
 })))
 
-http.createServer((request, response) => {
+let connections = 0
+
+const server = http.createServer((request, response) => {
+  // By which the bench proves that all contenders do the same work.
+  if (request.url === '/who') return response.end(request.socket.remoteAddress)
+  if (request.url === '/connections') return response.end(String(connections))
   setTimeout(() => {
     const list = JSON.parse(rows).map((row) => ({ ...row, label: `${row.name} (${row.id})`, total: row.price * 1.2 }))
     response.setHeader('Content-Type', 'application/json')
     response.end(JSON.stringify({ items: list, count: list.length }))
   }, 5)
-}).listen(process.env.PORT)
+})
+server.on('connection', () => { connections += 1 })
+server.keepAliveTimeout = 0
+server.listen(process.env.PORT, '127.0.0.1')

@@ -1,20 +1,19 @@
 //! `bench context`: what tracing costs the gateway and the worker, and beside it what OpenTelemetry's SDK for Node costs.
 
 mod collector;
-mod variant;
 
 use std::path::Path;
 
 use serde_json::json;
 
 pub(super) use self::collector::Collector;
-use self::variant::{Turns, Variant, take_turns};
 use super::contender::{App, Contender, Kind};
 use super::field::plimsoll;
 use super::load::{Head, Load};
 use super::report::{Keep, Report, Table, Target, figure, placement_sentence, targets};
 use super::sample::Sample;
 use super::stats::max;
+use super::variant::{Turns, Variant, take_turns};
 use super::workshop::{Workshop, app};
 use super::{Common, machine};
 use crate::nodes;
@@ -109,10 +108,10 @@ const NOT_BY_US: (&str, &str) = ("PLIMSOLL_CONTEXT_TRACE", "off");
 fn gateway(with: &Turns<'_>, program: &Path, collector: &Collector, found: &mut Found) -> anyhow::Result<()> {
     let hello = |env| App { script: app("hello.js"), env };
     let mut variants = [
-        Variant::new("off", program, hello(Vec::new())),
-        Variant::new("off again", program, hello(Vec::new())),
-        Variant::new("1 % and tail", program, hello(traced(collector, &ONE_PERCENT))),
-        Variant::new("all", program, hello(traced(collector, &ALL))),
+        Variant::behind("off", program, hello(Vec::new())),
+        Variant::behind("off again", program, hello(Vec::new())),
+        Variant::behind("1 % and tail", program, hello(traced(collector, &ONE_PERCENT))),
+        Variant::behind("all", program, hello(traced(collector, &ALL))),
     ];
     take_turns(with, &mut variants)?;
     let [off, _, some, _] = &variants;
@@ -135,12 +134,12 @@ fn sdk(with: &Turns<'_>, program: &Path, collector: &Collector, found: &mut Foun
         env: traced(collector, &[sampler, &[NOT_BY_US]].concat()),
     };
     let mut variants = [
-        Variant::new("off", program, express(Vec::new())),
-        Variant::new("off again", program, express(Vec::new())),
-        Variant::new("Plimsoll, 1 % and tail", program, express(traced(collector, &ONE_PERCENT))),
-        Variant::new("SDK, 1 %", program, by_sdk(&ONE_PERCENT)),
-        Variant::new("Plimsoll, all", program, express(traced(collector, &ALL))),
-        Variant::new("SDK, all", program, by_sdk(&ALL)),
+        Variant::behind("off", program, express(Vec::new())),
+        Variant::behind("off again", program, express(Vec::new())),
+        Variant::behind("Plimsoll, 1 % and tail", program, express(traced(collector, &ONE_PERCENT))),
+        Variant::behind("SDK, 1 %", program, by_sdk(&ONE_PERCENT)),
+        Variant::behind("Plimsoll, all", program, express(traced(collector, &ALL))),
+        Variant::behind("SDK, all", program, by_sdk(&ALL)),
     ];
     take_turns(with, &mut variants)?;
     let [off, _, ours, theirs, ours_all, theirs_all] = &variants;
@@ -178,11 +177,12 @@ fn spans(
         env: env.into_iter().chain([url.clone()]).collect(),
     };
     let mut variants = [
-        Variant::new("off", program, called(Vec::new())),
-        Variant::new("off again", program, called(Vec::new())),
-        Variant::new("off, clients send the two lines", program, called(Vec::new())).asked_with(Head::Traced),
-        Variant::new("1 % and tail", program, called(traced(collector, &ONE_PERCENT))),
-        Variant::new("all", program, called(traced(collector, &ALL))),
+        Variant::behind("off", program, called(Vec::new())),
+        Variant::behind("off again", program, called(Vec::new())),
+        Variant::behind("off, clients send the two lines", program, called(Vec::new()))
+            .asked_with(Head::Traced),
+        Variant::behind("1 % and tail", program, called(traced(collector, &ONE_PERCENT))),
+        Variant::behind("all", program, called(traced(collector, &ALL))),
     ];
     let rounds = options.common.rounds(4);
     take_turns(&Turns { workshop: &workshop, rounds, ..*with }, &mut variants)?;

@@ -40,6 +40,11 @@ impl Placement {
         if self.worker == self.load { Self { load: self.proxy, ..self } } else { self }
     }
 
+    /// Where an app runs that has no proxy before it: it may have the CPU that the load has not.
+    pub(crate) fn without_proxy(&self) -> Option<usize> {
+        if self.worker == self.load { self.proxy } else { self.worker }
+    }
+
     pub(crate) fn describe(&self) -> String {
         match (self.proxy, self.worker, self.load) {
             (Some(proxy), Some(worker), Some(load)) if proxy == load => {

@@ -38,6 +38,7 @@ mod start;
 pub(crate) mod stats;
 mod syscalls;
 mod turnstile;
+mod variant;
 pub(crate) mod wait;
 pub(crate) mod workshop;
 

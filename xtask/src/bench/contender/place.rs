@@ -34,8 +34,8 @@ impl<'a> Place<'a> {
     }
 
     pub(super) fn node(&self) -> anyhow::Result<Running> {
-        // Without a proxy the app may have the CPU that the proxy would have had.
-        let child = self.run_app(self.workshop.placement.proxy, &self.port.to_string(), &self.address())?;
+        let child =
+            self.run_app(self.workshop.placement.without_proxy(), &self.port.to_string(), &self.address())?;
         Ok(self.running(Vec::new(), child.pid(), vec![child]))
     }
 

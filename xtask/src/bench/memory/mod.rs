@@ -7,7 +7,9 @@ mod observe;
 use serde_json::json;
 
 use super::field::plimsoll;
+use super::load::{Head, Load};
 use super::report::{Keep, Report, placement_sentence, targets};
+use super::variant::Turns;
 use super::workshop::Workshop;
 use super::{Common, machine};
 
@@ -39,9 +41,10 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let (mut tables, mut raw, mut reached) = (Vec::new(), Vec::new(), Vec::new());
     if wants(Part::List) {
         let wrk = machine::find_or_install("wrk", "wrk")?;
+        let load = Load { connections: 64, seconds: 1, head: Head::Small };
         let (rounds, turns) = (options.common.rounds(3), if quick { 1 } else { 6 });
-        let found =
-            list::run(list::Turns { workshop: &workshop, program: &program, wrk: &wrk, rounds, turns })?;
+        let with = Turns { workshop: &workshop, wrk: &wrk, load, rounds, turns };
+        let found = list::run(&with, &program)?;
         tables.push(("A JSON list of 300 rows, 64 connections, one worker".to_owned(), found.table));
         reached.extend(found.targets);
         raw.push(json!({ "list": found.raw }));
@@ -76,11 +79,11 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
                  options that Plimsoll would set, so that the effect of the heap is seen without that of the gateway.",
                 options.common.rounds(3)
             ),
-            "Leak, where nothing is bound to a CPU: `bench/apps/leak.js` keeps some 300 kB a second in each of 4 workers, under 400 requests a second that come at \
-             fixed times. The limit is given by memory.limit; who is over his share is not killed but counted."
+            "Leak, where nothing is bound to a CPU: `bench/apps/leak.js` keeps some 300 kB a second in each of 4 workers, under 400 \
+             requests a second that come at fixed times. The limit is given by memory.limit; who is over his share is not killed but counted."
                 .to_owned(),
             "Observing: the steps of the agent, timed one by one in each Node (the least of 40 rounds of 500 calls), times how often \
-             they are taken: measured once a second, one request weighed 20 times a second, each with 8 us for the message, and \
+             they are taken: measured twice a second, one request weighed 20 times a second, each with 8 us for the message, and \
              the heap read around each of 100 collections a second."
                 .to_owned(),
         ],

@@ -11,9 +11,10 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
-use super::list::{Found, worker};
+use super::list::Found;
 use crate::bench::child::Child;
 use crate::bench::client::{self, Address};
+use crate::bench::procfs;
 use crate::bench::report::{Table, Target};
 use crate::bench::wait;
 use crate::bench::workshop::{Workshop, app, free_port};
@@ -22,7 +23,7 @@ use crate::process::output;
 
 const START_WITHIN: Duration = Duration::from_secs(20);
 /// The watchdog asks so often while there are requests: `EVERY_NS` and `WEIGH_NS` in the agent.
-const MEASURES_PER_SECOND: f64 = 1.0;
+const MEASURES_PER_SECOND: f64 = 2.0;
 const WEIGHS_PER_SECOND: f64 = 20.0;
 /// Collections of an app that makes much garbage; the heap is read before and after each.
 const COLLECTIONS_PER_SECOND: f64 = 100.0;
@@ -39,7 +40,9 @@ pub(super) fn run(workshop: &Workshop, program: &Path) -> anyhow::Result<Found> 
         command.env_remove("NODE_OPTIONS").current_dir(&workshop.directory);
     })?;
     wait::until(START_WITHIN, "the first answer", || client::get(&Address::port(port), "/").ok())?;
-    let agent = agent_of(worker(serving.pid())?)?;
+    let is_worker = |pid: &procfs::Pid| procfs::runs(*pid, &workshop.node);
+    let worker = procfs::descendants(serving.pid()).into_iter().find(is_worker);
+    let agent = agent_of(worker.context("no worker was found")?)?;
     let mut table = Table::new(&["", "measure us", "weigh us", "read us", "of the loop %"]);
     let (mut raw, mut worst) = (Vec::new(), 0.0_f64);
     for node in nodes::present()? {

@@ -1,14 +1,15 @@
-//! One way of being traced, and what was found of it.
+//! Variants of the same contender or app that take turns while all are warm: what differs by little is seen only in the same
+//! seconds.
 
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::super::contender::{App, Contender, Kind};
-use super::super::load::{Head, Load};
-use super::super::sample::{Course, Sample, Warm};
-use super::super::stats::{median, min};
-use super::super::workshop::Workshop;
+use super::contender::{App, Contender, Kind};
+use super::load::{Head, Load};
+use super::sample::{Course, Sample, Warm};
+use super::stats::{median, min};
+use super::workshop::Workshop;
 
 #[derive(Serialize)]
 pub(super) struct Variant {
@@ -31,9 +32,13 @@ pub(super) struct Turns<'a> {
 }
 
 impl Variant {
-    pub(super) fn new(name: &'static str, program: &Path, app: App) -> Self {
-        let contender = Contender { name, kind: Kind::Plimsoll(program.to_owned()) };
-        Self { name, contender, app, head: Head::Small, samples: Vec::new() }
+    /// The app behind this build of Plimsoll.
+    pub(super) fn behind(name: &'static str, program: &Path, app: App) -> Self {
+        Self::of(Contender { name, kind: Kind::Plimsoll(program.to_owned()) }, app)
+    }
+
+    pub(super) fn of(contender: Contender, app: App) -> Self {
+        Self { name: contender.name, contender, app, head: Head::Small, samples: Vec::new() }
     }
 
     /// What clients send with each request.
@@ -51,6 +56,12 @@ impl Variant {
 
     pub(super) fn median(&self, read: impl Fn(&Sample) -> Option<f64>) -> Option<f64> {
         median(&self.values(read))
+    }
+
+    /// What this one has against `other`: the median of the ratios within each turn.
+    pub(super) fn ratio_to(&self, other: &Self, read: impl Fn(&Sample) -> f64) -> Option<f64> {
+        let pairs = self.samples.iter().zip(&other.samples);
+        median(&pairs.map(|(own, others)| read(own) / read(others)).collect::<Vec<_>>())
     }
 
     /// What this one has more than `other`: the median of the differences within each turn.
