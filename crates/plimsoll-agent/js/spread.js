@@ -42,7 +42,11 @@ class Spread {
   #next (at) {
     this.#close()
     const begun = beginOf(at)
-    if (this.all === 0 && at - this.last > PAUSE_MS) this.since = begun
+    if (at - this.last > PAUSE_MS) {
+      this.all = 0
+      this.squares = 0
+      this.since = begun
+    }
     this.last = at
     this.until = begun + SLOT_MS
   }

@@ -52,4 +52,9 @@ test('a pause before says nothing of what comes', () => {
   spread.take(2000)
   for (let at = 60_000; at < 60_500; at += 4) spread.add(at)
   assert.strictEqual(spread.take(60_500), 0)
+  // Nor what was not told before it.
+  for (let at = 70_000; at < 70_200; at += 4) spread.add(at)
+  assert.strictEqual(spread.take(70_200), 1)
+  for (let at = 90_000; at < 91_000; at += 4) spread.add(at)
+  assert.strictEqual(spread.take(91_000), 0)
 })

@@ -99,7 +99,7 @@ impl Window {
 
     /// Whether requests stand in a queue: in two of the last three seconds that were told of. As a queue is told as soon as it
     /// begins, a short one may be in two; so some wait still, or more have waited since than did when it was told first, or it was
-    /// told more than two reports ago.
+    /// told first more than one and a half seconds ago.
     pub(super) fn queues(&self, now: Instant) -> bool {
         let young = self.slots.iter().rev().take(3).filter(|slot| now.duration_since(slot.last) < 4 * SLOT);
         let mut queueing = young.filter(|slot| slot.queues());
