@@ -8,8 +8,6 @@ use plimsoll_wire::pools::{Figures, Times};
 use super::{size, times};
 
 const LENGTH: Duration = Duration::from_secs(10);
-/// So that a worker that tells nonsense makes no rates of it.
-const TIME_LEAST: Duration = Duration::from_millis(50);
 /// As often as a worker reports.
 const SLOT: Duration = Duration::from_secs(1);
 /// From then on a report begins the next one: who reports each second must not come a moment too early for it.
@@ -126,7 +124,8 @@ impl Window {
 
 #[expect(clippy::cast_precision_loss, reason = "counts of ten seconds")]
 fn summary(sum: &Slot, full_share: f64) -> Summary {
-    let seconds = sum.last.duration_since(sum.from).max(TIME_LEAST).as_secs_f64();
+    // A moment, such as the first tenth of a second of an app, says nothing of a rate.
+    let seconds = sum.last.duration_since(sum.from).max(SLOT).as_secs_f64();
     let ms = |times: &Times, part| times::percentile(times, part).unwrap_or(0.0) / 1000.0;
     Summary {
         rate: sum.asked as f64 / seconds,
@@ -260,16 +259,16 @@ mod tests {
     }
 
     #[test]
-    fn a_report_is_about_the_time_that_it_says() {
+    fn a_report_is_about_the_time_that_it_says_and_a_rate_about_a_second_at_least() {
         let start = Instant::now();
         let (mut window, mut before) = (Window::default(), Figures::default());
         // A queue that begins is told at once; 200 a second are asked for all the time.
-        for (at_ms, over_ms) in [(110, 110), (1110, 1000), (2110, 1000)] {
+        for (at_ms, over_ms, rate) in [(110, 110, 22.0), (1110, 1000, 200.0), (2110, 1000, 200.0)] {
             let asked = before.asked + over_ms / 5;
             let figures = Figures { asked, over_us: over_ms * 1000, ..Figures::default() };
             let now = start + Duration::from_millis(at_ms);
             window.add(&figures, &before, now);
-            assert!((window.summary(now).rate - 200.0).abs() < 1e-6, "after {at_ms} ms");
+            assert!((window.summary(now).rate - rate).abs() < 1e-6, "after {at_ms} ms");
             before = figures;
         }
     }
