@@ -14,7 +14,10 @@ const server = http.createServer((request, response) => {
   if (request.url === '/who') return response.end(request.socket.remoteAddress)
   if (request.url === '/connections') return response.end(String(connections))
   setTimeout(() => {
-    const list = JSON.parse(rows).map((row) => ({ ...row, label: `${row.name} (${row.id})`, total: row.price * 1.2 }))
+    const list = JSON.parse(rows).map((row) => ({
+      id: row.id, name: row.name, price: row.price, tags: row.tags, stock: row.stock,
+      label: `${row.name} (${row.id})`, total: row.price * 1.2
+    }))
     response.setHeader('Content-Type', 'application/json')
     response.end(JSON.stringify({ items: list, count: list.length }))
   }, 5)
