@@ -33,7 +33,7 @@ const SECONDS: u32 = 2;
 /// Node versions of the client spans, and how much of its CPU a worker may need more there, in percent. On the first
 /// nothing is followed: what is found is noise.
 const SPANS: [(u32, f64); 2] = [(20, 1.0), (24, 3.0)];
-/// How much of what the SDK costs.
+/// Of what the SDK costs: three times less.
 const OF_SDK: f64 = 0.33;
 
 impl Options {

@@ -1,8 +1,10 @@
 //! What every bench needs: the programs, a private directory, the CPUs.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 
@@ -65,7 +67,13 @@ pub(crate) fn build_plimsoll() -> anyhow::Result<PathBuf> {
     Ok(target().join("release/plimsoll"))
 }
 
-/// A port that nobody uses now.
+/// A port that nobody uses now, and that nobody was told of before: who was may not have bound it yet.
 pub(crate) fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    static TOLD: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        if TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(port) {
+            return Ok(port);
+        }
+    }
 }
