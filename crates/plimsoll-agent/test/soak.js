@@ -12,7 +12,7 @@ const { SLOT_FIRST, STALL_THRESHOLD } = require('../js/wire.js')
 const PERIOD_MS = 100
 const THRESHOLD_MS = 20
 const STALL_MS = 60
-/** Above what a heap varies by, whose young generation stays as small as it began: V8 doubles it when it pleases, by up to 32 MB. */
+/** More than a heap varies by. The young generation is kept small for it: V8 lets that grow by up to 32 MB at a time of its own. */
 const GROWTH_MAX_KB = 24 * 1024
 const FLAGS = ['--max-semi-space-size=1']
 
