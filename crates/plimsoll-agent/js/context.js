@@ -14,8 +14,10 @@ class Running {
     this.word = link.word
     /** The `traceparent` that the gateway gave it; empty: it is not traced. */
     this.parent = link.parent
-    /** The calls that it makes: see fan_out.js. */
+    /** The calls that it makes, to the first origin and to others: see fan_out.js. */
+    this.origin = null
     this.calls = null
+    this.others = null
   }
 }
 

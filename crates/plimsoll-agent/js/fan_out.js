@@ -74,9 +74,15 @@ class Group {
 function groupOf (origin) {
   const request = whose()
   if (request === null) return null
-  request.calls ??= new Map()
-  let group = request.calls.get(origin)
-  if (group === undefined) request.calls.set(origin, group = new Group(request))
+  // Most requests call one origin only.
+  if (request.origin === origin) return request.calls
+  if (request.origin === null) {
+    request.origin = origin
+    return request.calls = new Group(request)
+  }
+  request.others ??= new Map()
+  let group = request.others.get(origin)
+  if (group === undefined) request.others.set(origin, group = new Group(request))
   return group
 }
 

@@ -153,17 +153,23 @@ const POOL_GRANT = 122
 const SPAN = 144
 const WATCH_SPANS = 145
 
+// In bytes; what is longer is cut.
+const FIELD_MAX = 0xffff
+
 /** One frame: u32 length, u8 kind, then per field u16 length and bytes; little-endian. */
 function frame (kind, fields) {
-  const parts = [Buffer.from([0, 0, 0, 0, kind])]
-  for (const field of fields) {
-    const bytes = Buffer.from(String(field)).subarray(0, 0xffff)
-    const length = Buffer.alloc(2)
-    length.writeUInt16LE(bytes.length)
-    parts.push(length, bytes)
-  }
-  const whole = Buffer.concat(parts)
+  const texts = fields.map(String)
+  const lengths = texts.map((text) => Math.min(Buffer.byteLength(text), FIELD_MAX))
+  const whole = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + 2 + length, 5))
   whole.writeUInt32LE(whole.length - 4)
+  let at = whole.writeUInt8(kind, 4)
+  texts.forEach((text, index) => {
+    at = whole.writeUInt16LE(lengths[index], at)
+    // What is cut may end within a character, which `write` would leave out.
+    if (lengths[index] === FIELD_MAX) Buffer.from(text).copy(whole, at, 0, FIELD_MAX)
+    else whole.write(text, at)
+    at += lengths[index]
+  })
   return whole
 }
 

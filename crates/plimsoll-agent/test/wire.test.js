@@ -224,6 +224,15 @@ test('a frame reads back, and an incomplete one waits', () => {
   }
 })
 
+test('a field that is too long is cut at its length, also within a character', () => {
+  for (const text of ['a'.repeat(70_000), 'é'.repeat(40_000), 'a'.repeat(0xffff)]) {
+    const bytes = wire.frame(7, [text, 'after it'])
+    assert.strictEqual(bytes.readUInt16LE(5), 0xffff)
+    assert.ok(bytes.subarray(7, 7 + 0xffff).equals(Buffer.from(text).subarray(0, 0xffff)))
+    assert.strictEqual(bytes.toString('utf8', 7 + 0xffff + 2), 'after it')
+  }
+})
+
 test('bytes that can never become a frame are an error', () => {
   for (const bytes of [[0, 0, 0, 0], [1, 0, 1, 0], [4, 0, 0, 0, 1, 9, 0, 1], [2, 0, 0, 0, 1, 9]]) {
     assert.throws(() => wire.read(Buffer.from(bytes)), { code: 'ERR_PLIMSOLL_FRAME' })
