@@ -3,7 +3,7 @@
 use super::{Nature, Supervisor};
 use crate::concerns::memory::churn::{self, Saving};
 use crate::concerns::memory::heap::{
-    self, Plan, default_semi_space, is_decided, old_space_in, semi_space_growth, semi_space_in,
+    self, Plan, default_semi_space, is_decided, old_space_in, semi_space_in,
 };
 use crate::workers::front::Front;
 use crate::workers::process::Process;
@@ -55,14 +55,15 @@ impl<F: Front> Supervisor<F> {
     /// What of the old space must stay free, so that the young objects have where to go: V8 collects again and again when
     /// what lives and the two semi-spaces fill it, and gives the process up soon after.
     pub(super) fn reserve(&self, plan: Option<Plan>) -> u64 {
-        // Where they grow as V8 does it, they may be small.
-        let grown = self.growth(plan).and_then(|_| self.semi_space(plan));
+        // Where somebody else decides, they may be small.
+        let decided = plan.filter(|_| !self.has_decided_variable());
+        let grown = decided.and_then(|_| self.semi_space(plan));
         heap::reserve(self.old_space(plan).unwrap_or(0), grown.unwrap_or(0))
     }
 
     /// By how much its semi-spaces grow at once; `None`: as V8 does it.
     pub(super) fn growth(&self, plan: Option<Plan>) -> Option<u32> {
-        plan.filter(|_| !self.has_decided_variable()).and_then(|_| semi_space_growth(self.settings.node))
+        plan.filter(|_| !self.has_decided_variable())?.semi_space_growth(self.settings.node)
     }
 
     /// The semi-space of a process that starts now, in bytes; `None`: the version of Node is not known.
