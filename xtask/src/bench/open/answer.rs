@@ -1,4 +1,4 @@
-//! How an answer ends: read from its head, without copying its body.
+//! How an answer ends: read from its head, without keeping its body.
 
 use super::Outcome;
 
@@ -13,6 +13,23 @@ pub(crate) struct Head {
     length: Length,
     closes: bool,
     code: Option<String>,
+}
+
+/// What has come of a body: how much, and its last bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Body {
+    length: usize,
+    /// As many as the last chunk has, or all.
+    last: Vec<u8>,
+}
+
+impl Body {
+    pub(crate) fn take(&mut self, bytes: &[u8]) {
+        self.length += bytes.len();
+        self.last
+            .extend_from_slice(bytes.get(bytes.len().saturating_sub(LAST_CHUNK.len())..).unwrap_or(bytes));
+        self.last.drain(..self.last.len().saturating_sub(LAST_CHUNK.len()));
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -49,11 +66,16 @@ impl Head {
         }
     }
 
-    /// Whether these are all bytes of the answer.
-    pub(crate) fn is_whole(&self, bytes: &[u8]) -> bool {
+    /// Where the body begins.
+    pub(crate) fn end(&self) -> usize {
+        self.end
+    }
+
+    /// Whether this is all of the answer's body.
+    pub(crate) fn is_whole(&self, body: &Body) -> bool {
         match self.length {
-            Length::Known(length) => bytes.len() >= self.end + length,
-            Length::Chunked => bytes.get(self.end..).is_some_and(|body| body.ends_with(LAST_CHUNK)),
+            Length::Known(length) => body.length >= length,
+            Length::Chunked => body.last == LAST_CHUNK,
             Length::UntilClose => false,
         }
     }
@@ -76,11 +98,21 @@ impl Head {
 mod tests {
     use super::*;
 
+    fn is_whole(bytes: &[u8]) -> bool {
+        let head = Head::parse(bytes).unwrap();
+        // However it is cut up.
+        [1, 3, bytes.len()].into_iter().all(|size| {
+            let mut body = Body::default();
+            bytes[head.end()..].chunks(size).for_each(|block| body.take(block));
+            head.is_whole(&body)
+        })
+    }
+
     #[test]
     fn heads_tell_length_persistence_and_code() {
         let bytes = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 3\r\nX-Plimsoll-Error: worker_died\r\nConnection: close\r\n\r\nabc";
         let head = Head::parse(bytes).unwrap();
-        assert!(head.is_whole(bytes) && !head.is_whole(&bytes[..bytes.len() - 1]));
+        assert!(is_whole(bytes) && !is_whole(&bytes[..bytes.len() - 1]));
         assert!(!head.keeps_connection());
         assert_eq!(head.into_outcome(), Outcome::Status(502, Some("worker_died".to_owned())));
         assert!(Head::parse(b"HTTP/1.1 200 OK\r\nContent-Le").is_none());
@@ -89,10 +121,9 @@ mod tests {
     #[test]
     fn chunks_and_the_end_of_the_connection_end_a_body() {
         let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
-        let head = Head::parse(chunked).unwrap();
-        assert!(head.is_whole(chunked) && !head.is_whole(&chunked[..chunked.len() - 2]));
+        assert!(is_whole(chunked) && !is_whole(&chunked[..chunked.len() - 2]));
         let closed = b"HTTP/1.1 200 OK\r\n\r\nall of it";
         let head = Head::parse(closed).unwrap();
-        assert!(head.ends_by_close() && !head.is_whole(closed) && !head.keeps_connection());
+        assert!(head.ends_by_close() && !is_whole(closed) && !head.keeps_connection());
     }
 }

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
 
-use super::answer::Head;
+use super::answer::{Body, Head};
 use super::{Outcome, Stream};
 
-/// Enough for the answers of most apps in one read.
-const BLOCK: usize = 16 * 1024;
+/// Enough for the answers of most apps in one read, and for large ones in few.
+const BLOCK: usize = 64 * 1024;
 
 /// A request that is on its way.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +38,9 @@ pub(crate) struct Connection {
     /// What is sent as soon as the connection is made.
     unsent: Vec<u8>,
     head: Option<Head>,
+    /// What has come of a head that is not whole.
     received: Vec<u8>,
+    body: Body,
 }
 
 /// What became of the request of a connection.
@@ -61,7 +63,14 @@ impl Connection {
         let stream = TcpStream::from(socket);
         // Fails on a connection that is none.
         let _ = stream.set_nodelay(true);
-        Some(Self { stream, request: Some(request), unsent: bytes, head: None, received: Vec::new() })
+        Some(Self {
+            stream,
+            request: Some(request),
+            unsent: bytes,
+            head: None,
+            received: Vec::new(),
+            body: Body::default(),
+        })
     }
 
     pub(crate) fn is_connecting(&self) -> bool {
@@ -99,23 +108,32 @@ impl Connection {
     pub(crate) fn receive(&mut self) -> Step {
         let mut block = [0; BLOCK];
         match self.stream.read(&mut block) {
-            Ok(count) if count > 0 => self.received.extend(block.iter().take(count)),
+            Ok(count) if count > 0 => self.take(block.get(..count).unwrap_or_default()),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
                 return Step::Waits;
             }
             _ => return Step::Over(self.closed()),
         }
-        if self.head.is_none() {
-            self.head = Head::parse(&self.received);
-        }
-        match self.head.take_if(|head| head.is_whole(&self.received)) {
+        match self.head.take_if(|head| head.is_whole(&self.body)) {
             None => Step::Waits,
             Some(head) => {
-                self.received.clear();
+                self.body = Body::default();
                 let is_kept = head.keeps_connection();
                 let outcome = head.into_outcome();
                 if is_kept { Step::Kept(outcome) } else { Step::Over(outcome) }
             }
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        if self.head.is_some() {
+            return self.body.take(bytes);
+        }
+        self.received.extend_from_slice(bytes);
+        self.head = Head::parse(&self.received);
+        if let Some(head) = &self.head {
+            self.body.take(self.received.get(head.end()..).unwrap_or_default());
+            self.received.clear();
         }
     }
 

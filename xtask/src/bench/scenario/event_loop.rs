@@ -1,4 +1,4 @@
-//! Fast requests beside a body of 2 MB, a password and a regular expression.
+//! Fast requests beside a body of 2 MB, a password, a regular expression and an export of 200 MB.
 
 use serde_json::{Value, json};
 
@@ -13,6 +13,8 @@ use crate::bench::report::{Better, Headline, Table};
 const FAST_PER_SECOND: f64 = 2000.0;
 /// Route, how often a second. Together they keep four tenths of one CPU busy.
 const HEAVY: [(&str, f64); 3] = [("/import", 2.0), ("/login", 1.0), ("/search", 1.0)];
+/// A stream of 200 MB, one each four seconds.
+const EXPORT: (&str, f64) = ("/export", 0.25);
 /// By then code is compiled and it is known which routes are heavy.
 const WARM_SECONDS: f64 = 4.0;
 const SECONDS: f64 = 12.0;
@@ -43,6 +45,9 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
         Headline::of("heavy requests answered, of those sent", "%", Better::Higher, &found, |one| {
             Some(heavy(one))
         }),
+        Headline::of("an export of 200 MB beside them, p50", "ms", Better::Lower, &found, |one| {
+            Some(one.latency(is_export)?.p50)
+        }),
     ];
     let mut table = Table::new(&[
         "",
@@ -54,6 +59,8 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
         "heavy/s",
         "heavy p50",
         "heavy p99",
+        "export p50",
+        "export p99",
         "failed",
         "CPUs",
         "load's CPUs",
@@ -64,6 +71,7 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
         row.push(one.by_round(is_fast, |latency| latency.p999));
         row.push(format!("{:.2}", one.answered(is_heavy) as f64 / one.seconds(&load)));
         row.extend(one.quantiles(is_heavy).into_iter().take(2));
+        row.extend(one.quantiles(is_export).into_iter().take(2));
         row.push(one.failed().to_string());
         row.extend(one.load_columns());
         table.row(row);
@@ -73,7 +81,7 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
         tables: vec![("Fast requests, and the heavy ones beside them".to_owned(), table)],
         method: vec![format!(
             "{FAST_PER_SECOND} fast requests a second beside 4 heavy ones: `JSON.parse` of 2 MB (twice a second), `pbkdf2Sync` with 200,000 \
-                 iterations, and `/^(a+)+$/` on what a user typed. {} s of warming up and {} s that count, in each of {} rounds; quantiles are \
+                 iterations, and `/^(a+)+$/` on what a user typed, and beside an export of 200 MB as a stream each four seconds. {} s of warming up and {} s that count, in each of {} rounds; quantiles are \
                  of all rounds together. Two workers (plain node: one process).",
             stage.warm(WARM_SECONDS),
             load.seconds,
@@ -93,7 +101,8 @@ fn streams() -> Vec<Stream> {
     };
     let fast = stream("fast", FAST_PER_SECOND, "/items/{id}");
     let heavy = HEAVY.iter().map(|(target, per_second)| stream("heavy", *per_second, target));
-    std::iter::once(fast).chain(heavy).collect()
+    let (target, per_second) = EXPORT;
+    std::iter::once(fast).chain(heavy).chain([stream("export", per_second, target)]).collect()
 }
 
 fn is_fast(stream: usize) -> bool {
@@ -101,7 +110,11 @@ fn is_fast(stream: usize) -> bool {
 }
 
 fn is_heavy(stream: usize) -> bool {
-    stream > 0
+    (1..=HEAVY.len()).contains(&stream)
+}
+
+fn is_export(stream: usize) -> bool {
+    stream > HEAVY.len()
 }
 
 fn heavy_figures(one: &Found, load: &Load) -> Value {
