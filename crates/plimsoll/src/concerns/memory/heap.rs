@@ -200,7 +200,7 @@ impl Plan {
     ///
     /// V8 begins with a small one and doubles it when as much has survived as it holds; of objects that live as long as a
     /// request so little survives that it hardly ever grows, however large it may be. A list of 300 rows, 64 at a time
-    /// (`cargo xtask bench memory`, an AMD EPYC with 32 MB of L3): a third of the scavenges and 5 % less time on Node 20, 3 % on 22.
+    /// (`cargo xtask bench memory`, an AMD EPYC with 32 MB of L3): half of the scavenges and 3 to 6 % less time on Node 20 and 22.
     /// From 23 on V8's own sizes are larger and collections take half as much; to fill them at once costs more
     /// than it saves (3.5 % on 24), so that it is done only where they had to be made smaller.
     /// The option is not allowed in `NODE_OPTIONS`, but may be set while the process runs: the agent does it.
