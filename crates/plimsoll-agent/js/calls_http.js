@@ -37,7 +37,7 @@ const kHeaders = Object.getOwnPropertySymbols(new http.OutgoingMessage()).find((
 function propagate (request, parent) {
   if (parent === null || request._header) return
   const headers = request[kHeaders]
-  // Put there directly: `setHeader` looks at each character, which takes as long as all the rest of a span.
+  // Put there directly: `setHeader` looks at each character, which takes 0.2 to 0.4 µs.
   if (headers === null || headers === undefined) {
     if (!request.hasHeader(spans.PARENT)) request.setHeader(spans.PARENT, parent)
   } else if (headers[spans.PARENT] === undefined) {

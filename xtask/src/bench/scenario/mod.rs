@@ -62,7 +62,7 @@ pub(super) struct Options {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Name {
-    /// Fast requests beside 2 MB of JSON, a password and a regular expression.
+    /// Fast requests beside 2 MB of JSON, a password, a regular expression and an export.
     EventLoop,
     /// 10,000 requests a second with everything on.
     TenK,
@@ -104,7 +104,9 @@ impl Name {
 
     fn title(self) -> &'static str {
         match self {
-            Self::EventLoop => "Fast requests beside 2 MB of JSON, a password and a regular expression",
+            Self::EventLoop => {
+                "Fast requests beside 2 MB of JSON, a password, a regular expression and an export"
+            }
             Self::TenK => "10,000 requests a second, with everything on",
             Self::Ceiling => "As many requests as go",
             Self::Cost => "What a request costs",

@@ -44,11 +44,16 @@ impl<F: Front> Supervisor<F> {
         is_decided(&self.node_options())
     }
 
+    /// The plan, unless somebody has decided about heaps.
+    fn undecided(&self, plan: Option<Plan>) -> Option<Plan> {
+        plan.filter(|_| !self.has_decided_variable())
+    }
+
     /// The old space of a process that starts with this plan.
     pub(super) fn old_space(&self, plan: Option<Plan>) -> Option<u64> {
         let words = self.settings.command.iter().map(|word| word.to_string_lossy());
         let command = words.collect::<Vec<_>>().join(" ");
-        let by_plan = || plan.filter(|_| !self.has_decided_variable()).map(|plan| plan.old_mb << 20);
+        let by_plan = || self.undecided(plan).map(|plan| plan.old_mb << 20);
         old_space_in(&command).or_else(|| old_space_in(&self.node_options())).or_else(by_plan)
     }
 
@@ -56,21 +61,20 @@ impl<F: Front> Supervisor<F> {
     /// what lives and the two semi-spaces fill it, and gives the process up soon after.
     pub(super) fn reserve(&self, plan: Option<Plan>) -> u64 {
         // Where somebody else decides, they may be small.
-        let decided = plan.filter(|_| !self.has_decided_variable());
-        let grown = decided.and_then(|_| self.semi_space(plan));
+        let grown = self.undecided(plan).and_then(|_| self.semi_space(plan));
         heap::reserve(self.old_space(plan).unwrap_or(0), grown.unwrap_or(0))
     }
 
     /// By how much its semi-spaces grow at once; `None`: as V8 does it.
     pub(super) fn growth(&self, plan: Option<Plan>) -> Option<u32> {
-        plan.filter(|_| !self.has_decided_variable())?.semi_space_growth(self.settings.node)
+        self.undecided(plan)?.semi_space_growth(self.settings.node)
     }
 
     /// The semi-space of a process that starts now, in bytes; `None`: the version of Node is not known.
     pub(super) fn semi_space(&self, plan: Option<Plan>) -> Option<u64> {
         let words = self.settings.command.iter().map(|word| word.to_string_lossy());
         let command = words.collect::<Vec<_>>().join(" ");
-        let planned = || plan.filter(|_| !self.has_decided_variable())?.semi_mb.map(|mb| mb << 20);
+        let planned = || self.undecided(plan)?.semi_mb.map(|mb| mb << 20);
         let by_itself = || self.settings.node.map(|node| default_semi_space(Some(node)) << 20);
         let given = || semi_space_in(&self.node_options());
         semi_space_in(&command).or_else(given).or_else(planned).or_else(by_itself)
