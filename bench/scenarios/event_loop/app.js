@@ -9,7 +9,6 @@ const rows = Array.from({ length: 30_000 }, (_, id) => ({ id, name: `row ${id}`,
 const body = JSON.stringify(rows)
 const typed = 'a'.repeat(22) + '!'
 const EXPORT_BYTES = 200e6
-// Without carriage returns: `0\r\n\r\n` is what the load generator takes for the end of an answer.
 const lines = Buffer.from(Array.from({ length: 1200 }, (_, id) => `${id};row ${id};one,two;${id * 1.5}\n`).join(''))
 
 const app = express()

@@ -13,7 +13,7 @@ use super::load::{Head, Load};
 use super::report::{Keep, Report, Table, Target, figure, placement_sentence, targets};
 use super::sample::Sample;
 use super::stats::max;
-use super::variant::{Turns, Variant, take_turns};
+use super::variant::{Judged, Turns, Variant, take_turns};
 use super::workshop::{Workshop, app};
 use super::{Common, machine};
 use crate::nodes;
@@ -30,6 +30,9 @@ pub(super) struct Options {
 
 const CONNECTIONS: u32 = 32;
 const SECONDS: u32 = 2;
+/// Fresh processes of each variant, and of those with calls, where less is looked for.
+const ROUNDS: usize = 6;
+const SPANS_ROUNDS: usize = 8;
 /// Node versions of the client spans, and how much of its CPU a worker may need more there, in percent. On the first
 /// nothing is followed: what is found is noise.
 const SPANS: [(u32, f64); 2] = [(20, 1.0), (24, 3.0)];
@@ -57,7 +60,7 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let collector = Collector::start()?;
     let load = Load { connections: CONNECTIONS, seconds: SECONDS, head: Head::Small };
     let quick = options.common.quick;
-    let (rounds, turns) = (options.common.rounds(3), if quick { 1 } else { 4 });
+    let (rounds, turns) = (options.common.rounds(ROUNDS), if quick { 1 } else { 2 });
     let with = Turns { workshop: &workshop, wrk: &wrk, load, rounds, turns };
 
     let mut found = Found::default();
@@ -120,7 +123,9 @@ fn gateway(with: &Turns<'_>, program: &Path, collector: &Collector, found: &mut 
         what: "CPU of the gateway that 1 % and tail cost a request".to_owned(),
         limit: 1.5,
         // Of the two the one that speaks against us.
-        found: max(&[of_minima, some.more_than(off, proxy)].into_iter().flatten().collect::<Vec<_>>()),
+        found: max(
+            &[of_minima, some.more_than(off, proxy).map(value)].into_iter().flatten().collect::<Vec<_>>(),
+        ),
         unit: " µs",
     });
     keep("The gateway, in front of a hello world", &variants, found);
@@ -146,7 +151,7 @@ fn sdk(with: &Turns<'_>, program: &Path, collector: &Collector, found: &mut Foun
     for (share, ours, theirs) in [("1 %", ours, theirs), ("all", ours_all, theirs_all)] {
         let ratio = Some(()).and_then(|()| {
             let (ours, theirs) = (ours.more_than(off, both)?, theirs.more_than(off, both)?);
-            Some(ours.max(0.0) / theirs)
+            Some(ours.value.max(0.0) / theirs.value)
         });
         found.targets.push(Target {
             what: format!("CPU that tracing {share} costs, of that of the SDK"),
@@ -186,7 +191,7 @@ fn spans(
     ];
     // What is looked for is a part of the worker's time that others on its CPU would blur.
     workshop.placement = workshop.placement.with_the_worker_alone();
-    let (rounds, turns) = (options.common.rounds(4), with.turns * 2);
+    let (rounds, turns) = (options.common.rounds(SPANS_ROUNDS), with.turns * 2);
     let load = Load { seconds: 1, ..with.load };
     take_turns(&Turns { workshop: &workshop, load, rounds, turns, ..*with }, &mut variants)?;
     let [off, _, lines, some, _] = &variants;
@@ -196,11 +201,15 @@ fn spans(
             "CPU of the worker that 1 % and tail cost beside the two lines, with a call, Node {major}"
         ),
         limit: most,
-        found: share(some.more_than(lines, worker)),
+        found: share(some.more_than(lines, worker).map(value)),
         unit: " %",
     });
     keep(&format!("An app that makes a call for each request, Node {major}"), &variants, found);
     Ok(())
+}
+
+fn value(judged: Judged) -> f64 {
+    judged.value
 }
 
 fn proxy(sample: &Sample) -> Option<f64> {
@@ -222,6 +231,7 @@ fn keep(title: &str, variants: &[Variant], found: &mut Found) {
         "more than off (median)",
         "worker µs (min)",
         "more than off",
+        "sure to",
         "requests/s",
         "p99 µs",
     ]);
@@ -231,9 +241,10 @@ fn keep(title: &str, variants: &[Variant], found: &mut Found) {
         table.row(vec![
             variant.name.to_owned(),
             figure(variant.least(proxy), "", 2),
-            figure(more(proxy), "", 2),
+            figure(more(proxy).map(value), "", 2),
             figure(variant.least(worker), "", 2),
-            figure(more(worker), "", 2),
+            figure(more(worker).map(value), "", 2),
+            figure(more(worker).map(|judged| judged.either_way), "", 2),
             figure(variant.median(|sample| Some(sample.requests_per_second)), "", 0),
             figure(variant.median(|sample| Some(sample.p99_us)), "", 0),
         ]);
@@ -260,9 +271,9 @@ fn method(with: &Turns<'_>) -> Vec<String> {
     vec![
         format!(
             "{rounds} rounds; in each, all variants are started afresh, warmed up for 2 s, and take {turns} turns in an order \
-             that changes: {} s of load by `wrk` with {} kept-alive connections. With calls: 4 rounds, and twice as many turns of half the \
-             length, the worker alone on its CPU, the service that it calls with the gateway. Differences are to `off`, as the median of those within \
-             each turn; `off again` tells the noise. CPU of all threads by `schedstat`, per request.",
+             that changes: {} s of load by `wrk` with {} kept-alive connections. With calls: {SPANS_ROUNDS} rounds, and twice as many turns of half the \
+             length, the worker alone on its CPU, the service that it calls with the gateway. Differences are to `off`, within \
+             each turn: of each round the median, and of those the median, which is sure to what the table says; `off again` tells the noise. CPU of all threads by `schedstat`, per request.",
             load.seconds, load.connections
         ),
         placement_sentence(with.workshop),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::contender::{App, Contender, Kind};
 use super::load::{Head, Load};
 use super::sample::{Course, Sample, Warm};
-use super::stats::{median, min};
+use super::stats::{median, min, uncertainty};
 use super::workshop::Workshop;
 
 #[derive(Serialize)]
@@ -21,6 +21,23 @@ pub(super) struct Variant {
     #[serde(skip)]
     head: Head,
     samples: Vec<Sample>,
+    /// How many samples each of its processes has.
+    turns: usize,
+}
+
+/// A value that several fresh processes have in the middle, and how sure it is: processes of the same program differ by some
+/// percent for as long as they live, so that more turns of the same one would not make it surer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Judged {
+    pub(super) value: f64,
+    /// As [`uncertainty`] has it.
+    pub(super) either_way: f64,
+}
+
+impl Judged {
+    fn of(rounds: &[f64]) -> Option<Self> {
+        Some(Self { value: median(rounds)?, either_way: uncertainty(rounds)? })
+    }
 }
 
 pub(super) struct Turns<'a> {
@@ -38,7 +55,7 @@ impl Variant {
     }
 
     pub(super) fn of(contender: Contender, app: App) -> Self {
-        Self { name: contender.name, contender, app, head: Head::Small, samples: Vec::new() }
+        Self { name: contender.name, contender, app, head: Head::Small, samples: Vec::new(), turns: 1 }
     }
 
     /// What clients send with each request.
@@ -58,22 +75,35 @@ impl Variant {
         median(&self.values(read))
     }
 
-    /// What this one has against `other`: the median of the ratios within each turn.
-    pub(super) fn ratio_to(&self, other: &Self, read: impl Fn(&Sample) -> f64) -> Option<f64> {
-        let pairs = self.samples.iter().zip(&other.samples);
-        median(&pairs.map(|(own, others)| read(own) / read(others)).collect::<Vec<_>>())
+    /// What this one has against `other`: the ratio within each turn.
+    pub(super) fn ratio_to(&self, other: &Self, read: impl Fn(&Sample) -> f64) -> Option<Judged> {
+        self.against(other, |own, others| Some(read(own) / read(others)))
     }
 
-    /// What this one has more than `other`: the median of the differences within each turn.
-    pub(super) fn more_than(&self, other: &Self, read: impl Fn(&Sample) -> Option<f64>) -> Option<f64> {
-        let pairs = self.samples.iter().zip(&other.samples);
-        median(&pairs.filter_map(|(own, others)| Some(read(own)? - read(others)?)).collect::<Vec<_>>())
+    /// What this one has more than `other`: the difference within each turn.
+    pub(super) fn more_than(&self, other: &Self, read: impl Fn(&Sample) -> Option<f64>) -> Option<Judged> {
+        self.against(other, |own, others| Some(read(own)? - read(others)?))
     }
+
+    fn against(&self, other: &Self, of: impl Fn(&Sample, &Sample) -> Option<f64>) -> Option<Judged> {
+        let turns: Vec<_> =
+            self.samples.iter().zip(&other.samples).map(|(own, others)| of(own, others)).collect();
+        Judged::of(&of_rounds(&turns, self.turns))
+    }
+}
+
+/// The median of each round's turns.
+pub(super) fn of_rounds(turns: &[Option<f64>], turns_in_round: usize) -> Vec<f64> {
+    let of_round = |turns: &[Option<f64>]| median(&turns.iter().copied().flatten().collect::<Vec<_>>());
+    turns.chunks(turns_in_round.max(1)).filter_map(of_round).collect()
 }
 
 /// All are started afresh in each round, and loaded in turns while the others idle; the order turns.
 pub(super) fn take_turns(with: &Turns<'_>, variants: &mut [Variant]) -> anyhow::Result<()> {
     let Turns { workshop, wrk, load, .. } = *with;
+    for variant in &mut *variants {
+        variant.turns = with.turns;
+    }
     for round in 0..with.rounds {
         let mut warm: Vec<Warm> = Vec::new();
         for variant in &*variants {
@@ -106,4 +136,19 @@ pub(super) fn take_turns(with: &Turns<'_>, variants: &mut [Variant]) -> anyhow::
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_counts_once_however_many_turns_it_had() {
+        let turns = [Some(1.0), Some(9.0), Some(2.0), Some(5.0), None, Some(5.0), Some(4.0)];
+        assert_eq!(of_rounds(&turns, 3), [2.0, 5.0, 4.0]);
+        assert_eq!(of_rounds(&turns, 0).len(), 6);
+        assert_eq!(of_rounds(&[None], 1), Vec::<f64>::new());
+        assert_eq!(Judged::of(&[]), None);
+        assert_eq!(Judged::of(&[2.0, 5.0, 4.0]).map(|judged| judged.value), Some(4.0));
+    }
 }

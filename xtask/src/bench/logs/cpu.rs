@@ -8,7 +8,7 @@ use crate::bench::report::{Table, Target, figure};
 use crate::bench::stats;
 
 const LINES: u64 = 100_000;
-const WARM_UP: u64 = 20_000;
+const WARM_UP: u64 = 200_000;
 const KINDS: [&str; 3] = ["console", "pino", "pino-async"];
 /// Fresh processes of each: two of the same differ by some percent for as long as they live, by where their memory lies.
 const PAIRS: usize = 16;

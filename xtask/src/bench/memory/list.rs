@@ -22,7 +22,7 @@ pub(super) struct Found {
 
 pub(super) fn run(with: &Turns<'_>, program: &Path) -> anyhow::Result<Found> {
     let mut table =
-        Table::new(&["", "CPU us/request", "of plain", "requests/s", "of plain", "p50 ms", "p99 ms"]);
+        Table::new(&["", "CPU us/request", "of plain", "requests/s", "of plain", "sure to", "p50 ms", "p99 ms"]);
     let (mut targets, mut raw) = (Vec::new(), Vec::new());
     for (major, least) in VERSIONS {
         let node = nodes::install(major)?;
@@ -38,7 +38,7 @@ pub(super) fn run(with: &Turns<'_>, program: &Path) -> anyhow::Result<Found> {
         targets.push(Target {
             what: format!("list: plain Node's requests/s to those with heap auto, Node {major}"),
             limit: (1.0 / least * 1000.0).round() / 1000.0,
-            found: plain.ratio_to(auto, rate),
+            found: plain.ratio_to(auto, rate).map(|ratio| ratio.value),
             unit: "x",
         });
         raw.push(json!({ "node": node.version, "variants": variants }));
@@ -63,12 +63,14 @@ fn variants(program: &Path, node: &Node) -> [Variant; 4] {
 
 fn row(variant: &Variant, plain: &Variant, node: &Node) -> Vec<String> {
     let median = |read: fn(&Sample) -> f64| variant.median(|sample| Some(read(sample)));
+    let of_plain = variant.ratio_to(plain, rate);
     vec![
         format!("{}, {}", node.version, variant.name),
         figure(median(cpu), "", 1),
-        figure(variant.ratio_to(plain, cpu), "x", 3),
+        figure(variant.ratio_to(plain, cpu).map(|ratio| ratio.value), "x", 3),
         figure(median(rate), "", 0),
-        figure(variant.ratio_to(plain, rate), "x", 3),
+        figure(of_plain.map(|ratio| ratio.value), "x", 3),
+        figure(of_plain.map(|ratio| ratio.either_way * 100.0), " %", 1),
         figure(median(|sample| sample.p50_us / 1000.0), "", 1),
         figure(median(|sample| sample.p99_us / 1000.0), "", 1),
     ]

@@ -32,6 +32,9 @@ enum Part {
     Observe,
 }
 
+/// Fresh processes of each variant of the list.
+const ROUNDS: usize = 8;
+
 pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let mut workshop = Workshop::open(&options.common.node)?;
     workshop.placement = workshop.placement.with_the_worker_alone();
@@ -42,7 +45,7 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     if wants(Part::List) {
         let wrk = machine::find_or_install("wrk", "wrk")?;
         let load = Load { connections: 64, seconds: 1, head: Head::Small };
-        let (rounds, turns) = (options.common.rounds(3), if quick { 1 } else { 6 });
+        let (rounds, turns) = (options.common.rounds(ROUNDS), if quick { 1 } else { 3 });
         let with = Turns { workshop: &workshop, wrk: &wrk, load, rounds, turns };
         let found = list::run(&with, &program)?;
         tables.push(("A JSON list of 300 rows, 64 connections, one worker".to_owned(), found.table));
@@ -74,10 +77,10 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
             format!("List: {}", placement_sentence(&workshop)),
             format!(
                 "List: `bench/apps/list.js` under `wrk`, a closed loop. In each of {} rounds all contenders are started afresh, warmed \
-                 up, and loaded in turns of one second, in an order that changes; medians, of ratios those of pairs in the same \
-                 turn. CPU is that of all threads of the worker's process. `plain` is Node alone, `with flags` is Node alone with the \
+                 up, and loaded in 3 turns of one second, in an order that changes. Ratios are those of pairs in the same turn: of each round the median, \
+                 and of those the median, which is sure to what the table says; else medians. CPU is that of all threads of the worker's process. `plain` is Node alone, `with flags` is Node alone with the \
                  options that Plimsoll would set, so that the effect of the heap is seen without that of the gateway.",
-                options.common.rounds(3)
+                options.common.rounds(ROUNDS)
             ),
             "Leak, where nothing is bound to a CPU: `bench/apps/leak.js` keeps some 300 kB a second in each of 4 workers, under 400 \
              requests a second that come at fixed times. The limit is given by memory.limit; who is over his share is not killed but counted."

@@ -2,10 +2,6 @@
 
 use super::Outcome;
 
-/// The last bytes of a body that comes in chunks. That text in the middle of a body would be taken for its end too, which the
-/// apps that are measured do not send.
-const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
-
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     end: usize,
@@ -15,29 +11,77 @@ pub(crate) struct Head {
     code: Option<String>,
 }
 
-/// What has come of a body: how much, and its last bytes.
-#[derive(Debug, Default)]
-pub(crate) struct Body {
-    length: usize,
-    /// As many as the last chunk has, or all.
-    last: Vec<u8>,
-}
-
-impl Body {
-    pub(crate) fn take(&mut self, bytes: &[u8]) {
-        self.length += bytes.len();
-        self.last
-            .extend_from_slice(bytes.get(bytes.len().saturating_sub(LAST_CHUNK.len())..).unwrap_or(bytes));
-        self.last.drain(..self.last.len().saturating_sub(LAST_CHUNK.len()));
-    }
-}
-
+/// How much is to come of a body.
 #[derive(Debug, PartialEq, Eq)]
 enum Length {
-    Known(usize),
-    Chunked,
+    Left(usize),
+    Chunked(Chunks),
     /// As an error page that ends with its connection.
     UntilClose,
+}
+
+/// Where in a body that comes in chunks the next byte belongs.
+#[derive(Debug, PartialEq, Eq)]
+enum Chunks {
+    /// The line with a chunk's size: what its digits say so far, which end before an extension.
+    Size {
+        bytes: usize,
+        is_read: bool,
+    },
+    /// What is left of a chunk, more than nothing.
+    Data {
+        left: usize,
+    },
+    /// The end of the line after a chunk.
+    After,
+    /// A line after the last chunk: an empty one is the end of all.
+    Trailer {
+        is_empty: bool,
+    },
+    End,
+}
+
+impl Chunks {
+    const BEGIN: Self = Self::Size { bytes: 0, is_read: false };
+
+    fn take(&mut self, mut bytes: &[u8]) {
+        while let Some((&byte, rest)) = bytes.split_first() {
+            bytes = match &mut *self {
+                Self::Data { left } => {
+                    let now = bytes.len().min(*left);
+                    *left -= now;
+                    if *left == 0 {
+                        *self = Self::After;
+                    }
+                    bytes.get(now..).unwrap_or_default()
+                }
+                of_line => {
+                    *self = of_line.with(byte);
+                    rest
+                }
+            };
+        }
+    }
+
+    /// A byte further on in a line.
+    fn with(&self, byte: u8) -> Self {
+        match (self, byte) {
+            (Self::Size { bytes: 0, .. }, b'\n') => Self::Trailer { is_empty: true },
+            (Self::Size { bytes, .. }, b'\n') => Self::Data { left: *bytes },
+            (Self::Size { bytes, is_read }, byte) => match char::from(byte).to_digit(16) {
+                Some(digit) if !is_read => {
+                    Self::Size { bytes: bytes.saturating_mul(16).saturating_add(digit as usize), is_read: false }
+                }
+                _ => Self::Size { bytes: *bytes, is_read: true },
+            },
+            (Self::Data { left }, _) => Self::Data { left: *left },
+            (Self::After, b'\n') => Self::BEGIN,
+            (Self::After, _) => Self::After,
+            (Self::Trailer { is_empty: true }, b'\n') | (Self::End, _) => Self::End,
+            (Self::Trailer { .. }, b'\n') => Self::Trailer { is_empty: true },
+            (Self::Trailer { is_empty }, byte) => Self::Trailer { is_empty: *is_empty && byte == b'\r' },
+        }
+    }
 }
 
 impl Head {
@@ -56,9 +100,9 @@ impl Head {
 
     fn take(&mut self, name: &str, value: &str) {
         if name.eq_ignore_ascii_case("content-length") {
-            self.length = value.parse().map_or(Length::UntilClose, Length::Known);
+            self.length = value.parse().map_or(Length::UntilClose, Length::Left);
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
-            self.length = Length::Chunked;
+            self.length = Length::Chunked(Chunks::BEGIN);
         } else if name.eq_ignore_ascii_case("connection") {
             self.closes = value.eq_ignore_ascii_case("close");
         } else if name.eq_ignore_ascii_case("x-plimsoll-error") {
@@ -71,13 +115,18 @@ impl Head {
         self.end
     }
 
-    /// Whether this is all of the answer's body.
-    pub(crate) fn is_whole(&self, body: &Body) -> bool {
-        match self.length {
-            Length::Known(length) => body.length >= length,
-            Length::Chunked => body.last == LAST_CHUNK,
-            Length::UntilClose => false,
+    /// What has come of the body.
+    pub(crate) fn take_body(&mut self, bytes: &[u8]) {
+        match &mut self.length {
+            Length::Left(left) => *left = left.saturating_sub(bytes.len()),
+            Length::Chunked(chunks) => chunks.take(bytes),
+            Length::UntilClose => {}
         }
+    }
+
+    /// Whether all of the body has come.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self.length, Length::Left(0) | Length::Chunked(Chunks::End))
     }
 
     /// Whether the end of the connection is the end of the answer.
@@ -99,13 +148,15 @@ mod tests {
     use super::*;
 
     fn is_whole(bytes: &[u8]) -> bool {
-        let head = Head::parse(bytes).unwrap();
         // However it is cut up.
-        [1, 3, bytes.len()].into_iter().all(|size| {
-            let mut body = Body::default();
-            bytes[head.end()..].chunks(size).for_each(|block| body.take(block));
-            head.is_whole(&body)
-        })
+        let of_size = |size| {
+            let mut head = Head::parse(bytes).unwrap();
+            bytes[head.end()..].chunks(size).for_each(|block| head.take_body(block));
+            head.is_whole()
+        };
+        let found = of_size(bytes.len());
+        assert!([1, 2, 3].into_iter().all(|size| of_size(size) == found), "{bytes:?}");
+        found
     }
 
     #[test]
@@ -120,8 +171,22 @@ mod tests {
 
     #[test]
     fn chunks_and_the_end_of_the_connection_end_a_body() {
-        let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
-        assert!(is_whole(chunked) && !is_whole(&chunked[..chunked.len() - 2]));
+        let bodies: [&[u8]; 5] = [
+            b"2\r\nok\r\n0\r\n\r\n",
+            b"0\r\n\r\n",
+            // What looks like the end in the middle of the data, and sizes of more than one digit.
+            b"00a\r\n0\r\n\r\n0\r\n\r\n\r\n0\r\n\r\n",
+            b"1A;ab=cd\r\nabcdefghijklmnopqrstuvwxyz\r\n0;end\r\n\r\n",
+            b"1\r\nx\r\n0\r\nchecksum: 0\r\nother: 1\r\n\r\n",
+        ];
+        for body in bodies {
+            let whole = [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", body].concat();
+            let begin = whole.len() - body.len();
+            assert!(is_whole(&whole), "{body:?}");
+            for end in begin..whole.len() {
+                assert!(!is_whole(&whole[..end]), "{body:?} up to {end}");
+            }
+        }
         let closed = b"HTTP/1.1 200 OK\r\n\r\nall of it";
         let head = Head::parse(closed).unwrap();
         assert!(head.ends_by_close() && !is_whole(closed) && !head.keeps_connection());

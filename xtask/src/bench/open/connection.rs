@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
 
-use super::answer::{Body, Head};
+use super::answer::Head;
 use super::{Outcome, Stream};
 
 /// Enough for the answers of most apps in one read, and for large ones in few.
@@ -40,7 +40,6 @@ pub(crate) struct Connection {
     head: Option<Head>,
     /// What has come of a head that is not whole.
     received: Vec<u8>,
-    body: Body,
 }
 
 /// What became of the request of a connection.
@@ -69,7 +68,6 @@ impl Connection {
             unsent: bytes,
             head: None,
             received: Vec::new(),
-            body: Body::default(),
         })
     }
 
@@ -114,10 +112,9 @@ impl Connection {
             }
             _ => return Step::Over(self.closed()),
         }
-        match self.head.take_if(|head| head.is_whole(&self.body)) {
+        match self.head.take_if(|head| head.is_whole()) {
             None => Step::Waits,
             Some(head) => {
-                self.body = Body::default();
                 let is_kept = head.keeps_connection();
                 let outcome = head.into_outcome();
                 if is_kept { Step::Kept(outcome) } else { Step::Over(outcome) }
@@ -126,13 +123,13 @@ impl Connection {
     }
 
     fn take(&mut self, bytes: &[u8]) {
-        if self.head.is_some() {
-            return self.body.take(bytes);
+        if let Some(head) = &mut self.head {
+            return head.take_body(bytes);
         }
         self.received.extend_from_slice(bytes);
         self.head = Head::parse(&self.received);
-        if let Some(head) = &self.head {
-            self.body.take(self.received.get(head.end()..).unwrap_or_default());
+        if let Some(head) = &mut self.head {
+            head.take_body(self.received.get(head.end()..).unwrap_or_default());
             self.received.clear();
         }
     }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::bench::report::{Better, Headline};
 use crate::bench::stats::{max, median, min};
+use crate::bench::variant::of_rounds;
 
 fn headline(what: &str, unit: &str, values: Vec<(&str, Option<f64>)>) -> Headline {
     let values = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -36,10 +37,13 @@ pub(super) fn context(results: &Value) -> Vec<Headline> {
         let of = |sample: &Value, key: &str| number(sample, key).unwrap_or(f64::NAN);
         samples(variants, name).map(|sample| of(sample, "proxy_us") + of(sample, "worker_us")).collect()
     };
-    // As the bench has it: turn by turn, as what disturbs one disturbs the next one too.
+    // As the bench has it: turn by turn, as what disturbs one disturbs the next one too, and each process once.
+    let off = variants.into_iter().flat_map(items).find(|one| text(one, "name") == "off");
+    let turns = off.and_then(|off| off.get("turns")).and_then(Value::as_u64).unwrap_or(1);
     let added = |name: &str| {
         let pairs = us(name).into_iter().zip(us("off"));
-        median(&pairs.map(|(own, off)| own - off).collect::<Vec<_>>())
+        let pairs: Vec<_> = pairs.map(|(own, off)| Some(own - off)).collect();
+        median(&of_rounds(&pairs, usize::try_from(turns).unwrap_or(1)))
     };
     let each = |what: &str, theirs: &str, ours: &str| {
         headline(what, "µs", vec![("OpenTelemetry SDK", added(theirs)), ("Plimsoll", added(ours))])
