@@ -25,11 +25,18 @@ async function start (t, { propagates = true, toldFromMs = LONG_MS, before = '' 
       const request = http.get(${JSON.stringify(service.url)} + path, options, (response) => response.resume().on('end', () => resolve(response.statusCode)))
       request.on('error', (error) => resolve(error.code))
     })
+    const late = (headers) => new Promise((resolve) => {
+      const request = http.request(${JSON.stringify(service.url)} + '/a', { setHost: false }, (response) => response.resume().on('end', () => resolve(response.statusCode)))
+      for (const [name, value] of Object.entries(headers)) request.setHeader(name, value)
+      request.end()
+    })
     http.createServer(async (request, response) => {
       if (request.url === '/later') await new Promise((resolve) => setImmediate(resolve))
       let how
       if (request.url === '/fetch') how = (await fetch(${JSON.stringify(service.url)} + '/a?b=c', { headers: { x: 'y' } })).status
       else if (request.url === '/own') how = await call('/a', { headers: { TraceParent: 'own' } })
+      else if (request.url === '/late') how = await late({ Host: 'service' })
+      else if (request.url === '/late-own') how = await late({ Host: 'service', TraceParent: 'own' })
       else if (request.url === '/none') how = 0
       else how = await call('/a?secret=1')
       response.end(String(how))
@@ -69,6 +76,17 @@ test('a call of a traced request is told with its request, and tells whom it cal
     assert.match(id, /^[0-9a-f]{16}$/)
     assert.deepStrictEqual(span, { what: 'http', request: SPAN, to: one.service.url, method: 'GET', path: '/a', waitedUs: 0, status: 200, error: '' })
     assert.ok(tookUs > 0 && Math.abs(startUs / 1000 - Date.now()) < LONG_MS)
+  }
+})
+
+test('a call that has no headers yet tells whom it calls, and what the app says later holds', async (t) => {
+  const one = await start(t)
+  for (const [target, own] of [['/late', undefined], ['/late-own', 'own']]) {
+    const answered = ask(t, one, target)
+    const traceparent = await answer(one.service)
+    await answered
+    const { id } = await one.plimsoll.spans.next()
+    assert.strictEqual(traceparent, own ?? `00-${TRACE}-${id}-01`, target)
   }
 })
 
