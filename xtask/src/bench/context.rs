@@ -123,9 +123,10 @@ fn gateway(with: &Turns<'_>, program: &Path, collector: &Collector, found: &mut 
         what: "CPU of the gateway that 1 % and tail cost a request".to_owned(),
         limit: 1.5,
         // Of the two the one that speaks against us.
-        found: max(
-            &[of_minima, some.more_than(off, proxy).map(value)].into_iter().flatten().collect::<Vec<_>>(),
-        ),
+        found: max(&[of_minima, some.more_than(off, proxy).map(value)]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()),
         unit: " µs",
     });
     keep("The gateway, in front of a hello world", &variants, found);

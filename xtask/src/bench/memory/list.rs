@@ -21,8 +21,16 @@ pub(super) struct Found {
 }
 
 pub(super) fn run(with: &Turns<'_>, program: &Path) -> anyhow::Result<Found> {
-    let mut table =
-        Table::new(&["", "CPU us/request", "of plain", "requests/s", "of plain", "sure to", "p50 ms", "p99 ms"]);
+    let mut table = Table::new(&[
+        "",
+        "CPU us/request",
+        "of plain",
+        "requests/s",
+        "of plain",
+        "sure to",
+        "p50 ms",
+        "p99 ms",
+    ]);
     let (mut targets, mut raw) = (Vec::new(), Vec::new());
     for (major, least) in VERSIONS {
         let node = nodes::install(major)?;

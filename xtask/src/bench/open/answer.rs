@@ -69,9 +69,10 @@ impl Chunks {
             (Self::Size { bytes: 0, .. }, b'\n') => Self::Trailer { is_empty: true },
             (Self::Size { bytes, .. }, b'\n') => Self::Data { left: *bytes },
             (Self::Size { bytes, is_read }, byte) => match char::from(byte).to_digit(16) {
-                Some(digit) if !is_read => {
-                    Self::Size { bytes: bytes.saturating_mul(16).saturating_add(digit as usize), is_read: false }
-                }
+                Some(digit) if !is_read => Self::Size {
+                    bytes: bytes.saturating_mul(16).saturating_add(digit as usize),
+                    is_read: false,
+                },
                 _ => Self::Size { bytes: *bytes, is_read: true },
             },
             (Self::Data { left }, _) => Self::Data { left: *left },

@@ -62,13 +62,7 @@ impl Connection {
         let stream = TcpStream::from(socket);
         // Fails on a connection that is none.
         let _ = stream.set_nodelay(true);
-        Some(Self {
-            stream,
-            request: Some(request),
-            unsent: bytes,
-            head: None,
-            received: Vec::new(),
-        })
+        Some(Self { stream, request: Some(request), unsent: bytes, head: None, received: Vec::new() })
     }
 
     pub(crate) fn is_connecting(&self) -> bool {
