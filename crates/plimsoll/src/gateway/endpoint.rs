@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use self::lane::Lane;
 use super::claim::{Claim, Claims};
+use super::haste::{Hasty, Usual};
 use super::lanes::{Kept, Lanes};
 use super::links::Idle;
 use super::queue::Queue;
@@ -56,6 +57,7 @@ pub(super) struct Endpoint {
     allotment: RefCell<Allotment>,
     lanes_seen: Cell<u32>,
     shared: Arc<Lanes>,
+    usual: Usual,
 }
 
 /// A worker that takes a request, and the room for it.
@@ -89,6 +91,7 @@ struct Rank {
     is_aside: bool,
     is_busy: bool,
     is_in_tenure: bool,
+    /// With the errors that came too soon.
     in_flight: u32,
     is_in_lane: bool,
     tunnels: u32,
@@ -120,6 +123,7 @@ pub(super) struct Worker {
     pub(super) closes_upgraded: Cell<bool>,
     failures: Cell<u32>,
     aside_until: Cell<Time>,
+    hasty: Hasty,
 }
 
 impl Endpoint {
@@ -142,6 +146,7 @@ impl Endpoint {
             allotment: RefCell::default(),
             lanes_seen: Cell::new(shared.version()),
             shared: Arc::clone(shared),
+            usual: Usual::default(),
         }
     }
 
@@ -170,6 +175,7 @@ impl Endpoint {
             closes_upgraded: Cell::new(false),
             failures: Cell::new(0),
             aside_until: Cell::new(now),
+            hasty: Hasty::default(),
         };
         self.workers.borrow_mut().push(Rc::new(worker));
         self.allot();
@@ -222,7 +228,7 @@ impl Endpoint {
         }
     }
 
-    /// Least in flight, then fewest upgraded connections, then by chance, of those that are not late. A worker that
+    /// Least in flight (what failed too soon included: see [`super::haste`]), then fewest upgraded connections, then by chance, of those that are not late. A worker that
     /// was set aside is taken only when there is no other; one of a lane only while it has nothing heavy.
     fn best(&self, now: Now) -> Choice {
         let workers = self.workers.borrow();
@@ -253,6 +259,21 @@ impl Endpoint {
                 tenure: None,
             }),
         }
+    }
+
+    /// The worker has answered with an error, or the gateway had to in its place: it is not free because of that.
+    pub(super) fn note_error(&self, worker: WorkerId, sent: Instant, ended: Instant) {
+        let until = sent + self.usual.get();
+        let workers = self.workers.borrow();
+        let Some(worker) = workers.iter().find(|one| one.id == worker).filter(|_| until > ended) else {
+            return;
+        };
+        // Other threads have as many.
+        (0..self.shared.threads()).for_each(|_| worker.hasty.add(until));
+    }
+
+    pub(super) fn note_good(&self, sent: Instant, ended: Instant) {
+        self.usual.note(ended.saturating_duration_since(sent));
     }
 
     /// A request waits because of those that are late.
@@ -354,7 +375,7 @@ impl Worker {
             is_aside: self.aside_until.get() > now.coarse,
             is_busy: !self.unclaimed.has_room(now.exact),
             is_in_tenure: Tenure::is_taken(&self.load, now.exact),
-            in_flight: self.load.in_flight(),
+            in_flight: self.load.in_flight().saturating_add(self.hasty.count(now.exact)),
             is_in_lane: self.group.get() != MAIN,
             tunnels: self.load.tunnels(),
         }

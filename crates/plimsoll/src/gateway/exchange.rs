@@ -30,7 +30,7 @@ use super::thread::Thread;
 use super::unclaimed::Terms;
 use crate::concerns::logs::Outcome;
 use crate::config::RetryStarted;
-use crate::ids::RouteId;
+use crate::ids::{RouteId, WorkerId};
 use crate::routes::Asked;
 
 /// Workers that may die under one request before it is given up: by then it is likely that it kills them.
@@ -70,6 +70,7 @@ pub(super) async fn run(connection: &mut Connection, request: &Request) -> After
             }
         }
     };
+    judge(connection, &course, status);
     // The answer may have made room in the worker.
     if connection.endpoint.has_waiting() {
         connection.endpoint.serve_after_answer(seek::at(connection, course.ended), kept);
@@ -100,6 +101,17 @@ pub(super) async fn run(connection: &mut Connection, request: &Request) -> After
         thread.context.give_back(ids);
     }
     after
+}
+
+/// What the choice of a worker learns of an answer.
+fn judge(connection: &Connection, course: &Course, status: u16) {
+    let Some(index) = course.worker else { return };
+    if status >= 500 {
+        let worker = WorkerId { index, incarnation: course.incarnation };
+        connection.endpoint.note_error(worker, course.sent, course.ended);
+    } else if status >= 200 && status != CLIENT_GONE {
+        connection.endpoint.note_good(course.sent, course.ended);
+    }
 }
 
 fn identify(connection: &mut Connection, request: &Request, started: Instant) {

@@ -95,8 +95,13 @@ impl Lanes {
         self.settings.lanes_by_hand.len() + 1
     }
 
+    /// How many threads the gateway has.
+    pub(super) fn threads(&self) -> usize {
+        self.threads.get().map_or(1, |threads| threads.len())
+    }
+
     pub(super) fn has_one_thread(&self) -> bool {
-        self.threads.get().is_none_or(|threads| threads.len() == 1)
+        self.threads() == 1
     }
 
     /// Is the request of this head kept to a lane?

@@ -21,6 +21,7 @@ mod exchange;
 pub mod failure;
 mod flight;
 mod gather;
+mod haste;
 pub mod http1;
 mod inquest;
 mod lanes;

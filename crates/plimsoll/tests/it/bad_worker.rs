@@ -19,6 +19,34 @@ fn ask(server: &Server, request: &str) -> Response {
     client.final_response("GET")
 }
 
+/// Of two workers one answers 500 at once, the other 200 after a while. By least in flight alone the bad one would be given
+/// nearly everything.
+#[test]
+fn a_worker_that_fails_at_once_does_not_draw_all_requests() {
+    let app = "
+        const isBad = process.env.PLIMSOLL_WORKER === '1'
+        require('node:http').createServer((request, response) => {
+          if (isBad) { response.statusCode = 500; return response.end('bad') }
+          setTimeout(() => response.end('good'), 50)
+        }).listen(process.env.PORT)
+    ";
+    let server = Launch::plimsoll(App::source(app)).workers(2).start();
+    server.workers(2);
+    let ask = |_| {
+        let mut client = server.connect();
+        let mut statuses = (0..40).map(|_| {
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            client.final_response("GET").status
+        });
+        statuses.by_ref().filter(|status| *status == 500).count()
+    };
+    let failed: usize = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..8).map(|number| scope.spawn(move || ask(number))).collect();
+        clients.into_iter().map(|client| client.join().unwrap()).sum()
+    });
+    assert!((1..=240).contains(&failed), "{failed} of 320 failed");
+}
+
 fn assert_unharmed(server: &Server) {
     assert_eq!(server.get("/good").text(), "good");
 }
