@@ -95,6 +95,7 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
     };
     let facts = Facts {
         workers,
+        admin: address,
         port,
         open_files,
         logs: logs.capture().clone(),
@@ -134,6 +135,7 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
 /// What the workers' settings depend on beside the configuration.
 struct Facts {
     workers: u16,
+    admin: Option<SocketAddr>,
     port: Option<u16>,
     open_files: Option<Rlimit>,
     logs: logs::Capture,
@@ -155,6 +157,7 @@ fn settings(config: &Config, command: Vec<OsString>, facts: Facts) -> Settings {
         },
         agent: config.workers.agent,
         listen: config.gateway.listen,
+        admin: facts.admin,
         port: facts.port,
         stall_threshold: config.event_loop.stall_threshold,
         dead_after: config.event_loop.dead_after,

@@ -65,6 +65,8 @@ pub struct Settings {
     pub agent: AgentMode,
     /// `--listen`.
     pub listen: Option<SocketAddr>,
+    /// Where our own admin server listens.
+    pub admin: Option<SocketAddr>,
     /// `PORT`, where a command without agent is looked for.
     pub port: Option<u16>,
     /// How long a loop may stand still.

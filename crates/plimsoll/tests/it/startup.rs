@@ -121,6 +121,15 @@ fn a_port_that_is_taken_is_the_apps_own_end() {
 }
 
 #[test]
+fn a_port_that_our_own_admin_server_has_is_told_to_be_that() {
+    let port = free_port();
+    let admin = format!("127.0.0.1:{port}");
+    let (code, said) = fails(&Launch::plimsoll(App::source(HELLO)).port(port).admin(&admin));
+    assert_eq!(code, 3, "{said}");
+    says(&said, &["EADDRINUSE", &format!("{admin} is the admin address of this Plimsoll"), "--admin"]);
+}
+
+#[test]
 fn an_admin_address_that_was_asked_for_and_is_taken_is_bad_usage() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = taken.local_addr().unwrap().to_string();

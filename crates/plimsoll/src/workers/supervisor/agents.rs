@@ -89,7 +89,8 @@ impl<F: Front> Supervisor<F> {
             },
             Err(code) => {
                 let (host, port) = (&listen.host, listen.port);
-                tracing::warn!(%worker, host, port, "the app's address could not be bound: {code}");
+                let hint = self.admin_in_the_way(port).unwrap_or_default();
+                tracing::warn!(%worker, host, port, "the app's address could not be bound: {code}{hint}");
                 ToAgent::Refused { server: listen.server, code: (*code).to_owned() }
             }
         };
@@ -104,6 +105,15 @@ impl<F: Front> Supervisor<F> {
                 self.apply(Input::Covers(worker));
             }
         }
+    }
+
+    /// What to say where it is our own admin server that has the port.
+    fn admin_in_the_way(&self, asked: u16) -> Option<String> {
+        let wanted = self.settings.listen.map_or(asked, |listen| listen.port());
+        let admin = self.settings.admin.filter(|admin| admin.port() == wanted)?;
+        Some(format!(
+            "; {admin} is the admin address of this Plimsoll; hint: --admin ADDR chooses another, --admin off has none"
+        ))
     }
 
     /// An agent that reads no answers loses its channel: it would hold up nobody but itself.

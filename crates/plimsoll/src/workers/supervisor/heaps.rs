@@ -51,10 +51,8 @@ impl<F: Front> Supervisor<F> {
 
     /// The old space of a process that starts with this plan.
     pub(super) fn old_space(&self, plan: Option<Plan>) -> Option<u64> {
-        let words = self.settings.command.iter().map(|word| word.to_string_lossy());
-        let command = words.collect::<Vec<_>>().join(" ");
         let by_plan = || self.undecided(plan).map(|plan| plan.old_mb << 20);
-        old_space_in(&command).or_else(|| old_space_in(&self.node_options())).or_else(by_plan)
+        old_space_in(&self.command()).or_else(|| old_space_in(&self.node_options())).or_else(by_plan)
     }
 
     /// What of the old space must stay free, so that the young objects have where to go: V8 collects again and again when
@@ -72,12 +70,10 @@ impl<F: Front> Supervisor<F> {
 
     /// The semi-space of a process that starts now, in bytes; `None`: the version of Node is not known.
     pub(super) fn semi_space(&self, plan: Option<Plan>) -> Option<u64> {
-        let words = self.settings.command.iter().map(|word| word.to_string_lossy());
-        let command = words.collect::<Vec<_>>().join(" ");
         let planned = || self.undecided(plan)?.semi_mb.map(|mb| mb << 20);
         let by_itself = || self.settings.node.map(|node| default_semi_space(Some(node)) << 20);
         let given = || semi_space_in(&self.node_options());
-        semi_space_in(&command).or_else(given).or_else(planned).or_else(by_itself)
+        semi_space_in(&self.command()).or_else(given).or_else(planned).or_else(by_itself)
     }
 
     /// What larger semi-spaces would save, where the workers that are busy collect so much.
@@ -88,6 +84,11 @@ impl<F: Front> Supervisor<F> {
             churn::saving(now.scavenge_per_mille, (now.between_scavenges, most), share, self.settings.node)
         };
         self.processes.values().filter_map(of_one).max_by_key(|saving| saving.per_mille)
+    }
+
+    fn command(&self) -> String {
+        let words = self.settings.command.iter().map(|word| word.to_string_lossy());
+        words.collect::<Vec<_>>().join(" ")
     }
 
     /// What the next process finds there, without what is ours.
