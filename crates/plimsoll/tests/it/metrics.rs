@@ -288,4 +288,6 @@ fn a_collector_that_is_away_costs_nothing_but_a_count() {
     assert_eq!(server.get("/orders").status, 200);
     server.plimsoll(&["stop"]);
     assert_eq!(server.exit_code(), 0);
+    let said = server.stderr();
+    assert!(said.contains("metrics to") && said.contains("could not be delivered before the end"), "{said}");
 }

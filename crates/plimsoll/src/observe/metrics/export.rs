@@ -3,7 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use prost::Message as _;
 use tokio::task::spawn_blocking;
@@ -14,6 +14,7 @@ use super::otlp::{self, Span};
 use super::source::Source;
 use super::table::{Metric, Number, Samples, Values};
 use crate::config::HttpTarget;
+use crate::observe::now;
 use crate::observe::otlp::{CONTENT_TYPE, rejected, resource};
 use crate::observe::ship::http::{Encoding, Hints, ToHttp};
 use crate::observe::ship::queue::Queue;
@@ -88,7 +89,7 @@ pub async fn run(settings: Settings, source: Source, stop: impl Future<Output = 
     }
     let deadline = Instant::now() + LAST;
     queue.close(deadline);
-    let _panicked = spawn_blocking(move || queue.wait_until_over(deadline)).await;
+    let _panicked = spawn_blocking(move || queue.tell_what_is_lost(deadline)).await;
 }
 
 fn ship(settings: &Settings, queue: &Arc<Queue<Export>>) -> io::Result<()> {
@@ -108,11 +109,6 @@ async fn export(source: &Source, queue: &Queue<Export>, resource: &Resource, sin
     if let Ok(export) = encoded.await {
         queue.offer([Arc::new(export)].iter());
     }
-}
-
-fn now() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }
 
 struct Otlp;

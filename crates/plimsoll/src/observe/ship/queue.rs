@@ -248,6 +248,15 @@ impl<T: Item> Queue<T> {
         self.over.notify_all();
     }
 
+    /// Waits until it is over, or the deadline, and tells what could not be delivered.
+    pub(in crate::observe) fn tell_what_is_lost(&self, deadline: Instant) {
+        let lost = self.wait_until_over(deadline);
+        if !lost.is_none() {
+            let (what, name, lost) = (T::WORDS.what, self.stats.name(), lost.describe());
+            tracing::warn!("{what} to {name}: {lost}; they could not be delivered before the end");
+        }
+    }
+
     /// What people have not heard of when it is over, or the deadline: what was dropped, and what is left.
     pub(in crate::observe) fn wait_until_over(&self, deadline: Instant) -> Lost {
         let within = deadline.saturating_duration_since(Instant::now());

@@ -164,11 +164,7 @@ impl Traces {
     pub fn close(&self, deadline: Instant) {
         // Where the thread does not keep up, its end is the end of the queue.
         let _full = self.tracer.sender.try_send(Event::End);
-        let lost = self.queue.wait_until_over(deadline);
-        if !lost.is_none() {
-            let (name, lost) = (self.queue.stats().name(), lost.describe());
-            tracing::warn!("traces to {name}: {lost}; they could not be delivered before the end");
-        }
+        self.queue.tell_what_is_lost(deadline);
     }
 }
 

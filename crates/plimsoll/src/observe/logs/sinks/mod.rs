@@ -150,15 +150,7 @@ impl Sink for Configured {
     }
 
     fn wait(&self, deadline: Instant) {
-        wait(&self.queue, deadline);
-    }
-}
-
-fn wait(queue: &Queue<Record>, deadline: Instant) {
-    let lost = queue.wait_until_over(deadline);
-    if !lost.is_none() {
-        let (name, lost) = (queue.stats().name(), lost.describe());
-        tracing::warn!("logs to {name}: {lost}; they could not be delivered before the end");
+        self.queue.tell_what_is_lost(deadline);
     }
 }
 

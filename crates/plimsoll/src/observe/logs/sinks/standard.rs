@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::format::Format;
-use super::{rank_of, spawn, wait};
+use super::{rank_of, spawn};
 use crate::concerns::logs::record::{Record, Sink, Stream};
 use crate::config;
 use crate::observe::logs::stats::Stats;
@@ -76,8 +76,8 @@ impl Sink for Standard {
     }
 
     fn wait(&self, deadline: Instant) {
-        wait(&self.stdout, deadline);
-        wait(&self.stderr, deadline);
+        self.stdout.tell_what_is_lost(deadline);
+        self.stderr.tell_what_is_lost(deadline);
     }
 }
 
