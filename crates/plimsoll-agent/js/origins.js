@@ -120,4 +120,4 @@ function normal (scheme, host, port) {
   return isDefault || port === '' ? `${scheme}//${written}` : `${scheme}//${written}:${port}`
 }
 
-module.exports = { open, normal }
+module.exports = { open }

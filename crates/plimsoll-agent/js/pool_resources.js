@@ -153,4 +153,4 @@ function about (library, host, port, database) {
   return { library, server: port === '' ? String(host) : `${host}:${port}`, database: String(database ?? '') }
 }
 
-module.exports = { install, common, waitsOf, visitHeld, addressOf, kAt }
+module.exports = { install, common, waitsOf, visitHeld, addressOf }

@@ -83,4 +83,4 @@ function lost () {
   current?.free()
 }
 
-module.exports = { watch, hear, lost, kPool }
+module.exports = { watch, hear, lost }

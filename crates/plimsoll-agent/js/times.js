@@ -26,4 +26,4 @@ class Times {
   }
 }
 
-module.exports = { Times, BOUNDS_MS }
+module.exports = { Times }

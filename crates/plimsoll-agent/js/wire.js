@@ -292,19 +292,6 @@ function probed (number, what) {
   return frame(PROBED, [number, what])
 }
 
-/** What the watchdog says, from its frame; null for any other. The addon writes them; tests read them here. */
-function notice ({ kind, fields }) {
-  const number = (index) => Number(fields[index])
-  const request = (index) => fields[index] === '' ? null : { slot: number(index), word: number(index + 1) }
-  if (kind === WATCHDOG) return { watchdog: number(1), version: number(0) }
-  if (kind === BUSY) return { busy: number(2), slot: number(0), word: number(1) }
-  if (kind === GLIMPSED) return { glimpsed: fields[2], slot: number(0), word: number(1), late: fields[3] === '1' }
-  if (kind === RESUMED) return { resumed: number(0), total: number(1), gc: number(2), cpu: number(3), answered: request(4) }
-  if (kind === MEMORY) return { memory: fields[0].split(' ').map(Number) }
-  if (kind !== STALLED) return null
-  return { stalled: number(0), at: number(1), running: request(2), stack: fields[4], late: fields[5] === '1' }
-}
-
 /** What a frame of the supervisor says; null where it is unknown. */
 function message ({ kind, fields }) {
   return answer(kind, fields) ?? order(kind, fields) ?? rule(kind, fields) ?? poolRule(kind, fields) ?? watchSpans(kind, fields)
@@ -488,6 +475,5 @@ module.exports = {
   metricsEnd,
   taxAuthor,
   taxRate,
-  notice,
   message
 }

@@ -5,6 +5,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 const wire = require('../js/wire.js')
+const { notice } = require('./support/notice.js')
 
 const SOURCE = path.join(__dirname, '..', '..', 'plimsoll-wire', 'src')
 const source = (file) => fs.readFileSync(path.join(SOURCE, file), 'utf8')
@@ -24,7 +25,6 @@ function figures (file) {
 test('names and version are those of the Rust crate', () => {
   const { ENV_DIRECTORY, CHANNEL_SOCKET, PRESENCE_FILE, PEER_HEADER, VERSION, LENGTH_MAX } = wire
   const names = constants('names.rs')
-  delete names.MAX_LEN
   assert.deepStrictEqual({ ENV_DIRECTORY, CHANNEL_SOCKET, PRESENCE_FILE, PEER_HEADER, WAITS: wire.WAITS }, names)
   assert.strictEqual(String(VERSION), constants('lib.rs').VERSION)
   assert.strictEqual(LENGTH_MAX, constants('frame.rs').LENGTH_MAX.split('*').reduce((product, factor) => product * factor, 1))
@@ -51,18 +51,18 @@ test('the words for the watchdog are those of the Rust crate', () => {
 })
 
 test('what the watchdog says is read', () => {
-  const notice = (kind, fields) => wire.notice(wire.read(wire.frame(kind, fields)))
+  const said = (kind, fields) => notice(wire.read(wire.frame(kind, fields)))
   const { WATCHDOG, STALLED, RESUMED, BUSY, GLIMPSED, HELLO } = wire.kinds
-  assert.deepStrictEqual(notice(WATCHDOG, [2, 42]), { version: 2, watchdog: 42 })
+  assert.deepStrictEqual(said(WATCHDOG, [2, 42]), { version: 2, watchdog: 42 })
   const stalled = { stalled: 9, at: 104, running: { slot: 7, word: 6 }, stack: '    at work (/a:1:2)', late: false }
-  assert.deepStrictEqual(notice(STALLED, [9, 104, 7, 6, '    at work (/a:1:2)', 0]), stalled)
-  assert.deepStrictEqual(notice(STALLED, [9, 104, '', '', '', 1]), { ...stalled, running: null, stack: '', late: true })
+  assert.deepStrictEqual(said(STALLED, [9, 104, 7, 6, '    at work (/a:1:2)', 0]), stalled)
+  assert.deepStrictEqual(said(STALLED, [9, 104, '', '', '', 1]), { ...stalled, running: null, stack: '', late: true })
   const resumed = { resumed: 9, total: 412, gc: 3, cpu: 400, answered: { slot: 7, word: 6 } }
-  assert.deepStrictEqual(notice(RESUMED, [9, 412, 3, 400, 7, 6]), resumed)
-  assert.deepStrictEqual(notice(RESUMED, [9, 412, 3, 400, '', '']), { ...resumed, answered: null })
-  assert.deepStrictEqual(notice(BUSY, [7, 6, 25]), { busy: 25, slot: 7, word: 6 })
-  assert.deepStrictEqual(notice(GLIMPSED, [7, 6, '    at work (/a:1:2)', 1]), { glimpsed: '    at work (/a:1:2)', slot: 7, word: 6, late: true })
-  assert.strictEqual(notice(HELLO, []), null)
+  assert.deepStrictEqual(said(RESUMED, [9, 412, 3, 400, 7, 6]), resumed)
+  assert.deepStrictEqual(said(RESUMED, [9, 412, 3, 400, '', '']), { ...resumed, answered: null })
+  assert.deepStrictEqual(said(BUSY, [7, 6, 25]), { busy: 25, slot: 7, word: 6 })
+  assert.deepStrictEqual(said(GLIMPSED, [7, 6, '    at work (/a:1:2)', 1]), { glimpsed: '    at work (/a:1:2)', slot: 7, word: 6, late: true })
+  assert.strictEqual(said(HELLO, []), null)
   assert.match(source('message.rs'), /STALLED => .*stall: .*at_ms: .*running: .*stack: .*late: /s)
   assert.match(source('message.rs'), /RESUMED => .*stall: .*total_ms: .*gc_ms: .*cpu_ms: .*answered: /s)
 })

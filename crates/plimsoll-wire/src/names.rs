@@ -26,8 +26,4 @@ pub const PEER_HEADER: &str = "x-plimsoll";
 pub mod peer {
     /// The last field of a request whose sender wants to be told when it has started.
     pub const WAITS: &str = "w";
-
-    /// Longest possible value: two IPv6 addresses with embedded IPv4 (45 bytes), two ports, three spaces; a slot of
-    /// four digits and [`WAITS`], each with its space.
-    pub const MAX_LEN: usize = 45 + 45 + 5 + 5 + 3 + 5 + 2;
 }

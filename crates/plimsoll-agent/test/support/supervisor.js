@@ -5,6 +5,7 @@ const net = require('node:net')
 const os = require('node:os')
 const path = require('node:path')
 const wire = require('../../js/wire.js')
+const { notice } = require('./notice.js')
 const { Page } = require('./page.js')
 const { Queue } = require('./queue.js')
 
@@ -149,8 +150,8 @@ class Supervisor {
     }
     if (kind === LARGE_BODY) this.answers.push({ slot: Number(fields[0]), word: Number(fields[1]), bytes: Number(fields[2]) })
     if (kind === ROUTE) this.answers.push({ method: fields[0], path: fields[1], route: fields[2] })
-    const notice = wire.notice({ kind, fields })
-    if (notice) this.notices.push(notice)
+    const said = notice({ kind, fields })
+    if (said) this.notices.push(said)
     if (kind !== LISTEN) return
     const [server, serverKind, host, port, ipv6Only, backlog, at] = fields
     const listen = { server: Number(server), kind: serverKind, host, port: Number(port), ipv6Only: ipv6Only === '1', backlog: Number(backlog), path: at }
