@@ -1,5 +1,5 @@
-//! Plimsoll: everything outside Node. `main → app → {gateway, workers, observe} → concerns → {config, wire}`;
-//! `sys`, `routes`, `lease` and `ids` are leaves; `gateway` and `workers` never import each other. See ARCHITECTURE.md.
+//! Plimsoll: everything outside Node. `main → app → {gateway, workers} → observe → concerns → {config, lease, wire}`;
+//! `sys`, `routes`, `ids`, `percent` and `exit` are leaves; `gateway` and `workers` never import each other. See ARCHITECTURE.md.
 
 pub mod app;
 pub mod cli;
@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod ids;
 pub mod lease;
 pub mod observe;
+pub mod percent;
 pub mod routes;
 pub mod sys;
 pub mod workers;

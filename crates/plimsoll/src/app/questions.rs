@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,7 +21,7 @@ use crate::observe::control::{Ended, Haste, Request};
 use crate::observe::findings::earlier::Earlier;
 use crate::observe::findings::{self, Findings};
 use crate::observe::status::{self, Status};
-use crate::observe::{http, logs};
+use crate::observe::{self, http, logs};
 use crate::sys::proc;
 use crate::workers::{self, Front as _, Snapshot};
 
@@ -117,7 +117,7 @@ impl Questions {
 
     async fn findings(&mut self) -> Option<Findings> {
         let now = self.status().await?;
-        let date = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let date = observe::now() / 1_000_000_000;
         Some(findings::judge(&now, self.earlier.then(&now), date))
     }
 

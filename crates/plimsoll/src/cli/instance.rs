@@ -218,11 +218,12 @@ impl Process {
         Self(pid.and_then(|pid| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()))
     }
 
-    fn wait(self) {
-        let Some(process) = self.0 else { return };
+    /// Whether it was seen to be gone.
+    fn wait(self) -> bool {
+        let Some(process) = self.0 else { return false };
         let mut ends = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
         // A failure to wait is not a failure to stop: the instance has said how it ended.
-        let _ = rustix::event::poll(&mut ends, Some(&GONE_TIMEOUT));
+        rustix::event::poll(&mut ends, Some(&GONE_TIMEOUT)).is_ok_and(|ended| ended > 0)
     }
 }
 

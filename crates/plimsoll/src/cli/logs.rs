@@ -10,7 +10,7 @@ use super::instance;
 use crate::concerns::logs::record::Level;
 use crate::observe::logs;
 use crate::observe::logs::look::Look;
-use crate::observe::query;
+use crate::percent;
 use crate::sys::output::Target;
 
 pub(super) fn command() -> Command {
@@ -63,7 +63,7 @@ fn target(arguments: &ArgMatches) -> String {
     query.extend(arguments.get_one::<u16>("worker").map(|worker| format!("worker={worker}")));
     for name in ["level", "grep", "request"] {
         let text = arguments.get_one::<String>(name);
-        query.extend(text.map(|text| format!("{name}={}", query::encode(text))));
+        query.extend(text.map(|text| format!("{name}={}", percent::encode(text))));
     }
     format!("{}?{}", logs::PATH, query.join("&"))
 }

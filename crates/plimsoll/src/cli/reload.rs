@@ -6,6 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::instance;
 use crate::observe::{query, socket};
+use crate::percent;
 
 pub(super) fn command() -> Command {
     Command::new("reload")
@@ -37,7 +38,7 @@ pub(super) fn run(arguments: &ArgMatches) -> ExitCode {
     let mut query: Vec<String> = Vec::new();
     query.extend(arguments.get_one::<u16>("surge").map(|surge| format!("surge={surge}")));
     for (name, value) in arguments.get_many::<(String, String)>("env").into_iter().flatten() {
-        query.push(format!("env={}", query::encode(&format!("{name}={value}"))));
+        query.push(format!("env={}", percent::encode(&format!("{name}={value}"))));
     }
     instance::order(arguments, &format!("{}?{}", socket::RELOAD_PATH, query.join("&")))
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::form::{Form as _, HttpUrl, Url};
 use super::sinks::{Compress, Header, HttpTarget};
+use crate::percent::decode;
 
 const ENDPOINT_USUAL: &str = "http://localhost:4318";
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -239,25 +240,6 @@ fn headers(text: &str, notes: &mut Vec<String>) -> Vec<Header> {
 fn pairs(text: &str) -> Vec<(String, String)> {
     let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
     pairs.map(|(name, value)| (name.trim().to_owned(), decode(value.trim()))).collect()
-}
-
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let code = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
-        match code.filter(|_| *first == b'%').and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! have one yet. Where all are wanted, the copies go into buffers that the thread uses again and again.
 
 use std::cell::{Cell, RefCell};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::connection::Connection;
 use super::context::Ids;
@@ -13,6 +13,7 @@ use super::failure::Failure;
 use super::http1::request::Request;
 use crate::concerns::logs::access::{Entry, Times, Wanted};
 use crate::concerns::logs::record::Level;
+use crate::observe;
 use crate::observe::http::Method;
 use crate::observe::logs::{AccessLog, Lines};
 
@@ -220,9 +221,8 @@ impl Access {
     }
 
     fn line(&self, entry: &Entry<'_>) {
-        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut lines = self.lines.borrow_mut();
-        self.log.note(&mut lines, u64::try_from(at.as_nanos()).unwrap_or(u64::MAX), entry);
+        self.log.note(&mut lines, observe::now(), entry);
         let is_much = lines.bytes() >= LINES_BYTES;
         drop(lines);
         let now = Instant::now();

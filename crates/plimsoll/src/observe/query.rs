@@ -1,8 +1,7 @@
 //! The query of a request to the control socket: names and values, percent-encoded.
 
-use std::fmt::Write as _;
-
 use super::control::{Profile, Reload, What};
+use crate::percent::decode;
 
 pub(super) type Query = Vec<(String, String)>;
 
@@ -110,51 +109,10 @@ pub fn variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Encodes a value for a query.
-#[must_use]
-pub fn encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
-}
-
-fn decode(text: &str) -> String {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let digits = after.get(..2).filter(|_| first == b'%').and_then(|two| std::str::from_utf8(two).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                decoded.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                decoded.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_encoded_comes_back() {
-        for text in ["", "a b&c=d", "ä%41/\u{1F600}", "100%", "%zz"] {
-            assert_eq!(decode(&encode(text)), text);
-        }
-        assert_eq!(decode("100%&%zz%4"), "100%&%zz%4");
-    }
+    use crate::percent::encode;
 
     #[test]
     fn a_profile_is_read_and_mistakes_are_named() {

@@ -57,7 +57,7 @@ fn readiness_ends_when_the_drain_begins() {
 
 #[test]
 fn a_second_signal_stops_at_once() {
-    let mut server = launch().start();
+    let mut server = launch().option("--grace").option("1h").start();
     let mut held = hold(&server);
     let workers = descendants(server.pid());
     server.signal(Signal::TERM);

@@ -1,12 +1,12 @@
 //! Pools of connections: what waits in our own process is said, and what a database allows is shared out.
 
 use std::fs;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use serde_json::Value;
 
-use crate::harness::{App, Database, Launch, Maria, Server, packages_of, until};
+use crate::harness::{App, Database, Launch, Maria, Server, meanwhile, packages_of, until};
 
 /// The shop behind Plimsoll, with `pool` connections in each worker.
 fn shop(database: &Database, workers: u16, pool: u32, settings: &str) -> (Server, tempfile::TempDir) {
@@ -51,32 +51,18 @@ fn asked_meanwhile<T>(
     ms: u32,
     act: impl FnOnce(&AtomicUsize) -> T,
 ) -> (T, usize) {
-    let (ended, answered, failed) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
-    let result = thread::scope(|scope| {
-        for _ in 0..clients {
-            scope.spawn(|| {
-                let mut client = server.connect();
-                while !ended.load(Ordering::Relaxed) {
-                    client.send(format!("GET /orders/1?ms={ms} HTTP/1.1\r\nHost: a\r\n\r\n"));
-                    let status = client.response("GET").status;
-                    failed.fetch_add(usize::from(status != 200), Ordering::Relaxed);
-                    answered.fetch_add(1, Ordering::Relaxed);
-                }
-            });
+    let (answered, failed) = (&AtomicUsize::new(0), &AtomicUsize::new(0));
+    let clients = (0..clients).map(|_| {
+        let mut client = server.connect();
+        move || {
+            client.send(format!("GET /orders/1?ms={ms} HTTP/1.1\r\nHost: a\r\n\r\n"));
+            let status = client.response("GET").status;
+            failed.fetch_add(usize::from(status != 200), Ordering::Relaxed);
+            answered.fetch_add(1, Ordering::Relaxed);
         }
-        // Also when something fails in `act`.
-        let _end = End(&ended);
-        act(&answered)
     });
+    let result = meanwhile(clients, || act(answered));
     (result, failed.load(Ordering::Relaxed))
-}
-
-struct End<'a>(&'a AtomicBool);
-
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 #[test]

@@ -4,13 +4,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{App, Launch, Server, signal, until};
+use crate::harness::{App, Launch, Server, meanwhile, signal, until};
 
 /// `/work` spends its time in `formatRows`, line 2: few long calls, as V8 builds what is called often into its caller.
 /// `/block` holds the loop until there is a file `go`.
@@ -55,17 +54,7 @@ fn text(output: &Output) -> (String, String) {
 
 /// Asks for `target` again and again while `act` runs.
 fn under_load<T>(server: &Server, target: &str, act: impl FnOnce() -> T) -> T {
-    let ended = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !ended.load(Ordering::Relaxed) {
-                assert_eq!(server.get(target).status, 200);
-            }
-        });
-        let result = act();
-        ended.store(true, Ordering::Relaxed);
-        result
-    })
+    meanwhile([|| assert_eq!(server.get(target).status, 200)], act)
 }
 
 /// Waits until `count` workers have begun to be profiled since the start.

@@ -1,12 +1,10 @@
 //! `examples/shop` under Plimsoll, with one of its faults switched on or none, and clients that ask for everything.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{App, Database, Launch, Server, pause};
+use crate::harness::{App, Database, Launch, Server, meanwhile, pause};
 
 const STOCK: &str = include_str!("../../../../examples/shop/stock.js");
 
@@ -35,22 +33,15 @@ impl Shop {
 
     /// Asks for everything again and again while `act` runs.
     pub(crate) fn asked_meanwhile<T>(&self, act: impl FnOnce() -> T) -> T {
-        let ended = AtomicBool::new(false);
-        thread::scope(|scope| {
-            for target in ASKED {
-                let ended = &ended;
-                scope.spawn(move || {
-                    let mut client = self.server.connect();
-                    while !ended.load(Ordering::Relaxed) {
-                        client.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
-                        assert_eq!(client.response("GET").status, 200, "{target}");
-                        pause(BREATH);
-                    }
-                });
+        let clients = ASKED.iter().map(|target| {
+            let mut client = self.server.connect();
+            move || {
+                client.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
+                assert_eq!(client.response("GET").status, 200, "{target}");
+                pause(BREATH);
             }
-            let _end = End(&ended);
-            act()
-        })
+        });
+        meanwhile(clients, act)
     }
 
     pub(crate) fn findings(&self) -> Value {
@@ -63,13 +54,4 @@ pub(crate) fn codes(findings: &Value) -> Vec<String> {
     let all = findings["findings"].as_array().unwrap().iter();
     let codes = all.map(|finding| finding["code"].as_str().unwrap().to_owned());
     codes.filter(|code| code != "node_old").collect()
-}
-
-/// Also when something fails meanwhile.
-struct End<'a>(&'a AtomicBool);
-
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }

@@ -110,5 +110,7 @@ fn a_node_that_refuses_the_frame_is_started_without_it() {
     // Others are not given it.
     if version.starts_with("v22.") || version.starts_with("v23.") {
         server.wait_for_stderr("context.async_context_frame is not set any more");
+    } else {
+        assert!(!server.stderr().contains("is not set any more"), "{}", server.stderr());
     }
 }

@@ -29,7 +29,7 @@ pub(crate) use collector::Collector;
 pub(crate) use database::{Database, Maria, Redis, packages_of};
 pub(crate) use exposition::Exposition;
 pub(crate) use launch::Launch;
-pub(crate) use load::under_load;
+pub(crate) use load::{meanwhile, under_load};
 pub(crate) use port::free_port;
 
 pub(crate) use response::Response;

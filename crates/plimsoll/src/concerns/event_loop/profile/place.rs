@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::percent::decode;
+
 /// Whose code a function is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -85,16 +87,7 @@ impl Origin {
 /// The path of a script: CommonJS is told by path, modules by URL.
 #[must_use]
 pub fn path(url: &str) -> String {
-    let Some(encoded) = url.strip_prefix("file://") else { return url.to_owned() };
-    let mut bytes = Vec::with_capacity(encoded.len());
-    let mut rest = encoded.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let digits = after.get(..2).filter(|_| first == b'%').and_then(|two| std::str::from_utf8(two).ok());
-        let decoded = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(decoded.unwrap_or(first));
-        rest = if decoded.is_some() { after.get(2..).unwrap_or_default() } else { after };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    url.strip_prefix("file://").map_or_else(|| url.to_owned(), decode)
 }
 
 /// The innermost package that a file belongs to, and the file's path in it.
