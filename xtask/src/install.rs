@@ -91,25 +91,26 @@ fn apt_get_install(packages: &[&str]) -> anyhow::Result<()> {
 
 /// Installs the npm packages of each example whose package files have changed since.
 pub(crate) fn npm_packages() -> anyhow::Result<()> {
-    for folder in npm_folders()? {
-        let wanted = package_files(&folder)?;
-        let stamp = folder.join("node_modules").join(STAMP);
-        if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-            continue;
-        }
-        println!("   npm packages of {}", folder.strip_prefix(root()).unwrap_or(&folder).display());
-        let verb = if folder.join("package-lock.json").exists() { "ci" } else { "install" };
-        let mut npm = command("npm", &[verb, "--no-audit", "--no-fund", "--loglevel=error"]);
-        // The install may read the app's own settings from the environment; a test of another Node must not
-        // leave its mark here.
-        npm.current_dir(&folder).env_remove("NODE_OPTIONS");
-        run(npm)?;
-        // A package without dependencies gets no node_modules from npm.
-        fs::create_dir_all(folder.join("node_modules"))?;
-        fs::write(&stamp, package_files(&folder)?)
-            .with_context(|| format!("cannot write {}", stamp.display()))?;
+    npm_folders()?.iter().try_for_each(|folder| npm_packages_of(folder))
+}
+
+/// Installs the npm packages of this folder, where its package files have changed since.
+pub(crate) fn npm_packages_of(folder: &Path) -> anyhow::Result<()> {
+    let wanted = package_files(folder)?;
+    let stamp = folder.join("node_modules").join(STAMP);
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
     }
-    Ok(())
+    println!("   npm packages of {}", folder.strip_prefix(root()).unwrap_or(folder).display());
+    let verb = if folder.join("package-lock.json").exists() { "ci" } else { "install" };
+    let mut npm = command("npm", &[verb, "--no-audit", "--no-fund", "--loglevel=error"]);
+    // The install may read the app's own settings from the environment; a test of another Node must not
+    // leave its mark here.
+    npm.current_dir(folder).env_remove("NODE_OPTIONS");
+    run(npm)?;
+    // A package without dependencies gets no node_modules from npm.
+    fs::create_dir_all(folder.join("node_modules"))?;
+    fs::write(&stamp, package_files(folder)?).with_context(|| format!("cannot write {}", stamp.display()))
 }
 
 /// The folders of `examples/` with a package file, and the agent's tests if they have one.

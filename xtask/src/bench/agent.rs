@@ -21,7 +21,8 @@ use super::load::Head;
 use super::report::{Keep, Report, Table, Target, targets};
 use super::workshop::{Workshop, app};
 use super::{Common, machine, procfs};
-use crate::process::{command, root, run as run_to_the_end};
+use crate::install::npm_packages_of;
+use crate::process::root;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
@@ -57,7 +58,7 @@ impl Options {
 pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let workshop = Workshop::open(&options.common.node)?;
     let program = plimsoll(&options.common)?;
-    install_express()?;
+    npm_packages_of(&root().join("bench/apps"))?;
     let rounds = options.common.rounds(9);
 
     let mut all = Vec::new();
@@ -183,14 +184,4 @@ fn method(rounds: usize, options: &Options) -> Vec<String> {
              are to the first plain Node: of the minima, and the median of the ratios of slices taken one after the other."
         ),
     ]
-}
-
-fn install_express() -> anyhow::Result<()> {
-    let apps = root().join("bench/apps");
-    if apps.join("node_modules/express").is_dir() {
-        return Ok(());
-    }
-    let mut npm = command("npm", &["ci", "--no-audit", "--no-fund", "--silent"]);
-    npm.current_dir(apps);
-    run_to_the_end(npm)
 }

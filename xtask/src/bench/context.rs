@@ -16,8 +16,9 @@ use super::stats::max;
 use super::variant::{Judged, Turns, Variant, take_turns};
 use super::workshop::{Workshop, app};
 use super::{Common, machine};
+use crate::install::npm_packages_of;
 use crate::nodes;
-use crate::process::{command, root, run as run_to_the_end};
+use crate::process::root;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
@@ -68,7 +69,7 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
         gateway(&with, &program, &collector, &mut found)?;
     }
     if options.wants("sdk") {
-        install(&["bench/apps", "bench/otel"])?;
+        ["bench/apps", "bench/otel"].iter().try_for_each(|folder| npm_packages_of(&root().join(folder)))?;
         sdk(&with, &program, &collector, &mut found)?;
     }
     if options.wants("spans") {
@@ -196,13 +197,15 @@ fn spans(
     let load = Load { seconds: 1, ..with.load };
     take_turns(&Turns { workshop: &workshop, load, rounds, turns, ..*with }, &mut variants)?;
     let [off, _, lines, some, _] = &variants;
-    let share = |more: Option<f64>| Some(more? / off.median(worker)? * 100.0);
+    let more = some.more_than(lines, worker);
+    let share = |of: fn(Judged) -> f64| Some(of(more?) / off.median(worker)? * 100.0);
+    let sure_to = figure(share(|judged| judged.either_way), " %", 1);
     found.targets.push(Target {
         what: format!(
-            "CPU of the worker that 1 % and tail cost beside the two lines, with a call, Node {major}"
+            "CPU of the worker that 1 % and tail cost beside the two lines, with a call, Node {major} (sure to {sure_to})"
         ),
         limit: most,
-        found: share(some.more_than(lines, worker).map(value)),
+        found: share(value),
         unit: " %",
     });
     keep(&format!("An app that makes a call for each request, Node {major}"), &variants, found);
@@ -252,19 +255,6 @@ fn keep(title: &str, variants: &[Variant], found: &mut Found) {
     }
     found.tables.push((title.to_owned(), table));
     found.raw.push(json!({ "part": title, "variants": variants }));
-}
-
-fn install(folders: &[&str]) -> anyhow::Result<()> {
-    for folder in folders {
-        let folder = root().join(folder);
-        if folder.join("node_modules").is_dir() {
-            continue;
-        }
-        let mut npm = command("npm", &["ci", "--no-audit", "--no-fund", "--silent"]);
-        npm.current_dir(folder);
-        run_to_the_end(npm)?;
-    }
-    Ok(())
 }
 
 fn method(with: &Turns<'_>) -> Vec<String> {

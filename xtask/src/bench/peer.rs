@@ -75,15 +75,10 @@ pub(crate) struct Programs {
 impl Programs {
     /// All of them; absent ones are installed.
     pub(crate) fn gather(common: &Common) -> anyhow::Result<Self> {
-        let peers = root().join("bench/peers");
-        let mut npm =
-            command("npm", &["install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]);
-        npm.current_dir(&peers);
-        run(npm)?;
         Ok(Self {
             plimsoll: plimsoll(common)?,
             nginx: machine::find_or_install("nginx", "nginx-light")?,
-            packages: peers.join("node_modules/.bin"),
+            packages: packages()?,
             node_of_watt: nodes::install(NODE_OF_WATT)?.binary,
         })
     }
@@ -108,6 +103,15 @@ impl Programs {
             ("node of watt", machine::version(&self.node_of_watt, "--version")),
         ]
     }
+}
+
+/// Installs PM2 and Watt; gives where their programs are.
+pub(crate) fn packages() -> anyhow::Result<PathBuf> {
+    let peers = root().join("bench/peers");
+    let mut npm = command("npm", &["install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]);
+    npm.current_dir(&peers);
+    run(npm)?;
+    Ok(peers.join("node_modules/.bin"))
 }
 
 fn package_version(name: &str) -> String {

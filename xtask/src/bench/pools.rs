@@ -21,7 +21,8 @@ use super::report::{Keep, Report, Table, Target, figure, targets};
 use super::stats::median;
 use super::workshop::Workshop;
 use super::{Common, machine, wait};
-use crate::process::{command, root, run as run_to_the_end};
+use crate::install::npm_packages_of;
+use crate::process::root;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
@@ -221,14 +222,6 @@ impl Article {
 
 /// The shop, and the libraries of `bench/apps/pooler.js`.
 pub(super) fn install_packages() -> anyhow::Result<()> {
-    let libraries = root().join("crates/plimsoll-agent/test");
-    for (folder, package) in [(shop(), "pg"), (libraries, "ioredis")] {
-        if folder.join("node_modules").join(package).is_dir() {
-            continue;
-        }
-        let mut npm = command("npm", &["ci", "--no-audit", "--no-fund", "--silent"]);
-        npm.current_dir(folder);
-        run_to_the_end(npm)?;
-    }
-    Ok(())
+    npm_packages_of(&shop())?;
+    npm_packages_of(&root().join("crates/plimsoll-agent/test"))
 }

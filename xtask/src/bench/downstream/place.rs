@@ -11,7 +11,8 @@ use super::super::child::Child;
 use super::super::client::{self, Address};
 use super::super::wait;
 use super::super::workshop::{Workshop, app, free_port};
-use crate::process::{command, root, run as run_to_the_end};
+use crate::install::npm_packages_of;
+use crate::process::root;
 
 pub(super) const START_WITHIN: Duration = Duration::from_secs(20);
 
@@ -139,11 +140,5 @@ fn folder() -> PathBuf {
 }
 
 pub(super) fn install_example() -> anyhow::Result<()> {
-    let folder = folder();
-    if folder.join("node_modules/undici-7").is_dir() {
-        return Ok(());
-    }
-    let mut npm = command("npm", &["ci", "--no-audit", "--no-fund", "--silent"]);
-    npm.current_dir(folder);
-    run_to_the_end(npm)
+    npm_packages_of(&folder())
 }

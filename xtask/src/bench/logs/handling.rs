@@ -9,10 +9,11 @@ use serde_json::json;
 use super::stage::{Asked, How, Stage, lines_of};
 use super::{Bench, Findings, pino};
 use crate::bench::client::{self, Address};
+use crate::bench::peer::packages;
 use crate::bench::report::{Table, Target, figure};
 use crate::bench::workshop::{app, free_port};
 use crate::bench::{machine, procfs, stats, wait};
-use crate::process::{command, output, root, run as run_to_the_end};
+use crate::process::{command, output};
 
 /// How the app writes: its path for it, what that is, how many lines, and how many for PM2, which takes longer.
 const WAYS: [(&str, &str, u64, u64); 2] =
@@ -149,15 +150,12 @@ impl Drop for Pm2 {
 }
 
 fn pm2(bench: &Bench<'_>, (path, _, _, lines): Way) -> anyhow::Result<Handled> {
-    let peers = root().join("bench/peers");
-    let mut npm = command("npm", &["install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]);
-    npm.current_dir(&peers);
-    run_to_the_end(npm)?;
+    let program = packages()?.join("pm2");
     let port = free_port()?;
     let directory = bench.workshop.directory.join(format!("pm2-{port}"));
     fs::create_dir_all(&directory)?;
     let file = directory.join("app.log");
-    let pm2 = Pm2 { program: peers.join("node_modules/.bin/pm2"), directory, port };
+    let pm2 = Pm2 { program, directory, port };
     let (script, log) = (app("logs.js"), file.to_string_lossy().into_owned());
     pm2.call(&["start", &script.to_string_lossy(), "--name", "logs", "--output", &log, "--error", &log])?;
     wait::until(Duration::from_secs(20), "the first answer of PM2", || {

@@ -21,7 +21,8 @@ use super::field::plimsoll;
 use super::report::{Keep, Report, placement_sentence, targets};
 use super::workshop::Workshop;
 use super::{Common, machine};
-use crate::process::{command, root, run as run_to_the_end};
+use crate::install::npm_packages_of;
+use crate::process::root;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
@@ -116,12 +117,7 @@ fn report(options: &Options, command: String, bench: &Bench<'_>, all: Vec<Findin
 
 /// pino, of the example.
 fn install_loggers() -> anyhow::Result<()> {
-    if pino().is_dir() {
-        return Ok(());
-    }
-    let mut npm = command("npm", &["ci", "--no-audit", "--no-fund", "--silent"]);
-    npm.current_dir(root().join("examples/logging"));
-    run_to_the_end(npm)
+    npm_packages_of(&root().join("examples/logging"))
 }
 
 fn pino() -> PathBuf {

@@ -23,16 +23,22 @@ enum Length {
 /// Where in a body that comes in chunks the next byte belongs.
 #[derive(Debug, PartialEq, Eq)]
 enum Chunks {
-    /// The line with a chunk's size: what its digits say so far, which end before an extension.
-    Size {
-        bytes: usize,
-        is_read: bool,
-    },
     /// What is left of a chunk, more than nothing.
     Data {
         left: usize,
     },
-    /// The end of the line after a chunk.
+    Line(Line),
+}
+
+/// What stands around the chunks.
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    /// A chunk's size: what its digits say so far, which end before an extension.
+    Size {
+        bytes: usize,
+        is_read: bool,
+    },
+    /// What ends a chunk.
     After,
     /// A line after the last chunk: an empty one is the end of all.
     Trailer {
@@ -42,32 +48,34 @@ enum Chunks {
 }
 
 impl Chunks {
-    const BEGIN: Self = Self::Size { bytes: 0, is_read: false };
-
     fn take(&mut self, mut bytes: &[u8]) {
         while let Some((&byte, rest)) = bytes.split_first() {
-            bytes = match &mut *self {
+            bytes = match self {
                 Self::Data { left } => {
                     let now = bytes.len().min(*left);
                     *left -= now;
                     if *left == 0 {
-                        *self = Self::After;
+                        *self = Self::Line(Line::After);
                     }
                     bytes.get(now..).unwrap_or_default()
                 }
-                of_line => {
-                    *self = of_line.with(byte);
+                Self::Line(line) => {
+                    *self = line.with(byte);
                     rest
                 }
             };
         }
     }
+}
 
-    /// A byte further on in a line.
-    fn with(&self, byte: u8) -> Self {
-        match (self, byte) {
+impl Line {
+    const BEGIN: Self = Self::Size { bytes: 0, is_read: false };
+
+    /// A byte further on.
+    fn with(&self, byte: u8) -> Chunks {
+        Chunks::Line(match (self, byte) {
             (Self::Size { bytes: 0, .. }, b'\n') => Self::Trailer { is_empty: true },
-            (Self::Size { bytes, .. }, b'\n') => Self::Data { left: *bytes },
+            (Self::Size { bytes, .. }, b'\n') => return Chunks::Data { left: *bytes },
             (Self::Size { bytes, is_read }, byte) => match char::from(byte).to_digit(16) {
                 Some(digit) if !is_read => Self::Size {
                     bytes: bytes.saturating_mul(16).saturating_add(digit as usize),
@@ -75,13 +83,12 @@ impl Chunks {
                 },
                 _ => Self::Size { bytes: *bytes, is_read: true },
             },
-            (Self::Data { left }, _) => Self::Data { left: *left },
             (Self::After, b'\n') => Self::BEGIN,
             (Self::After, _) => Self::After,
             (Self::Trailer { is_empty: true }, b'\n') | (Self::End, _) => Self::End,
             (Self::Trailer { .. }, b'\n') => Self::Trailer { is_empty: true },
             (Self::Trailer { is_empty }, byte) => Self::Trailer { is_empty: *is_empty && byte == b'\r' },
-        }
+        })
     }
 }
 
@@ -103,7 +110,7 @@ impl Head {
         if name.eq_ignore_ascii_case("content-length") {
             self.length = value.parse().map_or(Length::UntilClose, Length::Left);
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
-            self.length = Length::Chunked(Chunks::BEGIN);
+            self.length = Length::Chunked(Chunks::Line(Line::BEGIN));
         } else if name.eq_ignore_ascii_case("connection") {
             self.closes = value.eq_ignore_ascii_case("close");
         } else if name.eq_ignore_ascii_case("x-plimsoll-error") {
@@ -127,7 +134,7 @@ impl Head {
 
     /// Whether all of the body has come.
     pub(crate) fn is_whole(&self) -> bool {
-        matches!(self.length, Length::Left(0) | Length::Chunked(Chunks::End))
+        matches!(self.length, Length::Left(0) | Length::Chunked(Chunks::Line(Line::End)))
     }
 
     /// Whether the end of the connection is the end of the answer.

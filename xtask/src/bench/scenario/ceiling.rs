@@ -58,7 +58,7 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
         headlines: vec![headline],
         tables: vec![("The highest rate".to_owned(), table)],
         method: vec![format!(
-            "The app and the settings of `ten-k`; {SECONDS} s at each rate, after {REST_SECONDS} s that do not count. No request may fail, and p99 must be below              {P99_MS_MAX} ms. Up or down by parts until a good and a bad rate are within 10 %, in each of {} rounds; the load generator has its              part of the CPUs, which is more for who is asked more.",
+            "The app and the settings of `ten-k`; {SECONDS} s at each rate, after {REST_SECONDS} s that do not count. No request may fail, and p99 must be below {P99_MS_MAX} ms. Up or down by parts until a good and a bad rate are within 10 %, in each of {} rounds; the load generator has its part of the CPUs, which is more for who is asked more.",
             stage.rounds
         )],
         raw: rates.collect(),

@@ -33,8 +33,9 @@ use super::report::{Headline, Keep, Report, Table, headlines};
 use super::turnstile::Turnstile;
 use super::workshop::Workshop;
 use super::{Common, machine, pages};
+use crate::install::npm_packages_of;
 use crate::nodes;
-use crate::process::{command, root, run as run_to_the_end};
+use crate::process::root;
 
 /// Watt needs it, and all are to run on the same.
 const NODE: u32 = 24;
@@ -138,7 +139,7 @@ struct Outcome {
 }
 
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
-    install_packages()?;
+    npm_packages_of(&root().join("bench/scenarios"))?;
     let node = match options.common.node.as_str() {
         "node" => nodes::install(NODE)?.binary.to_string_lossy().into_owned(),
         named => named.to_owned(),
@@ -206,14 +207,4 @@ fn figures_of(found: &[Found], load: &Load, more: impl Fn(&Found) -> Value) -> V
         json!({ "rounds": one.raw(), "latency": latency, "seconds": one.seconds(load), "more": more(one) })
     };
     found.iter().map(one).collect()
-}
-
-fn install_packages() -> anyhow::Result<()> {
-    let folder = root().join("bench/scenarios");
-    if folder.join("node_modules/fastify").is_dir() {
-        return Ok(());
-    }
-    let mut npm = command("npm", &["ci", "--no-audit", "--no-fund", "--silent"]);
-    npm.current_dir(folder);
-    run_to_the_end(npm)
 }
