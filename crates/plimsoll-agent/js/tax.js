@@ -4,7 +4,7 @@
 //
 // Who asks is seen by wrapping the methods by which one asks: `run` and `enterWith` until the first call of each, and
 // the seldom called `enable` and `disable` of hooks. How much is paid is not measured by hooks of our own, which would be
-// the very thing: Node numbers all that hooks are told of, and the number is read once a second.
+// the very thing: Node numbers all that hooks are told of, and the number is read twice a second.
 const asyncHooks = require('node:async_hooks')
 const { patch } = require('./patch.js')
 const wire = require('./wire.js')

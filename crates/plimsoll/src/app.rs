@@ -28,6 +28,7 @@ use self::front::GatewayFront;
 use self::questions::Questions;
 use self::start::Parts;
 use crate::concerns::logs::record::Level;
+use crate::concerns::words::counted;
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::observe::control::Ended;
@@ -119,7 +120,7 @@ fn conclude(how: workers::Ended) -> (Exit, String) {
         workers::Ended::Drained { finished, cut, took } => {
             let exit = if cut == 0 { Exit::Drained } else { Exit::Cut };
             let seconds = took.as_secs_f64();
-            (exit, format!("drained: {finished} requests finished, {cut} cut, in {seconds:.1}s"))
+            (exit, format!("drained: {} finished, {cut} cut, in {seconds:.1}s", counted(finished, "request")))
         }
         workers::Ended::NotStarted { reason } => {
             (Exit::NotStarted, format!("the app did not start: {reason}"))

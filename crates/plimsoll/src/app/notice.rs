@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::concerns::event_loop::incident::words::duration;
+use crate::concerns::words::{counted, duration};
 use crate::config::{AgentMode, Config, DownstreamMode, LanesMode, LogsMode, PoolsMode};
 
 /// Load balancers keep their connections for so long.
@@ -102,10 +102,6 @@ fn suggestions(config: &Config, found: Found) -> Vec<String> {
 /// Is it the inside of a pod?
 pub(super) fn in_kubernetes() -> bool {
     std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
-}
-
-fn counted(number: u16, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 fn short(time: Duration) -> String {

@@ -15,7 +15,7 @@ use super::instance;
 use super::output;
 use crate::concerns::event_loop::incident::book::Group;
 use crate::concerns::event_loop::incident::large::Large;
-use crate::concerns::event_loop::incident::words::{duration, size};
+use crate::concerns::words::{duration, size};
 use crate::observe::status::pools::{Pool, Queue};
 use crate::observe::status::{Downstream, Incidents, Leak, Status};
 use crate::observe::units;

@@ -8,3 +8,4 @@ pub mod logs;
 pub mod memory;
 pub mod pools;
 pub mod shutdown;
+pub mod words;

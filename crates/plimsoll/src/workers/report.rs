@@ -5,6 +5,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use super::page::LeftBehind;
+use crate::concerns::words::counted;
 
 /// `exited with code 1`, `was killed by SIGKILL`.
 pub(super) fn describe_end(status: ExitStatus) -> String {
@@ -77,8 +78,7 @@ pub(super) fn describe_error(status: ExitStatus, last_lines: &[String]) -> Strin
 
 /// What it was running: `; it was running 2 requests, and 5 that it had not begun were taken back`.
 pub(super) fn describe_work(left: &LeftBehind) -> String {
-    let requests =
-        |count: usize| if count == 1 { "1 request".to_owned() } else { format!("{count} requests") };
+    let requests = |count: usize| counted(count as u64, "request");
     match (left.running.len(), left.not_begun) {
         (0, 0) => "; it was running no request".to_owned(),
         (running, 0) => format!("; it was running {}", requests(running)),

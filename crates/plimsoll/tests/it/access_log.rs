@@ -92,10 +92,7 @@ fn all_have_a_line_the_last_one_too() {
     }
     // It is in flight when the drain begins.
     kept.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
-    until("it is in flight", || {
-        let status: Value = serde_json::from_slice(&server.admin("/status").body).unwrap();
-        (status["workers"][0]["in_flight"] == 1).then_some(())
-    });
+    until("it is in flight", || (server.status()["workers"][0]["in_flight"] == 1).then_some(()));
     server.signal(Signal::TERM);
     assert_eq!(kept.response("GET").status, 200);
     assert_eq!(server.exit_code(), 0);

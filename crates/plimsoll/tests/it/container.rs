@@ -61,7 +61,7 @@ fn as_the_first_process_it_reaps_orphans_passes_the_signal_on_and_drains() {
     assert_eq!(client.response("GET").text(), "slow but done");
     assert_eq!(server.exit_code(), 0);
     assert!(server.stdout().contains("told to stop"), "the worker was told too");
-    assert!(server.stderr().contains(" requests finished, 0 cut, in "), "{}", server.stderr());
+    assert!(server.stderr().contains(" finished, 0 cut, in "), "{}", server.stderr());
 }
 
 /// A group for memory, gone at the end.

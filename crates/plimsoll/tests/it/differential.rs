@@ -219,8 +219,7 @@ fn make(random: &mut Random, is_request: bool) -> Vec<u8> {
 
 fn node(input: &str) -> Vec<Framed> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/differential.js");
-    let node = std::env::var_os("PLIMSOLL_TEST_NODE").unwrap_or_else(|| "node".into());
-    let mut child = Command::new(node)
+    let mut child = Command::new(crate::harness::node())
         .args(["--no-deprecation", script])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

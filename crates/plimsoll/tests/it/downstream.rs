@@ -17,20 +17,16 @@ const CLIENTS: [&str; 10] =
 struct Shop {
     stock: Server,
     server: Server,
-    _settings: tempfile::TempDir,
 }
 
 impl Shop {
     fn open(workers: u16, limit: &str) -> Self {
         let stock = Launch::plain(App::source(STOCK)).env("STOCK_MS", "5").start();
-        let settings = tempfile::tempdir().unwrap();
-        let file = settings.path().join("plimsoll.toml");
-        fs::write(&file, format!("[downstream.\"127.0.0.1:{}\"]\n{limit}", stock.port())).unwrap();
-        let launch = Launch::plimsoll(App::Example("downstream")).workers(workers);
-        let launch = launch.option("--config").option(file.to_str().unwrap());
+        let settings = format!("[downstream.\"127.0.0.1:{}\"]\n{limit}", stock.port());
+        let launch = Launch::plimsoll(App::Example("downstream")).workers(workers).settings(settings);
         let server = launch.env("STOCK_URL", format!("http://127.0.0.1:{}", stock.port())).start();
         server.workers(workers.into());
-        Self { stock, server, _settings: settings }
+        Self { stock, server }
     }
 
     fn figures(&self) -> Value {

@@ -34,15 +34,12 @@ const APP: &str = "
 
 /// The app with these sinks.
 fn start(sinks: &str) -> Server {
-    let directory = tempfile::tempdir().unwrap();
-    let settings = directory.path().join("sinks.toml");
-    fs::write(&settings, sinks).unwrap();
-    Launch::plimsoll(App::source(APP)).env("PLIMSOLL_CONFIG", settings.as_os_str()).start()
+    Launch::plimsoll(App::source(APP)).settings(sinks).start()
 }
 
 /// The figures of one sink in `/status`.
 fn figures(server: &Server, name: &str) -> Value {
-    let status: Value = serde_json::from_slice(&server.admin("/status").body).unwrap();
+    let status = server.status();
     let sinks = status["log_sinks"].as_array().unwrap();
     sinks.iter().find(|sink| sink["name"] == name).unwrap().clone()
 }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::{fs, thread};
+use std::thread;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -90,10 +90,7 @@ fn syslog(messages: &Arc<Mutex<String>>) -> u16 {
 }
 
 fn start(sinks: &str) -> Server {
-    let directory = tempfile::tempdir().unwrap();
-    let settings = directory.path().join("sinks.toml");
-    fs::write(&settings, sinks).unwrap();
-    Launch::plimsoll(App::source(APP)).env("PLIMSOLL_CONFIG", settings.as_os_str()).start()
+    Launch::plimsoll(App::source(APP)).settings(sinks).start()
 }
 
 #[test]

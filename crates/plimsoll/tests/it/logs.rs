@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{App, Client, Launch, Server, free_port, get, node, signal, until};
+use crate::harness::{App, Client, Launch, Server, free_port, get, node, plimsoll, signal, until};
 
 const APP: &str = "
     const { createServer } = require('node:http');
@@ -106,7 +106,7 @@ fn recent_lines_can_be_asked_for_and_followed() {
         !refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("regular expression")
     );
 
-    let mut following = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+    let mut following = plimsoll()
         .args(["logs", "-f", "-n", "0", "--grep", "^hello$", "--name"])
         .arg(server.directory().file_name().unwrap())
         .env("XDG_RUNTIME_DIR", server.directory().join("run"))
@@ -193,7 +193,7 @@ fn of_requests_that_fail_every_line_stays_whoever_gave_the_id() {
 fn a_stuck_reader_of_stdout_holds_up_nobody_and_is_told_what_it_missed() {
     let directory = tempfile::tempdir().unwrap();
     let port = free_port();
-    let mut plimsoll = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+    let mut plimsoll = plimsoll()
         .args(["run", "--admin", "off", "--", node().to_str().unwrap(), "-e"])
         .arg(
             "require('node:http').createServer((request, response) => {

@@ -2,17 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
-use std::thread;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use prost::Message as _;
 
-use crate::harness::{App, Client, Exposition, Launch, Server, get_with, packages_of, signal, until};
+use crate::harness::{
+    App, Client, Collector, Exposition, Launch, Server, get_with, packages_of, signal, until,
+};
 
 fn shop(workers: u16) -> Server {
     let server = Launch::plimsoll(App::Example("metrics")).workers(workers).start();
@@ -158,83 +156,39 @@ fn an_app_may_be_left_alone() {
     assert!(!all.types.keys().any(|name| name.starts_with("shop_")), "{all:?}");
 }
 
-/// A collector of OpenTelemetry: what it was sent, decoded.
-struct Collector {
-    port: u16,
-    requests: Arc<Mutex<Vec<ExportMetricsServiceRequest>>>,
-}
-
-impl Collector {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let requests = Arc::<Mutex<Vec<_>>>::default();
-        let heard = Arc::clone(&requests);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let heard = Arc::clone(&heard);
-                thread::spawn(move || while Self::answer(&stream, &heard).is_some() {});
-            }
-        });
-        Self { port, requests }
-    }
-
-    fn answer(stream: &TcpStream, heard: &Mutex<Vec<ExportMetricsServiceRequest>>) -> Option<()> {
-        let mut reader = BufReader::new(stream);
-        let (mut length, mut head) = (0, String::new());
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line).ok()? == 0 {
-                return None;
-            }
-            if line == "\r\n" {
-                break;
-            }
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().ok()?;
-            }
-            head.push_str(&line);
+/// The latest number of each metric that has one, and the attributes of who told it.
+fn told(collector: &Collector) -> (BTreeMap<String, f64>, BTreeSet<String>) {
+    let (mut numbers, mut resource) = (BTreeMap::new(), BTreeSet::new());
+    let requests = collector.bodies_at("/v1/metrics").into_iter();
+    let requests = requests.map(|body| ExportMetricsServiceRequest::decode(&body[..]).unwrap());
+    for told in requests.flat_map(|request| request.resource_metrics) {
+        let attributes = told.resource.iter().flat_map(|resource| &resource.attributes);
+        resource.extend(attributes.map(|pair| format!("{}={:?}", pair.key, pair.value)));
+        for metric in told.scope_metrics.iter().flat_map(|scope| &scope.metrics) {
+            let points = match &metric.data {
+                Some(Data::Sum(sum)) => sum.data_points.as_slice(),
+                Some(Data::Gauge(gauge)) => gauge.data_points.as_slice(),
+                Some(Data::Histogram(all)) => {
+                    let count: u64 = all.data_points.iter().map(|point| point.count).sum();
+                    numbers.insert(metric.name.clone(), count as f64);
+                    continue;
+                }
+                _ => continue,
+            };
+            let sum = points.iter().map(|point| match point.value {
+                Some(Value::AsInt(value)) => value as f64,
+                Some(Value::AsDouble(value)) => value,
+                None => 0.0,
+            });
+            numbers.insert(metric.name.clone(), sum.sum());
         }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
-        assert!(head.starts_with("POST /v1/metrics ") && head.contains("application/x-protobuf"), "{head}");
-        heard.lock().unwrap().push(ExportMetricsServiceRequest::decode(&*body).unwrap());
-        let mut stream = stream;
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").ok()
     }
-
-    /// The latest number of each metric that has one, and the attributes of who told it.
-    fn seen(&self) -> (BTreeMap<String, f64>, BTreeSet<String>) {
-        let (mut numbers, mut resource) = (BTreeMap::new(), BTreeSet::new());
-        for told in self.requests.lock().unwrap().iter().flat_map(|request| &request.resource_metrics) {
-            let attributes = told.resource.iter().flat_map(|resource| &resource.attributes);
-            resource.extend(attributes.map(|pair| format!("{}={:?}", pair.key, pair.value)));
-            for metric in told.scope_metrics.iter().flat_map(|scope| &scope.metrics) {
-                let points = match &metric.data {
-                    Some(Data::Sum(sum)) => sum.data_points.as_slice(),
-                    Some(Data::Gauge(gauge)) => gauge.data_points.as_slice(),
-                    Some(Data::Histogram(all)) => {
-                        let count: u64 = all.data_points.iter().map(|point| point.count).sum();
-                        numbers.insert(metric.name.clone(), count as f64);
-                        continue;
-                    }
-                    _ => continue,
-                };
-                let sum = points.iter().map(|point| match point.value {
-                    Some(Value::AsInt(value)) => value as f64,
-                    Some(Value::AsDouble(value)) => value,
-                    None => 0.0,
-                });
-                numbers.insert(metric.name.clone(), sum.sum());
-            }
-        }
-        (numbers, resource)
-    }
+    (numbers, resource)
 }
 
 #[test]
 fn a_collector_gets_the_same_figures_under_the_names_of_opentelemetry() {
-    let collector = Collector::start();
+    let collector = Collector::start(200);
     let server = Launch::plimsoll(App::Example("metrics"))
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://127.0.0.1:{}", collector.port))
         .env("OTEL_METRIC_EXPORT_INTERVAL", "1000")
@@ -244,7 +198,7 @@ fn a_collector_gets_the_same_figures_under_the_names_of_opentelemetry() {
         server.get("/orders");
     }
     let (numbers, resource) = until("five requests are told", || {
-        let (numbers, resource) = collector.seen();
+        let (numbers, resource) = told(&collector);
         (numbers.get("http.server.request.duration") == Some(&5.0)).then_some((numbers, resource))
     });
     for name in
@@ -256,6 +210,7 @@ fn a_collector_gets_the_same_figures_under_the_names_of_opentelemetry() {
         resource.iter().any(|pair| pair.starts_with("service.name=") && pair.contains("the-shop")),
         "{resource:?}"
     );
+    assert!(collector.types().iter().all(|name| name == "application/x-protobuf"), "{:?}", collector.types());
     seen(&server, "exports are counted", |all| {
         all.get("plimsoll_metrics_exports_total{}").is_some_and(|count| count > 0.0)
     });
@@ -263,7 +218,7 @@ fn a_collector_gets_the_same_figures_under_the_names_of_opentelemetry() {
 
 #[test]
 fn what_was_counted_since_the_last_export_is_told_at_the_end() {
-    let collector = Collector::start();
+    let collector = Collector::start(200);
     let mut server = Launch::plimsoll(App::Example("metrics"))
         .env("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", format!("http://127.0.0.1:{}/v1/metrics", collector.port))
         .start();
@@ -273,7 +228,7 @@ fn what_was_counted_since_the_last_export_is_told_at_the_end() {
     });
     server.plimsoll(&["stop"]);
     assert_eq!(server.exit_code(), 0);
-    assert_eq!(collector.seen().0.get("http.server.request.duration"), Some(&1.0));
+    assert_eq!(told(&collector).0.get("http.server.request.duration"), Some(&1.0));
 }
 
 #[test]

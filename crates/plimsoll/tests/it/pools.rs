@@ -1,6 +1,5 @@
 //! Pools of connections: what waits in our own process is said, and what a database allows is shared out.
 
-use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -9,25 +8,16 @@ use serde_json::Value;
 use crate::harness::{App, Database, Launch, Maria, Server, meanwhile, packages_of, until};
 
 /// The shop behind Plimsoll, with `pool` connections in each worker.
-fn shop(database: &Database, workers: u16, pool: u32, settings: &str) -> (Server, tempfile::TempDir) {
+fn shop(database: &Database, workers: u16, pool: u32, settings: &str) -> Server {
     serve(database, App::Example("shop"), workers, pool, settings)
 }
 
-fn serve(
-    database: &Database,
-    app: App,
-    workers: u16,
-    pool: u32,
-    settings: &str,
-) -> (Server, tempfile::TempDir) {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("plimsoll.toml");
-    fs::write(&file, settings).unwrap();
-    let launch = Launch::plimsoll(app).workers(workers).option("--config").option(&file);
+fn serve(database: &Database, app: App, workers: u16, pool: u32, settings: &str) -> Server {
+    let launch = Launch::plimsoll(app).workers(workers).settings(settings);
     let launch = launch.env("POOL_MAX", pool.to_string()).env("LOG_LEVEL", "warn");
     let server = database.used_by(launch).start();
     server.workers(workers.into());
-    (server, directory)
+    server
 }
 
 /// What is told of the app's pool, once it fits.
@@ -68,7 +58,7 @@ fn asked_meanwhile<T>(
 #[test]
 fn requests_that_wait_in_our_own_process_are_said_with_the_size_that_is_needed() {
     let Some(database) = Database::start(50) else { return };
-    let (server, _settings) = shop(&database, 1, 2, "");
+    let server = shop(&database, 1, 2, "");
     let queued = |pool: &Value| {
         let findings = pool["findings"].as_array().unwrap();
         findings
@@ -106,7 +96,7 @@ fn requests_that_wait_in_our_own_process_are_said_with_the_size_that_is_needed()
 fn more_connections_than_the_database_has_are_said_before_they_are_missed() {
     let Some(database) = Database::start(50) else { return };
     let settings = format!("[pools.\"{}\"]\nmax_connections = 30", database.name());
-    let (server, _settings) = shop(&database, 3, 10, &settings);
+    let server = shop(&database, 3, 10, &settings);
     let all = |pool: &Value| pool["workers"] == 3;
     let (pool, _) = asked_meanwhile(&server, 6, 5, |_| told(&server, "all workers have a pool", all));
     let finding = pool["findings"][0].as_str().unwrap();
@@ -117,7 +107,7 @@ fn more_connections_than_the_database_has_are_said_before_they_are_missed() {
 #[test]
 fn a_forgotten_connection_is_told_with_the_place_that_took_it() {
     let Some(database) = Database::start(20) else { return };
-    let (server, _settings) = shop(&database, 1, 2, "[pools]\nleak_after = '1s'");
+    let server = shop(&database, 1, 2, "[pools]\nleak_after = '1s'");
     assert_eq!(server.get("/invoices/99999").status, 404);
     let pool = told(&server, "the connection is missed", |pool| pool["leaks"][0].is_object());
     let taker = pool["leaks"][0]["taker"].as_str().unwrap();
@@ -137,7 +127,7 @@ fn a_forgotten_connection_is_told_with_the_place_that_took_it() {
 fn what_the_database_allows_is_shared_out_and_nobody_is_turned_away() {
     let Some(database) = Database::start(13) else { return };
     let settings = format!("[pools.\"{}\"]\nmode = 'enforce'\nmax_connections = 13", database.name());
-    let (server, _settings) = shop(&database, 4, 20, &settings);
+    let server = shop(&database, 4, 20, &settings);
     // Ten for ordinary users; each worker alone would open twenty.
     let ((), failed) = asked_meanwhile(&server, 40, 5, |answered| {
         until("many are answered", || (answered.load(Ordering::Relaxed) > 600).then_some(()));
@@ -151,7 +141,7 @@ fn what_the_database_allows_is_shared_out_and_nobody_is_turned_away() {
 #[test]
 fn without_it_the_same_is_turned_away() {
     let Some(database) = Database::start(13) else { return };
-    let (server, _settings) = shop(&database, 4, 20, "");
+    let server = shop(&database, 4, 20, "");
     let ((), failed) = asked_meanwhile(&server, 40, 20, |_| {
         told(&server, "connections are refused", |pool| pool["errors"].as_u64() > Some(0));
     });
@@ -161,7 +151,7 @@ fn without_it_the_same_is_turned_away() {
 #[test]
 fn a_wait_of_too_long_ends_with_an_error_of_ours() {
     let Some(database) = Database::start(20) else { return };
-    let (server, _settings) = shop(&database, 1, 1, "[pools]\nwait_timeout = '100ms'");
+    let server = shop(&database, 1, 1, "[pools]\nwait_timeout = '100ms'");
     assert_eq!(server.get("/orders/1").status, 200);
     told(&server, "the pool is known", |_| true);
     let held = thread::scope(|scope| {
@@ -189,7 +179,7 @@ fn an_app_of_ecmascript_modules_is_seen_as_well() {
          }}).listen(process.env.PORT);"
     );
     let app = App::command(&["node", "app.mjs"], &[("app.mjs", source.as_str())]);
-    let (server, _settings) = serve(&database, app, 1, 3, "");
+    let server = serve(&database, app, 1, 3, "");
     assert_eq!(server.get_json("/")["seven"], 7);
     let pool = told(&server, "the pool is seen", |pool| pool["got"].as_u64() >= Some(1));
     assert_eq!((&pool["library"], &pool["max_each"]), (&"pg".into(), &3.into()));
@@ -209,11 +199,8 @@ fn mysql2_shares_out_what_mariadb_says_that_it_has() {
          }}).listen(process.env.PORT);",
         database.port()
     );
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("plimsoll.toml");
-    fs::write(&file, "[pools]\nmode = 'enforce'\ninspect = true\nmax_connections = 10").unwrap();
-    let launch = Launch::plimsoll(App::source(source)).workers(3).option("--config").option(&file);
-    let server = launch.start();
+    let settings = "[pools]\nmode = 'enforce'\ninspect = true\nmax_connections = 10";
+    let server = Launch::plimsoll(App::source(source)).workers(3).settings(settings).start();
     server.workers(3);
     let ((), failed) = asked_meanwhile(&server, 40, 5, |answered| {
         until("many are answered", || (answered.load(Ordering::Relaxed) > 400).then_some(()));

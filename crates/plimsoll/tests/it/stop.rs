@@ -71,7 +71,7 @@ fn a_worker_is_told_when_its_last_request_is_done() {
     let said: Vec<&str> = stdout.lines().filter(|line| ["done", "told"].contains(line)).collect();
     // The idle one at once, the busy one after its request.
     assert_eq!(said, ["told", "done", "told"]);
-    assert!(server.stderr().contains("drained: 1 requests finished, 0 cut, in "), "{}", server.stderr());
+    assert!(server.stderr().contains("drained: 1 request finished, 0 cut, in "), "{}", server.stderr());
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! A reader of stderr that reads nothing (a stopped log shipper) stops nothing else.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Signal;
 
-use crate::harness::{Client, free_port, node, signal, until};
+use crate::harness::{Client, free_port, node, plimsoll, signal, until};
 
 const HELLO: &str = "
     require('node:http').createServer((request, response) => response.end('hello')).listen(process.env.PORT);
@@ -35,7 +35,7 @@ fn a_stuck_reader_of_stderr_holds_up_neither_requests_nor_the_end() {
     let (_never_read, full) = full_pipe();
     let directory = tempfile::tempdir().unwrap();
     let port = free_port();
-    let plimsoll = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+    let plimsoll = plimsoll()
         .args(["run", "--admin", "off", "--log-level", "debug", "--"])
         .args([node().as_os_str(), "-e".as_ref(), HELLO.as_ref()])
         .current_dir(&directory)

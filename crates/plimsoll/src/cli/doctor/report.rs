@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::concerns::shutdown::manifest::{At, Finding, Settings, Severity, Workload};
+use crate::concerns::words::counted;
 use crate::config::WorkerCount;
 
 /// The JSON of `--json`: fields are added over time and never renamed.
@@ -69,14 +70,12 @@ impl Report {
         let warnings = self.findings().count() - errors;
         let total = match (errors, warnings) {
             (0, 0) => "no findings".to_owned(),
-            (errors, warnings) => format!("{}, {}", counted(errors, "error"), counted(warnings, "warning")),
+            (errors, warnings) => {
+                format!("{}, {}", counted(errors as u64, "error"), counted(warnings as u64, "warning"))
+            }
         };
         notes.chain(blocks).chain([format!("{total}\n")]).collect()
     }
-}
-
-fn counted(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 impl Examined {

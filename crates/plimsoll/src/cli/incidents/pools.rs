@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::concerns::event_loop::incident::words::duration;
+use crate::concerns::words::duration;
 use crate::observe::status::pools::{Pool, Queue};
 use crate::observe::units;
 

@@ -3,7 +3,7 @@
 use super::cells::{Tone, milliseconds, short};
 use super::lists::as_f64;
 use super::model::Model;
-use crate::concerns::event_loop::incident::words;
+use crate::concerns::words;
 use crate::observe::findings::{Findings, Severity};
 use crate::observe::status::{Downstream, Status, WorkerMemory};
 use crate::observe::units;

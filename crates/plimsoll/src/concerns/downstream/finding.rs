@@ -4,6 +4,7 @@ use plimsoll_wire::calls::{Figures, Limit};
 
 use super::breaker::{Position, Shown};
 use super::callers::Caller;
+use crate::concerns::words;
 
 /// Fewer calls say nothing.
 const CALLS_MIN: u64 = 20;
@@ -155,8 +156,7 @@ fn percent(part: u64, whole: u64) -> String {
 /// The mean of `ms` over `count`.
 #[expect(clippy::cast_precision_loss, reason = "it is rounded to a few digits")]
 fn milliseconds(ms: u64, count: u64) -> String {
-    let ms = ms as f64 / count.max(1) as f64;
-    if ms < 10.0 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
+    words::milliseconds(ms as f64 / count.max(1) as f64)
 }
 
 #[cfg(test)]

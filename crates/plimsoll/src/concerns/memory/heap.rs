@@ -12,6 +12,7 @@
 //! V8 alone takes half of what the container has, for each process; that is too little for one worker, and too much for
 //! four. And its semi-spaces follow the memory of the machine on some versions and nothing on others.
 
+use crate::concerns::words::counted;
 use crate::config::{AgentMode, Config, Heap};
 
 const MB: u64 = 1 << 20;
@@ -142,7 +143,7 @@ impl Policy {
             Source::Machine => "of the machine",
             Source::Setting => "of memory.limit",
         };
-        let many = if workers == 1 { "1 worker".to_owned() } else { format!("{workers} workers") };
+        let many = counted(workers, "worker");
         format!(
             "heap of each worker: ({} MB {whose} - {} MB for Plimsoll and what workers share) / ({many} + {} during a \
              reload) = {} MB; of these {old_mb} MB are old space, with {semi}",

@@ -3,6 +3,7 @@
 use super::recycle::Why;
 use super::seen::Point;
 use super::trend::{Growth, Leak, Suspect};
+use crate::concerns::words::size;
 
 const MB: u64 = 1 << 20;
 
@@ -47,14 +48,6 @@ pub fn leak(leak: &Leak) -> String {
     match named.is_empty() {
         true => growth(&leak.growth),
         false => format!("{}; it grows with {}", growth(&leak.growth), named.join(", or ")),
-    }
-}
-
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} bytes"),
-        1024..MB => format!("{} kB", bytes / 1024),
-        _ => format!("{}.{} MB", bytes / MB, bytes % MB * 10 / MB),
     }
 }
 

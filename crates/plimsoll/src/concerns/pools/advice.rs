@@ -2,7 +2,7 @@
 
 use super::size::{Pools, needed};
 use super::window::Summary;
-use crate::concerns::event_loop::incident::words::duration;
+use crate::concerns::words::{duration, milliseconds};
 use crate::config::PoolsMode;
 
 /// One pool, all workers together.
@@ -162,10 +162,6 @@ fn rate(facts: &Facts<'_>) -> String {
     let Summary { rate, use_mean_ms, .. } = facts.summary;
     let per_second = if *rate < 10.0 { format!("{rate:.1}") } else { format!("{rate:.0}") };
     format!("{per_second} req/s at {}", milliseconds(*use_mean_ms))
-}
-
-fn milliseconds(ms: f64) -> String {
-    if ms < 10.0 { format!("{ms:.1} ms") } else { duration(whole(ms)) }
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is bounded before")]

@@ -80,7 +80,7 @@ fn changed(per_second: f64, (seconds, lately): (u64, f64)) -> String {
         return format!("; in the last {time} not at all");
     }
     let has_changed = lately > per_second * CHANGED_BY || lately * CHANGED_BY < per_second;
-    if has_changed { format!("; in the last {time} {}", words::ms_f(lately)) } else { String::new() }
+    if has_changed { format!("; in the last {time} {}", words::milliseconds(lately)) } else { String::new() }
 }
 
 /// All that is worth saying, what hurts most first.

@@ -10,7 +10,7 @@ use crate::observe::status::{Collections, WorkerMemory};
 pub(super) const METRICS: &[Metric] = &[
     Metric {
         name: "nodejs_heap_size_used_bytes",
-        help: "Heap of V8 that is used, as last told by the worker (at most once a second).",
+        help: "Heap of V8 that is used, as last told by the worker (at most twice a second).",
         labels: &["worker"],
         values: Values::Gauge(|scrape| of_each(scrape, |memory| memory.heap_used_bytes)),
     },

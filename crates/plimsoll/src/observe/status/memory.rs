@@ -77,7 +77,7 @@ pub struct Recycled {
     pub requests: u64,
 }
 
-/// Of one worker, all its processes together, as they told it last: at most once a second, and not while they are idle.
+/// Of one worker, all its processes together, as they told it last: at most twice a second, and not while they are idle.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerMemory {
     pub heap_used_bytes: u64,

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Nature, Supervisor};
 use crate::concerns::shutdown::{Input, Phase, State, Verdict};
+use crate::concerns::words::counted;
 use crate::exit::Exit;
 use crate::ids::WorkerId;
 use crate::observe::control::{Ended, Reload, Teller};
@@ -150,8 +151,8 @@ impl<F: Front> Supervisor<F> {
         let kept = format!("{renewed} of {all} workers are renewed, the others go on as they were");
         let message = match verdict {
             Verdict::Done => {
-                let workers = if all == 1 { "worker" } else { "workers" };
-                let message = format!("reloaded: {all} {workers} renewed in {}", report::describe_time(took));
+                let workers = counted(all as u64, "worker");
+                let message = format!("reloaded: {workers} renewed in {}", report::describe_time(took));
                 return Ended::new(Exit::Drained, message);
             }
             Verdict::Died(_) => format!("the reload was given up, {kept}: {}", self.ending.last_reason()),

@@ -16,8 +16,12 @@ pub(crate) struct Collector {
     taken: Arc<Mutex<Vec<Taken>>>,
 }
 
-/// One request: its path and its body.
-struct Taken(String, Vec<u8>);
+/// One request.
+struct Taken {
+    path: String,
+    content_type: String,
+    body: Vec<u8>,
+}
 
 impl Collector {
     pub(crate) fn start(status: u16) -> Self {
@@ -41,7 +45,12 @@ impl Collector {
     /// Of the requests whose path begins so.
     pub(crate) fn bodies_at(&self, path: &str) -> Vec<Vec<u8>> {
         let taken = self.taken.lock().unwrap();
-        taken.iter().filter(|one| one.0.starts_with(path)).map(|one| one.1.clone()).collect()
+        taken.iter().filter(|one| one.path.starts_with(path)).map(|one| one.body.clone()).collect()
+    }
+
+    /// As which types its bodies came.
+    pub(crate) fn types(&self) -> Vec<String> {
+        self.taken.lock().unwrap().iter().map(|one| one.content_type.clone()).collect()
     }
 
     pub(crate) fn has(&self, text: &str) -> bool {
@@ -52,7 +61,7 @@ impl Collector {
 fn answer(stream: &TcpStream, status: &AtomicU16, taken: &Mutex<Vec<Taken>>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     loop {
-        let mut length = 0;
+        let (mut length, mut content_type) = (0, String::new());
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
         let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
@@ -61,6 +70,9 @@ fn answer(stream: &TcpStream, status: &AtomicU16, taken: &Mutex<Vec<Taken>>) -> 
             let header = line.to_ascii_lowercase();
             length =
                 header.strip_prefix("content-length: ").map_or(length, |text| text.trim().parse().unwrap());
+            if let Some(text) = header.strip_prefix("content-type: ") {
+                text.trim().clone_into(&mut content_type);
+            }
             line.clear();
         }
         let mut body = vec![0; length];
@@ -72,7 +84,7 @@ fn answer(stream: &TcpStream, status: &AtomicU16, taken: &Mutex<Vec<Taken>>) -> 
             return None;
         }
         if status == 200 {
-            taken.lock().unwrap().push(Taken(path, body));
+            taken.lock().unwrap().push(Taken { path, content_type, body });
         }
         let answer = format!("HTTP/1.1 {status} So\r\ncontent-length: 0\r\n\r\n");
         (&*stream).write_all(answer.as_bytes()).ok()?;

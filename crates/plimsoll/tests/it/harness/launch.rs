@@ -19,6 +19,8 @@ pub(crate) struct Launch {
     app: App,
     /// Options of `plimsoll run`; `None`: plain node.
     options: Option<Vec<OsString>>,
+    /// What its `plimsoll.toml` says.
+    settings: Option<String>,
     /// A command that starts the program it is given.
     under: Vec<String>,
     env: Vec<(String, OsString)>,
@@ -39,6 +41,7 @@ impl Launch {
         Self {
             app,
             options: None,
+            settings: None,
             under: Vec::new(),
             env: Vec::new(),
             port: None,
@@ -51,6 +54,7 @@ impl Launch {
         Self {
             app,
             options: Some(Vec::new()),
+            settings: None,
             under: Vec::new(),
             env: Vec::new(),
             port: None,
@@ -67,6 +71,12 @@ impl Launch {
         if let Some(options) = &mut self.options {
             options.push(option.into());
         }
+        self
+    }
+
+    /// Gives it a file of settings, which says this.
+    pub(crate) fn settings(mut self, text: impl Into<String>) -> Self {
+        self.settings = Some(text.into());
         self
     }
 
@@ -135,6 +145,11 @@ impl Launch {
                     Admin::OnAFreePort => format!("127.0.0.1:{}", ports.admin.unwrap_or_default()),
                     Admin::At(address) => address.clone(),
                 };
+                if let Some(settings) = &self.settings {
+                    let file = directory.path().join("settings.toml");
+                    fs::write(&file, settings).unwrap();
+                    command.arg("--config").arg(file);
+                }
                 command.args(["--admin", &admin]).args(options).arg("--").arg(&words[0]);
                 command
             }
@@ -162,7 +177,7 @@ impl Launch {
 }
 
 /// The program, without the settings of whoever runs the tests (and without what cargo adds when it does).
-pub(super) fn plimsoll() -> Command {
+pub(crate) fn plimsoll() -> Command {
     plimsoll_under(&[])
 }
 

@@ -28,7 +28,7 @@ pub(crate) use client::{Client, get, get_json, get_with};
 pub(crate) use collector::Collector;
 pub(crate) use database::{Database, Maria, Redis, packages_of};
 pub(crate) use exposition::Exposition;
-pub(crate) use launch::Launch;
+pub(crate) use launch::{Launch, plimsoll};
 pub(crate) use load::{meanwhile, under_load};
 pub(crate) use port::free_port;
 

@@ -6,6 +6,7 @@ use super::book::Group;
 use super::calls::Call;
 use super::stack::ANONYMOUS;
 use super::{End, Hit, Incident, Kind};
+use crate::concerns::words::{duration, size};
 
 const GC: &str = "the heap is nearly full or much is allocated at once: `plimsoll profile` shows by whom";
 const THROTTLED: &str = "raise the CPU limit of the container, or run fewer workers in it";
@@ -136,20 +137,5 @@ pub(super) fn group_place(incident: &Incident) -> Option<String> {
         (Kind::Stopped, _) => Some("a stopped process".to_owned()),
         (_, Some(call)) => Some(place.map_or_else(|| call.clone(), |place| format!("{call}, {place}"))),
         _ => place,
-    }
-}
-
-#[must_use]
-pub fn duration(ms: u32) -> String {
-    if ms < 1000 { format!("{ms} ms") } else { format!("{}.{} s", ms / 1000, ms % 1000 / 100) }
-}
-
-#[must_use]
-pub fn size(bytes: u64) -> String {
-    const KB: u64 = 1024;
-    match bytes {
-        0..KB => format!("{bytes} bytes"),
-        KB..1_048_576 => format!("{} kB", bytes / KB),
-        _ => format!("{}.{} MB", bytes / 1_048_576, bytes % 1_048_576 * 10 / 1_048_576),
     }
 }

@@ -3,6 +3,7 @@
 use super::node::At;
 use super::{Code, Finding, Invocation, Settings, Subject, whole};
 use crate::concerns::memory::heap::{Limit, Plan, Policy, Source, is_decided};
+use crate::concerns::words::counted;
 
 const MB: u64 = 1 << 20;
 /// What a Node process takes outside its heap: code, stacks, buffers. Measured on small apps, so a lower bound.
@@ -51,8 +52,7 @@ fn oversubscribed(subject: &Subject<'_>, at: &At<'_>, limit_mb: u64) -> Option<F
     };
     let needed_mb = heap_mb.saturating_add(NATIVE_MB).saturating_mul(workers);
     (needed_mb > limit_mb).then(|| {
-        let plural = if workers == 1 { "" } else { "s" };
-        let what = format!("{workers} worker{plural} may take {needed_mb} MB of {limit_mb} MB");
+        let what = format!("{} may take {needed_mb} MB of {limit_mb} MB", counted(workers, "worker"));
         let why = format!(
             "{workers} × ({heap_mb} MB heap, {origin}, + {NATIVE_MB} MB outside it) = {needed_mb} MB: the kernel \
              kills a worker before V8 thinks of collecting"

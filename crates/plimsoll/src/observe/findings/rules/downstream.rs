@@ -1,7 +1,7 @@
 //! What the app's calls do to the services behind it.
 
 use super::super::damage::{Damage, Whose};
-use super::super::words::{counted, ms, ms_f, percent};
+use super::super::words::{counted, milliseconds, ms, percent};
 use super::super::{Draft, Facts, as_f64, number};
 use crate::observe::status::Downstream;
 use crate::observe::status::downstream::Breaker;
@@ -148,7 +148,7 @@ fn fails(one: &Downstream) -> Option<Draft> {
             one.timeouts,
             one.failed,
             counted(one.calls, "call"),
-            ms_f(mean)
+            milliseconds(mean)
         )],
         figures: figures(one),
         fix: "the service is down or too busy: fewer calls at once, a timeout on each, and an answer without it".to_owned(),

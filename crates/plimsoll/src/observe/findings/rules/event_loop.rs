@@ -1,7 +1,7 @@
 //! Whose code keeps the event loops, and whom that cost.
 
 use super::super::damage::Damage;
-use super::super::words::{counted, ms, ms_f, per_second};
+use super::super::words::{counted, milliseconds, ms, per_second};
 use super::super::{Draft, Facts, as_f64};
 use crate::concerns::event_loop::incident::book::Group;
 use crate::concerns::event_loop::incident::{Kind, calls};
@@ -118,7 +118,11 @@ fn heavy(facts: &Facts<'_>, route: &HeavyRoute) -> Option<Draft> {
         concern: CONCERN,
         damage: Damage::loop_time(route.cost_ms * as_f64(requests)),
         about: route.route.clone(),
-        what: format!("{} keeps the event loop for {} each time{mostly}", route.route, ms_f(route.cost_ms)),
+        what: format!(
+            "{} keeps the event loop for {} each time{mostly}",
+            route.route,
+            milliseconds(route.cost_ms)
+        ),
         seen: vec![format!("{} ({})", counted(requests, "request"), per_second(requests, facts.seconds))],
         figures: heavy_figures(route, requests),
         at: route.at.clone(),

@@ -1,7 +1,7 @@
 //! Loops that wait for their log, and logs that nobody can read.
 
 use super::super::damage::Damage;
-use super::super::words::{counted, ms_f, per_second, percent};
+use super::super::words::{counted, milliseconds, per_second, percent};
 use super::super::{Draft, Facts, as_f64};
 use super::event_loop;
 use crate::concerns::event_loop::incident::book::Group;
@@ -171,7 +171,7 @@ fn blocks(group: &Group, flood: &Flood) -> Draft {
 /// A route that keeps the loop with its log, though not for so long that it is a stall.
 fn heavy(facts: &Facts<'_>, route: &HeavyRoute, flood: &Flood) -> Option<Draft> {
     let requests = event_loop::requests(facts, route)?;
-    let (cost, call) = (ms_f(route.cost_ms), route.call.as_deref().unwrap_or("a logger"));
+    let (cost, call) = (milliseconds(route.cost_ms), route.call.as_deref().unwrap_or("a logger"));
     let (count, rate) = (counted(requests, "request"), per_second(requests, facts.seconds));
     let mut seen = vec![format!("{count} ({rate})")];
     seen.extend(flood.seen());

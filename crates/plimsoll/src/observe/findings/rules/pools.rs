@@ -2,7 +2,7 @@
 //! than the database has.
 
 use super::super::damage::Damage;
-use super::super::words::{counted, ms, ms_f};
+use super::super::words::{counted, milliseconds, ms};
 use super::super::{Draft, Facts, as_f64};
 use crate::observe::status::pools::{Pool, Queue};
 
@@ -70,9 +70,9 @@ fn wait(facts: &Facts<'_>, pool: &Pool) -> Option<Draft> {
         "{} waited {} together (p99 lately {}), {} wait now; all {max} in use for {} (p99) each",
         counted(pool.asked, "query"),
         ms(pool.waited_us / 1000),
-        ms_f(pool.wait_p99_ms),
+        milliseconds(pool.wait_p99_ms),
         pool.waiting,
-        ms_f(pool.use_p99_ms),
+        milliseconds(pool.use_p99_ms),
     )];
     seen.extend((lost > 0).then(|| format!("{} got none in time", counted(lost, "query"))));
     let each = needed.div_ceil((*workers).max(1));
