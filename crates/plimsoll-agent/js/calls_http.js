@@ -6,6 +6,7 @@ const http = require('node:http')
 const { performance } = require('node:perf_hooks')
 const { BROKE, Call, GIVEN_UP, TIMED_OUT, WAITING } = require('./call.js')
 const { groupOf } = require('./fan_out.js')
+const { symbolOf } = require('./hidden.js')
 const { patch } = require('./patch.js')
 const spans = require('./spans.js')
 
@@ -31,7 +32,7 @@ function caller (origins) {
 }
 
 // Where Node keeps the headers of a request: by name in small letters, as [name, value]. Undefined where it is called otherwise.
-const kHeaders = Object.getOwnPropertySymbols(new http.OutgoingMessage()).find(({ description }) => description === 'kOutHeaders')
+const kHeaders = symbolOf(new http.OutgoingMessage(), 'kOutHeaders')
 
 /** The app's own word is the last one, also where it gives it later. */
 function propagate (request, parent) {

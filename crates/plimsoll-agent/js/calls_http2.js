@@ -4,6 +4,7 @@
 const { Duplex } = require('node:stream')
 const { BROKE, Call, GIVEN_UP } = require('./call.js')
 const { groupOf } = require('./fan_out.js')
+const { hidden } = require('./hidden.js')
 const { patch } = require('./patch.js')
 const spans = require('./spans.js')
 
@@ -49,17 +50,13 @@ function prototypeOf (http2) {
 
 /** A session keeps what it was connected to. */
 function originOf (origins, session) {
-  const [host, port] = split(own(session, 'authority'))
-  return origins.of(own(session, 'protocol') ?? (session.encrypted ? 'https:' : 'http:'), host, port)
+  const [host, port] = split(hidden(session, 'authority'))
+  return origins.of(hidden(session, 'protocol') ?? (session.encrypted ? 'https:' : 'http:'), host, port)
 }
 
 function split (authority) {
   const colon = authority.lastIndexOf(':')
   return [authority.slice(0, colon), authority.slice(colon + 1)]
-}
-
-function own (object, name) {
-  return object[Object.getOwnPropertySymbols(object).find(({ description }) => description === name)]
 }
 
 /** One stream. */

@@ -3,6 +3,7 @@
 // clients inherit one `dispatch`, which is where a call can wait. One dispatches through the other: the outermost counts.
 const { BROKE, Call, GIVEN_UP, TIMED_OUT } = require('./call.js')
 const { groupOf } = require('./fan_out.js')
+const { hidden } = require('./hidden.js')
 const { patch } = require('./patch.js')
 const spans = require('./spans.js')
 // The global is a getter in some versions.
@@ -103,8 +104,7 @@ function spelt (origins, { protocol, hostname, port }) {
 }
 
 function urlOf (dispatcher) {
-  const symbol = Object.getOwnPropertySymbols(dispatcher).find(({ description }) => description === 'url')
-  return dispatcher[symbol]
+  return hidden(dispatcher, 'url')
 }
 
 /** With the header, where the app gives none. Headers in a form that we do not know stay as they are. */

@@ -6,7 +6,7 @@ const spans = require('./spans.js')
 const { Spread } = require('./spread.js')
 const { Times } = require('./times.js')
 const { whose } = require('./whose.js')
-const { POOLS } = require('./wire.js')
+const { POOLS, cut } = require('./wire.js')
 
 // So many stacks a second are taken of who takes a connection: each costs a few microseconds.
 const TAKERS_PER_SECOND = 100
@@ -469,7 +469,7 @@ function linesOf (taker) {
   lines = lines.filter((line) => !line.includes(__dirname))
   const own = lines.filter((line) => !/[\\/]node_modules[\\/]/.test(line))
   const text = (own.length > 0 ? own : lines).slice(0, LINES_KEPT).join('\n')
-  return Buffer.from(text).subarray(0, POOLS.TAKER_MAX - 4).toString()
+  return cut(text, POOLS.TAKER_MAX)
 }
 
 function finite (max) {

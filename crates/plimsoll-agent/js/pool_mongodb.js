@@ -1,5 +1,6 @@
 'use strict'
 // Pools of `mongodb`, one for each server that a client knows. Their size is fixed when they are made.
+const { hidden } = require('./hidden.js')
 const { common, install: installIn, visitHeld, waitsOf } = require('./pool_resources.js')
 
 const adapter = {
@@ -15,7 +16,7 @@ const adapter = {
   describe: (pool) => ({ server: pool.address, database: '' }),
   hasGivenUp: ({ name }) => name === 'MongoWaitQueueTimeoutError' || name === 'MongoOperationTimeoutError' || name === 'AbortError',
 
-  requestOf: (pool) => (pool.waitQueue ?? own(pool, 'waitQueue'))?.last() ?? null,
+  requestOf: (pool) => (pool.waitQueue ?? hidden(pool, 'waitQueue'))?.last() ?? null,
 
   // The driver handles what comes of it.
   watch (promise, wait) {
@@ -39,13 +40,8 @@ const adapter = {
   },
 
   held (pool, visit) {
-    visitHeld(pool.checkedOut ?? own(pool, 'checkedOut') ?? [], visit)
+    visitHeld(pool.checkedOut ?? hidden(pool, 'checkedOut') ?? [], visit)
   }
-}
-
-/** Up to version 5 by a symbol. */
-function own (pool, description) {
-  return pool[Object.getOwnPropertySymbols(pool).find((symbol) => symbol.description === description)]
 }
 
 function install ({ ConnectionPool }, of) {

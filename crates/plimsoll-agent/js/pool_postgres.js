@@ -3,6 +3,7 @@
 // connection. Queries on one connection are answered in order, so that one has begun when the one before it was answered. A
 // transaction counts as its queries.
 const { executionAsyncResource } = require('node:async_hooks')
+const { hidden } = require('./hidden.js')
 const { patch } = require('./patch.js')
 const { Wait, Waits } = require('./waits.js')
 
@@ -84,8 +85,7 @@ class Turn extends Wait {
 /** It is answered in a call of the socket that the answer came by. */
 function whereTo () {
   const handle = executionAsyncResource()
-  const owner = Object.getOwnPropertySymbols(handle).find(({ description }) => description === 'owner_symbol')
-  const socket = handle[owner]
+  const socket = hidden(handle, 'owner_symbol')
   const host = socket?.host ?? socket?.remoteAddress
   return host ? { server: `${host}:${socket.port ?? socket.remotePort ?? 5432}`, database: '' } : null
 }

@@ -1,6 +1,7 @@
 'use strict'
 // Pools of `undici` that have a limit: who waits for a connection, and for how long. Without one nothing can wait, and what is
 // asked of which origin is seen by calls_undici.js. A request of a pool is known again by its handler.
+const { symbolOf } = require('./hidden.js')
 const { patch } = require('./patch.js')
 const { Wait, Waits } = require('./waits.js')
 
@@ -71,7 +72,7 @@ function install (exported, of) {
 }
 
 function watchPools (prototype, of) {
-  const dispatch = Object.getOwnPropertySymbols(prototype).find(({ description }) => description === 'dispatch')
+  const dispatch = symbolOf(prototype, 'dispatch')
   if (dispatch === undefined || prototype[kTracked]) return
   prototype[kTracked] = true
   patch(prototype, dispatch, (original) => function (options, handler) {
@@ -114,7 +115,7 @@ function watchRequests (prototype) {
 function part (object, description) {
   const known = symbols.get(object.constructor)?.[description]
   if (known !== undefined) return object[known]
-  const symbol = Object.getOwnPropertySymbols(object).find((one) => one.description === description)
+  const symbol = symbolOf(object, description)
   if (symbol === undefined) return undefined
   symbols.set(object.constructor, { ...symbols.get(object.constructor), [description]: symbol })
   return object[symbol]

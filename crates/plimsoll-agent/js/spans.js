@@ -4,7 +4,7 @@
 //
 // Whose request it is is known exactly or not at all: see context.js. Nothing is done before the supervisor asks for it.
 const { follow } = require('./context.js')
-const { SPANS, span: frame } = require('./wire.js')
+const { SPANS, cut, span: frame } = require('./wire.js')
 
 const PARENT = 'traceparent'
 const PARENT_LENGTH = 55
@@ -114,13 +114,6 @@ function end (span, now, { kind, to, method, path, began, waitedMs, status, erro
   const startUs = Math.round((performance.timeOrigin + began) * 1000)
   say(frame(kind, span.parent.slice(SPAN_AT, SPAN_AT + 16), span.id, cut(to, SPANS.TO_MAX), cut(method, SPANS.METHOD_MAX),
     cut(path, SPANS.PATH_MAX), startUs, Math.round(tookMs * 1000), Math.round(waitedMs * 1000), status, cut(error, SPANS.ERROR_MAX)))
-}
-
-/** At most so many bytes, and no half character at the end. */
-function cut (text, max) {
-  const whole = String(text ?? '')
-  if (whole.length <= max && Buffer.byteLength(whole) <= max) return whole
-  return Buffer.from(whole).subarray(0, max).toString().replace(/\ufffd$/, '')
 }
 
 /** The path without its query, in which secrets may be. */

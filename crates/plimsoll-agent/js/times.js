@@ -26,4 +26,4 @@ class Times {
   }
 }
 
-module.exports = { Times }
+module.exports = { Times, BOUNDS_MS }

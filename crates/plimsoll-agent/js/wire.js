@@ -371,7 +371,7 @@ function span (kind, request, id, to, method, path, startUs, tookUs, waitedUs, s
 
 /** A pool is used for the first time: what it leads to, its size, whether that can be changed, and whether commands share connections. */
 function pool (number, library, server, database, max, isSizeable, isShared) {
-  const short = (text) => Buffer.from(text.replace(CONTROL, '')).subarray(0, POOLS.NAME_MAX - 4).toString()
+  const short = (text) => cut(text.replace(CONTROL, ''), POOLS.NAME_MAX)
   return frame(POOL, [number, short(library), short(server), short(database), max, isSizeable ? 1 : 0, isShared ? 1 : 0])
 }
 
@@ -400,7 +400,7 @@ function poolServer (number, limit, open) {
 
 /** Somebody has asked for async context: how, what a hook is called for, and where. */
 function taxAuthor (what, callbacks, stack) {
-  return frame(TAX_AUTHOR, [what, callbacks, Buffer.from(stack).subarray(0, TAX.STACK_MAX - 4).toString()])
+  return frame(TAX_AUTHOR, [what, callbacks, cut(stack, TAX.STACK_MAX)])
 }
 
 /** What is paid for it. */
@@ -408,7 +408,15 @@ function taxRate (isOn, callbacks, hasFrame, resources, activeUs) {
   return frame(TAX_RATE, [isOn ? 1 : 0, callbacks, hasFrame ? 1 : 0, resources, activeUs])
 }
 
+/** At most so many bytes, and no half character at the end. */
+function cut (text, max) {
+  const whole = String(text ?? '')
+  if (whole.length <= max && Buffer.byteLength(whole) <= max) return whole
+  return Buffer.from(whole).subarray(0, max).toString().replace(/\ufffd$/, '')
+}
+
 module.exports = {
+  cut,
   VERSION,
   ENV_DIRECTORY,
   CHANNEL_SOCKET,

@@ -21,7 +21,6 @@ use crate::nodes;
 use crate::process::{command, output, root, run};
 
 const NODE_OF_WATT: u32 = 24;
-const START_WITHIN: Duration = Duration::from_secs(20);
 /// As in `bench/peers/cluster.js`.
 const GRACE: Duration = Duration::from_secs(5);
 const ROLL_WITHIN: Duration = Duration::from_secs(60);
@@ -257,11 +256,13 @@ impl<'a> Serving<'a> {
             }
         }
         let address = Address::port(self.port);
-        wait::until(START_WITHIN, "the first answer", || client::get(&address, "/").ok()).map(drop)?;
+        wait::until(wait::START_WITHIN, "the first answer", || client::get(&address, "/").ok()).map(drop)?;
         self.started = begun.elapsed();
         if self.peer.replaces_processes() {
             let wanted = self.setup.workers;
-            wait::until(START_WITHIN, "all workers", || (self.workers().len() == wanted).then_some(()))?;
+            wait::until(wait::START_WITHIN, "all workers", || {
+                (self.workers().len() == wanted).then_some(())
+            })?;
         }
         Ok(())
     }
@@ -308,7 +309,7 @@ impl<'a> Serving<'a> {
             command.arg(&self.setup.script).env("PORT", &socket);
         })?;
         let address = Address::path(&socket);
-        wait::until(START_WITHIN, "the app", || client::get(&address, "/").ok())?;
+        wait::until(wait::START_WITHIN, "the app", || client::get(&address, "/").ok())?;
         Ok(child)
     }
 

@@ -4,7 +4,7 @@
 //! runs from before the fork to the end of the first complete answer; the asker looks every millisecond.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::json;
@@ -24,7 +24,6 @@ pub(super) struct Options {
     common: Common,
 }
 
-const START_WITHIN: Duration = Duration::from_secs(20);
 const ADDED_MS_MAX: f64 = 50.0;
 
 pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
@@ -125,7 +124,7 @@ impl Way<'_> {
             command.arg(&app.script).env("PORT", port.to_string()).env_remove("NODE_OPTIONS");
             command.current_dir(&workshop.directory);
         })?;
-        wait::until(START_WITHIN, "the first answer", || client::get(&Address::port(port), "/").ok())?;
+        wait::until(wait::START_WITHIN, "the first answer", || client::get(&Address::port(port), "/").ok())?;
         let wall = begun.elapsed().as_secs_f64() * 1000.0;
         let pids = [vec![child.pid()], procfs::descendants(child.pid())].concat();
         Ok((wall, procfs::cpu_ns(&pids)? as f64 / 1e6))

@@ -7,6 +7,9 @@ use anyhow::bail;
 /// Short against what is waited for (a server that starts, a process that ends), long against the look itself.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
+/// What is started on a machine that is busy with other contenders, up to eight workers or a database, may take so long.
+pub(crate) const START_WITHIN: Duration = Duration::from_secs(30);
+
 /// Looks until `look` finds something.
 pub(crate) fn until<T>(
     limit: Duration,

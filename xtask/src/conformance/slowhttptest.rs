@@ -20,7 +20,6 @@ use crate::bench::{machine, wait};
 
 const CONNECTIONS: &str = "1000";
 const SECONDS: u32 = 25;
-const START_WITHIN: Duration = Duration::from_secs(20);
 const CALM_SECONDS: f64 = 5.0;
 
 struct Attack {
@@ -92,7 +91,7 @@ fn under_attack_plain(ground: &Ground, tool: &Path, attack: &Attack) -> anyhow::
     let _app = Child::start(&ground.workshop.node, None, &ground.workshop.log("plain"), |command| {
         command.arg(file("apps/slow.js")).env("PORT", port.to_string()).env_remove("NODE_OPTIONS");
     })?;
-    wait::until(START_WITHIN, "the first answer", || client::get(&Address::port(port), "/").ok())?;
+    wait::until(wait::START_WITHIN, "the first answer", || client::get(&Address::port(port), "/").ok())?;
     under_attack(ground, tool, attack, port)
 }
 

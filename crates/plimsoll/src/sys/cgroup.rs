@@ -28,92 +28,101 @@ pub fn cpus_allowed() -> u32 {
     rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count().max(1))
 }
 
+/// Our control group in one hierarchy.
+#[derive(Debug)]
+struct Group {
+    /// Where the hierarchy is mounted.
+    root: PathBuf,
+    path: PathBuf,
+}
+
+impl Group {
+    /// In the one hierarchy of version 2, and in that of `controller` of version 1.
+    fn ours(controller: &str) -> [Option<Self>; 2] {
+        let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let root = Path::new("/sys/fs/cgroup");
+        [("", root.to_owned()), (controller, root.join(controller))]
+            .map(|(controller, root)| Some(Self { root, path: own_group(&groups, controller)? }))
+    }
+
+    fn below(&self) -> &Path {
+        self.path.strip_prefix("/").unwrap_or(&self.path)
+    }
+
+    /// From itself up to the root. Inside a container the upper part of the path may not be visible; what is missing
+    /// is passed over by whoever reads there.
+    fn and_parents(&self) -> impl Iterator<Item = PathBuf> {
+        self.below().ancestors().map(|part| self.root.join(part))
+    }
+
+    /// What is read first in its own directory, or in the root: inside a container the path may be the host's, and
+    /// then the group is the root that we see.
+    fn find<T>(&self, file: &str, parse: fn(&str) -> Option<T>) -> Option<T> {
+        [self.root.join(self.below()), self.root.clone()]
+            .into_iter()
+            .find_map(|directory| parse(&read(&directory, file)?))
+    }
+}
+
+fn read(directory: &Path, file: &str) -> Option<String> {
+    std::fs::read_to_string(directory.join(file)).ok()
+}
+
 /// The smallest quota of our control group and its parents, in CPUs; `None`: no quota.
 #[must_use]
 pub fn cpu_quota() -> Option<f64> {
-    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let v2 = own_group(&groups, "").map(|group| {
-        smallest(Path::new("/sys/fs/cgroup"), &group, |directory| {
-            parse_v2(&std::fs::read_to_string(directory.join("cpu.max")).ok()?)
-        })
-    });
-    let v1 = own_group(&groups, "cpu").map(|group| {
-        smallest(Path::new("/sys/fs/cgroup/cpu"), &group, |directory| {
-            let read = |name| std::fs::read_to_string(directory.join(name)).ok();
-            parse_v1(&read("cpu.cfs_quota_us")?, &read("cpu.cfs_period_us")?)
-        })
-    });
-    [v2.flatten(), v1.flatten()].into_iter().flatten().reduce(f64::min)
+    let [v2, v1] = Group::ours("cpu");
+    let of_v2 = |directory: PathBuf| parse_v2(&read(&directory, "cpu.max")?);
+    let of_v1 = |directory: PathBuf| {
+        parse_v1(&read(&directory, "cpu.cfs_quota_us")?, &read(&directory, "cpu.cfs_period_us")?)
+    };
+    let v2 = v2.iter().flat_map(Group::and_parents).filter_map(of_v2);
+    v2.chain(v1.iter().flat_map(Group::and_parents).filter_map(of_v1)).reduce(f64::min)
 }
 
 /// How many processes of our control group were killed because its memory was used up; `None`: nobody counts.
 #[must_use]
 pub fn oom_kills() -> Option<u64> {
-    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let find = |controller, root: &str, file| {
-        let group = own_group(&groups, controller)?;
-        let below = group.strip_prefix("/").unwrap_or(&group).to_owned();
-        // Inside a container the path may be the host's: then the group is the root that we see.
-        [Path::new(root).join(below), root.into()]
-            .into_iter()
-            .find_map(|directory| parse_oom_kills(&std::fs::read_to_string(directory.join(file)).ok()?))
-    };
-    find("", "/sys/fs/cgroup", "memory.events")
-        .or_else(|| find("memory", "/sys/fs/cgroup/memory", "memory.oom_control"))
-}
-
-/// Memory that our control group and its parents leave us; `None`: they set no limit.
-#[must_use]
-pub fn memory_left() -> Option<u64> {
-    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let v2 = own_group(&groups, "").and_then(|group| {
-        least(Path::new("/sys/fs/cgroup"), &group, |directory| {
-            left_of(directory, "memory.max", "memory.current", "inactive_file ")
-        })
-    });
-    let v1 = own_group(&groups, "memory").and_then(|group| {
-        let names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ");
-        least(Path::new("/sys/fs/cgroup/memory"), &group, |directory| {
-            left_of(directory, names.0, names.1, names.2)
-        })
-    });
-    v2.into_iter().chain(v1).min()
-}
-
-/// The smallest limit of memory that our control group and its parents set; `None`: they set none.
-#[must_use]
-pub fn memory_limit() -> Option<u64> {
-    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let v2 = own_group(&groups, "").and_then(|group| {
-        least(Path::new("/sys/fs/cgroup"), &group, |directory| limit_of(directory, "memory.max"))
-    });
-    let v1 = own_group(&groups, "memory").and_then(|group| {
-        let root = Path::new("/sys/fs/cgroup/memory");
-        least(root, &group, |directory| limit_of(directory, "memory.limit_in_bytes"))
-    });
-    v2.into_iter().chain(v1).min()
-}
-
-/// Version 1 has no word for "no limit", but a number larger than any memory; version 2 says `max`.
-fn limit_of(directory: &Path, name: &str) -> Option<u64> {
-    const LARGEST: u64 = 1 << 50;
-    let limit = std::fs::read_to_string(directory.join(name)).ok()?.trim().parse().ok()?;
-    (limit < LARGEST).then_some(limit)
+    let [v2, v1] = Group::ours("memory");
+    let v1 = || v1?.find("memory.oom_control", parse_oom_kills);
+    v2.and_then(|group| group.find("memory.events", parse_oom_kills)).or_else(v1)
 }
 
 /// For how long our control group has been kept from its CPUs because its quota was used up; `None`: it has none.
 #[must_use]
 pub fn throttled() -> Option<Duration> {
-    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let find = |controller, root: &str| {
-        let group = own_group(&groups, controller)?;
-        let below = group.strip_prefix("/").unwrap_or(&group).to_owned();
-        // Inside a container the path may be the host's: then the group is the root that we see.
-        [Path::new(root).join(below), root.into()]
-            .into_iter()
-            .find_map(|directory| parse_throttled(&std::fs::read_to_string(directory.join("cpu.stat")).ok()?))
+    Group::ours("cpu").into_iter().flatten().find_map(|group| group.find("cpu.stat", parse_throttled))
+}
+
+/// Memory that our control group and its parents leave us; `None`: they set no limit.
+#[must_use]
+pub fn memory_left() -> Option<u64> {
+    let [v2, v1] = Group::ours("memory");
+    let of_v2 = |directory: PathBuf| left_of(&directory, "memory.max", "memory.current", "inactive_file ");
+    let of_v1 = |directory: PathBuf| {
+        left_of(&directory, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ")
     };
-    find("", "/sys/fs/cgroup").or_else(|| find("cpu", "/sys/fs/cgroup/cpu"))
+    let v2 = v2.iter().flat_map(Group::and_parents).filter_map(of_v2);
+    v2.chain(v1.iter().flat_map(Group::and_parents).filter_map(of_v1)).min()
+}
+
+/// The smallest limit of memory that our control group and its parents set; `None`: they set none.
+#[must_use]
+pub fn memory_limit() -> Option<u64> {
+    let [v2, v1] = Group::ours("memory");
+    let v2 = v2.and_then(|group| limit(&group, "memory.max"));
+    v2.into_iter().chain(v1.and_then(|group| limit(&group, "memory.limit_in_bytes"))).min()
+}
+
+fn limit(group: &Group, file: &str) -> Option<u64> {
+    group.and_parents().filter_map(|directory| limit_of(&directory, file)).min()
+}
+
+/// Version 1 has no word for "no limit", but a number larger than any memory; version 2 says `max`.
+fn limit_of(directory: &Path, file: &str) -> Option<u64> {
+    const LARGEST: u64 = 1 << 50;
+    let limit = read(directory, file)?.trim().parse().ok()?;
+    (limit < LARGEST).then_some(limit)
 }
 
 /// `throttled_usec` of version 2, `throttled_time` (nanoseconds) of version 1.
@@ -126,18 +135,11 @@ fn parse_throttled(text: &str) -> Option<Duration> {
 
 /// The limit less what is used; files that nobody has touched for long are given back before anyone is killed.
 fn left_of(directory: &Path, limit: &str, used: &str, reclaimable: &str) -> Option<u64> {
-    let read = |name| std::fs::read_to_string(directory.join(name)).ok();
-    let number = |text: String| text.trim().parse::<u64>().ok();
-    let (limit, used) = (number(read(limit)?)?, number(read(used)?)?);
-    let stat = read("memory.stat").unwrap_or_default();
+    let number = |name| read(directory, name)?.trim().parse::<u64>().ok();
+    let (limit, used) = (number(limit)?, number(used)?);
+    let stat = read(directory, "memory.stat").unwrap_or_default();
     let spare = stat.lines().find_map(|line| line.strip_prefix(reclaimable)?.trim().parse::<u64>().ok());
     Some(limit.saturating_sub(used.saturating_sub(spare.unwrap_or(0))))
-}
-
-/// The least that any group on the way from ours up to the root leaves.
-fn least(root: &Path, group: &Path, left: impl Fn(&Path) -> Option<u64>) -> Option<u64> {
-    let below = group.strip_prefix("/").unwrap_or(group);
-    below.ancestors().filter_map(|part| left(&root.join(part))).min()
 }
 
 /// The line `oom_kill <number>` of either file.
@@ -152,13 +154,6 @@ fn own_group(groups: &str, controller: &str) -> Option<PathBuf> {
         let (controllers, path) = (parts.next()?, parts.next()?);
         controllers.split(',').any(|name| name == controller).then(|| PathBuf::from(path))
     })
-}
-
-/// The smallest quota on the way from the group up to the root. Inside a container the upper part of the
-/// path may not be visible; what is missing is passed over.
-fn smallest(root: &Path, group: &Path, quota: impl Fn(&Path) -> Option<f64>) -> Option<f64> {
-    let below = group.strip_prefix("/").unwrap_or(group);
-    below.ancestors().filter_map(|part| quota(&root.join(part))).reduce(f64::min)
 }
 
 /// `cpu.max`: `<quota> <period>` in microseconds, or `max <period>`.
@@ -244,8 +239,8 @@ mod tests {
         let below = root.path().join("pods/ours");
         std::fs::create_dir_all(&below).unwrap();
         let write = |path: &str, text: &str| std::fs::write(root.path().join(path), text).unwrap();
-        let limit =
-            || least(root.path(), Path::new("/pods/ours"), |directory| limit_of(directory, "memory.max"));
+        let group = Group { root: root.path().to_owned(), path: "/pods/ours".into() };
+        let limit = || limit(&group, "memory.max");
         write("pods/ours/memory.max", "max\n");
         assert_eq!(limit(), None);
         write("pods/memory.max", "9223372036854771712\n");
@@ -268,14 +263,25 @@ mod tests {
     }
 
     #[test]
-    fn the_tightest_group_on_the_way_up_counts() {
-        let quotas = |path: &Path| match path.to_str()? {
-            "/root/a" => Some(2.0),
-            "/root/a/b" => Some(4.0),
-            _ => None,
+    fn the_way_leads_up_to_the_root_that_is_seen() {
+        let parents = |path: &str| {
+            let group = Group { root: "/root".into(), path: path.into() };
+            group.and_parents().map(|part| part.display().to_string()).collect::<Vec<_>>()
         };
-        assert_eq!(smallest(Path::new("/root"), Path::new("/a/b/c"), quotas), Some(2.0));
-        assert_eq!(smallest(Path::new("/root"), Path::new("/"), quotas), None);
+        assert_eq!(parents("/a/b"), ["/root/a/b", "/root/a", "/root/"]);
+        assert_eq!(parents("/"), ["/root/"]);
+    }
+
+    #[test]
+    fn a_path_of_the_host_means_the_root() {
+        let root = tempfile::tempdir().unwrap();
+        let find = |path: &str| {
+            Group { root: root.path().to_owned(), path: path.into() }.find("memory.events", parse_oom_kills)
+        };
+        std::fs::write(root.path().join("memory.events"), "oom_kill 3\n").unwrap();
+        std::fs::create_dir(root.path().join("ours")).unwrap();
+        std::fs::write(root.path().join("ours/memory.events"), "oom_kill 1\n").unwrap();
+        assert_eq!([find("/ours"), find("/docker/of-the-host")], [Some(1), Some(3)]);
     }
 
     #[test]

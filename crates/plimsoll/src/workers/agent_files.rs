@@ -38,6 +38,7 @@ const FILES: &[(&str, &[u8])] = js![
     "fan_out.js",
     "frameworks.js",
     "headers.js",
+    "hidden.js",
     "hold.js",
     "keep_alive.js",
     "kind.js",

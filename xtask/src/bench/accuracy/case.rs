@@ -47,7 +47,6 @@ const SHARE: f64 = 0.01;
 /// Requests of all routes a second where they are used evenly, and where the culprit has half of them.
 const EVENLY_PER_SECOND: f64 = 2000.0;
 const POPULAR_PER_SECOND: f64 = 600.0;
-const START_WITHIN: Duration = Duration::from_secs(30);
 /// The watchdog's word needs a moment.
 const TOLD_WITHIN: Duration = Duration::from_secs(2);
 
@@ -119,7 +118,7 @@ impl Case {
             command.env("PORT", port.to_string()).env_remove("NODE_OPTIONS");
         })?;
         let address = Address::port(port);
-        wait::until(START_WITHIN, "the first answer", || client::get(&address, "/orders/1").ok())?;
+        wait::until(wait::START_WITHIN, "the first answer", || client::get(&address, "/orders/1").ok())?;
         let load = self.load(port);
         let stalls = load.streams.len() - 1;
         let (records, ()) = load.run(|_| Ok(()))?;

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
@@ -13,7 +12,6 @@ use super::super::wait;
 use super::super::workshop::{Workshop, free_port};
 use super::{App, Running};
 
-const START_WITHIN: Duration = Duration::from_secs(20);
 const NGINX_CONFIG: &str = include_str!("../../../../bench/peers/nginx.conf");
 const HAPROXY_CONFIG: &str = include_str!("../../../../bench/peers/haproxy.cfg");
 
@@ -129,7 +127,7 @@ impl<'a> Place<'a> {
 }
 
 fn wait_for(child: &mut Child, address: &Address, log: &Path) -> anyhow::Result<()> {
-    let ended = wait::until(START_WITHIN, "the first answer", || {
+    let ended = wait::until(wait::START_WITHIN, "the first answer", || {
         if child.has_ended() {
             return Some(true);
         }

@@ -28,7 +28,6 @@ use super::stats::{max, median, min};
 use super::workshop::{Workshop, app, free_port};
 use super::{Common, machine, wait};
 
-const START_WITHIN: Duration = Duration::from_secs(20);
 const SHOWN_WITHIN: Duration = Duration::from_secs(15);
 const SCREEN: Screen = Screen { width: 1280, height: 900, is_dark: false };
 const IS_LIVE: &str = "document.querySelector('#live').textContent === 'live'";
@@ -186,7 +185,7 @@ impl Instance {
                 .arg(&workshop.node)
                 .arg(app("stall.js"));
         })?;
-        wait::until(START_WITHIN, "the first answer", || client::get(&Address::port(port), "/").ok())
+        wait::until(wait::START_WITHIN, "the first answer", || client::get(&Address::port(port), "/").ok())
             .with_context(|| fs::read_to_string(&log).unwrap_or_default())?;
         Ok(Self { process, port, admin })
     }

@@ -18,7 +18,7 @@ use super::super::wait;
 use super::super::workshop::{Workshop, free_port};
 use super::browser::Browser;
 use super::pty::Pty;
-use super::{IS_LIVE, SCREEN, START_WITHIN, wait_for};
+use super::{IS_LIVE, SCREEN, wait_for};
 
 const SHOWN_WITHIN: Duration = Duration::from_secs(15);
 /// Longer than the last seconds that the doctor judges, and than what it takes for too little.
@@ -144,7 +144,7 @@ impl Stock {
         let child = Child::start(&workshop.node, None, &workshop.log("stock"), |command| {
             command.arg(shop().join("stock.js")).env("PORT", port.to_string()).env("STOCK_MS", "5");
         })?;
-        wait::until(START_WITHIN, "the stock", || client::get(&Address::port(port), "/stock/1").ok())?;
+        wait::until(wait::START_WITHIN, "the stock", || client::get(&Address::port(port), "/stock/1").ok())?;
         Ok(Self { port, _child: child })
     }
 }
@@ -182,7 +182,7 @@ impl Running {
             command.env("PORT", port.to_string()).env("SHOP_FAULT", fault.shop).envs(database.env());
             command.env("STOCK_URL", format!("http://127.0.0.1:{}", stock.port));
         })?;
-        wait::until(START_WITHIN, "the shop", || client::get(&Address::port(port), HARMLESS).ok())?;
+        wait::until(wait::START_WITHIN, "the shop", || client::get(&Address::port(port), HARMLESS).ok())?;
         Ok(Self { name, port, admin, _child: child })
     }
 
@@ -199,7 +199,7 @@ impl Running {
             160,
             100,
         )?;
-        wait::until(START_WITHIN, "top", || (!top.screen().concat().trim().is_empty()).then_some(()))?;
+        wait::until(wait::START_WITHIN, "top", || (!top.screen().concat().trim().is_empty()).then_some(()))?;
         // What is found.
         top.press("8")?;
         let mut client = Connection::open(&Address::port(self.port))?;

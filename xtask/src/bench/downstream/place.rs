@@ -1,7 +1,6 @@
 //! The processes that take part: the example's service and shop, and the app that makes calls as fast as it can.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use rustix::process::Pid;
@@ -13,8 +12,6 @@ use super::super::wait;
 use super::super::workshop::{Workshop, app, free_port};
 use crate::install::npm_packages_of;
 use crate::process::root;
-
-pub(super) const START_WITHIN: Duration = Duration::from_secs(20);
 
 /// The example's service, and its app behind Plimsoll with the limit.
 pub(super) struct Example {
@@ -44,7 +41,7 @@ impl Example {
                 .env("PORT", port.to_string())
                 .env("STOCK_URL", format!("http://127.0.0.1:{}", stock.port));
         })?;
-        wait::until(START_WITHIN, "all workers", || {
+        wait::until(wait::START_WITHIN, "all workers", || {
             let status = shop.status()?;
             let ready =
                 status.get("workers")?.as_array()?.iter().filter(|worker| worker["state"] == "ready").count();
@@ -70,7 +67,7 @@ impl Example {
     }
 
     pub(super) fn reset(&self) -> anyhow::Result<()> {
-        wait::until(START_WITHIN, "the end of all calls", || {
+        wait::until(wait::START_WITHIN, "the end of all calls", || {
             (self.figure("now").ok()? == 0.0).then_some(())
         })?;
         self.stock.ask("/reset").map(drop)
@@ -97,7 +94,7 @@ impl Running {
             command.current_dir(&workshop.directory).env_remove("NODE_OPTIONS");
             configure(command, port, &format!("127.0.0.1:{admin}"));
         })?;
-        wait::until(START_WITHIN, name, || client::get(&Address::port(port), "/").ok())?;
+        wait::until(wait::START_WITHIN, name, || client::get(&Address::port(port), "/").ok())?;
         Ok(Self { port, admin, _child: child })
     }
 

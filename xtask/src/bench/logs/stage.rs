@@ -18,8 +18,6 @@ use crate::bench::procfs::Pid;
 use crate::bench::wait;
 use crate::bench::workshop::{app, free_port};
 
-const START_WITHIN: Duration = Duration::from_secs(20);
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum How {
     /// `node app.js | reader`
@@ -85,7 +83,7 @@ impl Stage {
         }?;
         let reader = child::on_cpu(placement.proxy, || Reader::start(stdout))?;
         let stage = Self { port, directory, reader, child };
-        wait::until(START_WITHIN, "the first answer", || stage.get("/").ok())
+        wait::until(wait::START_WITHIN, "the first answer", || stage.get("/").ok())
             .with_context(|| fs::read_to_string(&log).unwrap_or_default())?;
         Ok(stage)
     }

@@ -17,7 +17,6 @@ use crate::bench::workshop::{Workshop, app, free_port};
 
 const LIMIT_MB: f64 = 512.0;
 const PER_SECOND: f64 = 400.0;
-const START_WITHIN: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) fn run(workshop: &Workshop, program: &Path, seconds: u32) -> anyhow::Result<Found> {
@@ -30,7 +29,7 @@ pub(super) fn run(workshop: &Workshop, program: &Path, seconds: u32) -> anyhow::
         command.env_remove("NODE_OPTIONS").current_dir(&workshop.directory);
     })?;
     let address = Address::port(port);
-    wait::until(START_WITHIN, "the first answer", || client::get(&address, "/").ok())?;
+    wait::until(wait::START_WITHIN, "the first answer", || client::get(&address, "/").ok())?;
     let load = Load {
         port,
         seconds: f64::from(seconds),

@@ -6,7 +6,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
@@ -21,7 +20,6 @@ use crate::bench::workshop::{Workshop, app, free_port};
 use crate::nodes;
 use crate::process::output;
 
-const START_WITHIN: Duration = Duration::from_secs(20);
 /// The watchdog asks so often while there are requests: `EVERY_NS` and `WEIGH_NS` in the agent.
 const MEASURES_PER_SECOND: f64 = 2.0;
 const WEIGHS_PER_SECOND: f64 = 20.0;
@@ -39,7 +37,7 @@ pub(super) fn run(workshop: &Workshop, program: &Path) -> anyhow::Result<Found> 
         command.arg(&workshop.node).arg(app("list.js")).env("PORT", port.to_string());
         command.env_remove("NODE_OPTIONS").current_dir(&workshop.directory);
     })?;
-    wait::until(START_WITHIN, "the first answer", || client::get(&Address::port(port), "/").ok())?;
+    wait::until(wait::START_WITHIN, "the first answer", || client::get(&Address::port(port), "/").ok())?;
     let is_worker = |pid: &procfs::Pid| procfs::runs(*pid, &workshop.node);
     let worker = procfs::descendants(serving.pid()).into_iter().find(is_worker);
     let agent = agent_of(worker.context("no worker was found")?)?;

@@ -2,7 +2,6 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -12,8 +11,6 @@ use super::super::client::{self, Address};
 use super::super::wait;
 use super::super::workshop::{Workshop, free_port};
 use crate::process::root;
-
-pub(super) const START_WITHIN: Duration = Duration::from_secs(30);
 
 pub(in super::super) fn shop() -> PathBuf {
     root().join("examples/shop")
@@ -39,7 +36,7 @@ impl Database {
             command.env("DATABASE_DIR", &directory).env("MAX_CONNECTIONS", max_connections.to_string());
         })?;
         let is_ready = || std::fs::read_to_string(&log).ok().filter(|text| text.contains("ready: "));
-        wait::until(START_WITHIN, "the database", is_ready)
+        wait::until(wait::START_WITHIN, "the database", is_ready)
             .context("is PostgreSQL installed? hint: apt-get install postgresql")?;
         Ok(Self { port, directory, child })
     }
@@ -61,7 +58,7 @@ impl Drop for Database {
     fn drop(&mut self) {
         // Asked to, it ends its server as well.
         self.child.signal(rustix::process::Signal::TERM);
-        let _ended_late = self.child.wait(START_WITHIN, "the end of the database");
+        let _ended_late = self.child.wait(wait::START_WITHIN, "the end of the database");
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
@@ -109,7 +106,7 @@ impl Running {
             let ready = workers.filter(|worker| worker["state"] == "ready").count();
             (ready == usize::from(app.workers)).then_some(())
         };
-        wait::until(START_WITHIN, "all workers", ready)?;
+        wait::until(wait::START_WITHIN, "all workers", ready)?;
         Ok(running)
     }
 

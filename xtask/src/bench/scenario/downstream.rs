@@ -26,7 +26,6 @@ const WARM_SECONDS: f64 = 2.0;
 const SECONDS: f64 = 12.0;
 /// Clients wait no longer.
 const PATIENCE: Duration = Duration::from_secs(2);
-const START_WITHIN: Duration = Duration::from_secs(20);
 
 pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
     install_packages()?;
@@ -146,7 +145,7 @@ impl Service {
             command.arg(script).env("PORT", port.to_string()).env_remove("NODE_OPTIONS");
         })?;
         let address = Address::port(port);
-        wait::until(START_WITHIN, "the service", || client::get(&address, "/").ok())?;
+        wait::until(wait::START_WITHIN, "the service", || client::get(&address, "/").ok())?;
         Ok(Self { address, _child: child })
     }
 
