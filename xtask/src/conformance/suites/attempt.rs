@@ -49,7 +49,9 @@ pub(super) struct Attempt<'a> {
 impl Attempt<'_> {
     /// What the file's cases came to; its exit code is a case of its own, without a name.
     pub(super) fn run(&self) -> anyhow::Result<Cases> {
-        let name = self.file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        // Files in several folders may have the same name.
+        let name = self.file.strip_prefix(&self.suite.folder).unwrap_or(self.file);
+        let name = name.to_string_lossy().replace('/', "-");
         let outcome = self.ground.workshop.directory.join(format!("{:?}-{name}", self.how));
         for end in ["out", "err", "code"] {
             let _none_left = fs::remove_file(with(&outcome, end));

@@ -13,7 +13,50 @@ use crate::conformance::item::Found;
 
 const PACKAGE: &str = "fastify@5";
 
-const EXPECTED: &[(&str, &str)] = &[];
+const EXPECTED: &[(&str, &str)] = &[
+    (
+        "requestTimeout should return 408",
+        "a head that does not come is waited for, and answered, by the gateway (`gateway.header_timeout`)",
+    ),
+    (
+        "Should return 503 while closing - pipelining",
+        "pipelined requests are handed on one after the other, so that the second one comes when the app closes already",
+    ),
+    (
+        "Current opened connection should not accept new incoming connections",
+        "the app has closed its server: the gateway answers what is in flight with `Connection: close`, and takes nothing more",
+    ),
+    ("rejected incoming connections should be logged", "as the one before"),
+    (
+        "onTimeout",
+        "the app closes its connection without an answer, which is the link; the client is told `502 worker_closed` and does not see a \
+         connection break",
+    ),
+    (
+        "maxRequestsPerSocket",
+        "the app closes a link after so many requests, and the gateway opens another; the client keeps its connection, whose end the test waits for",
+    ),
+    (
+        "Should reply 400 on client error",
+        "what is no HTTP is refused by the gateway, and the app's `clientError` does not see it",
+    ),
+    ("Should set the response from client error handler", "as the one before"),
+    (
+        "non-numeric content-length is rejected before Fastify body parsing",
+        "as the one before: 400 by the gateway",
+    ),
+    (
+        "fallback error handler aborts the response",
+        "nothing has left the app when it destroys the connection: `502 worker_closed`. What had left is cut for the client as well",
+    ),
+    ("customErrorHandler should not call handler for in-stream error", "as the one before"),
+    ("url-rewriting.test: Should throw an error", "as the one before"),
+    (
+        "request-header-host.test: Return 200",
+        "it waits until the app's `keepAliveTimeout` of 10 ms closes the connection; clients' connections are kept by the gateway \
+         (`gateway.idle_timeout`)",
+    ),
+];
 
 pub(in super::super) fn run(ground: &Ground) -> anyhow::Result<Found> {
     let folder = npm::package(PACKAGE, "fastify")?;

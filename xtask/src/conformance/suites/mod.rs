@@ -24,7 +24,7 @@ use super::item::Item;
 /// On two CPUs; tests with timeouts of their own fail where more run at once.
 const AT_ONCE: usize = 2;
 const TRIES: usize = 3;
-const NAMED: usize = 12;
+const NAMED: usize = 40;
 
 /// Beside plain Node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
