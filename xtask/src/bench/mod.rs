@@ -31,6 +31,7 @@ pub(crate) mod peer;
 mod pools;
 pub(crate) mod procfs;
 pub(crate) mod report;
+mod running;
 mod sample;
 mod scenario;
 pub(crate) mod shutdown;

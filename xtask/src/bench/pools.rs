@@ -12,12 +12,13 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use self::cost::Costs;
-use self::place::{App, Running};
+use self::place::{App, first_pool, start};
 pub(super) use self::place::{Database, shop};
 use self::shared::Shared;
 use super::field::plimsoll;
 use super::open::{Load, Stream};
 use super::report::{Keep, Report, Table, Target, figure, targets};
+use super::running::Running;
 use super::stats::median;
 use super::workshop::Workshop;
 use super::{Common, machine, wait};
@@ -187,7 +188,7 @@ impl Article {
             database: Some(&database),
             env: Vec::new(),
         };
-        let running = Running::start(workshop, program, &app)?;
+        let running = start(workshop, program, &app)?;
         let stream = Stream {
             name: "orders",
             per_second: NEEDED * 1000.0 / QUERY_MS,
@@ -203,7 +204,7 @@ impl Article {
 
     fn listen(running: &Running, begun: Instant) -> anyhow::Result<Self> {
         let said = || {
-            let pool = running.pool()?;
+            let pool = first_pool(running)?;
             let findings = pool.get("findings")?.as_array()?;
             let queue = findings
                 .iter()
@@ -214,7 +215,7 @@ impl Article {
         let said_after_s = begun.elapsed().as_secs_f64();
         // What is said when the ten seconds are over rests on more than the first two.
         wait::pause(Duration::from_secs_f64(SAID_WITHIN_S - 0.5).saturating_sub(begun.elapsed()));
-        let pool = running.pool().context("nothing is told of the pool")?;
+        let pool = first_pool(running).context("nothing is told of the pool")?;
         let needed = pool.get("needed").and_then(Value::as_f64).context("no size is said")?;
         Ok(Self { said_after_s, needed, raw: pool })
     }

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::super::report::{Table, Target, figure};
 use super::super::stats::{median, uncertainty};
 use super::super::workshop::{Workshop, app};
-use super::place::Running;
+use super::place::service;
+use crate::bench::running::Running;
 
 /// What the settings of a worker say of its calls. Where they are not looked at, what is found is noise.
 const MODES: [&str; 3] = ["off", "observe", "enforce"];
@@ -45,7 +46,7 @@ impl Costs {
         program: &Path,
         quick: bool,
     ) -> anyhow::Result<()> {
-        let service = Running::service(workshop, workshop.placement.load)?;
+        let service = service(workshop, workshop.placement.load)?;
         let url = format!("http://127.0.0.1:{}", service.port);
         let mut round = Round::default();
         for (at, mode) in MODES.iter().enumerate() {
@@ -141,16 +142,13 @@ impl Costs {
 }
 
 fn caller(workshop: &Workshop, program: &Path, mode: &str, url: &str) -> anyhow::Result<Running> {
-    Running::start(workshop, program, workshop.placement.proxy, "caller", |command, port, admin| {
+    Running::start(workshop, program, workshop.placement.proxy, "caller", |command, admin| {
         command.args(["run", "--name", "bench", "--admin", admin, "--"]).arg(&workshop.node);
-        command
-            .arg("--expose-gc")
-            .arg(app("caller.js"))
-            .env("PORT", port.to_string())
-            .env("SERVICE_URL", url);
+        command.arg("--expose-gc").arg(app("caller.js")).env("SERVICE_URL", url);
         command.env("PLIMSOLL_DOWNSTREAM_DEFAULT_MODE", mode);
         command.env("PLIMSOLL_DOWNSTREAM_DEFAULT_CONCURRENCY", "1000");
-    })
+    })?
+    .when_it_answers()
 }
 
 /// CPU per call, in microseconds.

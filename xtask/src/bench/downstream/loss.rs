@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::super::client::{Address, Connection};
 use super::super::wait;
 use super::super::workshop::Workshop;
-use super::place::Example;
+use super::place::{Example, downstream, workers};
 
 pub(super) const METHOD: &str = "Kill: one of two workers has ten calls in flight, the other waits with ten; from SIGKILL \
                                  until the service has got ten of the other's, asked every millisecond.";
@@ -29,9 +29,9 @@ pub(super) fn measure(workshop: &Workshop, program: &Path) -> anyhow::Result<Bac
     wait::until(wait::START_WITHIN, "ten calls", || total(10.0))?;
     let mut heir = Connection::open(&Address::port(example.shop.port))?;
     heir.send(CALLS)?;
-    let waits = || example.shop.downstream()?.get("waiting")?.as_u64().filter(|waiting| *waiting == 10);
+    let waits = || downstream(&example.shop)?.get("waiting")?.as_u64().filter(|waiting| *waiting == 10);
     wait::until(wait::START_WITHIN, "the other worker's calls", waits)?;
-    let holds = example.shop.workers().into_iter().max_by_key(|pid| open_sockets(*pid));
+    let holds = workers(&example.shop).into_iter().max_by_key(|pid| open_sockets(*pid));
     let begun = Instant::now();
     kill_process(holds.context("there is no worker")?, Signal::KILL)?;
     wait::until(wait::START_WITHIN, "the share of the dead", || total(20.0))?;

@@ -6,10 +6,9 @@ use anyhow::Context as _;
 use rustix::process::Pid;
 use serde_json::Value;
 
-use super::super::child::Child;
-use super::super::client::{self, Address};
+use super::super::running::Running;
 use super::super::wait;
-use super::super::workshop::{Workshop, app, free_port};
+use super::super::workshop::{Workshop, app};
 use crate::install::npm_packages_of;
 use crate::process::root;
 
@@ -27,36 +26,31 @@ impl Example {
         workers: u16,
     ) -> anyhow::Result<Self> {
         let folder = folder();
-        let stock = Running::stock(workshop)?;
+        let stock = stock(workshop)?;
         let settings = workshop.directory.join("limit.toml");
         let limit = "mode = 'enforce'\nconcurrency = 10\nqueue = 5000\nqueue_timeout = '5m'\n";
         std::fs::write(&settings, format!("[downstream.\"127.0.0.1:{}\"]\n{limit}", stock.port))?;
-        let shop = Running::start(workshop, program, None, "shop", |command, port, admin| {
+        let shop = Running::start(workshop, program, None, "shop", |command, admin| {
             let workers = workers.to_string();
             command
                 .args(["run", "--name", "bench", "--workers", &workers, "--admin", admin, "--config"])
                 .arg(&settings);
             command.arg("--").arg(node).arg(folder.join("server.js")).current_dir(&folder);
-            command
-                .env("PORT", port.to_string())
-                .env("STOCK_URL", format!("http://127.0.0.1:{}", stock.port));
-        })?;
-        wait::until(wait::START_WITHIN, "all workers", || {
-            let status = shop.status()?;
-            let ready =
-                status.get("workers")?.as_array()?.iter().filter(|worker| worker["state"] == "ready").count();
-            (ready == usize::from(workers)).then_some(())
-        })?;
+            command.env("STOCK_URL", format!("http://127.0.0.1:{}", stock.port));
+        })?
+        .when_it_answers()?;
+        shop.wait_for_workers(workers)?;
         Ok(Self { stock, shop })
     }
 
     /// The same on plain Node.
     pub(super) fn start_by_hand(workshop: &Workshop) -> anyhow::Result<Self> {
-        let stock = Running::stock(workshop)?;
-        let shop = Running::start(workshop, &workshop.node, None, "by-hand", |command, port, _| {
-            command.arg(folder().join("server.js")).env("PORT", port.to_string());
+        let stock = stock(workshop)?;
+        let shop = Running::start(workshop, &workshop.node, None, "by-hand", |command, _| {
+            command.arg(folder().join("server.js"));
             command.env("STOCK_URL", format!("http://127.0.0.1:{}", stock.port));
-        })?;
+        })?
+        .when_it_answers()?;
         Ok(Self { stock, shop })
     }
 
@@ -74,62 +68,31 @@ impl Example {
     }
 }
 
-/// A process that listens.
-pub(super) struct Running {
-    pub(super) port: u16,
-    admin: u16,
-    _child: Child,
+fn stock(workshop: &Workshop) -> anyhow::Result<Running> {
+    Running::start(workshop, &workshop.node, None, "stock", |command, _| {
+        command.arg(folder().join("stock.js"));
+    })?
+    .when_it_answers()
 }
 
-impl Running {
-    pub(super) fn start(
-        workshop: &Workshop,
-        program: &Path,
-        cpu: Option<usize>,
-        name: &str,
-        configure: impl FnOnce(&mut std::process::Command, u16, &str),
-    ) -> anyhow::Result<Self> {
-        let (port, admin) = (free_port()?, free_port()?);
-        let child = Child::start(program, cpu, &workshop.log(name), |command| {
-            command.current_dir(&workshop.directory).env_remove("NODE_OPTIONS");
-            configure(command, port, &format!("127.0.0.1:{admin}"));
-        })?;
-        wait::until(wait::START_WITHIN, name, || client::get(&Address::port(port), "/").ok())?;
-        Ok(Self { port, admin, _child: child })
-    }
+/// Answers as fast as it can.
+pub(super) fn service(workshop: &Workshop, cpu: Option<usize>) -> anyhow::Result<Running> {
+    Running::start(workshop, &workshop.node, cpu, "service", |command, _| {
+        command.arg(app("hello.js"));
+    })?
+    .when_it_answers()
+}
 
-    fn stock(workshop: &Workshop) -> anyhow::Result<Self> {
-        Self::start(workshop, &workshop.node, None, "stock", |command, port, _| {
-            command.arg(folder().join("stock.js")).env("PORT", port.to_string());
-        })
-    }
+/// What is told of the one service that is called.
+pub(super) fn downstream(running: &Running) -> Option<Value> {
+    running.status()?.get("downstreams")?.as_array()?.first().cloned()
+}
 
-    /// Answers as fast as it can.
-    pub(super) fn service(workshop: &Workshop, cpu: Option<usize>) -> anyhow::Result<Self> {
-        Self::start(workshop, &workshop.node, cpu, "service", |command, port, _| {
-            command.arg(app("hello.js")).env("PORT", port.to_string());
-        })
-    }
-
-    pub(super) fn ask(&self, path: &str) -> anyhow::Result<String> {
-        client::get(&Address::port(self.port), path)
-    }
-
-    pub(super) fn status(&self) -> Option<Value> {
-        serde_json::from_str(&client::get(&Address::port(self.admin), "/status").ok()?).ok()
-    }
-
-    /// What is told of the one service that is called.
-    pub(super) fn downstream(&self) -> Option<Value> {
-        self.status()?.get("downstreams")?.as_array()?.first().cloned()
-    }
-
-    pub(super) fn workers(&self) -> Vec<Pid> {
-        let status = self.status().unwrap_or_default();
-        let workers = status.get("workers").and_then(Value::as_array).into_iter().flatten();
-        let pids = workers.filter_map(|worker| worker.get("pid")?.as_i64());
-        pids.filter_map(|pid| Pid::from_raw(i32::try_from(pid).ok()?)).collect()
-    }
+pub(super) fn workers(running: &Running) -> Vec<Pid> {
+    let status = running.status().unwrap_or_default();
+    let workers = status.get("workers").and_then(Value::as_array).into_iter().flatten();
+    let pids = workers.filter_map(|worker| worker.get("pid")?.as_i64());
+    pids.filter_map(|pid| Pid::from_raw(i32::try_from(pid).ok()?)).collect()
 }
 
 fn folder() -> PathBuf {

@@ -4,34 +4,29 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::list::Found;
-use crate::bench::child::Child;
-use crate::bench::client::{self, Address};
 use crate::bench::open::{self, Load, Stream};
 use crate::bench::procfs;
 use crate::bench::report::{Table, Target};
+use crate::bench::running::Running;
 use crate::bench::wait;
-use crate::bench::workshop::{Workshop, app, free_port};
+use crate::bench::workshop::{Workshop, app};
 
 const LIMIT_MB: f64 = 512.0;
 const PER_SECOND: f64 = 400.0;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) fn run(workshop: &Workshop, program: &Path, seconds: u32) -> anyhow::Result<Found> {
-    let (port, admin) = (free_port()?, free_port()?);
-    let log = workshop.log("leak");
-    let serving = Child::start(program, None, &log, |command| {
-        command.args(["run", "--workers", "4", "--name", "bench-leak", "--admin", &admin.to_string(), "--"]);
-        command.arg(&workshop.node).arg(app("leak.js"));
-        command.env("PORT", port.to_string()).env("PLIMSOLL_MEMORY_LIMIT", "512MB");
-        command.env_remove("NODE_OPTIONS").current_dir(&workshop.directory);
-    })?;
-    let address = Address::port(port);
-    wait::until(wait::START_WITHIN, "the first answer", || client::get(&address, "/").ok())?;
+    let serving = Running::start(workshop, program, None, "leak", |command, admin| {
+        command.args(["run", "--workers", "4", "--name", "bench-leak", "--admin", admin, "--"]);
+        command.arg(&workshop.node).arg(app("leak.js")).env("PLIMSOLL_MEMORY_LIMIT", "512MB");
+    })?
+    .when_it_answers()?;
     let load = Load {
-        port,
+        port: serving.port,
         seconds: f64::from(seconds),
         streams: vec![Stream {
             name: "leak",
@@ -51,7 +46,7 @@ pub(super) fn run(workshop: &Workshop, program: &Path, seconds: u32) -> anyhow::
         }
         Ok(most_kb)
     })?;
-    let status: Value = serde_json::from_str(&client::get(&Address::port(admin), "/status")?)?;
+    let status = serving.status().context("it says no status")?;
     let recycled = status.pointer("/memory/recycled/heap").and_then(Value::as_u64).unwrap_or(0)
         + status.pointer("/memory/recycled/resident").and_then(Value::as_u64).unwrap_or(0);
     let workers = status.get("workers").and_then(Value::as_array).cloned().unwrap_or_default();

@@ -11,12 +11,10 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use super::list::Found;
-use crate::bench::child::Child;
-use crate::bench::client::{self, Address};
 use crate::bench::procfs;
 use crate::bench::report::{Table, Target};
-use crate::bench::wait;
-use crate::bench::workshop::{Workshop, app, free_port};
+use crate::bench::running::Running;
+use crate::bench::workshop::{Workshop, app};
 use crate::nodes;
 use crate::process::output;
 
@@ -30,14 +28,11 @@ const WRITE_US: f64 = 8.0;
 const COST_PERCENT: f64 = 1.0;
 
 pub(super) fn run(workshop: &Workshop, program: &Path) -> anyhow::Result<Found> {
-    let port = free_port()?;
-    let log = workshop.log("observe");
-    let serving = Child::start(program, None, &log, |command| {
+    let serving = Running::start(workshop, program, None, "observe", |command, _| {
         command.args(["run", "--admin", "off", "--name", "bench-observe", "--"]);
-        command.arg(&workshop.node).arg(app("list.js")).env("PORT", port.to_string());
-        command.env_remove("NODE_OPTIONS").current_dir(&workshop.directory);
-    })?;
-    wait::until(wait::START_WITHIN, "the first answer", || client::get(&Address::port(port), "/").ok())?;
+        command.arg(&workshop.node).arg(app("list.js"));
+    })?
+    .when_it_answers()?;
     let is_worker = |pid: &procfs::Pid| procfs::runs(*pid, &workshop.node);
     let worker = procfs::descendants(serving.pid()).into_iter().find(is_worker);
     let agent = agent_of(worker.context("no worker was found")?)?;

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::super::report::{Table, Target, figure};
 use super::super::stats::{median, min};
 use super::super::workshop::{Workshop, app};
-use super::place::{App, Running};
+use super::place::{App, start as start_app};
+use crate::bench::running::Running;
 
 const MODES: [(&str, &str); 4] =
     [("off", "off"), ("off, again", "off"), ("observe", "observe"), ("enforce", "enforce")];
@@ -43,7 +44,7 @@ impl Costs {
                 database: None,
                 env: Vec::new(),
             };
-            Running::start(workshop, program, &app)
+            start_app(workshop, program, &app)
         };
         let workers: Vec<Running> = NAMES.into_iter().zip(MODES).map(start).collect::<anyhow::Result<_>>()?;
         for (way, _) in WAYS {

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use super::super::child::Child;
-use super::super::client::{self, Address};
+use super::super::running::Running;
 use super::super::wait;
 use super::super::workshop::{Workshop, free_port};
 use crate::process::root;
@@ -63,13 +63,6 @@ impl Drop for Database {
     }
 }
 
-/// An app behind Plimsoll.
-pub(super) struct Running {
-    pub(super) port: u16,
-    admin: u16,
-    _child: Child,
-}
-
 /// What to run.
 pub(super) struct App<'a> {
     pub(super) name: &'static str,
@@ -82,44 +75,26 @@ pub(super) struct App<'a> {
     pub(super) env: Vec<(&'static str, PathBuf)>,
 }
 
-impl Running {
-    pub(super) fn start(workshop: &Workshop, program: &Path, app: &App<'_>) -> anyhow::Result<Self> {
-        let (port, admin) = (free_port()?, free_port()?);
-        let settings = workshop.directory.join(format!("{}.toml", app.name));
-        std::fs::write(&settings, app.settings)?;
-        let child = Child::start(program, None, &workshop.log(app.name), |command| {
-            let instance = format!("bench-{}", app.name);
-            command.args(["run", "--name", &instance, "--workers", &app.workers.to_string(), "--admin"]);
-            command.arg(format!("127.0.0.1:{admin}")).arg("--config").arg(&settings).arg("--");
-            command.arg(&workshop.node).arg(&app.script).current_dir(&workshop.directory);
-            command.env_remove("NODE_OPTIONS").env("PORT", port.to_string()).env("LOG_LEVEL", "error");
-            command.env("POOL_MAX", app.pool.to_string()).env("SHOP", shop().join("server.js"));
-            command.envs(app.env.iter().map(|(name, value)| (name, value)));
-            if let Some(database) = app.database {
-                command.envs(database.env());
-            }
-        })?;
-        let running = Self { port, admin, _child: child };
-        let ready = || {
-            let status = running.status()?;
-            let workers = status.get("workers")?.as_array()?.iter();
-            let ready = workers.filter(|worker| worker["state"] == "ready").count();
-            (ready == usize::from(app.workers)).then_some(())
-        };
-        wait::until(wait::START_WITHIN, "all workers", ready)?;
-        Ok(running)
-    }
+/// Behind Plimsoll.
+pub(super) fn start(workshop: &Workshop, program: &Path, app: &App<'_>) -> anyhow::Result<Running> {
+    let settings = workshop.directory.join(format!("{}.toml", app.name));
+    std::fs::write(&settings, app.settings)?;
+    let running = Running::start(workshop, program, None, app.name, |command, admin| {
+        let instance = format!("bench-{}", app.name);
+        command.args(["run", "--name", &instance, "--workers", &app.workers.to_string(), "--admin", admin]);
+        command.arg("--config").arg(&settings).arg("--").arg(&workshop.node).arg(&app.script);
+        command.env("LOG_LEVEL", "error").env("POOL_MAX", app.pool.to_string());
+        command.env("SHOP", shop().join("server.js"));
+        command.envs(app.env.iter().map(|(name, value)| (name, value)));
+        if let Some(database) = app.database {
+            command.envs(database.env());
+        }
+    })?;
+    running.wait_for_workers(app.workers)?;
+    Ok(running)
+}
 
-    pub(super) fn ask(&self, path: &str) -> anyhow::Result<String> {
-        client::get(&Address::port(self.port), path)
-    }
-
-    pub(super) fn status(&self) -> Option<Value> {
-        serde_json::from_str(&client::get(&Address::port(self.admin), "/status").ok()?).ok()
-    }
-
-    /// What is told of the first pool.
-    pub(super) fn pool(&self) -> Option<Value> {
-        self.status()?.get("pools")?.as_array()?.first().cloned()
-    }
+/// What is told of the first pool.
+pub(super) fn first_pool(running: &Running) -> Option<Value> {
+    running.status()?.get("pools")?.as_array()?.first().cloned()
 }

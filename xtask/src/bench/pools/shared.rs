@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::open::{Load, Stream, failures};
 use super::super::wait;
 use super::super::workshop::{Workshop, app};
-use super::place::{App, Database, Running, shop};
+use super::place::{App, Database, first_pool, shop, start};
 
 const MAX_CONNECTIONS: u32 = 100;
 /// Of these PostgreSQL keeps three.
@@ -62,7 +62,7 @@ pub(super) fn share(
         database: Some(&database),
         env: Vec::new(),
     };
-    let running = Running::start(workshop, program, &app)?;
+    let running = start(workshop, program, &app)?;
     let seconds = if quick { 5.0 } else { SECONDS };
     let stream = Stream {
         name: "orders",
@@ -75,7 +75,7 @@ pub(super) fn share(
     let (records, ()) = load.run(|_| Ok(()))?;
     // What was counted last is told within a second.
     wait::pause(Duration::from_millis(1500));
-    let told = running.pool().context("nothing is told of the pool")?;
+    let told = first_pool(&running).context("nothing is told of the pool")?;
     let failed = failures(&records).values().sum();
     let wait_p99_ms = told.get("wait_p99_ms").and_then(Value::as_f64).context("no wait is told")?;
     let refused = told.get("errors").and_then(Value::as_u64).context("no errors are told")?;
@@ -107,7 +107,7 @@ pub(super) fn moves(workshop: &Workshop, program: &Path, times: usize) -> anyhow
         database: Some(&database),
         env: vec![("DEMAND", demand.clone())],
     };
-    let _running = Running::start(workshop, program, &app)?;
+    let _running = start(workshop, program, &app)?;
     let log = workshop.directory.join("demand.log");
     // At least one stays with the other worker.
     let enough = u64::from(ALL - 2);

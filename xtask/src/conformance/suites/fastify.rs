@@ -33,8 +33,8 @@ const EXPECTED: &[(&str, &str)] = &[
          connection break",
     ),
     (
-        "maxRequestsPerSocket",
-        "the app closes a link after so many requests, and the gateway opens another; the client keeps its connection, whose end the test waits for",
+        "max-requests-per-socket.test: ",
+        "the app closes a link after so many requests, and the gateway opens another; the client keeps its connection, whose end the test waits for, and with it what stands behind it in the file",
     ),
     (
         "Should reply 400 on client error",
