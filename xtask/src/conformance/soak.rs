@@ -29,6 +29,8 @@ const FILES_MORE_MAX: u64 = 16;
 /// After the load: the gateway closes links that were idle for a minute, and looks for them now and then.
 const REST: Duration = Duration::from_secs(90);
 
+const PARTS: usize = 10;
+
 pub(super) fn run(ground: &Ground) -> anyhow::Result<Found> {
     let ledger = ledger::place(&ground.workshop.directory);
     let _none_left = fs::remove_file(&ledger);
@@ -194,8 +196,13 @@ fn memory(seen: &Seen) -> Item {
     let points: Vec<(f64, f64)> = settled.iter().map(|(second, rss, _)| (*second, *rss as f64)).collect();
     let per_hour = slope(&points) * 3600.0 / 1e6;
     let mb = |look: Option<&(f64, u64, u64)>| look.map_or(f64::NAN, |look| look.1 as f64 / 1e6);
+    // A step is told from a slope.
+    let parts =
+        (1..=PARTS).filter_map(|part| seen.looks.get((seen.looks.len() * part / PARTS).saturating_sub(1)));
+    let parts: Vec<String> = parts.map(|look| format!("{:.0}", mb(Some(look)))).collect();
+    let parts = parts.join(", ");
     let figure = format!(
-        "{:.1} MB after a second, {:.1} MB settled, {:.1} MB at the end: {per_hour:+.1} MB an hour",
+        "{:.1} MB after a second, {:.1} MB settled, {:.1} MB at the end ({parts} MB by tenths of the time): {per_hour:+.1} MB an hour",
         mb(seen.looks.first()),
         mb(settled.first()),
         mb(settled.last()),
