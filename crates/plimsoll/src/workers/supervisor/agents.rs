@@ -89,7 +89,7 @@ impl<F: Front> Supervisor<F> {
             },
             Err(code) => {
                 let (host, port) = (&listen.host, listen.port);
-                let hint = self.admin_in_the_way(port).unwrap_or_default();
+                let hint = self.admin_in_the_way(port).filter(|_| *code == "EADDRINUSE").unwrap_or_default();
                 tracing::warn!(%worker, host, port, "the app's address could not be bound: {code}{hint}");
                 ToAgent::Refused { server: listen.server, code: (*code).to_owned() }
             }
