@@ -1,28 +1,17 @@
-'use strict'
-// A list as APIs answer it: rows come from somewhere as text and become objects; what belongs to them is asked for, which takes a
-// moment, and they live on meanwhile; then each is mapped, and all of them are made text again.
-const http = require('node:http')
+'use strict';
 
-const rows = JSON.stringify(Array.from({ length: 300 }, (_, id) => ({
-  id, name: `item ${id}`, price: id * 1.5, tags: ['a', 'b'], stock: { here: id % 7, there: id % 3 }
-})))
+// The list of `examples/list`, and what proves that all contenders do the same work.
 
-let connections = 0
+const http = require('node:http');
+const items = require('../../examples/list/items.js');
+
+let connections = 0;
 
 const server = http.createServer((request, response) => {
-  // By which the bench proves that all contenders do the same work.
-  if (request.url === '/who') return response.end(request.socket.remoteAddress)
-  if (request.url === '/connections') return response.end(String(connections))
-  const found = JSON.parse(rows)
-  setTimeout(() => {
-    const list = found.map((row) => ({
-      id: row.id, name: row.name, price: row.price, tags: row.tags, stock: row.stock,
-      label: `${row.name} (${row.id})`, total: row.price * 1.2
-    }))
-    response.setHeader('Content-Type', 'application/json')
-    response.end(JSON.stringify({ items: list, count: list.length }))
-  }, 5)
-})
-server.on('connection', () => { connections += 1 })
-server.keepAliveTimeout = 0
-server.listen(process.env.PORT, '127.0.0.1')
+  if (request.url === '/who') return response.end(request.socket.remoteAddress);
+  if (request.url === '/connections') return response.end(String(connections));
+  items(request, response);
+});
+server.on('connection', () => { connections += 1; });
+server.keepAliveTimeout = 0;
+server.listen(process.env.PORT, '127.0.0.1');

@@ -10,6 +10,11 @@ fn hello_answers_the_same() {
 }
 
 #[test]
+fn a_list_answers_the_same() {
+    compare("list", &["GET /items", "HEAD /items", "GET /"]);
+}
+
+#[test]
 fn express_answers_the_same() {
     compare("express", FRAMEWORK);
 }

@@ -76,7 +76,7 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
         method: vec![
             format!("List: {}", placement_sentence(&workshop)),
             format!(
-                "List: `bench/apps/list.js` under `wrk`, a closed loop. In each of {} rounds all contenders are started afresh, warmed \
+                "List: `GET /items` of `examples/list` (by `bench/apps/list.js`) under `wrk`, a closed loop. In each of {} rounds all contenders are started afresh, warmed \
                  up, and loaded in 3 turns of one second, in an order that changes. Ratios are those of pairs in the same turn: of each round the median, \
                  and of those the median, which is sure to what the table says; else medians. CPU is that of all threads of the worker's process. `plain` is Node alone, `with flags` is Node alone with the \
                  options that Plimsoll would set, so that the effect of the heap is seen without that of the gateway.",
