@@ -21,9 +21,9 @@ use super::watch::{Phase, Time};
 pub(super) struct Tunnel {
     link: Link,
     /// Client to worker; its buffer is the connection's.
-    up: Direction,
-    down: Direction,
-    down_buffer: Option<Buffer>,
+    to_worker: Direction,
+    to_client: Direction,
+    to_client_buffer: Option<Buffer>,
     farewell: Farewell,
 }
 
@@ -83,31 +83,37 @@ pub(super) enum Protocol {
 struct Broken;
 
 impl Tunnel {
-    /// Bytes that came before are already in the connection's buffer and in `down_buffer`.
+    /// Bytes that came before are already in the connection's buffer and in `to_client_buffer`.
     pub(super) fn new(
         mut link: Link,
         protocol: Protocol,
         from_client: usize,
-        down_buffer: Option<Buffer>,
+        to_client_buffer: Option<Buffer>,
     ) -> Self {
         link.becomes_tunnel();
         let mut body = match protocol {
             Protocol::WebSocket => Body::WebSocket(Frames::default()),
             Protocol::Other => Body::UntilClose,
         };
-        let from_worker = down_buffer.as_ref().map(Buffer::filled).unwrap_or_default();
+        let from_worker = to_client_buffer.as_ref().map(Buffer::filled).unwrap_or_default();
         // Neither of the two bodies can be broken or end.
         let ready = body.advance(from_worker).unwrap_or_default();
-        let up = Direction::new(Body::UntilClose, from_client);
-        Self { link, up, down: Direction::new(body, ready), down_buffer, farewell: Farewell::Unsaid }
+        let to_worker = Direction::new(Body::UntilClose, from_client);
+        Self {
+            link,
+            to_worker,
+            to_client: Direction::new(body, ready),
+            to_client_buffer,
+            farewell: Farewell::Unsaid,
+        }
     }
 
     pub(super) async fn run(mut self, mut connection: Connection) {
         connection.watch.set_deadline(Time::NEVER);
         std::future::poll_fn(|cx| self.poll(cx, &mut connection)).await;
         let stats = &connection.thread.stats;
-        stats.bytes_from_clients.add(self.up.pump.moved);
-        stats.bytes_to_clients.add(self.down.pump.moved);
+        stats.bytes_from_clients.add(self.to_worker.pump.moved);
+        stats.bytes_to_clients.add(self.to_client.pump.moved);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, connection: &mut Connection) -> Poll<()> {
@@ -119,9 +125,9 @@ impl Tunnel {
         if must_end && self.say_farewell(cx, connection).is_err() {
             return Poll::Ready(());
         }
-        self.up.end(cx, &mut self.link.stream);
-        self.down.end(cx, &mut connection.client);
-        if self.up.state == State::Done && self.down.state == State::Done {
+        self.to_worker.end(cx, &mut self.link.stream);
+        self.to_client.end(cx, &mut connection.client);
+        if self.to_worker.state == State::Done && self.to_client.state == State::Done {
             return Poll::Ready(());
         }
         Poll::Pending
@@ -129,51 +135,51 @@ impl Tunnel {
 
     fn advance(&mut self, cx: &mut Context<'_>, connection: &mut Connection) -> Result<(), Broken> {
         let Connection { client, buffer, thread, .. } = connection;
-        if self.up.state == State::Moving {
+        if self.to_worker.state == State::Moving {
             let ends = (&mut *client, &mut self.link.stream);
-            let poll = self.up.pump.poll(cx, ends, buffer, &thread.pool);
-            self.up.settle(poll)?;
+            let poll = self.to_worker.pump.poll(cx, ends, buffer, &thread.pool);
+            self.to_worker.settle(poll)?;
         }
         if self.farewell == Farewell::Said {
             return self.finish_farewell(cx, connection);
         }
         let Connection { client, thread, .. } = connection;
-        if self.down.state == State::Moving {
+        if self.to_client.state == State::Moving {
             let ends = (&mut self.link.stream, client);
-            let poll = self.down.pump.poll(cx, ends, &mut self.down_buffer, &thread.pool);
-            self.down.settle(poll)?;
+            let poll = self.to_client.pump.poll(cx, ends, &mut self.to_client_buffer, &thread.pool);
+            self.to_client.settle(poll)?;
         }
         Ok(())
     }
 
     /// Between two frames of the app's, and with all of them on their way.
     fn say_farewell(&mut self, cx: &mut Context<'_>, connection: &mut Connection) -> Result<(), Broken> {
-        let Body::WebSocket(frames) = self.down.pump.body else { return Ok(()) };
-        let may_speak = frames.at_boundary() && self.down.pump.ready == 0;
-        if self.farewell == Farewell::Said || !may_speak || self.down.state != State::Moving {
+        let Body::WebSocket(frames) = self.to_client.pump.body else { return Ok(()) };
+        let may_speak = frames.at_boundary() && self.to_client.pump.ready == 0;
+        if self.farewell == Farewell::Said || !may_speak || self.to_client.state != State::Moving {
             return Ok(());
         }
         self.farewell = Farewell::Said;
-        let buffer = self.down_buffer.get_or_insert_with(|| connection.thread.pool.take());
+        let buffer = self.to_client_buffer.get_or_insert_with(|| connection.thread.pool.take());
         buffer.splice(0..0, &GOING_AWAY);
-        self.down.pump.ready = GOING_AWAY.len();
+        self.to_client.pump.ready = GOING_AWAY.len();
         self.finish_farewell(cx, connection)
     }
 
     /// Sends the close frame; afterwards waits for the app to end its side.
     fn finish_farewell(&mut self, cx: &mut Context<'_>, connection: &mut Connection) -> Result<(), Broken> {
-        let sent = self.down.pump.poll_flush(cx, &mut connection.client, &mut self.down_buffer);
+        let sent = self.to_client.pump.poll_flush(cx, &mut connection.client, &mut self.to_client_buffer);
         match sent {
             Poll::Pending => return Ok(()),
             Poll::Ready(Err(_)) => return Err(Broken),
             Poll::Ready(Ok(())) => {}
         }
-        while self.down.state == State::Moving {
-            let buffer = self.down_buffer.get_or_insert_with(|| connection.thread.pool.take());
+        while self.to_client.state == State::Moving {
+            let buffer = self.to_client_buffer.get_or_insert_with(|| connection.thread.pool.take());
             buffer.consume(usize::MAX);
             match buffer.poll_read(cx, &mut self.link.stream) {
                 Poll::Pending => break,
-                Poll::Ready(Ok(0)) => self.down.state = State::Ending,
+                Poll::Ready(Ok(0)) => self.to_client.state = State::Ending,
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(_)) => return Err(Broken),
             }

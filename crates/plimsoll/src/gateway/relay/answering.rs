@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use plimsoll_wire::page;
 
-use super::up::Up;
+use super::sending::Sending;
 use super::{End, Relay};
 use crate::gateway::buffer::Buffer;
 use crate::gateway::claim::Claim;
@@ -24,33 +24,33 @@ use crate::gateway::stream::Socket as _;
 use crate::gateway::tag::Tag;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Down {
+pub(super) enum Answering {
     Head(Scan),
     Body,
     Done,
 }
 
-impl Down {
+impl Answering {
     pub(super) fn start() -> Self {
         Self::Head(Scan::default())
     }
 }
 
 impl Relay<'_> {
-    pub(super) fn poll_down(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        if let Down::Head(scan) = self.down {
+    pub(super) fn poll_answering(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        if let Answering::Head(scan) = self.answering {
             if let Some(end) = ready!(self.poll_head(cx, scan)) {
                 return Poll::Ready(end);
             }
-            self.down = Down::Body;
+            self.answering = Answering::Body;
         }
-        if self.down == Down::Done {
+        if self.answering == Answering::Done {
             return Poll::Pending;
         }
         if let Some(end) = ready!(self.poll_body(cx)) {
             return Poll::Ready(end);
         }
-        self.down = Down::Done;
+        self.answering = Answering::Done;
         Poll::Pending
     }
 
@@ -60,7 +60,7 @@ impl Relay<'_> {
             if ready!(self.flush_interim(cx)).is_err() {
                 return Poll::Ready(Some(End::ClientGone));
             }
-            let filled = self.down_buffer.as_ref().map(Buffer::filled).unwrap_or_default();
+            let filled = self.answer_buffer.as_ref().map(Buffer::filled).unwrap_or_default();
             if !filled.is_empty() {
                 match Response::read(filled, &mut scan, self.request.method) {
                     Ok(Some(response)) if response.is_interim() => {
@@ -68,14 +68,14 @@ impl Relay<'_> {
                             return Poll::Ready(Some(end));
                         }
                         scan = Scan::default();
-                        self.down = Down::Head(scan);
+                        self.answering = Answering::Head(scan);
                         continue;
                     }
                     Ok(Some(response)) if self.did_not_run(&response) => {
                         return Poll::Ready(Some(End::Unanswered));
                     }
                     Ok(Some(response)) => return Poll::Ready(self.begin_body(response)),
-                    Ok(None) => self.down = Down::Head(scan),
+                    Ok(None) => self.answering = Answering::Head(scan),
                     Err(error) => {
                         tracing::warn!(worker = %self.link.worker.id, %error, "worker's answer refused");
                         return Poll::Ready(Some(self.fail(Failure::BadResponse)));
@@ -93,7 +93,7 @@ impl Relay<'_> {
         if self.link.stream.poll_read_ready(cx).is_pending() {
             return Poll::Pending;
         }
-        let buffer = self.down_buffer.get_or_insert_with(|| self.connection.thread.pool.take());
+        let buffer = self.answer_buffer.get_or_insert_with(|| self.connection.thread.pool.take());
         if buffer.is_full() {
             buffer.grow(HEAD_BYTES_MAX);
         }
@@ -102,15 +102,15 @@ impl Relay<'_> {
 
     /// The link ended before the head of an answer was whole.
     fn died(&self) -> End {
-        let partly = self.answered || self.down_buffer.as_ref().is_some_and(|buffer| !buffer.is_empty());
-        match self.up {
+        let partly = self.answered || self.answer_buffer.as_ref().is_some_and(|buffer| !buffer.is_empty());
+        match self.sending {
             _ if partly => self.fail(Failure::WorkerClosed),
             // The client went first, and the app gave up on it, as it would have without us.
-            Up::Closed | Up::Leaving(_) => End::ClientGone,
-            Up::Flight | Up::Held | Up::Sent => End::Unanswered,
+            Sending::Closed | Sending::Leaving(_) => End::ClientGone,
+            Sending::Flight | Sending::Held | Sending::Sent => End::Unanswered,
             // A part of the body that is no longer here was sent, which only happens once it runs.
-            Up::Streaming if self.link.claim.is_some() => self.fail(Failure::WorkerDied),
-            Up::Streaming => self.fail(Failure::WorkerClosed),
+            Sending::Streaming if self.link.claim.is_some() => self.fail(Failure::WorkerDied),
+            Sending::Streaming => self.fail(Failure::WorkerClosed),
         }
     }
 
@@ -124,19 +124,19 @@ impl Relay<'_> {
     fn take_interim(&mut self, cx: &mut Context<'_>, response: &Response) -> Poll<End> {
         let is_agents = response.status == page::STARTED_STATUS && self.link.claim.is_some();
         if is_agents || self.request.version == Version::Http10 {
-            if let Some(buffer) = &mut self.down_buffer {
+            if let Some(buffer) = &mut self.answer_buffer {
                 buffer.consume(response.head_len);
             }
         } else {
             self.answered = true;
-            self.down_pump.ready = response.head_len;
+            self.answer_pump.ready = response.head_len;
         }
         // The rest of the body may have waited for this.
-        self.poll_up(cx)
+        self.poll_sending(cx)
     }
 
     fn flush_interim(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.down_pump.poll_flush(cx, &mut self.connection.client, &mut self.down_buffer)
+        self.answer_pump.poll_flush(cx, &mut self.connection.client, &mut self.answer_buffer)
     }
 
     /// The final head is there: from now on everything that belongs to the answer simply passes.
@@ -153,7 +153,7 @@ impl Relay<'_> {
             return Some(self.fail(Failure::BadResponse));
         }
         let is_last = self.connection.is_last();
-        let buffer = self.down_buffer.as_mut()?;
+        let buffer = self.answer_buffer.as_mut()?;
         if is_last {
             say_close(buffer, &mut response);
         }
@@ -180,8 +180,8 @@ impl Relay<'_> {
         if may_be_told || thread.access.keeps(response.status, body.is_done()) {
             self.keep_heads(response.head_len);
         }
-        self.down_pump.body = body;
-        self.down_pump.ready = ready;
+        self.answer_pump.body = body;
+        self.answer_pump.ready = ready;
         self.response = Some(response);
         self.release_flight();
         None
@@ -196,20 +196,20 @@ impl Relay<'_> {
 
     /// For the access log and the span.
     fn keep_heads(&mut self, answer_len: usize) {
-        let answer = self.down_buffer.take();
+        let answer = self.answer_buffer.take();
         let head = answer.as_ref().and_then(|buffer| buffer.filled().get(..answer_len));
         let first_byte = self.first_byte.unwrap_or_else(Instant::now);
         self.keep_head().keep_answer(head.unwrap_or_default(), first_byte);
-        self.down_buffer = answer;
+        self.answer_buffer = answer;
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
         let Connection { client, thread, .. } = &mut *self.connection;
         let ends = (&mut self.link.stream, client);
-        let finish = ready!(self.down_pump.poll(cx, ends, &mut self.down_buffer, &thread.pool));
+        let finish = ready!(self.answer_pump.poll(cx, ends, &mut self.answer_buffer, &thread.pool));
         Poll::Ready(match finish {
             Ok(Finish::BodyEnd) => None,
-            Ok(Finish::SourceEnd) if self.down_pump.body == Body::UntilClose => None,
+            Ok(Finish::SourceEnd) if self.answer_pump.body == Body::UntilClose => None,
             Ok(Finish::SourceEnd) | Err(Error::Source | Error::Framing(_)) => Some(End::Cut),
             Err(Error::Sink) => Some(End::ClientGone),
         })

@@ -1,13 +1,13 @@
-//! Both directions of one exchange at once: the request up ([`up`]), the answer down ([`down`]).
+//! Both directions of one exchange at once: the request ([`sending`]) and the answer ([`answering`]).
 //!
 //! Full duplex, because HTTP is: a worker may answer before it has read the body, ask for it with 100, or
 //! stream both ways. The client's side is watched even when nothing more is due from it, so that the app hears
 //! of a client that went away.
 
-mod down;
+mod answering;
 mod patience;
+mod sending;
 mod settle;
-mod up;
 
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -24,12 +24,12 @@ use super::http1::response::Response;
 use super::links::Link;
 use super::pump::{Pump, Side};
 use super::watch::{Phase, Time};
-use down::Down;
+use answering::Answering;
 use patience::{Look, Patience};
 use plimsoll_wire::page::Revoked;
+pub(super) use sending::LEAVING;
+use sending::Sending;
 pub(super) use settle::CLIENT_GONE;
-pub(super) use up::LEAVING;
-use up::Up;
 
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,11 +54,11 @@ pub(super) struct Relay<'a> {
     request: &'a Request,
     flight: &'a mut Flight,
     link: &'a mut Link,
-    up: Up,
-    up_pump: Pump,
-    down: Down,
-    down_pump: Pump,
-    down_buffer: Option<Buffer>,
+    sending: Sending,
+    request_pump: Pump,
+    answering: Answering,
+    answer_pump: Pump,
+    answer_buffer: Option<Buffer>,
     response: Option<Response>,
     so_far: SoFar,
     first_byte: Option<Instant>,
@@ -82,11 +82,11 @@ impl<'a> Relay<'a> {
         let now = connection.watch.now();
         connection.watch.set_deadline(Time::NEVER);
         Self {
-            up: Up::Flight,
-            up_pump: Pump::new(flight.rest, 0),
-            down: Down::start(),
-            down_pump: Pump::new(Body::UntilClose, 0),
-            down_buffer: None,
+            sending: Sending::Flight,
+            request_pump: Pump::new(flight.rest, 0),
+            answering: Answering::start(),
+            answer_pump: Pump::new(Body::UntilClose, 0),
+            answer_buffer: None,
             response: None,
             so_far,
             first_byte: None,
@@ -111,11 +111,11 @@ impl<'a> Relay<'a> {
             return Poll::Ready(End::Moved);
         }
         // Once all is sent, the answer is what is waited for; with it there is no more to ask of the client.
-        let is_answer_first = self.up == Up::Sent;
+        let is_answer_first = self.sending == Sending::Sent;
         if is_answer_first && let Poll::Ready(end) = self.poll_answer(cx) {
             return Poll::Ready(end);
         }
-        if let Poll::Ready(end) = self.poll_up(cx) {
+        if let Poll::Ready(end) = self.poll_sending(cx) {
             return Poll::Ready(end);
         }
         if !is_answer_first && let Poll::Ready(end) = self.poll_answer(cx) {
@@ -125,10 +125,10 @@ impl<'a> Relay<'a> {
     }
 
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        if let Poll::Ready(end) = self.poll_down(cx) {
+        if let Poll::Ready(end) = self.poll_answering(cx) {
             return Poll::Ready(end);
         }
-        if self.down == Down::Done && !self.must_finish_body() {
+        if self.answering == Answering::Done && !self.must_finish_body() {
             return Poll::Ready(End::Complete);
         }
         Poll::Pending
@@ -137,7 +137,7 @@ impl<'a> Relay<'a> {
     /// Another worker would take the request: does this one still not run it?
     fn takes_offer(&self) -> bool {
         let Some(claim) = self.link.claim.as_ref().filter(|claim| claim.has_offer()) else { return false };
-        let stays = self.answered || !matches!(self.up, Up::Flight | Up::Held | Up::Sent);
+        let stays = self.answered || !matches!(self.sending, Sending::Flight | Sending::Held | Sending::Sent);
         if !stays && claim.revoke() == Revoked::Yes {
             return true;
         }
@@ -148,8 +148,8 @@ impl<'a> Relay<'a> {
     /// The answer is complete: is it worth reading the rest of the request? Node does, so that the connection
     /// stays usable; not where the client was told to wait for a 100 that never came.
     fn must_finish_body(&self) -> bool {
-        let refused = self.request.expects_continue && self.up == Up::Held;
-        self.up.is_unfinished() && !refused && !self.link_closes()
+        let refused = self.request.expects_continue && self.sending == Sending::Held;
+        self.sending.is_unfinished() && !refused && !self.link_closes()
     }
 
     fn link_closes(&self) -> bool {
@@ -189,7 +189,7 @@ impl<'a> Relay<'a> {
     fn check_time(&mut self) -> Poll<End> {
         let config = &self.connection.thread.config;
         let now = self.connection.watch.now();
-        let moved = (self.up_pump.moved, self.down_pump.moved);
+        let moved = (self.request_pump.moved, self.answer_pump.moved);
         let is_answered = moved.1 != self.seen.1;
         if moved != self.seen {
             self.seen = moved;
@@ -198,8 +198,8 @@ impl<'a> Relay<'a> {
         let body_wait = self.waits_for_client();
         let look = Look { now, sent: moved.0, waits: body_wait, is_answered, rate: config.body_rate };
         let owes_since = self.patience.look(look);
-        let write_wait = self.down != Down::Done && self.down_pump.waits_for == Side::Sink;
-        let head_wait = matches!(self.down, Down::Head(_));
+        let write_wait = self.answering != Answering::Done && self.answer_pump.waits_for == Side::Sink;
+        let head_wait = matches!(self.answering, Answering::Head(_));
         let within = |waits: bool, since: Time, limit: Option<std::time::Duration>| match limit {
             Some(limit) if waits => since.after(limit),
             _ => Time::NEVER,
@@ -207,7 +207,7 @@ impl<'a> Relay<'a> {
         let body = within(body_wait, owes_since, Some(config.body_timeout));
         let write = within(write_wait, self.moved_at, Some(config.write_timeout));
         let head = within(head_wait, self.sent_at, config.request_timeout);
-        let leaving = self.up.deadline();
+        let leaving = self.sending.deadline();
         self.connection.watch.set_deadline(body.min(write).min(head).min(leaving));
         if now >= write {
             Poll::Ready(End::ClientGone)

@@ -30,7 +30,7 @@ use crate::gateway::watch::Time;
 pub(in crate::gateway) const LEAVING: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Up {
+pub(super) enum Sending {
     /// The first flight is being sent.
     Flight,
     /// It has been sent, and may be needed again; more of the body is to come.
@@ -44,7 +44,7 @@ pub(super) enum Up {
     Closed,
 }
 
-impl Up {
+impl Sending {
     pub(super) fn is_unfinished(self) -> bool {
         matches!(self, Self::Flight | Self::Held | Self::Streaming)
     }
@@ -58,16 +58,16 @@ impl Up {
 }
 
 impl Relay<'_> {
-    pub(super) fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    pub(super) fn poll_sending(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
-            match self.up {
-                Up::Flight => {
+            match self.sending {
+                Sending::Flight => {
                     if let Some(end) = ready!(self.poll_flight(cx)) {
                         return Poll::Ready(end);
                     }
-                    self.up = if self.flight.is_complete() { Up::Sent } else { Up::Held };
+                    self.sending = if self.flight.is_complete() { Sending::Sent } else { Sending::Held };
                 }
-                Up::Held => {
+                Sending::Held => {
                     if !self.may_stream() || self.connection.client.poll_read_ready(cx).is_pending() {
                         return Poll::Pending;
                     }
@@ -75,12 +75,12 @@ impl Relay<'_> {
                         self.keep_head();
                     }
                     self.release_flight();
-                    self.up = Up::Streaming;
+                    self.sending = Sending::Streaming;
                 }
-                Up::Streaming => return self.poll_stream(cx),
-                Up::Sent => return self.poll_client(cx),
-                Up::Leaving(deadline) => return self.poll_leaving(cx, deadline),
-                Up::Closed => return Poll::Pending,
+                Sending::Streaming => return self.poll_stream(cx),
+                Sending::Sent => return self.poll_client(cx),
+                Sending::Leaving(deadline) => return self.poll_leaving(cx, deadline),
+                Sending::Closed => return Poll::Pending,
             }
         }
     }
@@ -99,9 +99,9 @@ impl Relay<'_> {
 
     /// More of the body could be sent, if the client would.
     pub(super) fn waits_for_client(&self) -> bool {
-        match self.up {
-            Up::Held => self.may_stream(),
-            Up::Streaming => self.up_pump.waits_for == Side::Source,
+        match self.sending {
+            Sending::Held => self.may_stream(),
+            Sending::Streaming => self.request_pump.waits_for == Side::Source,
             _ => false,
         }
     }
@@ -115,20 +115,20 @@ impl Relay<'_> {
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         let Connection { client, buffer, thread, .. } = &mut *self.connection;
         let ends = (client, &mut self.link.stream);
-        let poll = self.up_pump.poll(cx, ends, buffer, &thread.pool);
-        if is_too_large(self.request.framing, &self.up_pump.body, thread.config.body_bytes_max) {
+        let poll = self.request_pump.poll(cx, ends, buffer, &thread.pool);
+        if is_too_large(self.request.framing, &self.request_pump.body, thread.config.body_bytes_max) {
             return Poll::Ready(self.fail(Failure::BodyTooLarge));
         }
         match ready!(poll) {
             Ok(Finish::BodyEnd) => {
-                self.up = Up::Sent;
+                self.sending = Sending::Sent;
                 self.poll_client(cx)
             }
-            Ok(Finish::SourceEnd) => self.close_up(cx),
+            Ok(Finish::SourceEnd) => self.stop_sending(cx),
             Err(Error::Source) => Poll::Ready(End::ClientGone),
             // The worker takes no more; its answer may still be on the way.
             Err(Error::Sink) => {
-                self.up = Up::Closed;
+                self.sending = Sending::Closed;
                 Poll::Pending
             }
             Err(Error::Framing(error)) => {
@@ -143,10 +143,10 @@ impl Relay<'_> {
         // A full buffer of requests to come is enough; the rest waits in the kernel.
         while !self.connection.buffer.as_ref().is_some_and(Buffer::is_full) {
             match ready!(self.connection.poll_read(cx)) {
-                Ok(0) if self.has_started() => return self.close_up(cx),
+                Ok(0) if self.has_started() => return self.stop_sending(cx),
                 Ok(0) => {
                     let deadline = self.connection.watch.now().after(LEAVING);
-                    self.up = Up::Leaving(deadline);
+                    self.sending = Sending::Leaving(deadline);
                     return Poll::Pending;
                 }
                 Ok(_) => {}
@@ -162,11 +162,11 @@ impl Relay<'_> {
 
     fn poll_leaving(&mut self, cx: &mut Context<'_>, deadline: Time) -> Poll<End> {
         if self.has_started() {
-            self.close_up(cx)
+            self.stop_sending(cx)
         } else if self.connection.watch.now() >= deadline {
             match self.leave() {
                 // It has begun just now: the worker is told, and decides.
-                End::ClientGone => self.close_up(cx),
+                End::ClientGone => self.stop_sending(cx),
                 end => Poll::Ready(end),
             }
         } else {
@@ -183,8 +183,8 @@ impl Relay<'_> {
     }
 
     /// The client closed its side. The worker is told just that, and decides as it would without us.
-    fn close_up(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        self.up = Up::Closed;
+    fn stop_sending(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        self.sending = Sending::Closed;
         // A shutdown does not wait, and one that fails means that the worker has gone first.
         let _shut = Pin::new(&mut self.link.stream).poll_shutdown(cx);
         Poll::Pending

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::up::Up;
+use super::sending::Sending;
 use super::{End, Relay};
 use crate::gateway::buffer::Buffer;
 use crate::gateway::claim::Claim;
@@ -96,11 +96,11 @@ impl Relay<'_> {
     /// The gateway has to answer by itself.
     pub(in crate::gateway) fn settle(self, end: End) -> Result<Settled, Failure> {
         let stats = &self.connection.thread.stats;
-        stats.bytes_to_clients.add(self.down_pump.moved);
-        stats.bytes_from_clients.add(self.up_pump.moved);
+        stats.bytes_to_clients.add(self.answer_pump.moved);
+        stats.bytes_from_clients.add(self.request_pump.moved);
         let status = self.response.as_ref().map_or(0, |response| response.status);
         let head = self.response.as_ref().map_or(0, |response| response.head_len as u64);
-        let bytes = self.down_pump.moved.saturating_sub(head);
+        let bytes = self.answer_pump.moved.saturating_sub(head);
         let first_byte = self.first_byte;
         let (is_moved, is_cut) = (end == End::Moved, end == End::Cut);
         let settled =
@@ -126,10 +126,10 @@ impl Relay<'_> {
 
     /// A link is kept if both sides know where the next request begins.
     fn fate(&self) -> Fate {
-        let nothing_left = self.down_buffer.as_ref().is_none_or(Buffer::is_empty);
+        let nothing_left = self.answer_buffer.as_ref().is_none_or(Buffer::is_empty);
         // Its process does not know of claims; a fresh link will not ask for them.
         let is_ignored = self.link.claim.as_ref().is_some_and(Claim::was_ignored);
-        if self.up == Up::Sent && nothing_left && !is_ignored && !self.link_closes() {
+        if self.sending == Sending::Sent && nothing_left && !is_ignored && !self.link_closes() {
             Fate::Keep(self.connection.watch.now())
         } else {
             Fate::Drop
@@ -142,19 +142,21 @@ impl Relay<'_> {
             Some(Response { websocket: true, .. }) => Protocol::WebSocket,
             _ => Protocol::Other,
         };
-        Fate::Upgrade { protocol, from_client, buffer: self.down_buffer }
+        Fate::Upgrade { protocol, from_client, buffer: self.answer_buffer }
     }
 
     fn after(&self) -> After {
         let has_more = self.connection.buffer.as_ref().is_some_and(|buffer| !buffer.is_empty());
         let offered_switch = self.request.upgrade && has_more;
-        match self.up {
-            Up::Leaving(_) | Up::Closed => After::Close,
-            Up::Flight | Up::Held | Up::Streaming => After::Linger,
+        match self.sending {
+            Sending::Leaving(_) | Sending::Closed => After::Close,
+            Sending::Flight | Sending::Held | Sending::Streaming => After::Linger,
             // Bytes after an offer to switch may be of either protocol: they are not read as HTTP.
-            Up::Sent if offered_switch => After::Linger,
-            Up::Sent if self.link_closes() || self.request.persistence == Persistence::Close => After::Linger,
-            Up::Sent => After::KeepAlive,
+            Sending::Sent if offered_switch => After::Linger,
+            Sending::Sent if self.link_closes() || self.request.persistence == Persistence::Close => {
+                After::Linger
+            }
+            Sending::Sent => After::KeepAlive,
         }
     }
 }
