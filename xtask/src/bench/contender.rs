@@ -36,7 +36,7 @@ pub(super) struct App {
 }
 
 /// A contender that answers. Ends with it.
-pub(super) struct Running {
+pub(super) struct Answering {
     pub(super) port: u16,
     pub(super) proxy: Vec<Pid>,
     pub(super) worker: Pid,
@@ -44,7 +44,7 @@ pub(super) struct Running {
     _children: Vec<Child>,
 }
 
-impl Running {
+impl Answering {
     /// The processes whose memory is of interest: the proxy, or where there is none the app.
     pub(super) fn measured(&self) -> Vec<Pid> {
         if self.proxy.is_empty() { vec![self.worker] } else { self.proxy.clone() }
@@ -52,7 +52,7 @@ impl Running {
 }
 
 impl Contender {
-    pub(super) fn start(&self, workshop: &Workshop, app: &App) -> anyhow::Result<Running> {
+    pub(super) fn start(&self, workshop: &Workshop, app: &App) -> anyhow::Result<Answering> {
         let place = Place::new(workshop, app)?;
         let running = match &self.kind {
             Kind::Node => place.node(),
@@ -64,7 +64,7 @@ impl Contender {
     }
 
     /// Proves that the contender does the work it is compared for: the app must see the client's own address.
-    pub(super) fn check_address(&self, running: &Running) -> anyhow::Result<()> {
+    pub(super) fn check_address(&self, running: &Answering) -> anyhow::Result<()> {
         let client = Ipv4Addr::new(127, 0, 0, 7);
         let seen = client::get(&Address::Tcp { port: running.port, source: client }, "/who")?;
         if seen != client.to_string() {
@@ -75,7 +75,7 @@ impl Contender {
 
     /// Proves that links to the worker were kept: the app counts what it accepted, and that may not be more than
     /// there were clients.
-    pub(super) fn check_links(&self, running: &Running, clients: u32) -> anyhow::Result<()> {
+    pub(super) fn check_links(&self, running: &Answering, clients: u32) -> anyhow::Result<()> {
         let accepted: u32 = client::get(&Address::port(running.port), "/connections")?.parse()?;
         if accepted > clients && !running.proxy.is_empty() {
             bail!("{} opened {accepted} connections to the worker for {clients} clients", self.name);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 
 use super::client::{Address, Connection};
-use super::contender::Running;
+use super::contender::Answering;
 use super::procfs::{self, Memory};
 use super::wait;
 
@@ -23,7 +23,7 @@ pub(super) struct Idle {
 }
 
 /// Memory of `running` (its proxy, or the app where there is none) with `wanted` kept-alive connections.
-pub(super) fn measure(running: &Running, wanted: usize, files_max: u64) -> anyhow::Result<Idle> {
+pub(super) fn measure(running: &Answering, wanted: usize, files_max: u64) -> anyhow::Result<Idle> {
     let possible = usize::try_from(files_max.saturating_sub(100)).unwrap_or(wanted);
     let count = wanted.min(possible);
     let mut connections = Vec::with_capacity(count);

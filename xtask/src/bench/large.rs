@@ -10,7 +10,7 @@ use serde_json::json;
 
 use self::figures::{Figures, figures_to_reach, table};
 use self::transfer::{Pace, download, upload};
-use super::contender::{App, Contender, Running};
+use super::contender::{Answering, App, Contender};
 use super::field::{Field, NGINX_AGAIN, Only};
 use super::report::{Keep, Report, megabytes, placement_sentence, targets};
 use super::workshop::{Workshop, app};
@@ -99,7 +99,7 @@ fn slowly(
 
 /// How far the proxy's RSS rises above what it was after its first requests.
 fn growth(
-    running: &Running,
+    running: &Answering,
     transfer: impl FnOnce(&mut dyn FnMut() -> anyhow::Result<()>) -> anyhow::Result<()>,
 ) -> anyhow::Result<u64> {
     let before = procfs::memory(&running.proxy)?.rss;

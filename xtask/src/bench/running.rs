@@ -35,8 +35,17 @@ impl Running {
     }
 
     pub(super) fn when_it_answers(self) -> anyhow::Result<Self> {
-        wait::until(wait::START_WITHIN, "the first answer", || self.ask("/").ok())?;
+        self.when_it_answers_at("/")
+    }
+
+    pub(super) fn when_it_answers_at(self, path: &str) -> anyhow::Result<Self> {
+        wait::until(wait::START_WITHIN, "the first answer", || self.ask(path).ok())?;
         Ok(self)
+    }
+
+    /// The port that it was told to have its admin address at.
+    pub(super) fn admin(&self) -> u16 {
+        self.admin
     }
 
     pub(super) fn pid(&self) -> super::procfs::Pid {

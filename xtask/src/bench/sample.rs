@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::contender::{App, Contender, Running};
+use super::contender::{Answering, App, Contender};
 use super::load::{Load, Outcome};
 use super::procfs::{self, Memory};
 use super::workshop::Workshop;
@@ -43,7 +43,7 @@ pub(super) struct Course<'a> {
 
 /// A contender that is ready to be measured.
 pub(super) struct Warm {
-    running: Running,
+    running: Answering,
     rest: Memory,
     /// Connections that clients have opened so far.
     clients: u32,
@@ -86,7 +86,7 @@ struct Used {
 }
 
 impl Used {
-    fn now(running: &Running) -> anyhow::Result<Self> {
+    fn now(running: &Answering) -> anyhow::Result<Self> {
         let mut proxy_ticks = 0;
         for pid in &running.proxy {
             proxy_ticks += procfs::stat(*pid)?.own_ticks;
@@ -126,7 +126,7 @@ struct Spent {
 }
 
 impl Spent {
-    fn into_sample(self, outcome: &Outcome, running: &Running, rest: Memory, peak: Memory) -> Sample {
+    fn into_sample(self, outcome: &Outcome, running: &Answering, rest: Memory, peak: Memory) -> Sample {
         let each = |nanoseconds: f64| nanoseconds / 1000.0 / outcome.requests as f64;
         let of_proxy = |value: f64| (!running.proxy.is_empty()).then_some(value);
         let ours = self.proxy + self.worker + self.load;

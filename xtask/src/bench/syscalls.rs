@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::child::Child;
 use super::client::{Address, Connection};
-use super::contender::Running;
+use super::contender::Answering;
 use super::procfs::Pid;
 use super::wait;
 use super::workshop::Workshop;
@@ -47,7 +47,7 @@ pub(super) struct Census {
 pub(super) fn count(
     workshop: &Workshop,
     strace: &Path,
-    running: &Running,
+    running: &Answering,
     connections: usize,
 ) -> anyhow::Result<Census> {
     let address = Address::port(running.port);

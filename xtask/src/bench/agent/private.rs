@@ -10,7 +10,7 @@ use plimsoll_wire::page;
 
 use super::super::child::Child;
 use super::super::client::{self, Address};
-use super::super::contender::{App, Contender, Kind, Running};
+use super::super::contender::{Answering, App, Contender, Kind};
 use super::super::procfs::Pid;
 use super::super::wait;
 use super::super::workshop::Workshop;
@@ -30,7 +30,7 @@ pub(super) struct Worker {
 #[expect(dead_code, reason = "held for its Drop")]
 enum Life {
     Alone(Child),
-    UnderPlimsoll(Running),
+    UnderPlimsoll(Answering),
 }
 
 impl Worker {

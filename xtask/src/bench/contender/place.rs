@@ -10,7 +10,7 @@ use super::super::client::{self, Address};
 use super::super::procfs;
 use super::super::wait;
 use super::super::workshop::{Workshop, free_port};
-use super::{App, Running};
+use super::{Answering, App};
 
 const NGINX_CONFIG: &str = include_str!("../../../../bench/peers/nginx.conf");
 const HAPROXY_CONFIG: &str = include_str!("../../../../bench/peers/haproxy.cfg");
@@ -31,13 +31,13 @@ impl<'a> Place<'a> {
         Ok(Self { workshop, app, port, directory })
     }
 
-    pub(super) fn node(&self) -> anyhow::Result<Running> {
+    pub(super) fn node(&self) -> anyhow::Result<Answering> {
         let child =
             self.run_app(self.workshop.placement.without_proxy(), &self.port.to_string(), &self.address())?;
         Ok(self.running(Vec::new(), child.pid(), vec![child]))
     }
 
-    pub(super) fn nginx(&self, program: &Path) -> anyhow::Result<Running> {
+    pub(super) fn nginx(&self, program: &Path) -> anyhow::Result<Answering> {
         let config = self.configure(NGINX_CONFIG, "nginx.conf")?;
         self.peer(
             program,
@@ -45,12 +45,12 @@ impl<'a> Place<'a> {
         )
     }
 
-    pub(super) fn haproxy(&self, program: &Path) -> anyhow::Result<Running> {
+    pub(super) fn haproxy(&self, program: &Path) -> anyhow::Result<Answering> {
         let config = self.configure(HAPROXY_CONFIG, "haproxy.cfg")?;
         self.peer(program, &["-f".as_ref(), &config])
     }
 
-    pub(super) fn plimsoll(&self, program: &Path) -> anyhow::Result<Running> {
+    pub(super) fn plimsoll(&self, program: &Path) -> anyhow::Result<Answering> {
         let workshop = self.workshop;
         let admin = format!("127.0.0.1:{}", free_port()?);
         let mut child = Child::start(program, workshop.placement.proxy, &self.log("proxy"), |command| {
@@ -73,7 +73,7 @@ impl<'a> Place<'a> {
     }
 
     /// The app on a Unix socket, and a proxy in front of it.
-    fn peer(&self, program: &Path, args: &[&Path]) -> anyhow::Result<Running> {
+    fn peer(&self, program: &Path, args: &[&Path]) -> anyhow::Result<Answering> {
         let placement = self.workshop.placement;
         let socket = self.socket();
         let worker = self.run_app(placement.worker, &socket.to_string_lossy(), &Address::path(&socket))?;
@@ -109,8 +109,8 @@ impl<'a> Place<'a> {
         Ok(path)
     }
 
-    fn running(&self, proxy: Vec<procfs::Pid>, worker: procfs::Pid, children: Vec<Child>) -> Running {
-        Running { port: self.port, proxy, worker, _children: children }
+    fn running(&self, proxy: Vec<procfs::Pid>, worker: procfs::Pid, children: Vec<Child>) -> Answering {
+        Answering { port: self.port, proxy, worker, _children: children }
     }
 
     fn address(&self) -> Address {

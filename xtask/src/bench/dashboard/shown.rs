@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
-use super::super::child::Child;
 use super::super::client::{self, Address, Connection};
 use super::super::pools::place::{Database, shop};
+use super::super::running::Running;
 use super::super::stats::max;
 use super::super::wait;
-use super::super::workshop::{Workshop, free_port};
+use super::super::workshop::Workshop;
 use super::browser::Browser;
 use super::pty::Pty;
 use super::{IS_LIVE, SCREEN, wait_for};
@@ -119,12 +119,12 @@ pub(super) fn measure(
     rounds: usize,
 ) -> anyhow::Result<Vec<Shown>> {
     let database = Database::start(workshop, 50)?;
-    let stock = Stock::start(workshop)?;
+    let stock = stock(workshop)?;
     let mut all: Vec<Shown> = FAULTS.iter().map(|fault| Shown { fault, rounds: Vec::new() }).collect();
     for round in 1..=rounds {
         for shown in &mut all {
-            let running = Running::start(workshop, program, &database, &stock, shown.fault)?;
-            let told = running.induce(program, browser, shown.fault)?;
+            let faulty = Faulty::start(workshop, program, &database, &stock, shown.fault)?;
+            let told = faulty.induce(program, browser, shown.fault)?;
             eprintln!("round {round}  {}  {told:?}", shown.fault.name);
             shown.rounds.push(told);
         }
@@ -133,63 +133,42 @@ pub(super) fn measure(
 }
 
 /// The service that the shop calls.
-struct Stock {
-    port: u16,
-    _child: Child,
-}
-
-impl Stock {
-    fn start(workshop: &Workshop) -> anyhow::Result<Self> {
-        let port = free_port()?;
-        let child = Child::start(&workshop.node, None, &workshop.log("stock"), |command| {
-            command.arg(shop().join("stock.js")).env("PORT", port.to_string()).env("STOCK_MS", "5");
-        })?;
-        wait::until(wait::START_WITHIN, "the stock", || client::get(&Address::port(port), "/stock/1").ok())?;
-        Ok(Self { port, _child: child })
-    }
+fn stock(workshop: &Workshop) -> anyhow::Result<Running> {
+    Running::start(workshop, &workshop.node, None, "stock", |command, _| {
+        command.arg(shop().join("stock.js")).env("STOCK_MS", "5");
+    })?
+    .when_it_answers_at("/stock/1")
 }
 
 /// The shop with one fault.
-struct Running {
+struct Faulty {
     name: String,
-    port: u16,
-    admin: u16,
-    _child: Child,
+    shop: Running,
 }
 
-impl Running {
+impl Faulty {
     fn start(
         workshop: &Workshop,
         program: &Path,
         database: &Database,
-        stock: &Stock,
+        stock: &Running,
         fault: &Fault,
     ) -> anyhow::Result<Self> {
-        let (port, admin) = (free_port()?, free_port()?);
         let name = format!("bench-shown-{}", fault.shop);
-        let child = Child::start(program, None, &workshop.log(&name), |command| {
-            command.args([
-                "run",
-                "--name",
-                &name,
-                "--workers",
-                "2",
-                "--admin",
-                &format!("127.0.0.1:{admin}"),
-                "--",
-            ]);
-            command.arg(&workshop.node).arg("server.js").current_dir(shop()).env_remove("NODE_OPTIONS");
-            command.env("PORT", port.to_string()).env("SHOP_FAULT", fault.shop).envs(database.env());
+        let shop = Running::start(workshop, program, None, &name, |command, admin| {
+            command.args(["run", "--name", &name, "--workers", "2", "--admin", admin, "--"]);
+            command.arg(&workshop.node).arg("server.js").current_dir(shop());
+            command.env("SHOP_FAULT", fault.shop).envs(database.env());
             command.env("STOCK_URL", format!("http://127.0.0.1:{}", stock.port));
-        })?;
-        wait::until(wait::START_WITHIN, "the shop", || client::get(&Address::port(port), HARMLESS).ok())?;
-        Ok(Self { name, port, admin, _child: child })
+        })?
+        .when_it_answers_at(HARMLESS)?;
+        Ok(Self { name, shop })
     }
 
     /// Calm for a while, then all clients: how soon each tells it.
     fn induce(&self, program: &Path, browser: &mut Browser, fault: &Fault) -> anyhow::Result<Told> {
         browser.open("about:blank", SCREEN)?;
-        browser.open(&format!("http://127.0.0.1:{}/", self.admin), SCREEN)?;
+        browser.open(&format!("http://127.0.0.1:{}/", self.shop.admin()), SCREEN)?;
         wait_for(browser, IS_LIVE)?;
         let mut top = Pty::start(
             Command::new(program)
@@ -202,7 +181,7 @@ impl Running {
         wait::until(wait::START_WITHIN, "top", || (!top.screen().concat().trim().is_empty()).then_some(()))?;
         // What is found.
         top.press("8")?;
-        let mut client = Connection::open(&Address::port(self.port))?;
+        let mut client = Connection::open(&Address::port(self.shop.port))?;
         let begun = Instant::now();
         while begun.elapsed() < CALM {
             client.get(HARMLESS)?;
@@ -245,7 +224,7 @@ impl Running {
     }
 
     fn ask(&self, path: &str, ended: &AtomicBool) {
-        let Ok(mut client) = Connection::open(&Address::port(self.port)) else { return };
+        let Ok(mut client) = Connection::open(&Address::port(self.shop.port)) else { return };
         while !ended.load(Ordering::Relaxed) && client.get(path).is_ok() {
             wait::pause(BREATH);
         }
@@ -263,7 +242,7 @@ impl Running {
 
     /// The sum of all its samples.
     fn metric(&self, fault: &Fault) -> anyhow::Result<f64> {
-        let text = client::get(&Address::port(self.admin), "/metrics")?;
+        let text = client::get(&Address::port(self.shop.admin()), "/metrics")?;
         let samples = text.lines().filter(|line| {
             line.strip_prefix(fault.metric.0).is_some_and(|rest| rest.starts_with(['{', ' ']))
         });
