@@ -5,6 +5,7 @@ const diagnostics = require('node:diagnostics_channel')
 const http = require('node:http')
 const frameworks = require('./frameworks.js')
 const { patch } = require('./patch.js')
+const { Seldom } = require('./seldom.js')
 const { found, isLost, kLink } = require('./watchdog.js')
 const wire = require('./wire.js')
 
@@ -20,7 +21,7 @@ const FASTIFY_QUIET = 2000
 const FASTIFY_CHANNEL = 'tracing:fastify.request.handler:start'
 
 let say = null
-let largeToldAt = 0
+const seldom = new Seldom(LARGE_EVERY_MS)
 const told = new Set()
 /** Express's route → the last method and mount point that it was told with. */
 const seen = new WeakMap()
@@ -50,9 +51,9 @@ function tellLarge (response, bytes) {
   const link = response.socket?.[kLink]
   // Another request may have come by the same link.
   if (link === undefined || link.slot === 0 || link.parser.incoming !== response.req) return
-  const now = Date.now()
-  if (now - largeToldAt < LARGE_EVERY_MS) return
-  largeToldAt = now
+  const now = performance.now()
+  if (!seldom.isDue(now)) return
+  seldom.said(now)
   say(wire.largeBody(link.slot - 1, link.word, bytes))
 }
 

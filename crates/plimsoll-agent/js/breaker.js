@@ -2,6 +2,7 @@
 // The worker's part of a circuit breaker: it tells what became of the calls, and knows whether more may be made. The
 // supervisor decides, for all workers together.
 const { GIVEN_UP } = require('./call.js')
+const { Seldom } = require('./seldom.js')
 const { WATCHED } = require('./wire.js').CALLS
 
 // Where it only computes, and nothing failed, it is told so seldom, in ticks.
@@ -9,8 +10,6 @@ const SELDOM = 10
 // After a trial, until the supervisor says what follows.
 const DECIDES_MS = 1000
 const AGO_MAX_MS = 2 ** 31
-// Of the calls that are refused so many are told with their request, from which the supervisor knows the route.
-const TOLD_EVERY_MS = 50
 
 class Breaker {
   constructor (number, say, watched) {
@@ -33,7 +32,8 @@ class Breaker {
     this.okAt = -Infinity
     this.isDue = false
     this.ticks = 0
-    this.toldAt = -TOLD_EVERY_MS
+    /** Calls that were refused. */
+    this.seldom = new Seldom()
   }
 
   /** A call is over. */
@@ -80,8 +80,8 @@ class Breaker {
 
   /** A call of this request was refused. */
   refused ({ slot, word }, now) {
-    if (slot === 0 || now - this.toldAt < TOLD_EVERY_MS) return
-    this.toldAt = now
+    if (slot === 0 || !this.seldom.isDue(now)) return
+    this.seldom.said(now)
     this.say.broken(this.number, slot - 1, word)
   }
 

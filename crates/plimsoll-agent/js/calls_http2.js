@@ -63,7 +63,7 @@ function split (authority) {
 class StreamCall extends Call {
   constructor (origin, group, headers) {
     super(origin, group)
-    this.headers = this.span === null ? headers : propagate(headers, spans.header(this.span))
+    this.headers = this.span === null ? headers : spans.addTo(headers, spans.header(this.span))
   }
 
   follow (stream) {
@@ -83,15 +83,6 @@ class StreamCall extends Call {
     const named = (name) => Array.isArray(headers) ? inPairs(name) : headers?.[name]
     return { method: named(':method') ?? 'GET', path: named(':path') ?? '/' }
   }
-}
-
-/** With the header, where the app gives none. Headers in a form that we do not know stay as they are. */
-function propagate (headers, parent) {
-  if (parent === null) return headers
-  if (headers === undefined || headers === null) return { [spans.PARENT]: parent }
-  if (Array.isArray(headers)) return headers
-  const isThere = Object.keys(headers).some((name) => name.toLowerCase() === spans.PARENT)
-  return isThere ? headers : { ...headers, [spans.PARENT]: parent }
 }
 
 module.exports = { watch }

@@ -107,19 +107,17 @@ function urlOf (dispatcher) {
   return hidden(dispatcher, 'url')
 }
 
-/** With the header, where the app gives none. Headers in a form that we do not know stay as they are. */
+/** With the header, where the app gives none; headers may also be names and values in turn. */
 function propagate (options, parent) {
-  const { headers } = options
   if (parent === null) return options
-  if (headers === undefined || headers === null) return { ...options, headers: { [spans.PARENT]: parent } }
+  const { headers } = options
   if (Array.isArray(headers)) {
     if (!headers.every((header) => typeof header === 'string')) return options
     const isThere = headers.some((name, at) => at % 2 === 0 && name.toLowerCase() === spans.PARENT)
     return isThere ? options : { ...options, headers: [...headers, spans.PARENT, parent] }
   }
-  if (Object.getPrototypeOf(headers) !== Object.prototype && Object.getPrototypeOf(headers) !== null) return options
-  const isThere = Object.keys(headers).some((name) => name.toLowerCase() === spans.PARENT)
-  return isThere ? options : { ...options, headers: { ...headers, [spans.PARENT]: parent } }
+  const given = spans.addTo(headers, parent)
+  return given === headers ? options : { ...options, headers: given }
 }
 
 /** What both kinds of handler have in common. It stands in the place of the handler that it calls. */

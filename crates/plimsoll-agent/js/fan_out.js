@@ -4,15 +4,14 @@
 // Exact or not at all. The part of a handler that runs before its first `await` is known from the mark that the watchdog
 // uses. What comes after is known where requests are followed (context.js); elsewhere a call after an `await` belongs to
 // nobody.
+const { Seldom } = require('./seldom.js')
 const { whose } = require('./whose.js')
-
-// Of the fan-outs of this process so many are told with their request, from which the supervisor knows the route.
-const TOLD_EVERY_MS = 50
 
 // Calls of one request that are remembered because they failed.
 const FAILED_MAX = 64
 
-let toldAt = -TOLD_EVERY_MS
+/** The fan-outs of this process. */
+const seldom = new Seldom()
 
 /** The calls of one request to one origin. */
 class Group {
@@ -62,8 +61,8 @@ class Group {
     const { slot, word } = this.request
     const isWidest = this.#most > origin.seen.fan_out_told
     const now = performance.now()
-    if (slot === 0 || (now - toldAt < TOLD_EVERY_MS && !isWidest)) return
-    toldAt = now
+    if (slot === 0 || (!seldom.isDue(now) && !isWidest)) return
+    seldom.said(now)
     this.#told = this.#most
     if (isWidest) origin.seen.fan_out_told = this.#most
     origin.say.fanOut(origin.number, slot - 1, word, this.#most)

@@ -1,6 +1,7 @@
 'use strict'
 // Pools of generic-pool.
-const { addressOf, common, install: installIn, visitHeld, waitsOf } = require('./pool_resources.js')
+const { visitHeld } = require('./held.js')
+const { addressOf, common, install: installIn, waitsOf } = require('./pool_resources.js')
 
 const kMin = Symbol('plimsoll.min')
 

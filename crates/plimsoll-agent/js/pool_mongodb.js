@@ -1,7 +1,8 @@
 'use strict'
 // Pools of `mongodb`, one for each server that a client knows. Their size is fixed when they are made.
+const { visitHeld } = require('./held.js')
 const { hidden } = require('./hidden.js')
-const { common, install: installIn, visitHeld, waitsOf } = require('./pool_resources.js')
+const { common, install: installIn, waitsOf } = require('./pool_resources.js')
 
 const adapter = {
   ...common,

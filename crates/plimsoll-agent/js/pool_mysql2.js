@@ -1,9 +1,9 @@
 'use strict'
 // Pools of `mysql2`, also by promises: the class that both have below them. Who waits is in its queue as a callback.
+const { give, isNew, take, visitHeld } = require('./held.js')
 const { patch } = require('./patch.js')
 
 const kAt = Symbol('plimsoll.at')
-const kTaker = Symbol('plimsoll.taker')
 const kTracked = Symbol('plimsoll.tracked')
 
 const METHODS = ['getConnection', 'releaseConnection', '_removeConnection']
@@ -58,13 +58,8 @@ const adapter = {
   },
 
   held (pool, visit) {
-    const idle = new Set()
-    for (let place = 0; place < pool._freeConnections.length; place++) idle.add(pool._freeConnections.get(place))
-    for (let place = 0; place < pool._allConnections.length; place++) {
-      const connection = pool._allConnections.get(place)
-      const at = connection[kAt]
-      if (!idle.has(connection) && visit(Math.abs(at), connection[kTaker], at < 0)) connection[kAt] = -at
-    }
+    const { _allConnections: all } = pool
+    visitHeld(Array.from({ length: all.length }, (_, place) => all.get(place)), visit)
   }
 }
 
@@ -103,10 +98,8 @@ function install (Pool, of) {
   patch(prototype, 'releaseConnection', (release) => function (connection) {
     // Without its pool it has been removed, and another may take its place.
     const pool = connection._pool ? of(this, adapter) : null
-    if (pool !== null) {
-      gives(pool, connection)
-      if (pool.isTooLarge(adapter.open(this))) return close(connection)
-    }
+    give(connection, pool, performance.now())
+    if (pool?.isTooLarge(adapter.open(this))) return close(connection)
     return release.call(this, connection)
   })
   patch(prototype, '_removeConnection', (remove) => function (connection) {
@@ -121,17 +114,9 @@ function install (Pool, of) {
 
 function takes (target, pool, connection, at, taker) {
   const now = performance.now()
-  if (connection[kAt] === undefined) pool.opened += 1
-  connection[kAt] = now
-  connection[kTaker] = taker
+  if (isNew(connection)) pool.opened += 1
+  take(connection, now, taker)
   pool.take(now - at, adapter.open(target) - adapter.idle(target), taker)
-}
-
-function gives (pool, connection) {
-  const since = Math.abs(connection[kAt])
-  if (since > 0) pool.give(performance.now() - since)
-  connection[kAt] = 0
-  connection[kTaker] = null
 }
 
 function fails (pool, error) {

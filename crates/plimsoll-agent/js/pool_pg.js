@@ -1,6 +1,7 @@
 'use strict'
 // Pools of `pg`, also with native bindings: the class of pg-pool. Who waits is in its queue as an item; that of a
 // connection that is opened is passed on by hand.
+const { give, take, visitHeld } = require('./held.js')
 const { patch } = require('./patch.js')
 
 const kAt = Symbol('plimsoll.at')
@@ -68,13 +69,7 @@ const adapter = {
     return true
   },
 
-  held (pool, visit) {
-    const idle = new Set(pool._idle.map(({ client }) => client))
-    for (const client of pool._clients) {
-      const at = client[kAt]
-      if (!idle.has(client) && visit(Math.abs(at), client[kTaker], at < 0)) client[kAt] = -at
-    }
-  }
+  held: (pool, visit) => visitHeld(pool._clients, visit)
 }
 
 function install (Pool, of) {
@@ -121,14 +116,14 @@ function install (Pool, of) {
       const now = performance.now()
       if (isNew) pool.opened += 1
       if (!item.timedOut) pool.take(now - item[kAt], this._clients.length - this._idle.length, item[kTaker])
-      client[kAt] = item.timedOut ? 0 : now
-      client[kTaker] = item[kTaker]
+      if (!item.timedOut) take(client, now, item[kTaker])
     }
     return acquire.call(this, client, item, idleListener, isNew)
   })
   patch(prototype, '_release', (release) => function (client, idleListener, error) {
     const pool = of(this, adapter)
-    if (pool !== null) gives(this, pool, client)
+    give(client, pool, performance.now())
+    if (pool?.isTooLarge(this._clients.length)) isLast(this, client)
     return release.call(this, client, idleListener, error)
   })
   patch(prototype, '_remove', (remove) => function (client, callback) {
@@ -163,13 +158,8 @@ function countsWhoGivesUp (item, pool) {
   })
 }
 
-function gives (target, pool, client) {
-  const since = Math.abs(client[kAt])
-  if (since > 0) pool.give(performance.now() - since)
-  client[kAt] = 0
-  client[kTaker] = null
-  if (!pool.isTooLarge(target._clients.length)) return
-  // One too many: it is not kept, as if its time were over.
+/** One too many: it is not kept, as if its time were over. */
+function isLast (target, client) {
   if (target._expired) target._expired.add(client)
   else client._poolUseCount = Infinity
 }

@@ -1,11 +1,10 @@
 'use strict'
 // What the pools have in common that hand out resources of any kind by promises: tarn (knex), generic-pool,
 // sequelize-pool.
+const { give, isHeld, isNew, take } = require('./held.js')
 const { patch } = require('./patch.js')
 const { Wait, Waits } = require('./waits.js')
 
-const kAt = Symbol('plimsoll.at')
-const kTaker = Symbol('plimsoll.taker')
 const kWaits = Symbol('plimsoll.waits')
 const kTracked = Symbol('plimsoll.tracked')
 
@@ -38,10 +37,8 @@ function install (prototype, of, adapter, { takes = 'acquire', ends, closes }) {
   for (const end of ends) {
     patch(prototype, end, (original) => function (resource) {
       const pool = of(this, adapter)
-      if (pool === null || !(Math.abs(resource?.[kAt]) > 0)) return original.call(this, resource)
-      pool.give(performance.now() - Math.abs(resource[kAt]))
-      resource[kAt] = 0
-      resource[kTaker] = null
+      if (pool === null || !isHeld(resource)) return original.call(this, resource)
+      give(resource, pool, performance.now())
       const isTooLarge = end === 'release' && pool.isTooLarge(adapter.open(this))
       return isTooLarge ? adapter.drop(this, resource) : original.call(this, resource)
     })
@@ -73,9 +70,8 @@ class Acquire extends Wait {
     waitsOf(target).delete(this)
     const now = performance.now()
     if (resource !== null && typeof resource === 'object') {
-      if (resource[kAt] === undefined) pool.opened += 1
-      resource[kAt] = now
-      resource[kTaker] = taker
+      if (isNew(resource)) pool.opened += 1
+      take(resource, now, taker)
     }
     pool.take(now - at, adapter.inUse(target), taker)
   }
@@ -130,13 +126,6 @@ const common = {
   }
 }
 
-function visitHeld (resources, visit) {
-  for (const resource of resources) {
-    const at = resource?.[kAt]
-    if (at && visit(Math.abs(at), resource[kTaker], at < 0)) resource[kAt] = -at
-  }
-}
-
 /** Where a connection of any library leads. */
 function addressOf (library, connection) {
   if (connection === null || typeof connection !== 'object') return null
@@ -153,4 +142,4 @@ function about (library, host, port, database) {
   return { library, server: port === '' ? String(host) : `${host}:${port}`, database: String(database ?? '') }
 }
 
-module.exports = { install, common, waitsOf, visitHeld, addressOf }
+module.exports = { install, common, waitsOf, addressOf }

@@ -1,6 +1,7 @@
 'use strict'
 // Pools of sequelize-pool.
-const { addressOf, common, install: installIn, visitHeld } = require('./pool_resources.js')
+const { visitHeld } = require('./held.js')
+const { addressOf, common, install: installIn } = require('./pool_resources.js')
 
 const kMin = Symbol('plimsoll.min')
 

@@ -97,6 +97,16 @@ function header (span) {
   return span !== null && propagates ? span.traceparent : null
 }
 
+/** An object of headers with what `header` gives, where the app has put none. Forms that we do not know stay as they are. */
+function addTo (headers, parent) {
+  if (parent === null) return headers
+  if (headers === undefined || headers === null) return { [PARENT]: parent }
+  const prototype = Object.getPrototypeOf(headers)
+  if (prototype !== Object.prototype && prototype !== null) return headers
+  const isThere = Object.keys(headers).some((name) => name.toLowerCase() === PARENT)
+  return isThere ? headers : { ...headers, [PARENT]: parent }
+}
+
 /** Whether anybody wants to know of what took so long. Asked before it is described: most are of no interest. */
 function isTold (span, tookMs, isFailed) {
   return say !== null && (isFailed || tookMs >= toldFromMs || (span !== null && span.isSampled))
@@ -123,4 +133,4 @@ function pathOf (target) {
   return end < 0 ? text : text.slice(0, end)
 }
 
-module.exports = { watch, lost, isWanted, parentOf, begin, ofNobody, header, isTold, end, pathOf, PARENT }
+module.exports = { watch, lost, isWanted, parentOf, begin, ofNobody, header, addTo, isTold, end, pathOf, PARENT }
