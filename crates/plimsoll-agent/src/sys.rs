@@ -133,6 +133,18 @@ pub(crate) fn at_exit(hook: extern "C" fn()) -> bool {
     unsafe { libc::atexit(hook) == 0 }
 }
 
+/// The calling thread may interrupt others when it wakes, whatever the process does (`workers.cpu_scheduling`): what looks at
+/// others must not wait for them.
+pub(crate) fn wake_at_once() {
+    let parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the parameters are readable; only the policy of this thread changes, between two that anybody may have.
+    unsafe {
+        if libc::syscall(libc::SYS_sched_getscheduler, 0) == libc::c_long::from(libc::SCHED_BATCH) {
+            libc::syscall(libc::SYS_sched_setscheduler, 0, libc::SCHED_OTHER, &raw const parameters);
+        }
+    }
+}
+
 /// The signals of the process are for the app's threads.
 pub(crate) fn take_no_signals() {
     let mut all = MaybeUninit::<sigset_t>::zeroed();

@@ -72,6 +72,7 @@ impl Watch {
     /// Until the process ends or the supervisor is gone.
     pub(super) fn run(mut self) {
         sys::take_no_signals();
+        sys::wake_at_once();
         let _gone = Report::open(&self.path).and_then(|mut report| self.watch(&mut report));
         shared::awake();
         shared::disarm();

@@ -15,7 +15,7 @@ use super::questions::Identity;
 use super::{GatewayFront, context, memory};
 use crate::concerns::event_loop::profile::Origin;
 use crate::concerns::{downstream, pools, shutdown};
-use crate::config::{AgentMode, Config, WorkerCount};
+use crate::config::{AgentMode, Config, CpuScheduling, WorkerCount};
 use crate::exit::Exit;
 use crate::gateway::Gateway;
 use crate::observe::incidents::Incidents;
@@ -26,7 +26,7 @@ use crate::observe::traces::Traces;
 use crate::observe::{admin, socket, status};
 use crate::sys::runtime_dir::RuntimeDir;
 use crate::sys::signals::Signals;
-use crate::sys::{cgroup, limits, proc, process};
+use crate::sys::{cgroup, child, limits, proc, process};
 use crate::workers::{Settings, Supervisor};
 
 /// The parts, ready to run.
@@ -161,7 +161,10 @@ fn settings(config: &Config, command: Vec<OsString>, facts: Facts) -> Settings {
         port: facts.port,
         stall_threshold: config.event_loop.stall_threshold,
         dead_after: config.event_loop.dead_after,
-        open_files: facts.open_files,
+        terms: child::Terms {
+            open_files: facts.open_files,
+            wakes_in_turn: config.workers.cpu_scheduling == CpuScheduling::Batch,
+        },
         downstream: downstream::Rules::new(&config.downstream),
         pools: pools::Rules::new(&config.pools, config.workers.surge),
         logs: facts.logs,

@@ -51,6 +51,15 @@ pub enum AgentMode {
     Off,
 }
 
+/// Whether workers interrupt others when they wake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CpuScheduling {
+    /// As all threads do.
+    Other,
+    /// They do not (`SCHED_BATCH`).
+    Batch,
+}
+
 /// The least important lines that are still written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogLevel {
@@ -71,6 +80,7 @@ pub struct Workers {
     pub surge: usize,
     /// Requests after which a worker is renewed; `None`: it is not.
     pub max_requests: Option<usize>,
+    pub cpu_scheduling: CpuScheduling,
 }
 
 /// Whether a busy gateway thread lets events gather.
@@ -284,6 +294,7 @@ impl Default for Workers {
             listen_timeout: Duration::from_secs(30),
             surge: 1,
             max_requests: None,
+            cpu_scheduling: CpuScheduling::Other,
         }
     }
 }

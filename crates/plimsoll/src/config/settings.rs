@@ -16,7 +16,7 @@ use std::marker::PhantomData;
 use super::definition::{Default, Definition, FlagDefinition, Setting};
 use super::form::{Address, Choice, Count, Length, Name, Optional, Size, Workers};
 use super::lane::Lanes;
-use super::resolved::{AgentMode, Gather, LanesMode, RetryStarted, Upgraded};
+use super::resolved::{AgentMode, CpuScheduling, Gather, LanesMode, RetryStarted, Upgraded};
 
 /// All flags: key, flag and manual, in the order of the table.
 pub fn flags() -> impl Iterator<Item = (&'static str, FlagDefinition, String)> {
@@ -145,6 +145,18 @@ static SETTINGS: &[&dyn Definition] = &[
         default: Default::Value,
         doc: "After how many requests a worker is renewed, whatever it holds; up to a tenth fewer, so that workers do not go \
               together. Set it for a leak that is outside of what can be measured, until it is found.",
+    },
+    &Setting {
+        key: "workers.cpu_scheduling",
+        form: Choice(&[("other", CpuScheduling::Other), ("batch", CpuScheduling::Batch)]),
+        place: |config| &mut config.workers.cpu_scheduling,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "The CPU scheduling policy of workers, `SCHED_OTHER` or `SCHED_BATCH` (sched(7)). Of the batch policy they get as \
+              much of a CPU as others, but interrupt nobody when they wake: a busy worker then finds more requests at a \
+              time, and spends less on each. Set `batch` where requests are many and small; where some of them compute for \
+              long, the others wait a millisecond more. Where Plimsoll itself was started with another policy, workers \
+              have that.",
     },
     &Setting {
         key: "gateway.listen",

@@ -66,7 +66,7 @@ use crate::observe::http::ThreadStats;
 use crate::observe::logs::Told;
 use crate::routes::Routes;
 use crate::sys::page::Page;
-use crate::sys::slice;
+use crate::sys::scheduling;
 use claim::Claims;
 pub use context::Given;
 use endpoint::{Counters, Joining};
@@ -421,7 +421,7 @@ fn start_thread(
 ) -> io::Result<()> {
     let (report, started) = std::sync::mpsc::channel();
     std::thread::Builder::new().name(format!("gateway-{index}")).spawn(move || {
-        slice::shorten(SLICE);
+        scheduling::shorten_slices(SLICE);
         let mut builder = runtime::Builder::new_current_thread();
         builder.enable_all();
         if config.gather == config::Gather::Auto {

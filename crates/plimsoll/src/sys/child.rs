@@ -7,15 +7,25 @@ use rustix::process::{
     Pid, Resource, Rlimit, Signal, getpid, getppid, set_parent_process_death_signal, setrlimit,
 };
 
+use super::scheduling;
+
 /// The niceness of what gives way to everything.
 const LAST: i32 = 19;
 
-/// Makes the child the leader of its own process group, ends it when we are killed, and gives it back the
-/// limit of open files that we were started with.
+/// What a child is given on its way.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Terms {
+    /// The limit of open files that we were started with, where ours was raised.
+    pub open_files: Option<Rlimit>,
+    /// It interrupts nobody when it wakes.
+    pub wakes_in_turn: bool,
+}
+
+/// Makes the child the leader of its own process group, ends it when we are killed, and gives it its terms.
 ///
 /// The signal mask, and SIGPIPE (which Rust programs ignore), are reset by the standard library. The child is
 /// asked to end (SIGTERM) when the *thread* that started it ends: start children from the main thread only.
-pub fn prepare(command: &mut Command, open_files: Option<Rlimit>) {
+pub fn prepare(command: &mut Command, terms: Terms) {
     let parent = getpid();
     command.process_group(0);
     let in_child = move || {
@@ -24,8 +34,11 @@ pub fn prepare(command: &mut Command, open_files: Option<Rlimit>) {
             // The parent died before the line above: nobody would ever stop this child.
             return Err(std::io::Error::other("the supervisor is gone"));
         }
-        if let Some(limit) = open_files {
+        if let Some(limit) = terms.open_files {
             setrlimit(Resource::Nofile, limit)?;
+        }
+        if terms.wakes_in_turn {
+            scheduling::wake_in_turn();
         }
         Ok(())
     };

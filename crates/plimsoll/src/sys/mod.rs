@@ -17,6 +17,6 @@ pub mod process;
 pub mod readiness;
 pub mod room;
 pub mod runtime_dir;
+pub mod scheduling;
 pub mod signals;
-pub mod slice;
 pub mod ticker;

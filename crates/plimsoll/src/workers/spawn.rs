@@ -4,8 +4,6 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::process::{Command, Stdio};
 
-use rustix::process::Rlimit;
-
 use crate::concerns::logs::record::Stream;
 use crate::ids::WorkerId;
 use crate::observe::logs::{self, Capture, Tail, Tap};
@@ -41,7 +39,7 @@ pub(super) fn spawn(
     worker: WorkerId,
     command: &[OsString],
     variables: &[(OsString, OsString)],
-    open_files: Option<Rlimit>,
+    terms: child::Terms,
     logs: &Capture,
 ) -> Result<Started, Error> {
     let (program, arguments) = command.split_first().ok_or(Error::Missing {
@@ -58,7 +56,7 @@ pub(super) fn spawn(
         .stdin(Stdio::null())
         .stdout(their_stdout)
         .stderr(their_stderr);
-    child::prepare(&mut process, open_files);
+    child::prepare(&mut process, terms);
     let child = process.spawn().map_err(|error| explain(program, error))?;
     // Our copies of the worker's ends: while they are open, its pipes have no end.
     drop(process);
@@ -95,6 +93,7 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::observe::logs::Pipeline;
+    use crate::sys::child::Terms;
     use crate::sys::process;
 
     const WORKER: WorkerId = WorkerId { index: 0, incarnation: 1 };
@@ -107,7 +106,8 @@ mod tests {
     fn run(script: &str, variables: &[(OsString, OsString)]) -> Vec<String> {
         let pipeline = Pipeline::start_alone(&config::Logs::default(), Vec::new()).unwrap();
         let started =
-            spawn(WORKER, &command(&["sh", "-c", script]), variables, None, pipeline.capture()).unwrap();
+            spawn(WORKER, &command(&["sh", "-c", script]), variables, Terms::default(), pipeline.capture())
+                .unwrap();
         while process::reap_child(started.pid).is_none() {
             std::thread::yield_now();
         }
@@ -128,8 +128,9 @@ mod tests {
         ];
         let pipeline = Pipeline::start_alone(&config::Logs::default(), Vec::new()).unwrap();
         for (words, expected) in table {
-            let error =
-                spawn(WORKER, &command(words), &[], None, pipeline.capture()).unwrap_err().to_string();
+            let error = spawn(WORKER, &command(words), &[], Terms::default(), pipeline.capture())
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(expected), "{error}");
         }
     }

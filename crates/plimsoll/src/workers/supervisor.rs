@@ -23,7 +23,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rustix::process::Rlimit;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::deaths::Death;
@@ -48,6 +47,7 @@ use crate::config::AgentMode;
 use crate::ids::WorkerId;
 use crate::observe::control::{Profile, Readings, Reload, Teller};
 use crate::observe::logs::Capture;
+use crate::sys::child;
 use crate::sys::process;
 use crate::sys::runtime_dir::RuntimeDir;
 use crate::sys::signals::{Signal, Signals};
@@ -73,8 +73,8 @@ pub struct Settings {
     pub stall_threshold: Duration,
     /// After how long without a turn a worker is replaced.
     pub dead_after: Duration,
-    /// The limit of open files for workers, where ours was raised.
-    pub open_files: Option<Rlimit>,
+    /// What a worker's process is given on its way.
+    pub terms: child::Terms,
     /// What holds for the calls that the app makes.
     pub downstream: Rules,
     /// What holds for the pools in which it keeps connections.

@@ -196,3 +196,29 @@ fn an_executable_script_is_a_command() {
     let mode = fs::metadata(server.directory().join("app.js")).unwrap().permissions().mode();
     assert_eq!(mode & 0o111, 0o111);
 }
+
+/// Answers with the CPU scheduling policy (`policy` in proc(5)) of each of its threads, by name.
+const POLICIES: &str = r"
+const fs = require('node:fs')
+const policies = () => fs.readdirSync('/proc/self/task').map((id) => {
+  const [, name, rest] = /\((.*)\) (.*)/.exec(fs.readFileSync(`/proc/self/task/${id}/stat`, 'utf8'))
+  return [name, Number(rest.split(' ')[38])]
+})
+require('node:http').createServer((request, response) => response.end(JSON.stringify(policies()))).listen(process.env.PORT)
+";
+
+#[test]
+fn a_worker_has_the_cpu_scheduling_it_is_to_have_and_its_watchdog_never_waits() {
+    const WATCHDOG: &str = "plimsoll-watch";
+    for (setting, expected) in [(None, libc::SCHED_OTHER), (Some("batch"), libc::SCHED_BATCH)] {
+        let mut launch = Launch::plimsoll(App::source(POLICIES));
+        if let Some(setting) = setting {
+            launch = launch.env("PLIMSOLL_WORKERS_CPU_SCHEDULING", setting);
+        }
+        let threads: Vec<(String, i32)> = serde_json::from_value(launch.start().get_json("/")).unwrap();
+        let (watchdogs, others): (Vec<_>, Vec<_>) = threads.iter().partition(|(name, _)| name == WATCHDOG);
+        assert!(watchdogs.iter().all(|(_, policy)| *policy == libc::SCHED_OTHER), "{threads:?}");
+        assert!(others.iter().all(|(_, policy)| *policy == expected), "{threads:?}");
+        assert_eq!((watchdogs.len(), others.len() > 1), (1, true), "{threads:?}");
+    }
+}

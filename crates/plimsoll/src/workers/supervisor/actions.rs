@@ -116,9 +116,8 @@ impl<F: Front> Supervisor<F> {
             has_context_frame: self.settings.has_context_frame,
             colour: colour(),
         };
-        let (command, open_files) = (&self.settings.command, self.settings.open_files);
-        let started =
-            spawn::spawn(worker, command, &environment.variables(), open_files, &self.settings.logs)?;
+        let (command, terms) = (&self.settings.command, self.settings.terms);
+        let started = spawn::spawn(worker, command, &environment.variables(), terms, &self.settings.logs)?;
         if self.nature != Nature::Node {
             let presence = directory.as_ref().map(|path| path.join(PRESENCE_FILE));
             tasks
