@@ -14,8 +14,11 @@ const SPAN_AT = 36
 const FLAGS_AT = 54
 // So many a second are told. An app that makes thousands of calls in a traced request tells of the first.
 const TOLD_PER_SECOND = 500
+// Less than the supervisor waits for what is told of a request that has been answered.
+const TOGETHER_MS = 50
 
 let say = null
+let isEndWatched = false
 let propagates = false
 let toldFromMs = Infinity
 let left = 0
@@ -28,12 +31,17 @@ function watch (send, message) {
   toldFromMs = message.toldFromMs
   isWanted.value = true
   follow()
+  if (isEndWatched) return
+  isEndWatched = true
+  process.once('exit', tellTogether)
 }
 
 /** The supervisor is gone. */
 function lost () {
   say = null
   isWanted.value = false
+  together = []
+  toldMs = -Infinity
 }
 
 /** Read for each request: see link.js. */
@@ -49,16 +57,16 @@ function parentOf (request) {
 class Span {
   constructor (parent) {
     this.parent = parent
-    this.id = identity()
+    this.isSampled = (parent.charCodeAt(FLAGS_AT) & 1) === 1
+    this.id = this.isSampled ? identity() : ''
   }
 
-  /** For whom is called. */
+  /**
+   * For whom is called. Most that is not sampled is never told: what is recorded of it elsewhere then belongs to the request, of
+   * which more is known, and a text that is there already is passed on in a third of the time.
+   */
   get traceparent () {
-    return `${this.parent.slice(0, SPAN_AT)}${this.id}${this.parent.slice(SPAN_AT + 16)}`
-  }
-
-  get isSampled () {
-    return (this.parent.charCodeAt(FLAGS_AT) & 1) === 1
+    return this.isSampled ? `${this.parent.slice(0, SPAN_AT)}${this.id}${this.parent.slice(SPAN_AT + 16)}` : this.parent
   }
 }
 
@@ -122,8 +130,29 @@ function end (span, now, { kind, to, method, path, began, waitedMs, status, erro
   left -= 1
   const tookMs = now - began
   const startUs = Math.round((performance.timeOrigin + began) * 1000)
-  say(frame(kind, span.parent.slice(SPAN_AT, SPAN_AT + 16), span.id, cut(to, SPANS.TO_MAX), cut(method, SPANS.METHOD_MAX),
+  tell(now, frame(kind, span.parent.slice(SPAN_AT, SPAN_AT + 16), span.id || identity(), cut(to, SPANS.TO_MAX), cut(method, SPANS.METHOD_MAX),
     cut(path, SPANS.PATH_MAX), startUs, Math.round(tookMs * 1000), Math.round(waitedMs * 1000), status, cut(error, SPANS.ERROR_MAX)))
+}
+
+let together = []
+let toldMs = -Infinity
+
+/** At once where little is told; else with what is told soon after: to write it takes many times as long as to make it. */
+function tell (now, bytes) {
+  if (together.length === 0 && now - toldMs >= TOGETHER_MS) {
+    toldMs = now
+    say(bytes)
+  } else if (together.push(bytes) === 1) {
+    setTimeout(tellTogether, TOGETHER_MS).unref()
+  }
+}
+
+function tellTogether () {
+  if (together.length === 0) return
+  const bytes = Buffer.concat(together)
+  together = []
+  toldMs = performance.now()
+  say(bytes)
 }
 
 /** The path without its query, in which secrets may be. */

@@ -33,6 +33,7 @@ async function start (t, { propagates = true, toldFromMs = LONG_MS, before = '' 
     http.createServer(async (request, response) => {
       if (request.url === '/later') await new Promise((resolve) => setImmediate(resolve))
       let how
+      if (request.url === '/exit') process.exit()
       if (request.url === '/fetch') how = (await fetch(${JSON.stringify(service.url)} + '/a?b=c', { headers: { x: 'y' } })).status
       else if (request.url === '/own') how = await call('/a', { headers: { TraceParent: 'own' } })
       else if (request.url === '/late') how = await late({ Host: 'service' })
@@ -184,14 +185,15 @@ test('what the app itself says of its trace stays', async (t) => {
 test('of a request that is not sampled only what failed or took long is told, and the trace goes on all the same', async (t) => {
   const one = await start(t)
   const fine = ask(t, one, '/call', '00')
-  const traceparent = await answer(one.service)
-  assert.match(traceparent, new RegExp(`^00-${TRACE}-[0-9a-f]{16}-00$`))
+  assert.strictEqual(await answer(one.service), `00-${TRACE}-${SPAN}-00`, 'as the span of a call that nobody may ever hear of')
   await fine
   const failed = ask(t, one, '/call', '00')
-  const second = await answer(one.service, 503)
+  await answer(one.service, 503)
   await failed
   const span = await one.plimsoll.spans.next()
-  assert.deepStrictEqual([span.id, span.status], [second.slice(36, 52), 503])
+  assert.deepStrictEqual([span.request, span.status], [SPAN, 503])
+  assert.match(span.id, /^(?!0{16})[0-9a-f]{16}$/)
+  assert.notStrictEqual(span.id, SPAN)
 })
 
 test('whom nobody traces is not told of', async (t) => {
@@ -214,6 +216,41 @@ test('where nothing is to be passed on, calls are as the app makes them', async 
   assert.strictEqual(await answer(one.service), undefined)
   await answered
   assert.strictEqual((await one.plimsoll.spans.next()).status, 200)
+})
+
+test('what is told soon after another is told with what follows it', async () => {
+  const spans = require('../js/spans.js')
+  let waiting = null
+  const said = []
+  const next = new Promise((resolve) => { waiting = resolve })
+  spans.watch((bytes) => {
+    const paths = []
+    for (let frame; (frame = wire.read(bytes)) !== null; bytes = bytes.subarray(frame.used)) paths.push(frame.fields[5])
+    said.push(paths)
+    if (said.length === 3) waiting()
+  }, { propagates: false, toldFromMs: 0 })
+  const end = (now, path) => spans.end({ parent: `00-${TRACE}-${SPAN}-01`, id: '0'.repeat(16), isSampled: true }, now, {
+    kind: 'http', to: 'a', method: 'GET', path, began: now - 1, waitedMs: 0, status: 200, error: ''
+  })
+  for (const [now, path] of [[1000, '/1'], [1050, '/2'], [1060, '/3'], [1099, '/4']]) end(now, path)
+  // What is to be told keeps no process alive.
+  const alive = setInterval(() => {}, LONG_MS)
+  await next
+  clearInterval(alive)
+  spans.lost()
+  assert.deepStrictEqual(said, [['/1'], ['/2'], ['/3', '/4']])
+})
+
+test('a process that ends tells what it has not told', async (t) => {
+  const one = await start(t)
+  const { spans } = one.plimsoll
+  for (let call = 0; call < 2; call++) {
+    const answered = ask(t, one, '/call')
+    await answer(one.service)
+    await answered
+  }
+  await assert.rejects(ask(t, one, '/exit'))
+  assert.deepStrictEqual([(await spans.next()).request, (await spans.next()).request], [SPAN, SPAN])
 })
 
 test('texts are cut to what the supervisor takes', () => {

@@ -1,11 +1,13 @@
 //! `bench context`: what tracing costs the gateway and the worker, and beside it what OpenTelemetry's SDK for Node costs.
 
+mod calls;
 mod collector;
 
 use std::path::Path;
 
 use serde_json::json;
 
+use self::calls::Calls;
 pub(super) use self::collector::Collector;
 use super::contender::{App, Contender, Kind};
 use super::field::plimsoll;
@@ -33,7 +35,7 @@ const CONNECTIONS: u32 = 32;
 const SECONDS: u32 = 2;
 /// Fresh processes of each variant, and of those with calls, where less is looked for.
 const ROUNDS: usize = 6;
-const SPANS_ROUNDS: usize = 8;
+const SPANS_ROUNDS: usize = 4;
 /// Node versions of the client spans, and how much of its CPU a worker may need more there, in percent. On the first
 /// nothing is followed: what is found is noise.
 const SPANS: [(u32, f64); 2] = [(20, 1.0), (24, 3.0)];
@@ -196,19 +198,24 @@ fn spans(
     let (rounds, turns) = (options.common.rounds(SPANS_ROUNDS), with.turns * 2);
     let load = Load { seconds: 1, ..with.load };
     take_turns(&Turns { workshop: &workshop, load, rounds, turns, ..*with }, &mut variants)?;
-    let [off, _, lines, some, _] = &variants;
-    let more = some.more_than(lines, worker);
-    let share = |of: fn(Judged) -> f64| Some(of(more?) / off.median(worker)? * 100.0);
-    let sure_to = figure(share(|judged| judged.either_way), " %", 1);
+    keep(&format!("An app that makes a call for each request, Node {major}"), &variants, found);
+    let contender = Contender { name: "spans", kind: Kind::Plimsoll(program.to_owned()) };
+    let with = Turns { workshop: &workshop, ..*with };
+    let rounds = options.common.rounds(calls::ROUNDS);
+    let app = called(traced(collector, &ONE_PERCENT));
+    let calls = Calls::measure(&with, &contender, &app, rounds, options.common.quick)?;
+    let sure_to = figure(calls.sure_to(), " %", 1);
     found.targets.push(Target {
         what: format!(
-            "CPU of the worker that 1 % and tail cost beside the two lines, with a call, Node {major} (sure to {sure_to})"
+            "CPU of the worker that client spans cost a request with a call, Node {major} (sure to {sure_to})"
         ),
         limit: most,
-        found: share(value),
+        found: calls.share(),
         unit: " %",
     });
-    keep(&format!("An app that makes a call for each request, Node {major}"), &variants, found);
+    let title = format!("What client spans cost the worker, Node {major}");
+    found.raw.push(json!({ "part": title, "pairs": calls.raw() }));
+    found.tables.push((title, calls.table()));
     Ok(())
 }
 
@@ -269,10 +276,17 @@ fn method(with: &Turns<'_>) -> Vec<String> {
         ),
         placement_sentence(with.workshop),
         "All run behind Plimsoll with one worker. `off`: no request id, no trace. `1 % and tail`: ids, `traceparent`, 1 % \
-         recorded by chance and what is slow, fails or stalls as well, sent to a collector that takes everything. With calls, the worker \
-         is held against itself when clients send `x-request-id` and `traceparent`: Node reads two lines more, whoever made them, \
-         and what tracing costs beside that is what is looked for."
+         recorded by chance and what is slow, fails or stalls as well, sent to a collector that takes everything. Where clients send \
+         `x-request-id` and `traceparent` themselves, Node reads two lines more without any tracing."
             .to_owned(),
+        format!(
+            "Client spans: {} rounds; in each, a worker that is traced as `1 % and tail` is started afresh, and divides the time under load into slices of {} ms, \
+             in turn as it is and past the functions that make spans, tell them and pass the trace on; each begins with a collection of the young objects. \
+             CPU of all threads of the worker for each request; the median of the differences of two slices one after the other, of {} pairs a round.",
+            calls::ROUNDS,
+            calls::SLICE_MS,
+            calls::ASKED * calls::PAIRS
+        ),
         "The SDK is the one for Node with the instrumentations for http and express and the exporter for OTLP in protobuf, in batches \
          (`bench/otel`); the gateway does not trace then. Its spans are more than ours: one for each layer of express."
             .to_owned(),
