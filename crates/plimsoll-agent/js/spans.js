@@ -4,6 +4,7 @@
 //
 // Whose request it is is known exactly or not at all: see context.js. Nothing is done before the supervisor asks for it.
 const { follow } = require('./context.js')
+const { Seldom } = require('./seldom.js')
 const { SPANS, cut, span: frame } = require('./wire.js')
 
 const PARENT = 'traceparent'
@@ -18,7 +19,6 @@ const TOLD_PER_SECOND = 500
 const TOGETHER_MS = 50
 
 let say = null
-let isEndWatched = false
 let propagates = false
 let toldFromMs = Infinity
 let left = 0
@@ -26,14 +26,12 @@ let since = -Infinity
 
 /** The supervisor wants to know. */
 function watch (send, message) {
+  if (say === null) process.once('exit', tellTogether)
   say = send
   propagates = message.propagates
   toldFromMs = message.toldFromMs
   isWanted.value = true
   follow()
-  if (isEndWatched) return
-  isEndWatched = true
-  process.once('exit', tellTogether)
 }
 
 /** The supervisor is gone. */
@@ -41,7 +39,8 @@ function lost () {
   say = null
   isWanted.value = false
   together = []
-  toldMs = -Infinity
+  seldom = new Seldom(TOGETHER_MS)
+  process.removeListener('exit', tellTogether)
 }
 
 /** Read for each request: see link.js. */
@@ -135,12 +134,12 @@ function end (span, now, { kind, to, method, path, began, waitedMs, status, erro
 }
 
 let together = []
-let toldMs = -Infinity
+let seldom = new Seldom(TOGETHER_MS)
 
 /** At once where little is told; else with what is told soon after: to write it takes many times as long as to make it. */
 function tell (now, bytes) {
-  if (together.length === 0 && now - toldMs >= TOGETHER_MS) {
-    toldMs = now
+  if (together.length === 0 && seldom.isDue(now)) {
+    seldom.said(now)
     say(bytes)
   } else if (together.push(bytes) === 1) {
     setTimeout(tellTogether, TOGETHER_MS).unref()
@@ -151,7 +150,7 @@ function tellTogether () {
   if (together.length === 0) return
   const bytes = Buffer.concat(together)
   together = []
-  toldMs = performance.now()
+  seldom.said(performance.now())
   say(bytes)
 }
 

@@ -33,7 +33,7 @@ pub(super) struct Options {
 
 const CONNECTIONS: u32 = 32;
 const SECONDS: u32 = 2;
-/// Fresh processes of each variant, and of those with calls, where less is looked for.
+/// Fresh processes of each variant, and of those with calls, which are told but not judged.
 const ROUNDS: usize = 6;
 const SPANS_ROUNDS: usize = 4;
 /// Node versions of the client spans, and how much of its CPU a worker may need more there, in percent. On the first
@@ -200,17 +200,17 @@ fn spans(
     take_turns(&Turns { workshop: &workshop, load, rounds, turns, ..*with }, &mut variants)?;
     keep(&format!("An app that makes a call for each request, Node {major}"), &variants, found);
     let contender = Contender { name: "spans", kind: Kind::Plimsoll(program.to_owned()) };
-    let with = Turns { workshop: &workshop, ..*with };
-    let rounds = options.common.rounds(calls::ROUNDS);
+    let with = Turns { workshop: &workshop, rounds: options.common.rounds(calls::ROUNDS), ..*with };
     let app = called(traced(collector, &ONE_PERCENT));
-    let calls = Calls::measure(&with, &contender, &app, rounds, options.common.quick)?;
-    let sure_to = figure(calls.sure_to(), " %", 1);
+    let calls = Calls::measure(&with, &contender, &app, options.common.quick)?;
+    let share = calls.share();
+    let sure_to = figure(share.map(|judged| judged.either_way), " %", 1);
     found.targets.push(Target {
         what: format!(
             "CPU of the worker that client spans cost a request with a call, Node {major} (sure to {sure_to})"
         ),
         limit: most,
-        found: calls.share(),
+        found: share.map(value),
         unit: " %",
     });
     let title = format!("What client spans cost the worker, Node {major}");
@@ -282,7 +282,7 @@ fn method(with: &Turns<'_>) -> Vec<String> {
         format!(
             "Client spans: {} rounds; in each, a worker that is traced as `1 % and tail` is started afresh, and divides the time under load into slices of {} ms, \
              in turn as it is and past the functions that make spans, tell them and pass the trace on; each begins with a collection of the young objects. \
-             CPU of all threads of the worker for each request; the median of the differences of two slices one after the other, of {} pairs a round.",
+             CPU of all threads of the worker for each request; the median of the differences of two slices one after the other, of {} pairs a round, and of those the median.",
             calls::ROUNDS,
             calls::SLICE_MS,
             calls::ASKED * calls::PAIRS

@@ -27,6 +27,7 @@ pub(crate) mod machine;
 mod memory;
 pub(crate) mod open;
 mod pages;
+mod pairs;
 pub(crate) mod peer;
 mod pools;
 pub(crate) mod procfs;

@@ -35,7 +35,7 @@ pub(super) struct Judged {
 }
 
 impl Judged {
-    fn of(rounds: &[f64]) -> Option<Self> {
+    pub(super) fn of(rounds: &[f64]) -> Option<Self> {
         Some(Self { value: median(rounds)?, either_way: uncertainty(rounds)? })
     }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
+use super::super::pairs::Pairs;
 use super::super::report::{Table, Target, figure};
-use super::super::stats::{median, uncertainty};
 use super::super::workshop::{Workshop, app};
 use super::place::service;
 use crate::bench::running::Running;
@@ -31,9 +31,7 @@ struct Way {
     slices: usize,
 }
 
-/// CPU per call in microseconds of two slices made one after the other: plain, seen.
-type Pairs = Vec<(f64, f64)>;
-/// By way and mode.
+/// CPU per call in microseconds, plain and seen, by way and mode.
 type Round = [[Pairs; MODES.len()]; WAYS.len()];
 
 #[derive(Default)]
@@ -55,11 +53,8 @@ impl Costs {
                 let Some(pairs) = pairs.get_mut(at) else { continue };
                 let of = |calls, plain| self::calls(&worker, way.name, calls, plain);
                 [false, true].iter().try_for_each(|plain| of(WARM_UP, *plain).map(drop))?;
-                for slice in 0..if quick { 6 } else { way.slices } {
-                    // Forwards and backwards in turn: whatever drifts meets both alike.
-                    let first = of(way.slice, slice % 2 == 0)?;
-                    let second = of(way.slice, slice % 2 == 1)?;
-                    pairs.push(if slice % 2 == 0 { (first, second) } else { (second, first) });
+                for _ in 0..if quick { 6 } else { way.slices } {
+                    pairs.take(|plain| of(way.slice, plain))?;
                 }
             }
         }
@@ -67,18 +62,10 @@ impl Costs {
         Ok(())
     }
 
-    /// The median over all pairs of slices.
-    fn added(&self, way: usize, mode: usize) -> Option<f64> {
-        median(&self.differences(way, mode))
-    }
-
-    fn differences(&self, way: usize, mode: usize) -> Vec<f64> {
-        self.pairs(way, mode).iter().map(|(plain, seen)| seen - plain).collect()
-    }
-
     fn pairs(&self, way: usize, mode: usize) -> Pairs {
-        let slices = self.0.iter().filter_map(|round| round.get(way)?.get(mode));
-        slices.flatten().copied().collect()
+        let mut all = Pairs::default();
+        self.0.iter().filter_map(|round| round.get(way)?.get(mode)).for_each(|pairs| all.extend(pairs));
+        all
     }
 
     pub(super) fn targets(&self) -> Vec<Target> {
@@ -86,7 +73,7 @@ impl Costs {
             [(1, "observed"), (2, "limited")].map(|(mode, how)| Target {
                 what: format!("added to a call by {name} that is {how}"),
                 limit: *limit_us,
-                found: self.added(way, mode),
+                found: self.pairs(way, mode).added(),
                 unit: " µs",
             })
         });
@@ -97,9 +84,8 @@ impl Costs {
         let mut table = Table::new(&["", "plain, µs", "seen, µs", "more", "±"]);
         for (way, Way { name, .. }) in WAYS.iter().enumerate() {
             for (mode, of) in MODES.iter().enumerate() {
-                let (plain, seen): (Vec<f64>, Vec<f64>) = self.pairs(way, mode).into_iter().unzip();
-                let doubt = uncertainty(&self.differences(way, mode));
-                let cells = [median(&plain), median(&seen), self.added(way, mode), doubt];
+                let pairs = self.pairs(way, mode);
+                let cells = [pairs.without(), pairs.with(), pairs.added(), pairs.sure_to()];
                 let cells = cells.map(|value| figure(value, "", 2));
                 table.row([vec![format!("{name}, {of}")], cells.to_vec()].concat());
             }
@@ -109,8 +95,8 @@ impl Costs {
 
     pub(super) fn line(&self) -> String {
         let added = |way, mode| {
-            let doubt = figure(uncertainty(&self.differences(way, mode)), "", 2);
-            format!("{} ± {doubt}", figure(self.added(way, mode), " µs", 2))
+            let pairs = self.pairs(way, mode);
+            format!("{} ± {}", figure(pairs.added(), " µs", 2), figure(pairs.sure_to(), "", 2))
         };
         let of = |way| {
             format!("{} (off), {} (observe), {} (enforce)", added(way, 0), added(way, 1), added(way, 2))
