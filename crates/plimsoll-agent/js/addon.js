@@ -14,8 +14,8 @@ function addon () {
 
 function load () {
   try {
-    const { peerName = null, mapPage = null, watch = null, wake, left, follow, tellAllocated } = require(path.join(__dirname, 'addon.node'))
-    return { peerName, mapPage, watch, wake, left, follow, tellAllocated, reason: '' }
+    const { peerName = null, mapPage = null, watch = null, wake, left, follow, tellAllocated, openTrunk } = require(path.join(__dirname, 'addon.node'))
+    return { peerName, mapPage, watch, wake, left, follow, tellAllocated, openTrunk, reason: '' }
   } catch (error) {
     const reason = error.code === 'ERR_DLOPEN_DISABLED' ? error.code : String(error.message).split('\n')[0]
     return { peerName: null, mapPage: null, watch: null, reason: reason.slice(0, REASON_MAX) || 'unknown' }

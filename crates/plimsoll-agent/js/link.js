@@ -13,6 +13,7 @@ const { take } = require('./headers.js')
 const { ignoreIdleTimeout, ignoreKeepAliveTimeout } = require('./keep_alive.js')
 const page = require('./page.js')
 const { patch } = require('./patch.js')
+const { RingSocket } = require('./ring.js')
 const { isWanted, parentOf } = require('./spans.js')
 const { enter, kLink, leave, watchBody } = require('./watchdog.js')
 const { SLOT_FIRST, STARTED, WAITS } = require('./wire.js')
@@ -34,11 +35,15 @@ function attend (server) {
 
 /** Runs after Node's own listener, which has made the parser. `this` is the server. */
 function onConnection (socket) {
+  const isRing = socket instanceof RingSocket
   const handle = socket._handle
-  if (handle?.constructor.name !== 'Pipe') return
+  if (!isRing && handle?.constructor.name !== 'Pipe') return
   const link = new Link(socket, this.maxHeadersCount)
-  answer(handle, 'getpeername', () => link.connection()?.peer ?? null)
-  answer(handle, 'getsockname', () => link.connection()?.local ?? null)
+  if (isRing) socket.link = link
+  else {
+    answer(handle, 'getpeername', () => link.connection()?.peer ?? null)
+    answer(handle, 'getsockname', () => link.connection()?.local ?? null)
+  }
   // Node has it for TCP only, and throws for other sockets; the gateway passes the end on.
   socket.resetAndDestroy = socket.destroy
   ignoreIdleTimeout(socket)

@@ -30,7 +30,7 @@ function move (directory, server, original, args) {
   const kind = cluster.takeShare(server)
   if (kind) {
     original.apply(server, args)
-    require('./serve.js').serve(server, kind)
+    require('./serve.js').serve(server, kind, false)
     return true
   }
   const request = server._handle ? null : cluster.askedByChild(directory, args) ?? wanted(server, args)

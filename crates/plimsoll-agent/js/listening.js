@@ -61,7 +61,7 @@ class Listening {
       this.#address = address
       this.#server._connectionKey = keyOf(address)
       this.#held.release()
-      if (!this.#request.shared) serve(this.#server, this.#request.kind)
+      if (!this.#request.shared) serve(this.#server, this.#request.kind, true)
       try {
         this.#server.emit('listening')
       } finally {

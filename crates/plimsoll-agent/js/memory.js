@@ -15,6 +15,14 @@ const { getHeapStatistics, setFlagsFromString } = v8
 /** By how much semi-spaces grow at once when it pays; 0: as V8 does it. */
 let growth = 0
 
+/** What is not the app's, though V8 counts it. */
+let borrowed = 0
+
+/** Memory of the gateway's was made an array buffer here. */
+function borrow (bytes) {
+  borrowed += bytes
+}
+
 /** Notes what there is now. Never throws. */
 function measure (marks) {
   if ((Atomics.and(marks, WANTED, ~(MEASURE | GROW)) & GROW) !== 0) grow()
@@ -23,7 +31,7 @@ function measure (marks) {
     marks[HEAP_USED] = heapUsed / UNIT
     marks[HEAP_TOTAL] = heapTotal / UNIT
     // In some versions `external` counts what array buffers hold, in all of them it should.
-    marks[EXTERNAL] = Math.max(external, arrayBuffers) / UNIT
+    marks[EXTERNAL] = Math.max(external - borrowed, arrayBuffers) / UNIT
     marks[ARRAY_BUFFERS] = arrayBuffers / UNIT
   } catch {
     // An app may forbid it, or have replaced what is behind it.
@@ -54,4 +62,4 @@ function grow () {
   growth = 0
 }
 
-module.exports = { begin, measure }
+module.exports = { begin, borrow, measure }

@@ -2,11 +2,38 @@
 // Prepares a server that listens on a Unix socket for the connections of the gateway.
 const { answer, parse } = require('./address.js')
 const { addon } = require('./addon.js')
+const { TRUNK } = require('./layout.js')
 const { attend } = require('./link.js')
+const { patch } = require('./patch.js')
+const { Trunk } = require('./trunk.js')
 
-function serve (server, kind) {
-  if (kind === 'http') attend(server)
-  else nameClients(server._handle)
+/** `isWhole`: all connections of the gateway come to this process. */
+function serve (server, kind, isWhole) {
+  if (kind !== 'http') return nameClients(server._handle)
+  attend(server)
+  takeTrunks(server, isWhole)
+}
+
+// A gateway thread makes one connection more than its links, which brings a trunk. Where several processes take connections
+// in turn, each would have to have one: there, links are sockets.
+function takeTrunks (server, isWhole) {
+  const handle = server._handle
+  const trunks = []
+  const deliver = handle.onconnection
+  handle.onconnection = function (error, client) {
+    if (!client || !bringsTrunk(client)) return deliver.call(this, error, client)
+    if (isWhole) trunks.push(new Trunk(server, client))
+    else client.close()
+  }
+  patch(handle, 'close', (close) => function () {
+    for (const trunk of trunks) trunk.close()
+    return Reflect.apply(close, this, arguments)
+  })
+}
+
+function bringsTrunk (client) {
+  const name = addon().peerName?.(client.fd)
+  return Boolean(name) && textOf(name) === TRUNK.NAME
 }
 
 // A passed-through connection belongs to one client, whose address is the name of the gateway's end. It is given

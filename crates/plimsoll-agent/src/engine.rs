@@ -17,6 +17,9 @@ type Pointer = *mut c_void;
 type Local = *mut c_void;
 type HandleCallback = unsafe extern "C" fn(Pointer);
 type Interrupt = unsafe extern "C" fn(Pointer, Pointer);
+type Stop = unsafe extern "C" fn(Pointer) -> c_int;
+type Close = unsafe extern "C" fn(Pointer, Pointer);
+type OnReady = extern "C" fn(Pointer, c_int, c_int);
 type IdleTime = unsafe extern "C" fn(Pointer) -> u64;
 type RequestInterrupt = unsafe extern "C" fn(Pointer, Interrupt, Pointer);
 type CurrentStack = unsafe extern "C" fn(Pointer, c_int, c_int) -> Local;
@@ -38,6 +41,7 @@ const HANDLE_BYTES: usize = 512;
 const GC_ALL: c_int = 0b1_1111;
 /// Words of `v8::HeapStatistics`: it has 14 or 15.
 const STATISTICS_WORDS: usize = 64;
+const UV_READABLE: c_int = 1;
 const NAME_MAX: usize = 256;
 const SCRIPT_MAX: usize = 1024;
 
@@ -82,6 +86,59 @@ impl Loop {
     pub(crate) fn idle_ns(&self) -> u64 {
         // SAFETY: libuv guards the figures by a lock of its own.
         unsafe { (self.idle_time)(self.address) }
+    }
+}
+
+/// A descriptor that the loop of an environment watches for reading. It does not keep the app alive.
+pub(crate) struct Polled {
+    handle: Pointer,
+    stop: Stop,
+    close: Close,
+}
+
+impl Polled {
+    /// `on_ready` gets a handle that [`data`](Self::data) makes `data` of.
+    pub(crate) fn start(env: Env, fd: c_int, on_ready: OnReady, data: Pointer) -> Option<Self> {
+        let address = node_api::event_loop(env)?;
+        let handle = Box::leak(Box::new([0u128; HANDLE_BYTES / size_of::<u128>()]));
+        let handle: Pointer = ptr::from_mut(handle).cast();
+        // SAFETY: as in `Loop::watch`; the handle's first word is the user's (`uv_handle_t.data`).
+        unsafe {
+            let init: unsafe extern "C" fn(Pointer, Pointer, c_int) -> c_int =
+                transmute(find(c"uv_poll_init")?);
+            let start: unsafe extern "C" fn(Pointer, c_int, OnReady) -> c_int =
+                transmute(find(c"uv_poll_start")?);
+            let unref: unsafe extern "C" fn(Pointer) = transmute(find(c"uv_unref")?);
+            let polled = Self {
+                handle,
+                stop: transmute::<Pointer, Stop>(find(c"uv_poll_stop")?),
+                close: transmute::<Pointer, Close>(find(c"uv_close")?),
+            };
+            if init(address, handle, fd) != 0 {
+                return None;
+            }
+            handle.cast::<Pointer>().write(data);
+            if start(handle, UV_READABLE, on_ready) != 0 {
+                return None;
+            }
+            unref(handle);
+            Some(polled)
+        }
+    }
+
+    /// What was given to [`start`](Self::start), which lives as long as the process.
+    pub(crate) fn data<'a, T>(handle: Pointer) -> Option<&'a T> {
+        // SAFETY: the handle is one of ours, and its first word what `start` wrote there.
+        unsafe { handle.cast::<*const T>().read().as_ref() }
+    }
+
+    /// Never again; on the loop's thread.
+    pub(crate) fn stop(self) {
+        // SAFETY: the handle was started and is closed once; its memory stays.
+        unsafe {
+            (self.stop)(self.handle);
+            (self.close)(self.handle, ptr::null_mut());
+        }
     }
 }
 

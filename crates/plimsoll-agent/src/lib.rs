@@ -2,7 +2,7 @@
 //!
 //! `peerName(fd)` is the address a Unix socket's other end is bound to ([`peer_name`]), `mapPage(path)` the memory
 //! that the worker shares with the gateway ([`page`]), and `watch(path, threshold)` starts the thread that sees the
-//! loop stand still ([`watchdog`]).
+//! loop stand still ([`watchdog`]). `openTrunk(fd, heed)` takes the memory that links go through ([`trunk`]).
 //!
 //! Everything else of the agent is plain CommonJS in `js/`, which works, with less, when this addon cannot be
 //! loaded (other libc, permission model).
@@ -17,4 +17,5 @@ mod node_api;
 mod page;
 mod peer_name;
 mod sys;
+mod trunk;
 mod watchdog;

@@ -7,6 +7,8 @@
 //! missing, and `js/addon.js` copes with both.
 #![expect(unsafe_code, reason = "the calls into Node are foreign functions")]
 
+mod trunk;
+
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -14,6 +16,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use plimsoll_wire::page::BYTES;
 use plimsoll_wire::stall::mark;
 
+pub(crate) use self::trunk::Caller;
 use crate::peer_name::peer_name;
 use crate::{page, watchdog};
 
@@ -105,6 +108,7 @@ unsafe extern "C" fn napi_register_module_v1(env: Env, exports: Value) -> Value 
         export(env, exports, c"left", js_left);
         export(env, exports, c"follow", js_follow);
         export(env, exports, c"tellAllocated", js_tell_allocated);
+        export(env, exports, c"openTrunk", trunk::js_open);
     };
     exports
 }
@@ -112,14 +116,21 @@ unsafe extern "C" fn napi_register_module_v1(env: Env, exports: Value) -> Value 
 /// # Safety
 /// `env` and `object` are those of the running call.
 unsafe fn export(env: Env, object: Value, name: &CStr, callback: Callback) {
+    // SAFETY: as the caller promises.
+    unsafe { export_with(env, object, name, callback, ptr::null_mut()) };
+}
+
+/// As [`export`], of a function that gets `data`.
+///
+/// # Safety
+/// As there; what `data` points to lives as long as the process.
+unsafe fn export_with(env: Env, object: Value, name: &CStr, callback: Callback, data: *mut c_void) {
     let mut function = ptr::null_mut();
     // SAFETY: `name` is NUL-terminated and outlives both calls, which copy it; `function` is read only after
     // Node said that it was written.
     unsafe {
         let length = name.to_bytes().len();
-        if napi_create_function(env, name.as_ptr(), length, callback, ptr::null_mut(), &raw mut function)
-            == OK
-        {
+        if napi_create_function(env, name.as_ptr(), length, callback, data, &raw mut function) == OK {
             napi_set_named_property(env, object, name.as_ptr(), function);
         }
     }

@@ -5,12 +5,15 @@ use std::ffi::{CStr, c_void};
 use std::fs::File;
 use std::io;
 use std::mem::{MaybeUninit, offset_of};
-use std::os::fd::{AsRawFd as _, FromRawFd as _};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, RawFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use libc::{Dl_info, c_int, clockid_t, off_t, sigset_t, sockaddr_un, socklen_t, timespec, uid_t};
+use libc::{
+    Dl_info, c_int, clockid_t, cmsghdr, iovec, msghdr, off_t, sigset_t, sockaddr_un, socklen_t, timespec,
+    uid_t,
+};
 
 /// The bytes of the address that the other end of the Unix socket `fd` is bound to (`sun_path` as
 /// `getpeername(2)` gives it). `None` if `fd` is not a connected Unix socket.
@@ -89,6 +92,89 @@ pub(crate) fn word(start: *mut u32, index: usize) -> u32 {
     // other processes.
     let word = unsafe { AtomicU32::from_ptr(start.add(index)) };
     word.load(Ordering::Acquire)
+}
+
+/// The words of what [`map_shared`] mapped.
+pub(crate) struct Words(*mut u32);
+
+impl Words {
+    pub(crate) fn new(start: *mut c_void) -> Self {
+        Self(start.cast())
+    }
+
+    pub(crate) fn start(&self) -> *mut c_void {
+        self.0.cast()
+    }
+
+    /// `index` is inside the mapping.
+    pub(crate) fn get(&self, index: usize) -> &AtomicU32 {
+        // SAFETY: as in `word`.
+        unsafe { AtomicU32::from_ptr(self.0.add(index)) }
+    }
+}
+
+/// Room for three descriptors, as the kernel wants it aligned.
+#[repr(C, align(8))]
+struct Control([u8; CONTROL_BYTES]);
+
+const DESCRIPTORS: usize = 3;
+// SAFETY: a calculation.
+const CONTROL_BYTES: usize = unsafe { libc::CMSG_SPACE((DESCRIPTORS * size_of::<c_int>()) as u32) } as usize;
+
+/// Three descriptors that come as the first message of the Unix socket `fd`, with one byte; `None`: nothing has come yet.
+pub(crate) fn receive(fd: c_int) -> io::Result<Option<[File; DESCRIPTORS]>> {
+    let (mut byte, mut control) = (0u8, Control([0; CONTROL_BYTES]));
+    let mut part = iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+    // SAFETY: all-zero bytes are a valid `msghdr`.
+    let mut message = unsafe { MaybeUninit::<msghdr>::zeroed().assume_init() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.0.as_mut_ptr().cast();
+    message.msg_controllen = CONTROL_BYTES as _;
+    // SAFETY: the message points to what is writable for the lengths that it says; the kernel checks `fd`.
+    let count = unsafe { libc::recvmsg(fd, &raw mut message, libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC) };
+    match count {
+        0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+        1.. => {}
+        _ => match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            error => return Err(error),
+        },
+    }
+    // SAFETY: the kernel has filled the message; the header is read only where there is one, and the descriptors only where
+    // its length says that all three are there. They are fresh and belong to nobody else.
+    unsafe {
+        let header: *const cmsghdr = libc::CMSG_FIRSTHDR(&raw const message);
+        let expected = libc::CMSG_LEN((DESCRIPTORS * size_of::<c_int>()) as u32) as usize;
+        if header.is_null()
+            || (*header).cmsg_type != libc::SCM_RIGHTS
+            || (*header).cmsg_len as usize != expected
+        {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let descriptors = libc::CMSG_DATA(header).cast::<RawFd>();
+        Ok(Some([0, 1, 2].map(|index| File::from_raw_fd(descriptors.add(index).read_unaligned()))))
+    }
+}
+
+/// Wakes whoever watches the bell `fd`.
+pub(crate) fn ring(fd: c_int) {
+    let one = 1u64.to_ne_bytes();
+    // SAFETY: the bytes are readable; the kernel checks `fd`. A bell that cannot be rung has been rung often enough.
+    let _rung = unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) };
+}
+
+/// The bell has been heard.
+pub(crate) fn hush(fd: c_int) {
+    let mut count = [0u8; 8];
+    // SAFETY: the bytes are writable; the kernel checks `fd`. It does not block, and may have nothing to say.
+    let _heard = unsafe { libc::read(fd, count.as_mut_ptr().cast(), count.len()) };
+}
+
+/// Closes a descriptor that is ours, for good.
+pub(crate) fn close(fd: c_int) {
+    // SAFETY: callers own it and do not use it again.
+    unsafe { libc::close(fd) };
 }
 
 /// Nanoseconds on the clock that libuv uses.

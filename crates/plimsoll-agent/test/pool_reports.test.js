@@ -34,7 +34,7 @@ function holdTimers (t) {
   const armed = []
   const { setTimeout, clearTimeout } = globalThis
   const { now } = performance
-  performance.now = () => clock
+  Object.defineProperty(performance, 'now', { value: () => clock, configurable: true })
   globalThis.setTimeout = (run, ms) => {
     const timer = { run, ms, unref: () => timer }
     armed.push(timer)
@@ -43,7 +43,7 @@ function holdTimers (t) {
   globalThis.clearTimeout = (timer) => { if (timer) armed.splice(armed.indexOf(timer), 1) }
   t.after(() => {
     Object.assign(globalThis, { setTimeout, clearTimeout })
-    performance.now = now
+    Object.defineProperty(performance, 'now', { value: now, configurable: true })
   })
   return (least, most) => {
     const place = armed.findIndex(({ ms }) => ms >= least && ms < most)

@@ -4,6 +4,7 @@ const assert = require('node:assert')
 const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
+const { TRUNK } = require('../js/layout.js')
 const wire = require('../js/wire.js')
 const { notice } = require('./support/notice.js')
 
@@ -40,6 +41,14 @@ test('the page is that of the Rust crate', () => {
   assert.match(source('page.rs'), new RegExp(`Sent = ${wire.SENT},\\s+Started = ${wire.STARTED_STATE},`))
   assert.ok(wire.STARTED.startsWith(`HTTP/1.1 ${page.STARTED_STATUS} `))
   assert.ok(wire.MARKER.startsWith(`HTTP/1.1 ${page.MARKER_STATUS} `))
+})
+
+test('the trunk is that of the Rust crate', () => {
+  const { MAGIC, BITS, WORDS, BYTES, ...trunk } = constants('trunk.rs')
+  const product = (text) => text.split('*').reduce((product, factor) => product * Number(factor), 1)
+  const words = Number(trunk.LINK_FIRST) + Number(trunk.LINKS) * Number(trunk.LINK_WORDS)
+  const numbers = Object.fromEntries(Object.entries(trunk).map(([name, value]) => [name, name === 'NAME' ? value : product(value)]))
+  assert.deepStrictEqual(TRUNK, { ...numbers, DATA: Math.ceil(words * 4 / 4096) * 4096 })
 })
 
 test('the words for the watchdog are those of the Rust crate', () => {

@@ -1,10 +1,11 @@
 //! What Plimsoll (outside Node) and its agent (inside) say to each other.
 //!
-//! Three things cross the border, and each has its one definition here:
+//! What crosses the border has its one definition here:
 //!
 //! * **names**: the environment variable that finds the supervisor, files of a worker's private directory,
 //!   the private header that carries the client's address ([`names`]);
 //! * **frames**: the few messages on the agent's channel, a Unix socket ([`frame`], [`message`]);
+//! * **memory**: the page in which requests are claimed ([`page`]), and trunks, by which they come ([`trunk`]);
 //! * **the version**: both sides are built and shipped together, so a mismatch means a stale directory or a
 //!   foreign process, and is refused.
 //!
@@ -24,6 +25,7 @@ pub mod pools;
 pub mod spans;
 pub mod stall;
 pub mod tax;
+pub mod trunk;
 
 /// Version of everything in this crate. Raised whenever a frame or a name changes its meaning.
 pub const VERSION: u8 = 2;

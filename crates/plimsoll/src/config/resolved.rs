@@ -90,6 +90,14 @@ pub enum Gather {
     Off,
 }
 
+/// Whether links to workers go through shared memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trunks {
+    /// Where both sides can.
+    Auto,
+    Off,
+}
+
 /// What becomes of requests whose worker died after it had begun them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryStarted {
@@ -136,6 +144,7 @@ pub struct Gateway {
     pub hold: Duration,
     pub retry_started: RetryStarted,
     pub gather: Gather,
+    pub trunks: Trunks,
 }
 
 #[derive(Debug, Clone)]
@@ -319,6 +328,7 @@ impl Default for Gateway {
             hold: Duration::from_secs(10),
             retry_started: RetryStarted::Off,
             gather: Gather::Auto,
+            trunks: Trunks::Auto,
         }
     }
 }

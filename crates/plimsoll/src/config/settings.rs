@@ -16,7 +16,7 @@ use std::marker::PhantomData;
 use super::definition::{Default, Definition, FlagDefinition, Setting};
 use super::form::{Address, Choice, Count, Length, Name, Optional, Size, Workers};
 use super::lane::Lanes;
-use super::resolved::{AgentMode, CpuScheduling, Gather, LanesMode, RetryStarted, Upgraded};
+use super::resolved::{AgentMode, CpuScheduling, Gather, LanesMode, RetryStarted, Trunks, Upgraded};
 
 /// All flags: key, flag and manual, in the order of the table.
 pub fn flags() -> impl Iterator<Item = (&'static str, FlagDefinition, String)> {
@@ -317,6 +317,15 @@ static SETTINGS: &[&dyn Definition] = &[
         doc: "Under load a gateway thread that would be woken again at once first waits a moment, and takes all that came \
               meanwhile together: the workers and the gateway need less processor time for each request. The moment \
               is an eighth of what requests take, 100 µs at most. `off` never waits.",
+    },
+    &Setting {
+        key: "gateway.trunks",
+        form: Choice(&[("auto", Trunks::Auto), ("off", Trunks::Off)]),
+        place: |config| &mut config.gateway.trunks,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "`auto`: requests and answers go between the gateway and the workers through memory that they share, where the \
+              agent can; it takes half as many system calls. `off`: always through sockets.",
     },
     &Setting {
         key: "event_loop.rescue_after",

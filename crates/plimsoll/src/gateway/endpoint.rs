@@ -9,20 +9,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use plimsoll_wire::trunk::NAME;
 use tokio::sync::Notify;
 
 use self::lane::Lane;
 use super::claim::{Claim, Claims};
 use super::haste::{Hasty, Usual};
 use super::lanes::{Kept, Lanes};
-use super::links::Idle;
+use super::links::{Idle, connect_unix};
 use super::queue::Queue;
 use super::tenure::Tenure;
+use super::trunk::Trunk;
 use super::unclaimed::{Grant, Unclaimed};
 use super::watch::Time;
 use super::{Load, Protocol, Target, Upgraded};
 use crate::concerns::event_loop::lanes::allot::{Allotment, MAIN};
 use crate::concerns::event_loop::overload;
+use crate::config::Trunks;
 use crate::ids::WorkerId;
 
 /// Connections to a worker that fail in a row before it is set aside.
@@ -58,6 +61,7 @@ pub(super) struct Endpoint {
     lanes_seen: Cell<u32>,
     shared: Arc<Lanes>,
     usual: Usual,
+    trunks: Trunks,
 }
 
 /// A worker that takes a request, and the room for it.
@@ -124,13 +128,14 @@ pub(super) struct Worker {
     failures: Cell<u32>,
     aside_until: Cell<Time>,
     hasty: Hasty,
+    trunk: Option<Rc<Trunk>>,
 }
 
 impl Endpoint {
     pub(super) fn new(
         protocol: Protocol,
         counters: Arc<Counters>,
-        rescue_after: Duration,
+        (rescue_after, trunks): (Duration, Trunks),
         shared: &Arc<Lanes>,
     ) -> Self {
         Self {
@@ -147,6 +152,7 @@ impl Endpoint {
             lanes_seen: Cell::new(shared.version()),
             shared: Arc::clone(shared),
             usual: Usual::default(),
+            trunks,
         }
     }
 
@@ -162,6 +168,7 @@ impl Endpoint {
         // A target that the worker had here before is replaced.
         self.remove(id, Upgraded::Wait);
         let Joining { target, load, claims } = joining;
+        let trunk = self.trunk_to(id, &target);
         let worker = Worker {
             id,
             target,
@@ -176,10 +183,21 @@ impl Endpoint {
             failures: Cell::new(0),
             aside_until: Cell::new(now),
             hasty: Hasty::default(),
+            trunk,
         };
         self.workers.borrow_mut().push(Rc::new(worker));
         self.allot();
         self.arrival.notify_waiters();
+    }
+
+    /// A trunk is offered where a page says that the agent is there; whether it takes it shows.
+    fn trunk_to(&self, id: WorkerId, target: &Target) -> Option<Rc<Trunk>> {
+        let Target::Unix { path, page: Some(_) } = target else { return None };
+        if self.trunks == Trunks::Off || self.protocol != Protocol::Http {
+            return None;
+        }
+        let offered = connect_unix(path, Some(NAME)).and_then(Trunk::offer);
+        offered.inspect_err(|error| tracing::debug!(worker = %id, %error, "links are sockets")).ok()
     }
 
     /// The worker gets nothing new; its idle links close now, the busy ones when they come back.
@@ -396,6 +414,11 @@ impl Worker {
             Some(more) => (ASIDE_MIN * 2_u32.pow(more.min(5))).min(ASIDE_MAX),
         };
         self.aside_until.set(now.after(aside));
+    }
+
+    /// Memory that is shared with it, where there is any.
+    pub(super) fn trunk(&self) -> Option<&Rc<Trunk>> {
+        self.trunk.as_ref()
     }
 
     /// A slot for a new link.

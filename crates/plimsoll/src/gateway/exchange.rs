@@ -172,7 +172,8 @@ async fn serve(
     let started = course.started;
     let mut flight = Flight::new(connection, request, route).map_err(Lost::Failed)?;
     flight.kept = kept;
-    let (mut link, mut at) = seek(connection, &flight, Purpose::Request).link(started).await?;
+    let purpose = if request.upgrade { Purpose::Upgrade } else { Purpose::Request };
+    let (mut link, mut at) = seek(connection, &flight, purpose).link(started).await?;
     loop {
         (course.sent, course.worker) = (at, Some(link.worker.id.index));
         course.incarnation = link.worker.id.incarnation;
@@ -212,7 +213,7 @@ async fn serve(
             link.tenure = None;
             link.worker.load.lateness.is_relieved();
             settled.finish(link, &connection.thread);
-            (link, at) = Box::pin(follow(connection, &flight, offer)).await?;
+            (link, at) = Box::pin(follow(connection, (&flight, purpose), offer)).await?;
             continue;
         }
         if !settled.is_unanswered() {
@@ -244,10 +245,10 @@ fn seek<'a>(connection: &'a mut Connection, flight: &Flight, purpose: Purpose) -
 /// A link to the worker that offered to take the request; to another one if that has gone meanwhile.
 async fn follow(
     connection: &mut Connection,
-    flight: &Flight,
+    (flight, purpose): (&Flight, Purpose),
     offer: Option<Turn>,
 ) -> Result<(Link, Instant), Lost> {
-    let mut seek = seek(connection, flight, Purpose::Request);
+    let mut seek = seek(connection, flight, purpose);
     if let Some(turn) = offer
         && let Ok(link) = seek.open(turn).await
     {

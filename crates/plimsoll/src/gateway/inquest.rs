@@ -12,7 +12,7 @@ use super::thread::Thread;
 use super::watch::Time;
 
 /// How long a process may take from closing its first descriptor to closing its last.
-const DEATH_THROES: Duration = Duration::from_millis(10);
+pub(super) const DEATH_THROES: Duration = Duration::from_millis(10);
 
 /// The failure that the client is told.
 pub(super) async fn blame(link: &mut Link, now: Time) -> Failure {

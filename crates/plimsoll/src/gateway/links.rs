@@ -4,6 +4,7 @@
 //! so), and one that died all the same shows as readable before it is taken: it is passed over.
 
 use std::io;
+use std::os::unix::net::UnixStream as Std;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use super::claim::Claim;
 use super::endpoint::Worker;
 use super::stream::Stream;
 use super::tenure::Tenure;
+use super::trunk::Trunk;
 use super::unclaimed::Grant;
 use super::unix::UnixStream;
 use super::watch::Time;
@@ -83,6 +85,17 @@ impl Link {
     /// # Errors
     /// The worker cannot be connected to.
     pub(super) async fn open(worker: &Rc<Worker>, now: Time) -> io::Result<Self> {
+        match worker.trunk().and_then(Trunk::open) {
+            Some(stream) => Self::opened(Ok(Stream::Ring(stream)), worker, now),
+            None => Self::open_socket(worker, now).await,
+        }
+    }
+
+    /// A fresh link that is a socket: those of a trunk are few, and not for what lasts.
+    ///
+    /// # Errors
+    /// The worker cannot be connected to.
+    pub(super) async fn open_socket(worker: &Rc<Worker>, now: Time) -> io::Result<Self> {
         Self::opened(connect(&worker.target).await, worker, now)
     }
 
@@ -131,7 +144,7 @@ impl Link {
     /// The worker cannot be connected to.
     pub(super) fn open_named(worker: &Rc<Worker>, peer: &str, now: Time) -> io::Result<Self> {
         let stream = match &worker.target {
-            Target::Unix { path, .. } => connect_unix(path, Some(peer)),
+            Target::Unix { path, .. } => connect_unix(path, Some(peer)).and_then(UnixStream::new),
             Target::Tcp(_) => Err(io::ErrorKind::Unsupported.into()),
         };
         Self::opened(stream.map(Stream::Unix), worker, now)
@@ -158,7 +171,10 @@ impl Link {
         if let Some(claim) = &mut self.claim {
             claim.settle();
         }
-        if !self.worker.retired.get() {
+        // One that was opened before the trunk was ready has done its work.
+        let is_socket = matches!(self.stream, Stream::Unix(_));
+        let is_outdated = is_socket && self.worker.trunk().is_some_and(|trunk| trunk.has_room());
+        if !self.worker.retired.get() && !is_outdated {
             self.worker.idle.borrow_mut().push(Idle { stream: self.stream, claim: self.claim, since: now });
         }
     }
@@ -178,10 +194,10 @@ async fn connect(target: &Target) -> io::Result<Stream> {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         tokio::time::sleep(CONNECT_PAUSE).await;
                     }
-                    done => return done.map(Stream::Unix),
+                    done => return done.and_then(UnixStream::new).map(Stream::Unix),
                 }
             }
-            connect_unix(path, None).map(Stream::Unix)
+            connect_unix(path, None).and_then(UnixStream::new).map(Stream::Unix)
         }
     }
 }
@@ -191,7 +207,7 @@ static NAMES: AtomicU64 = AtomicU64::new(0);
 
 /// Connects at once or not at all, as Unix sockets do. `peer` is put into our own address, where the agent can
 /// read it.
-fn connect_unix(path: &Path, peer: Option<&str>) -> io::Result<UnixStream> {
+pub(super) fn connect_unix(path: &Path, peer: Option<&str>) -> io::Result<Std> {
     let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM.nonblocking(), None)?;
     if let Some(peer) = peer {
         let serial = NAMES.fetch_add(1, Ordering::Relaxed);
@@ -200,7 +216,7 @@ fn connect_unix(path: &Path, peer: Option<&str>) -> io::Result<UnixStream> {
         socket.bind(&socket2::SockAddr::unix(name)?)?;
     }
     socket.connect(&socket2::SockAddr::unix(path)?)?;
-    UnixStream::new(socket.into())
+    Ok(socket.into())
 }
 
 /// Counts one request, or one upgraded connection, in its worker's load for as long as it lasts.

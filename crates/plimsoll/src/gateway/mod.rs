@@ -41,6 +41,7 @@ mod stream;
 mod tag;
 mod tenure;
 mod thread;
+mod trunk;
 mod tunnel;
 mod unclaimed;
 mod unix;
@@ -424,10 +425,16 @@ fn start_thread(
         scheduling::shorten_slices(SLICE);
         let mut builder = runtime::Builder::new_current_thread();
         builder.enable_all();
-        if config.gather == config::Gather::Auto {
-            let gather = Gather::new(&stats);
-            builder.on_thread_park(move || gather.before_sleep());
-        }
+        let gather = (config.gather == config::Gather::Auto).then(|| Gather::new(&stats));
+        builder.on_thread_park(move || {
+            if !trunk::collect()
+                && let Some(gather) = &gather
+            {
+                gather.before_sleep();
+            }
+            trunk::before_sleep();
+        });
+        builder.on_thread_unpark(trunk::after_sleep);
         let runtime = builder.build_local(Default::default());
         match runtime {
             Ok(runtime) => {

@@ -27,6 +27,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub(super) enum Purpose {
     /// One request; a link that others used before will do.
     Request,
+    /// One request that asks for more than an answer: its link may last.
+    Upgrade,
     /// One request whose first link died of old age.
     SecondTry,
     /// A connection that is passed through.
@@ -124,6 +126,7 @@ impl Seek<'_> {
         let now = self.connection.watch.now();
         let mut link = match self.purpose {
             Purpose::Request => Link::take(&worker, now).await,
+            Purpose::Upgrade => Link::open_socket(&worker, now).await,
             Purpose::SecondTry => Link::open(&worker, now).await,
             Purpose::Passthrough => Link::open_named(&worker, self.connection.peer(), now),
         }?;

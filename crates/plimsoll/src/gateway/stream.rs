@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::trunk::RingStream;
 use super::unix::UnixStream;
 
 /// A socket that can say that something is there to read, before a buffer is borrowed for it.
@@ -20,9 +21,10 @@ impl Socket for TcpStream {
     }
 }
 
-/// A connection to a worker: its agent's Unix socket, or plain TCP where there is no agent.
+/// A connection to a worker: memory shared with its agent, its agent's Unix socket, or plain TCP where there is no agent.
 #[derive(Debug)]
 pub(super) enum Stream {
+    Ring(RingStream),
     Unix(UnixStream),
     Tcp(TcpStream),
 }
@@ -31,6 +33,7 @@ impl Stream {
     /// Something is known to be there to read: bytes, an end, or an error. Nobody is woken for it.
     pub(super) fn is_readable(&self) -> bool {
         match self {
+            Self::Ring(stream) => stream.is_readable(),
             Self::Unix(stream) => stream.is_readable(),
             Self::Tcp(stream) => stream.try_io(Interest::READABLE, || Ok(())).is_ok(),
         }
@@ -40,6 +43,7 @@ impl Stream {
 impl Socket for Stream {
     fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
+            Self::Ring(stream) => stream.poll_read_ready(cx),
             Self::Unix(stream) => stream.poll_read_ready(cx),
             Self::Tcp(stream) => stream.poll_read_ready(cx),
         }
@@ -53,6 +57,7 @@ impl AsyncRead for Stream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
+            Self::Ring(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
@@ -62,6 +67,7 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
+            Self::Ring(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
@@ -73,6 +79,7 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
+            Self::Ring(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
         }

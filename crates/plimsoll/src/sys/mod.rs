@@ -18,5 +18,6 @@ pub mod readiness;
 pub mod room;
 pub mod runtime_dir;
 pub mod scheduling;
+pub mod shared;
 pub mod signals;
 pub mod ticker;

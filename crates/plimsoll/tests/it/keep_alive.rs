@@ -44,7 +44,10 @@ fn links_that_a_burst_has_left_are_closed_though_nobody_comes_any_more() {
             if (waiting.push(response) === 32) for (const one of waiting) one.end('ok');
         }).listen(process.env.PORT);
     ";
-    let server = Launch::plimsoll(App::source(app)).env("PLIMSOLL_GATEWAY_LINK_IDLE_TIMEOUT", "2s").start();
+    let server = Launch::plimsoll(App::source(app))
+        .env("PLIMSOLL_GATEWAY_LINK_IDLE_TIMEOUT", "2s")
+        .env("PLIMSOLL_GATEWAY_TRUNKS", "off")
+        .start();
     let files = || std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
     assert_eq!(server.get("/").status, 200);
     let before = files();

@@ -55,4 +55,5 @@ mod tax;
 mod tls;
 mod top;
 mod transparency;
+mod trunks;
 mod websocket;

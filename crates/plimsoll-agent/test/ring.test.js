@@ -1,0 +1,195 @@
+'use strict'
+// Links in shared memory: the app's side, with a gateway that is a few lines of this file.
+const assert = require('node:assert')
+const http = require('node:http')
+const { once } = require('node:events')
+const { test } = require('node:test')
+const { TRUNK } = require('../js/layout.js')
+const { RingSocket } = require('../js/ring.js')
+
+const { DATA, LINK_FIRST, LINK_WORDS, WORKER_HALF, SENT, TAKEN, SIDE, BASE, REQUESTS, ANSWERS, OPEN, ENDED, GONE, FULL } = TRUNK
+
+// The last link: its rings end with the memory.
+const LINK = TRUNK.LINKS - 1
+const AT = LINK_FIRST + LINK * LINK_WORDS
+const WORKER = AT + WORKER_HALF
+const REQUESTS_AT = DATA + LINK * (REQUESTS + ANSWERS)
+const ANSWERS_AT = REQUESTS_AT + REQUESTS
+
+class Gateway {
+  constructor (server) {
+    const memory = new ArrayBuffer(DATA + TRUNK.LINKS * (REQUESTS + ANSWERS))
+    this.words = new Int32Array(memory, 0, DATA / 4)
+    this.bytes = Buffer.from(memory)
+    this.taken = 0
+    this.told = 0
+    this.words[AT + SIDE] = OPEN
+    this.socket = new RingSocket(this, LINK, server)
+  }
+
+  // What RingSocket asks of its trunk.
+  tell (index) {
+    assert.strictEqual(index, LINK)
+    this.told++
+  }
+
+  leave (index) {
+    assert.strictEqual(index, LINK)
+    Atomics.or(this.words, WORKER + SIDE, GONE)
+  }
+
+  /** Sends as much as there is room for; gives how much. */
+  send (text) {
+    const bytes = Buffer.from(text)
+    const room = REQUESTS - ((this.words[AT + SENT] - this.words[WORKER + TAKEN]) >>> 0)
+    const count = Math.min(bytes.length, room)
+    // Now and then the ring begins anew.
+    if (room === REQUESTS && this.words[AT + SENT] % 3 === 0) this.words[AT + BASE] = this.words[AT + SENT]
+    for (let n = 0; n < count; n++) this.bytes[REQUESTS_AT + ((this.words[AT + SENT] - this.words[AT + BASE] + n) & (REQUESTS - 1))] = bytes[n]
+    this.words[AT + SENT] += count
+    this.socket.heed()
+    return count
+  }
+
+  say (bit) {
+    this.words[AT + SIDE] |= bit
+    this.socket.heed()
+  }
+
+  says (bit) {
+    return (this.words[WORKER + SIDE] & bit) !== 0
+  }
+
+  /** Takes what has been answered, at most so much. */
+  take (most = Infinity) {
+    const count = Math.min((this.words[WORKER + SENT] - this.taken) >>> 0, most)
+    const found = Buffer.alloc(count)
+    for (let n = 0; n < count; n++) found[n] = this.bytes[ANSWERS_AT + ((this.taken - this.words[WORKER + BASE] + n) & (ANSWERS - 1))]
+    this.taken = (this.taken + count) | 0
+    this.words[AT + TAKEN] = this.taken
+    if (this.says(FULL)) this.socket.heed()
+    return found
+  }
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+
+function listen (onRequest) {
+  const server = http.createServer(onRequest)
+  const gateway = new Gateway(server)
+  server.emit('connection', gateway.socket)
+  return { server, gateway }
+}
+
+test('requests are answered, one after the other, wherever they lie in the rings', async () => {
+  const { gateway, server } = listen((request, response) => response.end(`${request.url} ä`))
+  const connections = await new Promise((resolve) => server.getConnections((_, count) => resolve(count)))
+  assert.strictEqual(connections, 1)
+  for (let n = 0; n < 1000; n++) {
+    const text = `GET /${'x'.repeat(n)} HTTP/1.1\r\nHost: a\r\n\r\n`
+    assert.strictEqual(gateway.send(text), text.length)
+    await turn()
+    const answer = gateway.take().toString()
+    assert.match(answer, /^HTTP\/1.1 200 OK\r\n/)
+    assert.ok(answer.endsWith(`\r\n\r\n/${'x'.repeat(n)} ä`), answer)
+  }
+  assert.ok(gateway.socket.bytesRead > 500_000 && gateway.socket.bytesWritten === gateway.taken)
+})
+
+test('what is small stays at the beginning of the ring', async () => {
+  const { gateway } = listen((request, response) => response.end('x'.repeat(1000)))
+  for (let n = 0; n < 200; n++) {
+    gateway.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    await turn()
+    gateway.take()
+  }
+  const used = gateway.bytes.subarray(ANSWERS_AT, ANSWERS_AT + ANSWERS).toString('latin1').trimEnd().replace(/\0+$/, '').length
+  assert.ok(used > 1000 && used < 1300, String(used))
+})
+
+test('a body that is larger than the ring comes whole, and one that nobody reads waits', async () => {
+  let incoming
+  const { gateway } = listen((request) => { incoming = request })
+  const body = Buffer.alloc(40 * REQUESTS, 'abcdefg').toString()
+  gateway.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n`)
+  await turn()
+  let sent = 0
+  for (let idle = 0; idle < 20; idle++) {
+    for (let count = 1; count > 0; sent += count) count = gateway.send(body.slice(sent))
+    await turn()
+  }
+  assert.ok(sent < body.length, 'it is not kept in memory')
+  const parts = []
+  incoming.on('data', (part) => parts.push(part))
+  while (sent < body.length) {
+    await turn()
+    sent += gateway.send(body.slice(sent))
+  }
+  await once(incoming, 'end')
+  assert.ok(Buffer.concat(parts).toString() === body)
+})
+
+test('an answer that is larger than the ring waits for room', async () => {
+  const body = Buffer.alloc(5 * ANSWERS + 7, 'abcdefg')
+  const { gateway } = listen((request, response) => {
+    response.write(body.subarray(0, 10).toString())
+    response.end(body.subarray(10))
+  })
+  gateway.send('GET / HTTP/1.0\r\n\r\n')
+  await turn()
+  assert.ok(gateway.says(FULL))
+  const parts = []
+  while (!gateway.says(GONE)) {
+    parts.push(gateway.take(10_000))
+    await turn()
+  }
+  parts.push(gateway.take())
+  const answer = Buffer.concat(parts)
+  assert.ok(answer.subarray(answer.indexOf('\r\n\r\n') + 4).equals(body))
+  assert.ok(gateway.says(ENDED) && !gateway.says(FULL))
+})
+
+test('the end of a link is that of a connection', async () => {
+  for (const bit of [ENDED, GONE]) {
+    let aborted = 0
+    const { gateway, server } = listen((request, response) => response.on('close', () => aborted++))
+    const closed = once(gateway.socket, 'close')
+    gateway.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    await turn()
+    gateway.say(bit)
+    await closed
+    assert.strictEqual(aborted, 1)
+    assert.ok(gateway.says(GONE))
+    assert.strictEqual(server._connections, 0)
+  }
+})
+
+test('who writes to a gateway that has left is told', async () => {
+  const gateway = new Gateway(http.createServer())
+  gateway.say(GONE)
+  const [error] = await Promise.all([once(gateway.socket, 'error').then(([error]) => error), gateway.socket.write('x')])
+  assert.strictEqual(error.code, 'EPIPE')
+})
+
+test('counts that cannot be are the end of the link', async () => {
+  const { gateway } = listen(() => assert.fail('no request came'))
+  gateway.socket.on('error', () => {})
+  await turn()
+  gateway.words[AT + SENT] = REQUESTS + 1
+  gateway.socket.heed()
+  assert.ok(gateway.socket.destroyed && gateway.says(GONE))
+})
+
+test('an upgrade gets the bytes behind its head', async () => {
+  const { gateway, server } = listen(() => assert.fail('no request came'))
+  server.on('upgrade', (request, socket, head) => {
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\n\r\n${head}`)
+    socket.on('data', (data) => socket.write(data))
+  })
+  gateway.send('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nfirst ')
+  await turn()
+  gateway.send('second')
+  await turn()
+  assert.match(gateway.take().toString(), /first second$/)
+  gateway.socket.destroy()
+})
