@@ -98,6 +98,8 @@ class RingSocket extends net.Socket {
   }
 
   #send (chunks, done) {
+    // The link may be another's by now.
+    if (this.hasLeft) return void done(broken('EPIPE'))
     this._unrefTimer()
     let rest = null
     for (const { chunk, encoding } of chunks) {
@@ -188,6 +190,7 @@ class RingSocket extends net.Socket {
   }
 
   _final (done) {
+    if (this.hasLeft) return void done()
     Atomics.or(this.words, this.place + WORKER_HALF + SIDE, ENDED)
     this.trunk.tell(this.index)
     done()

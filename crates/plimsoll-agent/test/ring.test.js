@@ -171,6 +171,20 @@ test('who writes to a gateway that has left is told', async () => {
   assert.strictEqual(error.code, 'EPIPE')
 })
 
+test('a link that the app has left is not touched any more', async () => {
+  const gateway = new Gateway(http.createServer())
+  const { socket, words } = gateway
+  socket.on('error', () => {})
+  socket.destroy()
+  const before = Array.from(words.subarray(AT, AT + LINK_WORDS))
+  socket._write('late', 'latin1', (error) => assert.strictEqual(error.code, 'EPIPE'))
+  socket._final(() => {})
+  gateway.send('late')
+  words[AT + SENT] = before[SENT]
+  await turn()
+  assert.deepStrictEqual(Array.from(words.subarray(AT, AT + LINK_WORDS)), before)
+})
+
 test('counts that cannot be are the end of the link', async () => {
   const { gateway } = listen(() => assert.fail('no request came'))
   gateway.socket.on('error', () => {})
