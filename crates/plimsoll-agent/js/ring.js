@@ -6,8 +6,8 @@ const { TRUNK } = require('./layout.js')
 
 const { LINK_FIRST, LINK_WORDS, WORKER_HALF, SENT, TAKEN, SIDE, BASE, DATA, REQUESTS, ANSWERS, ENDED, GONE, FULL } = TRUNK
 
-// Of a character in UTF-8, for one unit of a string.
-const UTF8_MAX = 3
+// The most bytes of a unit of a string, in what is written without a buffer of its own.
+const UNIT_MAX = { latin1: 1, binary: 1, ascii: 1, utf8: 3, 'utf-8': 3 }
 
 class RingSocket extends net.Socket {
   constructor (trunk, index, server) {
@@ -61,7 +61,7 @@ class RingSocket extends net.Socket {
         // Who ends has sent everything before.
         const side = Atomics.load(words, place + SIDE)
         const count = (Atomics.load(words, place + SENT) - this.taken) >>> 0
-        if (count > REQUESTS) return void this.destroy(broken('EPROTO'))
+        if (count > REQUESTS) return void this.destroy(broken('EPROTO', 'read'))
         if (count === 0) {
           if ((side & (ENDED | GONE)) === 0) return
           this.hasEnded = true
@@ -125,8 +125,8 @@ class RingSocket extends net.Socket {
     }
     const at = (this.sent - this.base) & (ANSWERS - 1)
     if (typeof chunk === 'string') {
-      const most = encoding === 'latin1' || encoding === 'binary' || encoding === 'ascii' ? chunk.length : chunk.length * UTF8_MAX
-      if (isText(encoding) && most <= room && most <= ANSWERS - at) {
+      const most = chunk.length * (UNIT_MAX[encoding] ?? Infinity)
+      if (most <= room && most <= ANSWERS - at) {
         this.#sentMore(this.bytes.write(chunk, this.answers + at, most, encoding))
         return null
       }
@@ -210,7 +210,6 @@ class RingSocket extends net.Socket {
   // What Node asks the handle.
 
   get bytesRead () { return this.bytesIn }
-  get bytesWritten () { return this.bytesOut + this.writableLength }
   get pending () { return false }
   get _bytesDispatched () { return this.bytesOut }
 
@@ -220,12 +219,8 @@ class RingSocket extends net.Socket {
   unref () { return this }
 }
 
-function isText (encoding) {
-  return encoding === 'latin1' || encoding === 'utf8' || encoding === 'utf-8' || encoding === 'ascii' || encoding === 'binary'
-}
-
-function broken (code) {
-  return Object.assign(new Error(`write ${code}`), { code, syscall: 'write' })
+function broken (code, syscall = 'write') {
+  return Object.assign(new Error(`${syscall} ${code}`), { code, syscall })
 }
 
 module.exports = { RingSocket }

@@ -88,10 +88,7 @@ pub(crate) fn first_words(start: *mut c_void) -> [u32; 3] {
 
 /// A word of what [`map_shared`] mapped; `index` is inside it.
 pub(crate) fn word(start: *mut u32, index: usize) -> u32 {
-    // SAFETY: the mapping is page-aligned, longer than the index and never unmapped; atomics may be shared with
-    // other processes.
-    let word = unsafe { AtomicU32::from_ptr(start.add(index)) };
-    word.load(Ordering::Acquire)
+    Words(start).get(index).load(Ordering::Acquire)
 }
 
 /// The words of what [`map_shared`] mapped.
@@ -108,7 +105,8 @@ impl Words {
 
     /// `index` is inside the mapping.
     pub(crate) fn get(&self, index: usize) -> &AtomicU32 {
-        // SAFETY: as in `word`.
+        // SAFETY: the mapping is page-aligned, longer than the index and never unmapped; atomics may be shared with
+        // other processes.
         unsafe { AtomicU32::from_ptr(self.0.add(index)) }
     }
 }

@@ -9,13 +9,14 @@
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
 
 use rustix::fs::{FlockOperation, flock};
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+
+use super::shared::Shared;
 
 /// Name of the page in the worker's private directory.
 pub const FILE: &str = "page";
@@ -26,18 +27,10 @@ const PREFIX: &str = "plimsoll-page-";
 /// The page of one incarnation, mapped.
 #[derive(Debug)]
 pub struct Page {
-    words: NonNull<AtomicU32>,
-    length: usize,
+    words: Shared,
     slot_first: usize,
     _lock: File,
 }
-
-// SAFETY: the mapping belongs to no thread, and everything in it is only reached as `AtomicU32`.
-#[expect(unsafe_code, reason = "a pointer says nothing of threads by itself")]
-unsafe impl Send for Page {}
-// SAFETY: as above.
-#[expect(unsafe_code, reason = "a pointer says nothing of threads by itself")]
-unsafe impl Sync for Page {}
 
 impl Page {
     /// Makes the page of the worker whose private directory is `directory`, and leaves it there as [`FILE`].
@@ -63,50 +56,29 @@ impl Page {
     }
 
     fn map(file: File, length: usize, slot_first: usize) -> io::Result<Self> {
-        let access = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: the kernel chooses a place that nothing else uses, and the file is as long as the mapping.
-        #[expect(unsafe_code, reason = "a mapping is memory that the compiler did not hand out")]
-        let address =
-            unsafe { mmap(std::ptr::null_mut(), length * WORD, access, MapFlags::SHARED, &file, 0) }?;
-        let words = NonNull::new(address.cast::<AtomicU32>()).ok_or(rustix::io::Errno::NOMEM)?;
-        Ok(Self { words, length, slot_first, _lock: file })
+        Ok(Self { words: Shared::map(file.as_fd(), length, length * WORD)?, slot_first, _lock: file })
     }
 
     /// The word of a slot; `None`: there is no such slot.
     #[must_use]
     pub fn slot(&self, index: usize) -> Option<&AtomicU32> {
-        let index = self.slot_first.checked_add(index).filter(|index| *index < self.length)?;
-        // SAFETY: the index is inside the mapping, which is aligned to pages and lives as long as `self`.
-        // The worker writes to the same word, by atomic operations of the same width; whatever it writes is
-        // a valid u32. It could shorten the file under us, and so end us with SIGBUS, only by will: it runs
-        // as our user and can as well kill us.
-        #[expect(unsafe_code, reason = "the words of a mapping are reached through its address")]
-        let word = unsafe { self.words.add(index).as_ref() };
-        Some(word)
+        self.words.word(self.slot_first.checked_add(index)?)
     }
 
     /// The words of all slots, in their order.
     pub fn slots(&self) -> impl Iterator<Item = &AtomicU32> {
-        (0..self.length).map_while(|index| self.slot(index))
+        (0..).map_while(|index| self.slot(index))
     }
 }
 
 /// The same page, not one with the same words.
 impl PartialEq for Page {
     fn eq(&self, other: &Self) -> bool {
-        self.words == other.words
+        self.words.is(&other.words)
     }
 }
 
 impl Eq for Page {}
-
-impl Drop for Page {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is ours, of this length, and no reference into it outlives `self`.
-        #[expect(unsafe_code, reason = "what was mapped by hand is unmapped by hand")]
-        let _cannot_fail = unsafe { munmap(self.words.as_ptr().cast(), self.length * WORD) };
-    }
-}
 
 /// Removes the page of the worker whose private directory is `directory`, wherever it lies.
 pub fn remove(directory: &Path) {

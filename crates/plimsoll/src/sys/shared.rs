@@ -21,6 +21,13 @@ pub struct Shared {
     length: usize,
 }
 
+// SAFETY: the mapping belongs to no thread; its words are only reached as `AtomicU32`, and its bytes are copied.
+#[expect(unsafe_code, reason = "a pointer says nothing of threads by itself")]
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+#[expect(unsafe_code, reason = "a pointer says nothing of threads by itself")]
+unsafe impl Sync for Shared {}
+
 impl Shared {
     /// Fresh memory of `length` bytes, zeros, and the file to map it by, which nobody can make smaller or larger. `name` is
     /// what the system calls it.
@@ -34,7 +41,8 @@ impl Shared {
         Ok((Self::map(file.as_fd(), words, length)?, file))
     }
 
-    /// Maps what [`create`](Self::create) has made, with the same sizes.
+    /// Maps a file of `length` bytes, the first `words` words of which are words. Whoever can shorten it could end us with SIGBUS: it is
+    /// one of [`create`](Self::create), or belongs to somebody who runs as our user and could as well kill us.
     ///
     /// # Errors
     /// As `mmap(2)`.
@@ -55,10 +63,16 @@ impl Shared {
     pub fn word(&self, index: usize) -> Option<&AtomicU32> {
         let index = Some(index).filter(|index| *index < self.words)?;
         // SAFETY: the word is inside the mapping, which is aligned to pages and lives as long as `self`. Others write
-        // to the same words by atomic operations of the same width; the file cannot become shorter.
+        // to the same words by atomic operations of the same width.
         #[expect(unsafe_code, reason = "the words of a mapping are reached through its address")]
         let word = unsafe { self.start.cast::<AtomicU32>().add(index).as_ref() };
         Some(word)
+    }
+
+    /// The same mapping, not one with the same in it.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.start == other.start
     }
 
     /// Writes `bytes` from `at` on; nothing where that is not among the bytes.

@@ -36,8 +36,7 @@ impl Worker {
     }
 
     fn tell(&self, link: usize) {
-        self.word(TO_GATEWAY + link / 32).fetch_or(1 << (link % 32), SeqCst);
-        if self.word(GATEWAY_SLEEPS).swap(0, SeqCst) != 0 {
+        if wire::tell(self.word(TO_GATEWAY + link / 32), link, self.word(GATEWAY_SLEEPS)) {
             shared::ring(&self.gateway_bell);
         }
     }
