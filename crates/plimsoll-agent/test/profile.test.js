@@ -39,6 +39,21 @@ test('a profile says what ran, in a file for this user only', async (t) => {
   assert.strictEqual(mode(file('p')), 0o600)
 })
 
+test('a loop that was compiled while it ran, before the profile began, has its name', async (t) => {
+  const { plimsoll, file } = await start(t, `
+    function makeText () { let text = ''; for (let i = 0; i < 300000; i++) text += (i * 1.5).toFixed(2); return text.length }
+    function work () { JSON.stringify({ toJSON: makeText }); }
+    for (const end = Date.now() + 2000; Date.now() < end;) work();
+    setInterval(work, 1).unref();
+  `)
+  plimsoll.order(PROFILE, [1, 1, 1000, 0, file('p')])
+  assert.strictEqual((await plimsoll.profiles.next()).began, 1)
+  assert.deepStrictEqual(await plimsoll.profiles.next(), { over: 1, error: '' })
+  const { nodes } = JSON.parse(fs.readFileSync(file('p'), 'utf8'))
+  const samples = (name) => nodes.reduce((sum, { callFrame, hitCount }) => callFrame.functionName === name ? sum + hitCount : sum, 0)
+  assert.ok(samples('makeText') > samples('work'), `${samples('makeText')} and ${samples('work')}`)
+})
+
 test('a second one is refused, and a stopped one writes nothing', async (t) => {
   const { plimsoll, file } = await start(t)
   plimsoll.order(PROFILE, [1, LONG, 1000, 0, file('one')])

@@ -11,15 +11,16 @@ use serde_json::Value;
 
 use crate::harness::{App, Launch, Server, meanwhile, signal, until};
 
-/// `/work` spends its time in `formatRows`, line 2: few long calls, as V8 builds what is called often into its caller.
+/// `/work` spends its time in `formatRows`, line 2. `JSON` calls it, as V8 may build into its caller what is called by JavaScript, and then
+/// tells the caller's name (Node 24 does so).
 /// `/block` holds the loop until there is a file `go`.
 const APP: &str = "
-function formatRows (rows) { let text = ''; for (let i = 0; i < rows; i++) text += (i * 1.5).toFixed(2); return text.length }
+function formatRows () { let text = ''; for (let i = 0; i < 300000; i++) text += (i * 1.5).toFixed(2); return text.length }
 function wait () { const fs = require('node:fs'); while (!fs.existsSync('go')); }
 function stall () { for (const end = Date.now() + 400; Date.now() < end;); }
 const http = require('node:http');
 const server = http.createServer((request, response) => {
-  if (request.url === '/work') formatRows(300000);
+  if (request.url === '/work') JSON.stringify({ toJSON: formatRows });
   if (request.url === '/block') { process.stdout.write('blocked\\n'); wait(); }
   if (request.url === '/stall') stall();
   response.end('done');
