@@ -12,7 +12,7 @@ pub struct Ask {
     pub wants: u32,
     /// The most that it is using, or will use without a further grant.
     pub held: u32,
-    /// When it was said, by the clock of the holder.
+    /// When it was said, by the clock of the holder, whose lease runs from then.
     pub stamp: u64,
 }
 

@@ -1,5 +1,5 @@
 //! The arrows between the modules of `plimsoll`: `main → app → {gateway, workers} → observe → concerns →
-//! {config, lease, wire}`. They are what makes a part understandable, and testable, without the others.
+//! {config, lease} → wire`. They are what makes a part understandable, and testable, without the others.
 
 use super::Finding;
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use plimsoll_wire::lease::Ask;
+
 use super::share::fair;
 
 /// Holders of one budget; whoever comes when there are so many gets nothing.
@@ -15,19 +17,6 @@ pub struct Terms {
     pub length: Duration,
     /// How long what a dead holder had stays out: for its calls to be seen to have ended where they went.
     pub linger: Duration,
-}
-
-/// What a holder says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ask {
-    /// Of the last grant that it has seen; 0: none.
-    pub serial: u32,
-    /// What it could use now.
-    pub wants: u32,
-    /// The most that it is using, or will use without a further grant.
-    pub held: u32,
-    /// When it was said, by the clock of the holder, whose lease runs from then.
-    pub stamp: u64,
 }
 
 /// What a holder is told: from now on it may have `amount`, until `stamp` plus the length of a lease.

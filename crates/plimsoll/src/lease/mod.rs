@@ -23,4 +23,4 @@ mod share;
 #[cfg(test)]
 mod simulation;
 
-pub use book::{Ask, Book, Grant, Terms};
+pub use book::{Book, Grant, Terms};

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use plimsoll_wire::lease::Ask;
 use proptest::prelude::*;
 
-use super::{Ask, Book, Grant, Terms};
+use super::{Book, Grant, Terms};
 
 const TERM_MS: u64 = 400;
 const LINGER_MS: u64 = 50;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use plimsoll_wire::calls::{self, Budget, Figures, FromAgent, Limit, OTHERS, ToAgent, Watched};
-use plimsoll_wire::lease::Grant as Told;
+use plimsoll_wire::lease::{Ask, Grant as Told};
 
 use super::adaptive::Adaptive;
 use super::breaker::{Breaker, Shown};
@@ -13,7 +13,7 @@ use super::finding;
 use super::rules::Rules;
 use super::tally::Tally;
 use crate::ids::WorkerId;
-use crate::lease::{Ask, Book, Grant, Terms};
+use crate::lease::{Book, Grant, Terms};
 
 /// Origins of all workers together; whatever is called beyond is one of the others.
 const ORIGINS_MAX: usize = 256;
@@ -104,10 +104,7 @@ impl Desk {
     pub fn hear(&mut self, holder: Holder, said: FromAgent, now: Instant) -> Answers {
         match said {
             FromAgent::Origin { origin, name } => self.meet(holder, origin, name, now),
-            FromAgent::Ask { origin, budget, ask } => {
-                let ask = Ask { serial: ask.serial, wants: ask.wants, held: ask.held, stamp: ask.stamp };
-                self.ask(holder, origin, budget, ask, now)
-            }
+            FromAgent::Ask { origin, budget, ask } => self.ask(holder, origin, budget, ask, now),
             FromAgent::Calls { origin, figures } => {
                 let name = self.numbers.get(&(holder, origin));
                 if let Some(one) = name.and_then(|name| self.origins.get_mut(name)) {

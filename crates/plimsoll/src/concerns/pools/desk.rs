@@ -13,7 +13,7 @@ use super::server::{LEASE_MS, Member, Server};
 use super::window::{Summary, Window};
 use crate::concerns::downstream::Holder;
 use crate::config::PoolsMode;
-use crate::lease::{Ask, Grant};
+use crate::lease::Grant;
 
 /// Pools of all workers together that are told apart by name.
 const POOLS_MAX: usize = 128;
@@ -119,7 +119,6 @@ impl Desk {
                 Answers::default()
             }
             FromAgent::Ask { pool, ask } => {
-                let ask = Ask { serial: ask.serial, wants: ask.wants, held: ask.held, stamp: ask.stamp };
                 let grants =
                     self.server_of((holder, pool)).map(|server| server.ask((holder, pool), ask, now));
                 Answers { messages: tell(grants.unwrap_or_default()), ..Answers::default() }

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use plimsoll_wire::lease::Ask;
+
 use crate::concerns::downstream::Holder;
 use crate::config::{PoolLimits, PoolsMode};
-use crate::lease::{Ask, Book, Grant, Terms};
+use crate::lease::{Book, Grant, Terms};
 
 /// One pool of one process.
 pub(super) type Member = (Holder, u32);
