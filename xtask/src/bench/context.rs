@@ -12,6 +12,7 @@ pub(super) use self::collector::Collector;
 use super::contender::{App, Contender, Kind};
 use super::field::plimsoll;
 use super::load::{Head, Load};
+use super::only::Only;
 use super::report::{Keep, Report, Table, Target, figure, placement_sentence, targets};
 use super::sample::Sample;
 use super::stats::max;
@@ -26,9 +27,8 @@ use crate::process::root;
 pub(super) struct Options {
     #[command(flatten)]
     common: Common,
-    /// Only these parts: gateway, sdk, spans.
-    #[arg(long, value_delimiter = ',')]
-    only: Vec<String>,
+    #[command(flatten)]
+    only: Only<Part>,
 }
 
 const CONNECTIONS: u32 = 32;
@@ -42,10 +42,11 @@ const SPANS: [(u32, f64); 2] = [(20, 1.0), (24, 3.0)];
 /// Of what the SDK costs: three times less.
 const OF_SDK: f64 = 0.33;
 
-impl Options {
-    fn wants(&self, part: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| only == part)
-    }
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Gateway,
+    Sdk,
+    Spans,
 }
 
 /// What is told of all parts.
@@ -67,14 +68,14 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let with = Turns { workshop: &workshop, wrk: &wrk, load, rounds, turns };
 
     let mut found = Found::default();
-    if options.wants("gateway") {
+    if options.only.wants(Part::Gateway) {
         gateway(&with, &program, &collector, &mut found)?;
     }
-    if options.wants("sdk") {
+    if options.only.wants(Part::Sdk) {
         ["bench/apps", "bench/otel"].iter().try_for_each(|folder| npm_packages_of(&root().join(folder)))?;
         sdk(&with, &program, &collector, &mut found)?;
     }
-    if options.wants("spans") {
+    if options.only.wants(Part::Spans) {
         for (major, most) in SPANS {
             spans(options, &with, &program, &collector, (major, most), &mut found)?;
         }
@@ -94,7 +95,7 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
         tables: found.tables,
         notes: vec![format!("Collectors were sent {:.1} MB.", collector.bytes() as f64 / 1e6)],
         raw: json!(found.raw),
-        keep: Keep::unless(quick || !options.only.is_empty()),
+        keep: Keep::unless(quick || !options.only.is_all()),
     }
     .publish()
 }

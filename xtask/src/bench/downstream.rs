@@ -13,6 +13,7 @@ use serde_json::json;
 use self::cost::Costs;
 use self::limit::{Kept, Use};
 use super::field::plimsoll;
+use super::only::Only;
 use super::report::{Keep, Report, Target, targets};
 use super::stats::{max, median};
 use super::workshop::Workshop;
@@ -22,15 +23,16 @@ use super::{Common, machine};
 pub(super) struct Options {
     #[command(flatten)]
     common: Common,
-    /// Only these parts: limit, use, loss, cost.
-    #[arg(long, value_delimiter = ',')]
-    only: Vec<String>,
+    #[command(flatten)]
+    only: Only<Part>,
 }
 
-impl Options {
-    fn wants(&self, part: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| only == part)
-    }
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Limit,
+    Use,
+    Loss,
+    Cost,
 }
 
 const LIMIT: u32 = 10;
@@ -43,18 +45,18 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let rounds = options.common.rounds(4);
 
     let mut kept = Kept::default();
-    if options.wants("limit") {
+    if options.only.wants(Part::Limit) {
         kept.measure(&workshop, &program)?;
     }
     let mut used = Use::default();
-    if options.wants("use") {
+    if options.only.wants(Part::Use) {
         used.measure(&workshop, &program, options.common.quick)?;
     }
-    let losses = if options.wants("loss") { rounds } else { 0 };
+    let losses = if options.only.wants(Part::Loss) { rounds } else { 0 };
     let back: Vec<loss::Back> =
         (0..losses).map(|_| loss::measure(&workshop, &program)).collect::<anyhow::Result<_>>()?;
     let mut costs = Costs::default();
-    for round in 0..if options.wants("cost") { rounds } else { 0 } {
+    for round in 0..if options.only.wants(Part::Cost) { rounds } else { 0 } {
         costs.one_round(&workshop, &program, options.common.quick)?;
         eprintln!("round {}: {}", round + 1, costs.line());
     }
@@ -100,7 +102,7 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
             "us_per_call": costs.raw(), "use": used.raw(), "kept": kept.raw(),
             "share_back_ms": back_ms, "peak_after_kill": peaks,
         }),
-        keep: Keep::unless(options.common.quick || !options.only.is_empty()),
+        keep: Keep::unless(options.common.quick || !options.only.is_all()),
     }
     .publish()
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use super::contender::{Contender, Kind};
+use super::only::Only;
 use super::workshop::{Workshop, build_plimsoll};
 use super::{Common, machine};
 
@@ -13,17 +14,14 @@ pub(super) const NGINX: &str = "nginx";
 pub(super) const NGINX_AGAIN: &str = "nginx again";
 pub(super) const PLIMSOLL: &str = "plimsoll";
 
-#[derive(Debug, clap::Args)]
-pub(super) struct Only {
-    /// Only these contenders: node, nginx, haproxy, plimsoll.
-    #[arg(long, value_delimiter = ',')]
-    pub(super) only: Vec<String>,
-}
-
-impl Only {
-    fn wants(&self, name: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| only == name)
-    }
+/// Who can take part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Proxy {
+    /// None: clients come to the app.
+    Node,
+    Nginx,
+    Haproxy,
+    Plimsoll,
 }
 
 pub(super) struct Field {
@@ -32,21 +30,21 @@ pub(super) struct Field {
 
 impl Field {
     /// All who take part; absent programs are installed.
-    pub(super) fn gather(common: &Common, only: &Only) -> anyhow::Result<Self> {
+    pub(super) fn gather(common: &Common, only: &Only<Proxy>) -> anyhow::Result<Self> {
         let mut contenders = Vec::new();
         let mut add = |name: &'static str, kind: Kind| contenders.push(Contender { name, kind });
-        if only.wants("node") {
+        if only.wants(Proxy::Node) {
             add("node", Kind::Node);
         }
-        if only.wants(NGINX) {
+        if only.wants(Proxy::Nginx) {
             let nginx = machine::find_or_install("nginx", "nginx-light")?;
             add(NGINX, Kind::Nginx(nginx.clone()));
             add(NGINX_AGAIN, Kind::Nginx(nginx));
         }
-        if only.wants("haproxy") {
+        if only.wants(Proxy::Haproxy) {
             add("haproxy", Kind::Haproxy(machine::find_or_install("haproxy", "haproxy")?));
         }
-        if only.wants(PLIMSOLL) {
+        if only.wants(Proxy::Plimsoll) {
             add(PLIMSOLL, Kind::Plimsoll(plimsoll(common)?));
         }
         Ok(Self { contenders })

@@ -8,8 +8,9 @@ use serde_json::json;
 
 use self::summary::{DISTURBED_CPUS, Summary};
 use super::contender::App;
-use super::field::{Field, Only};
+use super::field::{Field, Proxy};
 use super::load::{Head, Load};
+use super::only::Only;
 use super::report::{Keep, Report, placement_sentence};
 use super::sample::{Course, Sample, Warm};
 use super::workshop::{Workshop, app};
@@ -32,7 +33,7 @@ pub(super) struct Options {
     #[arg(long)]
     idle: Option<usize>,
     #[command(flatten)]
-    only: Only,
+    only: Only<Proxy>,
 }
 
 /// Turns of a round: many short ones, so that some find the machine quiet.
@@ -76,7 +77,7 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
         tables: tables::tables(&summaries, idle),
         notes: summary::notes(&summaries),
         raw: json!(summaries),
-        keep: Keep::unless(quick || !options.only.only.is_empty()),
+        keep: Keep::unless(quick || !options.only.is_all()),
     };
     report.publish()
 }

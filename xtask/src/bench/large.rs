@@ -11,7 +11,8 @@ use serde_json::json;
 use self::figures::{Figures, figures_to_reach, table};
 use self::transfer::{Pace, download, upload};
 use super::contender::{Answering, App, Contender};
-use super::field::{Field, NGINX_AGAIN, Only};
+use super::field::{Field, NGINX_AGAIN, Proxy};
+use super::only::Only;
 use super::report::{Keep, Report, megabytes, placement_sentence, targets};
 use super::workshop::{Workshop, app};
 use super::{Common, machine, procfs};
@@ -21,7 +22,7 @@ pub(super) struct Options {
     #[command(flatten)]
     common: Common,
     #[command(flatten)]
-    only: Only,
+    only: Only<Proxy>,
     /// Bytes of each transfer.
     #[arg(long)]
     bytes: Option<usize>,
@@ -69,7 +70,7 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
         ],
         notes: Vec::new(),
         raw: json!(figures),
-        keep: Keep::unless(quick || !options.only.only.is_empty()),
+        keep: Keep::unless(quick || !options.only.is_all()),
     }
     .publish()
 }

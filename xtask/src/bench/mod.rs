@@ -25,6 +25,7 @@ mod load;
 pub(crate) mod logs;
 pub(crate) mod machine;
 mod memory;
+mod only;
 pub(crate) mod open;
 mod pages;
 mod pairs;

@@ -16,6 +16,7 @@ use self::place::{App, first_pool, start};
 pub(super) use self::place::{Database, shop};
 use self::shared::Shared;
 use super::field::plimsoll;
+use super::only::Only;
 use super::open::{Load, Stream};
 use super::report::{Keep, Report, Table, Target, figure, targets};
 use super::running::Running;
@@ -29,15 +30,16 @@ use crate::process::root;
 pub(super) struct Options {
     #[command(flatten)]
     common: Common,
-    /// Only these parts: article, shared, moves, cost.
-    #[arg(long, value_delimiter = ',')]
-    only: Vec<String>,
+    #[command(flatten)]
+    only: Only<Part>,
 }
 
-impl Options {
-    fn wants(&self, part: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| only == part)
-    }
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Article,
+    Shared,
+    Moves,
+    Cost,
 }
 
 /// The article's case: a pool of ten, and arrivals that need so many.
@@ -51,25 +53,26 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     install_packages()?;
     let begun = Instant::now();
     let quick = options.common.quick;
-    let article = if options.wants("article") { Some(Article::run(&workshop, &program)?) } else { None };
+    let article =
+        if options.only.wants(Part::Article) { Some(Article::run(&workshop, &program)?) } else { None };
     if let Some(article) = &article {
         eprintln!("article: said after {:.1} s, {} needed", article.said_after_s, article.needed);
     }
     let share = |name, mode, pool| shared::share(&workshop, &program, name, mode, pool, quick);
     let mut all = Vec::new();
-    if options.wants("shared") {
+    if options.only.wants(Part::Shared) {
         all.push(share("by-hand", "observe", shared::by_hand())?);
         all.push(share("enforced", "enforce", shared::as_the_app_has_it())?);
         all.push(share("plain", "observe", shared::as_the_app_has_it())?);
         eprintln!("shared: {all:?}");
     }
     let mut moved = Vec::new();
-    if options.wants("moves") {
+    if options.only.wants(Part::Moves) {
         moved = shared::moves(&workshop, &program, options.common.rounds(5))?;
         eprintln!("moved: {moved:?}");
     }
     let mut costs = Costs::default();
-    for _ in 0..if options.wants("cost") { options.common.rounds(3) } else { 0 } {
+    for _ in 0..if options.only.wants(Part::Cost) { options.common.rounds(3) } else { 0 } {
         costs.round(&workshop, &program, quick)?;
     }
     let reached = reached(article.as_ref(), &all, &moved, &costs);
@@ -94,7 +97,7 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
             "moved_ms": moved,
             "us_per_acquire": costs.raw(),
         }),
-        keep: Keep::unless(quick || !options.only.is_empty()),
+        keep: Keep::unless(quick || !options.only.is_all()),
     }
     .publish()
 }

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::field::plimsoll;
+use super::only::Only;
 use super::report::{Keep, Report, placement_sentence, targets};
 use super::workshop::Workshop;
 use super::{Common, machine};
@@ -28,9 +29,8 @@ use crate::process::root;
 pub(super) struct Options {
     #[command(flatten)]
     common: Common,
-    /// Only these parts: pipeline, handling, cpu, stalled, budget, exit, access.
-    #[arg(long, value_delimiter = ',')]
-    only: Vec<String>,
+    #[command(flatten)]
+    only: Only<Part>,
 }
 
 /// What all parts need.
@@ -52,16 +52,27 @@ struct Findings {
     raw: serde_json::Value,
 }
 
-type Part = (&'static str, fn(&Bench<'_>) -> anyhow::Result<Findings>);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Pipeline,
+    Handling,
+    Cpu,
+    Stalled,
+    Budget,
+    Exit,
+    Access,
+}
 
-const PARTS: [Part; 7] = [
-    ("pipeline", pipeline::run),
-    ("handling", handling::run),
-    ("cpu", cpu::run),
-    ("stalled", stalled::run),
-    ("budget", budget::run),
-    ("exit", exit::run),
-    ("access", access::run),
+type Measure = fn(&Bench<'_>) -> anyhow::Result<Findings>;
+
+const PARTS: [(Part, Measure); 7] = [
+    (Part::Pipeline, pipeline::run),
+    (Part::Handling, handling::run),
+    (Part::Cpu, cpu::run),
+    (Part::Stalled, stalled::run),
+    (Part::Budget, budget::run),
+    (Part::Exit, exit::run),
+    (Part::Access, access::run),
 ];
 
 pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
@@ -74,9 +85,9 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
         is_quick: options.common.quick,
     };
     let mut all = Vec::new();
-    for (name, measure) in PARTS {
-        if options.only.is_empty() || options.only.iter().any(|only| only == name) {
-            eprintln!("{name} …");
+    for (part, measure) in PARTS {
+        if options.only.wants(part) {
+            eprintln!("{part:?} …");
             let findings = measure(&bench)?;
             eprint!("{}", findings.table.render());
             all.push(findings);
@@ -111,7 +122,7 @@ fn report(options: &Options, command: String, bench: &Bench<'_>, all: Vec<Findin
         tables,
         notes,
         raw: json!(raw),
-        keep: Keep::unless(options.common.quick || !options.only.is_empty()),
+        keep: Keep::unless(options.common.quick || !options.only.is_all()),
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::field::plimsoll;
 use super::load::{Head, Load};
+use super::only::Only;
 use super::report::{Keep, Report, placement_sentence, targets};
 use super::variant::Turns;
 use super::workshop::Workshop;
@@ -17,9 +18,8 @@ use super::{Common, machine};
 pub(super) struct Options {
     #[command(flatten)]
     common: Common,
-    /// Only this part.
-    #[arg(long)]
-    only: Option<Part>,
+    #[command(flatten)]
+    only: Only<Part>,
     /// How long the leak goes on.
     #[arg(long)]
     minutes: Option<u32>,
@@ -40,9 +40,8 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     workshop.placement = workshop.placement.with_the_worker_alone();
     let program = plimsoll(&options.common)?;
     let quick = options.common.quick;
-    let wants = |part| options.only.is_none_or(|only| only == part);
     let (mut tables, mut raw, mut reached) = (Vec::new(), Vec::new(), Vec::new());
-    if wants(Part::List) {
+    if options.only.wants(Part::List) {
         let wrk = machine::find_or_install("wrk", "wrk")?;
         let load = Load { connections: 64, seconds: 1, head: Head::Small };
         let (rounds, turns) = (options.common.rounds(ROUNDS), if quick { 1 } else { 3 });
@@ -52,13 +51,13 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
         reached.extend(found.targets);
         raw.push(json!({ "list": found.raw }));
     }
-    if wants(Part::Observe) {
+    if options.only.wants(Part::Observe) {
         let found = observe::run(&workshop, &program)?;
         tables.push(("What observing costs".to_owned(), found.table));
         reached.extend(found.targets);
         raw.push(json!({ "observe": found.raw }));
     }
-    if wants(Part::Leak) {
+    if options.only.wants(Part::Leak) {
         let seconds = options.minutes.map_or(if quick { 100 } else { 150 }, |minutes| minutes * 60);
         let found = leak::run(&workshop, &program, seconds)?;
         tables.push(("A leak in 4 workers and 512 MB".to_owned(), found.table));
@@ -93,7 +92,7 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
         tables,
         notes: Vec::new(),
         raw: json!(raw),
-        keep: Keep::unless(quick || options.only.is_some()),
+        keep: Keep::unless(quick || !options.only.is_all()),
     }
     .publish()
 }
