@@ -25,6 +25,11 @@ impl Shop {
         let launch = Launch::plimsoll(App::Example("shop")).workers(2);
         let launch = launch.env("PLIMSOLL_SHUTDOWN_WORKER_GRACE", "200ms");
         let launch = launch.env("STOCK_URL", format!("http://127.0.0.1:{}", stock.port()));
+        let launch = match fault {
+            // With so little room for the young each Node has much to collect, also where it is good at it.
+            Some("memory") => launch.env("NODE_OPTIONS", "--max-semi-space-size=1"),
+            _ => launch,
+        };
         let launch = fault.into_iter().fold(launch, |launch, fault| launch.env("SHOP_FAULT", fault));
         let server = database.used_by(launch).start();
         server.workers(2);
