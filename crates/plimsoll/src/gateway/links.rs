@@ -138,6 +138,11 @@ impl Link {
         }
     }
 
+    /// It is one of a trunk.
+    pub(super) fn is_in_memory(&self) -> bool {
+        matches!(self.stream, Stream::Ring(_))
+    }
+
     /// A link for a passed-through connection, bound to a name that tells the agent who the client is.
     ///
     /// # Errors

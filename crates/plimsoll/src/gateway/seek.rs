@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::endpoint::{Choice, Now, Turn};
 use super::failure::Failure;
 use super::lanes::Kept;
-use super::links::Link;
+use super::links::{Age, Link};
 use super::queue::Waiting;
 use super::relay::LEAVING;
 use super::watch::{Phase, Time};
@@ -130,6 +130,11 @@ impl Seek<'_> {
             Purpose::SecondTry => Link::open(&worker, now).await,
             Purpose::Passthrough => Link::open_named(&worker, self.connection.peer(), now),
         }?;
+        if link.age == Age::Fresh {
+            let stats = &self.connection.thread.stats;
+            let opened = if link.is_in_memory() { &stats.links_in_memory } else { &stats.links_by_socket };
+            opened.add(1);
+        }
         // What is passed through is never claimed.
         link.tenure = tenure;
         link.grant = Some(grant).filter(|_| self.purpose != Purpose::Passthrough);

@@ -43,6 +43,10 @@ pub struct ThreadStats {
     pub connections_open: Counter,
     pub connections_total: Counter,
     pub connections_refused: Counter,
+    /// Links to workers that were opened in shared memory.
+    pub links_in_memory: Counter,
+    /// Those that are sockets.
+    pub links_by_socket: Counter,
     pub requests_active: Counter,
     pub requests_total: Counter,
     /// Requests that are over, however they ended.
@@ -153,6 +157,8 @@ pub struct Totals {
     pub connections_open: u64,
     pub connections_total: u64,
     pub connections_refused: u64,
+    pub links_in_memory: u64,
+    pub links_by_socket: u64,
     pub requests_active: u64,
     pub requests_total: u64,
     pub requests_retried: u64,
@@ -184,6 +190,8 @@ impl Totals {
         self.connections_open += stats.connections_open.get();
         self.connections_total += stats.connections_total.get();
         self.connections_refused += stats.connections_refused.get();
+        self.links_in_memory += stats.links_in_memory.get();
+        self.links_by_socket += stats.links_by_socket.get();
         self.requests_active += stats.requests_active.get();
         self.requests_total += stats.requests_total.get();
         self.requests_retried += stats.requests_retried.get();

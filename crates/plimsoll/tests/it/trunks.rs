@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{App, Client, Launch, Server, until};
+use crate::harness::{App, Client, Exposition, Launch, Server, until};
 
 /// `/wait` is answered when as many have come as the test says, `/hello` at once, `/keep` with 3 MB kept; an upgrade stays open.
 const APP: &str = "
@@ -56,6 +56,9 @@ fn requests_need_no_socket_where_there_is_a_trunk() {
             together(&server, 40);
             is_as_it_should(sockets(&server)).then_some(())
         });
+        let metrics = Exposition::read(&server.admin("/metrics").text());
+        let in_memory = metrics.get("plimsoll_gateway_links_opened_total{by=memory}").unwrap();
+        assert_eq!(in_memory >= 20.0, trunks == "auto", "{in_memory}");
     }
 }
 

@@ -110,6 +110,12 @@ pub(super) const METRICS: &[Metric] = &[
         values: Values::Counter(|scrape| total(scrape, |totals| totals.connections_refused)),
     },
     Metric {
+        name: "plimsoll_gateway_links_opened_total",
+        help: "Links to workers that were opened: in shared memory (gateway.trunks) or by socket.",
+        labels: &["by"],
+        values: Values::Counter(links),
+    },
+    Metric {
         name: "plimsoll_gateway_requests_total",
         help: "Requests whose head was read.",
         labels: &[],
@@ -254,6 +260,11 @@ fn durations(scrape: &Scrape) -> Vec<(Labels, Snapshot)> {
             (vec![method.as_str().to_owned(), label(*status), route.to_string()], shot.clone())
         })
         .collect()
+}
+
+fn links(scrape: &Scrape) -> Samples {
+    let opened = [("memory", scrape.totals.links_in_memory), ("socket", scrape.totals.links_by_socket)];
+    opened.map(|(by, count)| (vec![by.to_owned()], Number::Whole(count))).into()
 }
 
 fn failures(scrape: &Scrape) -> Samples {
