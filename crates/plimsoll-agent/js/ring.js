@@ -6,7 +6,7 @@ const { TRUNK } = require('./layout.js')
 
 const { LINK_FIRST, LINK_WORDS, WORKER_HALF, SENT, TAKEN, SIDE, BASE, DATA, REQUESTS, ANSWERS, ENDED, GONE, FULL } = TRUNK
 
-// The most bytes of a unit of a string, in what is written without a buffer of its own.
+// The most bytes of a unit of a string.
 const UNIT_MAX = { latin1: 1, binary: 1, ascii: 1, utf8: 3, 'utf-8': 3 }
 
 class RingSocket extends net.Socket {
@@ -125,9 +125,9 @@ class RingSocket extends net.Socket {
     }
     const at = (this.sent - this.base) & (ANSWERS - 1)
     if (typeof chunk === 'string') {
-      const most = chunk.length * (UNIT_MAX[encoding] ?? Infinity)
-      if (most <= room && most <= ANSWERS - at) {
-        this.#sentMore(this.bytes.write(chunk, this.answers + at, most, encoding))
+      const space = Math.min(room, ANSWERS - at)
+      if (fits(chunk, encoding, space)) {
+        this.#sentMore(this.bytes.write(chunk, this.answers + at, space, encoding))
         return null
       }
       chunk = Buffer.from(chunk, encoding)
@@ -217,6 +217,11 @@ class RingSocket extends net.Socket {
   _getsockname () { return this.link?.connection()?.local ?? {} }
   ref () { return this }
   unref () { return this }
+}
+
+/** It is counted only where that is not clear from its length. */
+function fits (text, encoding, space) {
+  return text.length * (UNIT_MAX[encoding] ?? Infinity) <= space || (text.length <= space && Buffer.byteLength(text, encoding) <= space)
 }
 
 function broken (code, syscall = 'write') {

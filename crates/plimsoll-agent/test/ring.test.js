@@ -107,6 +107,30 @@ test('what is small stays at the beginning of the ring', async () => {
   assert.ok(used > 1000 && used < 1300, String(used))
 })
 
+test('text of each encoding is written as its bytes, also where it hardly fits or does not', async () => {
+  const { socket } = new Gateway(http.createServer())
+  const gateway = socket.trunk
+  socket.on('error', () => {})
+  const texts = {
+    latin1: 'äb', utf8: 'aä€😀', ucs2: 'aä€', hex: '0aff', base64: 'YQ==', ascii: 'abc'
+  }
+  for (const [encoding, text] of Object.entries(texts)) {
+    for (const length of [0, 7, ANSWERS / 3 - 1, ANSWERS / 3 + 1, ANSWERS / 2, ANSWERS - 3, ANSWERS, ANSWERS + 1, 2.5 * ANSWERS]) {
+      const long = text.repeat(Math.ceil(length / text.length))
+      const expected = Buffer.concat([Buffer.from('>'), Buffer.from(long, encoding), Buffer.from('<')])
+      socket.write('>')
+      socket.write(long, encoding)
+      socket.write('<')
+      const parts = []
+      for (let count = 0; count < expected.length; await turn()) {
+        parts.push(gateway.take(40_000))
+        count += parts.at(-1).length
+      }
+      assert.ok(Buffer.concat(parts).equals(expected), `${encoding} of ${long.length}`)
+    }
+  }
+})
+
 test('a body that is larger than the ring comes whole, and one that nobody reads waits', async () => {
   let incoming
   const { gateway } = listen((request) => { incoming = request })
