@@ -70,8 +70,8 @@ pub const WORDS: usize = LINK_FIRST + LINKS * LINK_WORDS;
 pub const DATA: usize = (WORDS * 4).next_multiple_of(4096);
 /// Bytes of the ring of requests of a link; a power of two.
 pub const REQUESTS: usize = 16 * 1024;
-/// Bytes of the ring of answers of a link; a power of two.
-pub const ANSWERS: usize = 64 * 1024;
+/// Bytes of the ring of answers of a link; a power of two. What Node writes of a stream at once, 64 kB and the frame of a chunk, fits.
+pub const ANSWERS: usize = 128 * 1024;
 /// Bytes of a trunk.
 pub const BYTES: usize = DATA + LINKS * (REQUESTS + ANSWERS);
 
