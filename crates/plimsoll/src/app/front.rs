@@ -12,7 +12,7 @@ use plimsoll_wire::message::{FromAgent, ServerKind};
 use plimsoll_wire::spans::Span;
 
 use crate::concerns::context::parent::SpanId;
-use crate::concerns::event_loop::incident::{Body, Hit};
+use crate::concerns::event_loop::incident::{Body, Hit, Ordered};
 use crate::config;
 use crate::gateway::{self, Delayed, Gateway, Load, Protocol, Upgraded};
 use crate::ids::{EndpointId, WorkerId};
@@ -220,7 +220,7 @@ impl Front for GatewayFront {
         self.gateway.stats().iter().map(|thread| thread.requests_ended.get()).sum()
     }
 
-    fn stall(&self, worker: WorkerId, channel: u32, report: &FromAgent) {
+    fn stall(&self, worker: WorkerId, channel: u32, report: &FromAgent, ordered: Option<Ordered>) {
         if let FromAgent::Busy { slot, word, ms } = report {
             self.gateway.note_cost(worker, (*slot, *word), Duration::from_millis((*ms).into()));
         }
@@ -239,6 +239,7 @@ impl Front for GatewayFront {
                     body: running.and_then(|(slot, word)| self.body_of(worker, slot, word)),
                     stack: stack.clone(),
                     late: *late,
+                    ordered,
                     waited: self.delayed(worker, began(*at_ms)).waited,
                 }
             }

@@ -9,6 +9,7 @@ use std::time::Instant;
 use plimsoll_wire::message::{FromAgent, ServerKind};
 use plimsoll_wire::spans::Span;
 
+use crate::concerns::event_loop::incident::Ordered;
 use crate::ids::{EndpointId, WorkerId};
 use crate::sys::page::Page;
 
@@ -59,8 +60,8 @@ pub trait Front {
     fn requests_ended(&self) -> u64;
     /// What the watchdog that speaks on this channel of a worker said: one of `Stalled`, `Resumed`, `Busy` and
     /// `Glimpsed`. A stall
-    /// that is not followed by its `Resumed` ended with the process.
-    fn stall(&self, worker: WorkerId, channel: u32, report: &FromAgent);
+    /// that is not followed by its `Resumed` ended with the process. `ordered`: the loop stands still because we told it to.
+    fn stall(&self, worker: WorkerId, channel: u32, report: &FromAgent, ordered: Option<Ordered>);
     /// A request of the worker has written so large a body in one go.
     fn large_body(&self, worker: WorkerId, slot: u16, word: u32, bytes: u64);
     /// `GET /orders/:id`: the route of a request that runs in the worker, known by its slot and word.

@@ -208,6 +208,19 @@ fn a_stall_is_waited_for_and_shown() {
 }
 
 #[test]
+fn who_stands_still_because_it_was_ordered_is_told_so() {
+    let kept = "globalThis.kept = Array.from({ length: 500000 }, (_, id) => ({ id, name: `row ${id}` }));";
+    let app = App::command(&["node", "app.js"], &[("app.js", &format!("{kept}{APP}"))]);
+    let server = Launch::plimsoll(app).workers(1).env("PLIMSOLL_EVENT_LOOP_STALL_THRESHOLD", "20ms").start();
+    server.workers(1);
+    assert!(profile(&server, &["--seconds", "1"]).status.success());
+    server.wait_for_stderr(" in the profile that was ordered");
+    let file = server.directory().join("heap.heapsnapshot");
+    assert!(server.plimsoll(&["heap-snapshot", "--output", file.to_str().unwrap()]).status.success());
+    server.wait_for_stderr(" in the heap snapshot that was ordered");
+}
+
+#[test]
 fn a_heap_snapshot_is_a_file_for_its_owner() {
     let server = start(1);
     let file = server.directory().join("heap.heapsnapshot");

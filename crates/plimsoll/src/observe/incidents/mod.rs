@@ -25,7 +25,7 @@ use super::status;
 use crate::concerns::event_loop::incident::book::Book;
 use crate::concerns::event_loop::incident::glimpses::{Glimpses, Usual};
 use crate::concerns::event_loop::incident::large::LargeBodies;
-use crate::concerns::event_loop::incident::{Body, Hit, Incident};
+use crate::concerns::event_loop::incident::{Body, Hit, Incident, Ordered};
 use crate::concerns::event_loop::profile::Origin;
 use crate::ids::WorkerId;
 
@@ -47,6 +47,8 @@ pub enum Event {
         body: Option<Body>,
         stack: String,
         late: bool,
+        /// It stands still because it was told to.
+        ordered: Option<Ordered>,
         /// Requests that it has kept waiting so far.
         waited: u32,
     },

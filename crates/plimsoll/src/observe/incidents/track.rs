@@ -65,8 +65,11 @@ impl Track {
 
     pub(super) fn take(&mut self, event: Event, now: Instant) -> Outcome {
         match event {
-            Event::Stalled { process, stall, at_ms, route, body, stack, late, waited } => {
-                let look = self.look(&stack, late);
+            Event::Stalled { process, stall, at_ms, route, body, stack, late, ordered, waited } => {
+                let look = match ordered {
+                    Some(ordered) => Some(Look { culprit: None, call: Some(calls::ordered(ordered)) }),
+                    None => self.look(&stack, late),
+                };
                 let open = self.open(process, stall, at_ms, now);
                 let Some(open) = open else { return Outcome::default() };
                 let observed = &mut open.observed;

@@ -4,6 +4,7 @@ use std::time::Instant;
 use plimsoll_wire::message::FromAgent;
 
 use super::*;
+use crate::concerns::event_loop::incident::Ordered;
 
 /// Records what the gateway was told; `refuse` are addresses it cannot bind.
 #[derive(Default)]
@@ -67,7 +68,7 @@ impl Front for Told {
     fn requests_ended(&self) -> u64 {
         0
     }
-    fn stall(&self, _worker: WorkerId, _channel: u32, _report: &FromAgent) {}
+    fn stall(&self, _: WorkerId, _: u32, _: &FromAgent, _: Option<Ordered>) {}
     fn large_body(&self, _worker: WorkerId, _slot: u16, _word: u32, _bytes: u64) {}
     fn route_of(&self, _worker: WorkerId, _slot: u16, _word: u32) -> Option<String> {
         None

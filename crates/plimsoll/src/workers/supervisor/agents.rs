@@ -45,7 +45,8 @@ impl<F: Front> Supervisor<F> {
                 front::describe_stall(worker, &report);
                 self.profiles.hear_stall(worker, &report);
                 self.feel_pulse(worker, channel, &report);
-                self.front.stall(worker, channel, &report);
+                let ordered = self.profiles.ordered(worker, &report, &self.directory.path);
+                self.front.stall(worker, channel, &report, ordered);
             }
             Said::Memory(figures) => self.on_memory(worker, channel, *figures),
             Said::Allocated(said) => self.on_allocated(&said),

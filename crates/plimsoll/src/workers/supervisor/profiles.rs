@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use plimsoll_wire::message::{FromAgent, ToAgent};
 
 use super::{Nature, Supervisor};
+use crate::concerns::event_loop::incident::Ordered;
+use crate::concerns::event_loop::incident::stack::{self, Frame};
 use crate::exit::Exit;
 use crate::ids::WorkerId;
 use crate::observe::control::{Ended, Profile, Taken, Teller, What};
@@ -86,6 +88,14 @@ impl Profiles {
             }
             _ => {}
         }
+    }
+
+    /// Why a worker stands still, if that is for an order: V8 tells nothing then, or only who of us called it.
+    pub(super) fn ordered(&self, worker: WorkerId, report: &FromAgent, agent: &Path) -> Option<Ordered> {
+        let FromAgent::Stalled { stack, .. } = report else { return None };
+        let order = self.orders.values().find(|order| order.takers.contains_key(&worker))?;
+        let has_begun = matches!(order.takers.get(&worker)?.progress, Progress::Begun(_));
+        ordered(order.asked.what, has_begun, &stack::read(stack), agent)
     }
 
     fn is_busy(&self, worker: WorkerId) -> bool {
@@ -325,6 +335,16 @@ impl Order {
     }
 }
 
+fn ordered(what: What, has_begun: bool, stack: &[Frame], agent: &Path) -> Option<Ordered> {
+    let is_ours =
+        |frame: &Frame| frame.script.starts_with("node:") || Path::new(&frame.script).starts_with(agent);
+    let is_snapshot = what == What::Heap;
+    // Before it has begun the loop may stand still for anything; a profile goes on while the app runs.
+    let is_told = if stack.is_empty() { is_snapshot && has_begun } else { stack.iter().all(is_ours) };
+    let why = if is_snapshot { Ordered::Snapshot } else { Ordered::Profile };
+    is_told.then_some(why)
+}
+
 fn message(id: u32, what: What, directory: &Path, path: &Path) -> ToAgent {
     let path = path.to_string_lossy().into_owned();
     match what {
@@ -348,4 +368,34 @@ fn remove(path: &Path) {
 
 fn refuse(teller: Teller, reason: &str) {
     teller.end(Ended::new(Exit::Failure, format!("nothing was taken: {reason}")));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_app_does_while_an_order_waits_or_runs_is_the_apps() {
+        let cpu = What::Cpu { seconds: 1, interval_us: 1000 };
+        let inspector = "    at node:inspector:66:39";
+        let agent =
+            "    at Session.post (node:inspector:9:1)\n    at record (/run/shop/agent/profile.js:90:3)";
+        let app =
+            "    at Object.pbkdf2Sync (node:internal/crypto/pbkdf2:62:22)\n    at hash (/srv/shop/a.js:3:1)";
+        let (profile, snapshot) = (Some(Ordered::Profile), Some(Ordered::Snapshot));
+        for (what, has_begun, stack, expected) in [
+            (What::Heap, true, "", snapshot),
+            (What::Heap, true, inspector, snapshot),
+            (What::Heap, false, "", None),
+            (What::Heap, true, app, None),
+            (cpu, false, "", None),
+            (cpu, true, "", None),
+            (cpu, false, inspector, profile),
+            (cpu, true, agent, profile),
+            (cpu, true, app, None),
+        ] {
+            let found = ordered(what, has_begun, &stack::read(stack), Path::new("/run/shop"));
+            assert_eq!(found, expected, "{what:?} {has_begun} {stack}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Calls that are known to block: by their names in the stack, or, as V8 answers only after they have returned and
 //! does not show its own functions, by what the source says near the place.
 
+use super::Ordered;
 use super::stack::Frame;
 
 /// A call that blocks.
@@ -49,6 +50,8 @@ const IN_SOURCE: [(&str, &str, &str, bool); 16] = [
     ("Atomics.wait(", "Atomics.wait", "wait for a message instead", false),
 ];
 
+const ORDERED: &str = "nothing is wrong: V8 goes through the whole heap, and other workers serve meanwhile";
+
 const LOG_CALL: &str = "a synchronous write of the log";
 const CONSOLE_CALL: &str = "console.log";
 const CONSOLE: &str = "each line is written before the app goes on: log less, or with a logger that does not wait \
@@ -56,6 +59,15 @@ const CONSOLE: &str = "each line is written before the app goes on: log less, or
 
 /// Packages that write synchronously for a logger: pino's.
 const SYNC_WRITERS: [&str; 2] = ["/node_modules/sonic-boom/", "/node_modules/atomic-sleep/"];
+
+#[must_use]
+pub fn ordered(ordered: Ordered) -> Call {
+    let what = match ordered {
+        Ordered::Profile => "the profile that was ordered",
+        Ordered::Snapshot => "the heap snapshot that was ordered",
+    };
+    call(what, ORDERED, false)
+}
 
 /// A logger that waits for the pipe behind it. `frames`: the innermost ones, up to the one of the app.
 #[must_use]

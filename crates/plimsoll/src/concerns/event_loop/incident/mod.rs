@@ -64,6 +64,13 @@ impl Kind {
     }
 }
 
+/// Why V8 makes a loop stand still for somebody who asked for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ordered {
+    Profile,
+    Snapshot,
+}
+
 /// One look at the stack, with what is known of the places in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Look {
