@@ -21,7 +21,9 @@ function take (connection, now, taker) {
 
 /** Whoever holds it gives it back; `pool` counts for how long it was held, where it is watched. */
 function give (connection, pool, now) {
-  if (isHeld(connection)) pool?.give(now - Math.abs(connection[kSince]))
+  // One that was taken while nobody watched has not been seen yet, and stays new.
+  if (!isHeld(connection)) return
+  pool?.give(now - Math.abs(connection[kSince]))
   connection[kSince] = 0
   connection[kTaker] = null
 }

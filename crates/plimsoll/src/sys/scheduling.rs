@@ -75,14 +75,15 @@ mod tests {
     #[test]
     fn only_the_policy_changes_that_is_to() {
         let (policy, nice) = policy_after(|| {}).unwrap();
-        assert_eq!(policy, libc::SCHED_OTHER);
+        // Whoever runs the tests may have been given another one, which stays.
+        let batch = if policy == libc::SCHED_OTHER { libc::SCHED_BATCH } else { policy };
         let short: fn() = || shorten_slices(Duration::from_micros(300));
         assert_eq!(policy_after(short), Some((policy, nice)));
-        assert_eq!(policy_after(wake_in_turn), Some((libc::SCHED_BATCH, nice)));
+        assert_eq!(policy_after(wake_in_turn), Some((batch, nice)));
         let both: fn() = || {
             wake_in_turn();
             shorten_slices(Duration::from_micros(300));
         };
-        assert_eq!(policy_after(both), Some((libc::SCHED_BATCH, nice)));
+        assert_eq!(policy_after(both), Some((batch, nice)));
     }
 }
