@@ -33,9 +33,13 @@ pub(crate) struct Headline {
 }
 
 impl Headline {
-    /// The last of ours: what is switched on comes behind what is as it comes.
     pub(crate) fn ours(&self) -> Option<f64> {
-        self.values.iter().rev().find(|(name, _)| name.starts_with(OURS)).and_then(|(_, value)| *value)
+        self.variant().and_then(|(_, value)| *value)
+    }
+
+    /// The last of ours: what is switched on comes behind what is as it comes.
+    fn variant(&self) -> Option<&(String, Option<f64>)> {
+        self.values.iter().rev().find(|(name, _)| name.starts_with(OURS))
     }
 
     pub(crate) fn best(&self) -> Option<(&str, f64)> {
@@ -47,6 +51,12 @@ impl Headline {
     }
 
     pub(crate) fn verdict(&self) -> String {
+        let switched = self.variant().and_then(|(name, _)| name.strip_prefix(OURS)?.strip_prefix(", "));
+        let on = switched.map_or_else(String::new, |switched| format!(" ({switched})"));
+        format!("{}{on}", self.rank())
+    }
+
+    fn rank(&self) -> String {
         let (Some(ours), Some((name, best))) = (self.ours(), self.best()) else {
             return "not measured".to_owned();
         };
@@ -131,6 +141,13 @@ mod tests {
         ] {
             assert_eq!(headline.verdict(), verdict);
         }
+    }
+
+    #[test]
+    fn what_is_switched_on_is_told() {
+        let mut one = headline(Better::Lower, 10.0, 12.0, None);
+        one.values.push(("Plimsoll, enforced".to_owned(), Some(5.0)));
+        assert_eq!((one.ours(), one.verdict()), (Some(5.0), "best (enforced)".to_owned()));
     }
 
     #[test]
