@@ -281,7 +281,7 @@ impl Endpoint {
 
     /// The worker has answered with an error, or the gateway had to in its place: it is not free because of that.
     pub(super) fn note_error(&self, worker: WorkerId, sent: Instant, ended: Instant) {
-        let until = sent + self.usual.get();
+        let until = sent + self.usual.of_error();
         let workers = self.workers.borrow();
         let Some(worker) = workers.iter().find(|one| one.id == worker).filter(|_| until > ended) else {
             return;

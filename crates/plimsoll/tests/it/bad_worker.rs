@@ -22,7 +22,7 @@ fn ask(server: &Server, request: &str) -> Response {
 /// Of two workers one answers 500 at once, the other 200 after a while. By least in flight alone the bad one would be given
 /// nearly everything.
 #[test]
-fn a_worker_that_fails_at_once_does_not_draw_all_requests() {
+fn a_worker_that_fails_at_once_is_given_little() {
     let app = "
         const isBad = process.env.PLIMSOLL_WORKER === '1'
         require('node:http').createServer((request, response) => {
@@ -44,7 +44,7 @@ fn a_worker_that_fails_at_once_does_not_draw_all_requests() {
         let clients: Vec<_> = (0..8).map(|number| scope.spawn(move || ask(number))).collect();
         clients.into_iter().map(|client| client.join().unwrap()).sum()
     });
-    assert!((1..=240).contains(&failed), "{failed} of 320 failed");
+    assert!((1..=80).contains(&failed), "{failed} of 320 failed");
 }
 
 fn assert_unharmed(server: &Server) {
