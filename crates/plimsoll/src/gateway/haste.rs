@@ -15,7 +15,7 @@ const ANSWERS: u32 = 64;
 const LONGEST: Duration = Duration::from_secs(10);
 /// For how many good answers an error counts. Eight workers with 97 connections that lie unevenly (20, 20, 15, 14, 10, 8, 6, 4) and requests
 /// that need 92 fail 20 % of them with 1, 10 % with 4, 4 % with 16 (simulated; dealing out in turn fails 20 %).
-pub(super) const WEIGHT: u32 = 16;
+const WEIGHT: u32 = 16;
 /// An error is forgotten after this at the latest.
 const REMEMBERED: Duration = Duration::from_secs(10);
 /// What a good answer takes as long as there was none.

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use crate::harness::{App, Launch, Server, meanwhile, signal, until};
 
-/// `/work` spends its time in `formatRows`, line 2. `JSON` calls it, as V8 may build into its caller what is called by JavaScript, and then
-/// tells the caller's name (Node 24 does so).
+/// `/work` spends its time in `formatRows`, line 2. `JSON` calls it, as V8 may build into its caller what is called by
+/// JavaScript.
 /// `/block` holds the loop until there is a file `go`.
 const APP: &str = "
 function formatRows () { let text = ''; for (let i = 0; i < 300000; i++) text += (i * 1.5).toFixed(2); return text.length }

@@ -336,11 +336,19 @@ impl Order {
 }
 
 fn ordered(what: What, has_begun: bool, stack: &[Frame], agent: &Path) -> Option<Ordered> {
-    let is_ours =
-        |frame: &Frame| frame.script.starts_with("node:") || Path::new(&frame.script).starts_with(agent);
+    let is_agents = |frame: &Frame| Path::new(&frame.script).starts_with(agent);
+    let is_ours = |frame: &Frame| frame.script.starts_with("node:") || is_agents(frame);
+    // Node and the agent stand below much of what the app does.
+    let orders = |frame: &Frame| {
+        frame.script == "node:inspector" || (is_agents(frame) && frame.script.ends_with("/profile.js"))
+    };
     let is_snapshot = what == What::Heap;
     // Before it has begun the loop may stand still for anything; a profile goes on while the app runs.
-    let is_told = if stack.is_empty() { is_snapshot && has_begun } else { stack.iter().all(is_ours) };
+    let is_told = if stack.is_empty() {
+        is_snapshot && has_begun
+    } else {
+        stack.iter().all(is_ours) && stack.iter().any(orders)
+    };
     let why = if is_snapshot { Ordered::Snapshot } else { Ordered::Profile };
     is_told.then_some(why)
 }
@@ -382,6 +390,8 @@ mod tests {
             "    at Session.post (node:inspector:9:1)\n    at record (/run/shop/agent/profile.js:90:3)";
         let app =
             "    at Object.pbkdf2Sync (node:internal/crypto/pbkdf2:62:22)\n    at hash (/srv/shop/a.js:3:1)";
+        let request =
+            "    at Server.emit (node:events:519:28)\n    at onIncoming (/run/shop/agent/link.js:70:9)";
         let (profile, snapshot) = (Some(Ordered::Profile), Some(Ordered::Snapshot));
         for (what, has_begun, stack, expected) in [
             (What::Heap, true, "", snapshot),
@@ -393,6 +403,8 @@ mod tests {
             (cpu, false, inspector, profile),
             (cpu, true, agent, profile),
             (cpu, true, app, None),
+            (cpu, true, request, None),
+            (What::Heap, true, request, None),
         ] {
             let found = ordered(what, has_begun, &stack::read(stack), Path::new("/run/shop"));
             assert_eq!(found, expected, "{what:?} {has_begun} {stack}");

@@ -87,6 +87,38 @@ fn a_call_is_read_from_the_stack_and_from_the_source() {
     let fs = "    at tryReadSync (node:fs:442:20)\n    at Object.readFileSync (node:fs:492:19)";
     assert_eq!(in_stack(fs), Some("readFileSync".into()));
     assert_eq!(in_stack("    at Server.emit (node:events:519:28)"), None);
+
+    let at = |line: &str, name: &str| {
+        let column = u32::try_from(line.find(name).unwrap() + 1).unwrap();
+        calls::at(line, column).map(|call| call.name)
+    };
+    let table = [
+        ("const a = JSON.parse(body)", "parse", Some("JSON.parse")),
+        ("if (/^(a+)+$/.test(input)) {", "test", Some("a regular expression (test)")),
+        ("rows.sort(compare)", "sort", Some("Array.sort")),
+        ("return zlib.gzipSync(data)", "gzipSync", Some("gzipSync")),
+        ("const x = formatRows(data)", "formatRows", None),
+        ("ünï.sort()", "sort", Some("Array.sort")),
+    ];
+    for (line, name, expected) in table {
+        assert_eq!(at(line, name).as_deref(), expected, "{line}");
+    }
+    assert!(calls::at("x", 0).is_none() && calls::at("x", u32::MAX).is_none());
+
+    let near = |source: &str| {
+        let lines: Vec<String> = source.lines().map(str::to_owned).collect();
+        calls::near(&lines).map(|call| (call.name, call.is_guess))
+    };
+    let guess = |name: &str| Some((name.to_owned(), true));
+    assert_eq!(near("const a = JSON.parse(b)\n// JSON.stringify(\nsend(a)"), guess("JSON.parse"));
+    assert_eq!(near("a.sort()\ncrypto.scryptSync(x)"), guess("scryptSync"));
+    assert_eq!(near("nothing"), None);
+    // What another function does says nothing of this one.
+    assert_eq!(near("JSON.parse(a)\nfunction f () {\n  if (a) {\n  b()"), None);
+    assert_eq!(
+        near("app.get(x, (req, res) => {\n  const a = JSON.parse(b)\n  if (a) {\n  c()"),
+        guess("JSON.parse")
+    );
 }
 
 #[test]
