@@ -16,6 +16,8 @@ const REASON_MAX = 300
 const STALL_LOOK_MS = 500
 // How finely the delay of the loop is measured while one waits for a stall.
 const DELAY_RESOLUTION_MS = 10
+// After how long, while one waits for a stall, V8 is to compile anew.
+const COMPILED_FOR_MS = 5 * 60 * 1000
 const MEGA = 1024 * 1024
 // The V8 of Node.js 24, and now and then that of 22, does not tell its profiler of loops that it compiled while they ran: their
 // time counts as the caller's.
@@ -65,34 +67,63 @@ async function profile ({ id, seconds, intervalUs, stallMs, path }, run, say) {
   try {
     await post(session, 'Profiler.enable')
     await post(session, 'Profiler.setSamplingInterval', { interval: intervalUs })
-    let kept = null
-    do {
-      const window = await record(session, seconds * 1000, run, () => say(profileBegan(id, heapBytes())), stallMs)
-      if (window.delayMs >= stallMs) kept = window.profile
-    } while (kept === null && !run.stopped)
+    await compileAnew(session)
+    const began = () => say(profileBegan(id, heapBytes()))
+    const durationMs = seconds * 1000
+    const taken = stallMs > 0
+      ? await takeStall(session, { id, durationMs, stallMs }, run, began)
+      : await takeOne(session, durationMs, run, began)
     if (run.stopped) throw new Error('it was stopped')
-    await fs.promises.writeFile(path, JSON.stringify(kept), { flag: 'wx', mode: 0o600 })
+    await fs.promises.writeFile(path, JSON.stringify(taken), { flag: 'wx', mode: 0o600 })
   } finally {
     session.disconnect()
   }
 }
 
-/** One window. Only with a `stallMs` the delay of the loop is measured, which costs a timer. */
-async function record (session, durationMs, run, begun, stallMs) {
-  if (FORGETS_LOOPS) await compileAnew(session)
+async function takeOne (session, durationMs, run, began) {
   await post(session, 'Profiler.start')
-  const delay = stallMs > 0 ? monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS }) : null
-  delay?.enable()
-  if (!run.begun) begun()
-  run.begun = true
-  const end = performance.now() + durationMs
-  const stalled = () => delay !== null && delay.max / 1e6 >= stallMs
-  while (!run.stopped && !stalled() && performance.now() < end) {
-    await wait(Math.min(end - performance.now(), delay === null ? durationMs : STALL_LOOK_MS), run)
+  began()
+  await wait(durationMs, run)
+  return (await post(session, 'Profiler.stop')).profile
+}
+
+/**
+ * The window in which the loop stands still for `stallMs`. Each window begins before the last one ends: to begin when nothing is
+ * recorded, V8 walks through the whole heap. One session can have several profiles at once only as a console has them, which
+ * other sessions that profile see as well.
+ */
+async function takeStall (session, { id, durationMs, stallMs }, run, began) {
+  const { console } = require('node:inspector')
+  const name = (window) => `plimsoll ${id}.${window}`
+  let window = 0
+  let ended = null
+  session.on('Profiler.consoleProfileFinished', ({ params }) => { if (params.title === name(window)) ended = params.profile })
+  console.profile(name(window))
+  began()
+  let compiledAt = performance.now()
+  while (!run.stopped && !await standsStill(durationMs, stallMs, run)) {
+    if (performance.now() - compiledAt > COMPILED_FOR_MS) {
+      await compileAnew(session)
+      compiledAt = performance.now()
+    }
+    console.profile(name(window + 1))
+    console.profileEnd(name(window++))
   }
-  delay?.disable()
-  const { profile } = await post(session, 'Profiler.stop')
-  return { profile, delayMs: delay === null ? 0 : delay.max / 1e6 }
+  console.profileEnd(name(window))
+  return ended
+}
+
+/** Does the loop stand still for `stallMs` within that time? Told soon after it did. It costs a timer. */
+async function standsStill (durationMs, stallMs, run) {
+  const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS })
+  delay.enable()
+  const stood = () => delay.max / 1e6 >= stallMs
+  const end = performance.now() + durationMs
+  while (!run.stopped && !stood() && performance.now() < end) {
+    await wait(Math.min(end - performance.now(), STALL_LOOK_MS), run)
+  }
+  delay.disable()
+  return stood()
 }
 
 /**
@@ -100,7 +131,7 @@ async function record (session, durationMs, run, begun, stallMs) {
  * begin to count coverage does that. Whoever counts coverage for himself would lose what he has.
  */
 async function compileAnew (session) {
-  if (process.env.NODE_V8_COVERAGE) return
+  if (!FORGETS_LOOPS || process.env.NODE_V8_COVERAGE) return
   await post(session, 'Profiler.startPreciseCoverage', { callCount: false, detailed: false })
   await post(session, 'Profiler.stopPreciseCoverage')
 }

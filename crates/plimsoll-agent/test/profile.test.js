@@ -96,6 +96,22 @@ test('of the windows the one with the stall is kept', async (t) => {
   assert.ok(nodes.some(({ callFrame }) => callFrame.functionName === 'spin'))
 })
 
+test('a window begins before the last one ends, so that V8 need not walk through the heap for it', async (t) => {
+  const { plimsoll, app, file } = await start(t, `
+    const session = new (require('node:inspector').Session)();
+    session.connect();
+    for (const what of ['Started', 'Finished']) {
+      session.on('Profiler.consoleProfile' + what, ({ params }) => say(what + ' ' + params.title));
+    }
+    session.post('Profiler.enable');
+  `)
+  plimsoll.order(PROFILE, [7, 1, 1000, 200, file('p')])
+  const seen = []
+  while (seen.length < 5) seen.push(await app.next())
+  const expected = ['Started plimsoll 7.0', 'Started plimsoll 7.1', 'Finished plimsoll 7.0', 'Started plimsoll 7.2', 'Finished plimsoll 7.1']
+  assert.deepStrictEqual(seen, expected)
+})
+
 test('a heap snapshot is one, and is not begun where there is no room', async (t) => {
   const { plimsoll, file } = await start(t)
   plimsoll.order(HEAP_SNAPSHOT, [1, 1000, file('none')])
