@@ -71,7 +71,7 @@ fn measure(ground: &Ground, kind: Kind) -> anyhow::Result<(String, bool)> {
         good.beside_ms,
         closed.words()
     );
-    Ok((figure, good.are_unharmed() && (kind == Kind::Bodies || closed.are_in_time())))
+    Ok((figure, good.are_unharmed() && closed.are_in_time()))
 }
 
 /// After how long the slow ones were closed; those that were not are not in it.
