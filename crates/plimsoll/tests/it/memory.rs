@@ -95,14 +95,18 @@ fn heap_buffers_and_collections_of_a_worker_are_seen() {
     assert!(table.contains("HEAP") && table.contains(" of ") && table.contains('%'), "{table}");
 }
 
+/// Who is full sooner than this has the heap that it needs.
+fn wait_until_no_longer_fresh(server: &Server) {
+    until("it is no longer fresh", || {
+        (server.status()["workers"][0]["uptime_s"].as_u64() > Some(12)).then_some(())
+    });
+}
+
 #[test]
 fn a_worker_that_is_nearly_full_is_renewed_and_no_request_is_lost() {
     let server = leaking().env("PLIMSOLL_MEMORY_RECYCLE_AT", "0.6").start();
     let before = server.workers(1);
-    // Who is full sooner than this has the heap that it needs.
-    until("it is no longer fresh", || {
-        (server.status()["workers"][0]["uptime_s"].as_u64() > Some(12)).then_some(())
-    });
+    wait_until_no_longer_fresh(&server);
     under_load(&server, || {
         assert_eq!(server.get("/leak").status, 200);
         until("it is renewed", || (server.status()["memory"]["recycled"]["heap"] == 1).then_some(()));
@@ -114,6 +118,29 @@ fn a_worker_that_is_nearly_full_is_renewed_and_no_request_is_lost() {
         "{}",
         server.stderr()
     );
+}
+
+#[test]
+fn where_who_was_left_alone_died_of_it_the_next_one_is_renewed() {
+    let server = leaking().env("PLIMSOLL_MEMORY_RECYCLE_AT", "0.6").start();
+    let recycled = |times: u64| server.status()["memory"]["recycled"]["heap"] == times;
+    let fill = || {
+        let before = server.workers(1);
+        wait_until_no_longer_fresh(&server);
+        assert_eq!(server.get("/leak").status, 200);
+        before
+    };
+    let before = fill();
+    until("the first one is renewed", || recycled(1).then_some(()));
+    until("another one serves", || (server.workers(1) != before).then_some(()));
+    let before = fill();
+    server.wait_for_stderr("the worker is nearly full soon after its start");
+    server.get("/die");
+    server.wait_for_stderr("; the V8 heap was full");
+    until("another one serves", || (server.workers(1) != before).then_some(()));
+    assert!(recycled(1), "it was left alone");
+    fill();
+    until("the next one is renewed", || recycled(2).then_some(()));
 }
 
 #[test]

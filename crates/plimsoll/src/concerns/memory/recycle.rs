@@ -3,7 +3,7 @@
 //! A worker whose heap is nearly full after a major collection, or which holds nearly all of its share, is replaced the way
 //! a reload replaces it: the new process first. One at a time, with a pause between two as long as it is not urgent, and only where there
 //! is room for both. A worker that is full soon after its start is not renewed, because the next one would be full as soon: that is
-//! told, and left alone.
+//! told, and left alone. Where it then dies of it, it was a leak, and those that follow in its place are renewed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -61,8 +61,10 @@ pub enum Decision {
 pub struct Recycler {
     rules: Rules,
     last: Option<Instant>,
-    /// Who is left alone, and has been told of.
-    crowded: BTreeSet<WorkerId>,
+    /// Who is or was left alone in each place, and has been told of.
+    crowded: BTreeMap<u16, WorkerId>,
+    /// Places where who was left alone has died of it.
+    deadly: BTreeSet<u16>,
     without_room: BTreeSet<WorkerId>,
     /// Places whose last process was full soon, and that one.
     soon: BTreeMap<u16, WorkerId>,
@@ -74,7 +76,8 @@ impl Recycler {
         Self {
             rules,
             last: None,
-            crowded: BTreeSet::new(),
+            crowded: BTreeMap::new(),
+            deadly: BTreeSet::new(),
             without_room: BTreeSet::new(),
             soon: BTreeMap::new(),
         }
@@ -88,17 +91,16 @@ impl Recycler {
     /// `is_renewing`: a process is being replaced already. `room`: memory that can still be had.
     pub fn judge(&mut self, levels: &[Level], is_renewing: bool, room: u64, now: Instant) -> Vec<Decision> {
         let is_there = |worker: &WorkerId| levels.iter().any(|level| level.worker == *worker);
-        self.crowded.retain(is_there);
         self.without_room.retain(is_there);
         let mut decisions = Vec::new();
         let mut full: Vec<(f64, &Level, Why)> = Vec::new();
         for level in levels {
             let Some((fullness, why)) = self.reason(level) else { continue };
-            if self.crowded.contains(&level.worker) {
+            if self.crowded.get(&level.worker.index) == Some(&level.worker) {
                 continue;
             }
             if self.is_crowded(level, why) {
-                self.crowded.insert(level.worker);
+                self.crowded.insert(level.worker.index, level.worker);
                 decisions.push(Decision::Crowded(level.worker, why));
                 continue;
             }
@@ -124,9 +126,17 @@ impl Recycler {
             self.soon.insert(level.worker.index, level.worker);
         } else {
             self.soon.remove(&level.worker.index);
+            self.deadly.remove(&level.worker.index);
         }
         decisions.push(Decision::Renew(level.worker, why));
         decisions
+    }
+
+    /// A process has died for want of memory.
+    pub fn note_death(&mut self, worker: WorkerId) {
+        if self.crowded.get(&worker.index) == Some(&worker) {
+            self.deadly.insert(worker.index);
+        }
     }
 
     /// How full it is, and of what, if it is full.
@@ -152,8 +162,9 @@ impl Recycler {
         if matches!(why, Why::Requests(_)) {
             return false;
         }
-        let was_soon = self.soon.get(&level.worker.index).is_some_and(|before| *before != level.worker);
-        level.ready_for < FRESH || (level.ready_for < SOON && was_soon)
+        let place = level.worker.index;
+        let was_soon = self.soon.get(&place).is_some_and(|before| *before != level.worker);
+        level.ready_for < FRESH || (level.ready_for < SOON && was_soon && !self.deadly.contains(&place))
     }
 }
 
@@ -260,36 +271,46 @@ mod tests {
         assert!(matches!(heard[..], [Decision::Crowded(..)]), "{heard:?}");
     }
 
-    /// A place whose processes are full so many seconds after they listen; what happens in an hour.
-    fn simulate(full_after_s: u64) -> (usize, usize) {
+    /// A place whose processes are full so many seconds after they listen, and die after so many; what happens in an hour: how many
+    /// are renewed, left alone, and die.
+    fn simulate(full_after_s: u64, dies_after_s: u64) -> (usize, usize, usize) {
         let start = Instant::now();
         let mut recycler = Recycler::new(RULES);
-        let (mut incarnation, mut born, mut renewals, mut crowded) = (1, 0, 0, 0);
+        let (mut incarnation, mut born, mut renewals, mut crowded, mut deaths) = (1, 0, 0, 0, 0);
         for second in 0..3600 {
             let age = second - born;
-            let heap = if age >= full_after_s { 95 } else { 50 };
             let worker = WorkerId { index: 0, incarnation };
-            let level = Level { worker, ..level(0, heap, age) };
+            if age == dies_after_s {
+                recycler.note_death(worker);
+                (incarnation, born, deaths) = (incarnation + 1, second, deaths + 1);
+                continue;
+            }
+            let level = Level { worker, ..level(0, if age >= full_after_s { 95 } else { 50 }, age) };
             for decision in recycler.judge(&[level], false, u64::MAX, start + Duration::from_secs(second)) {
                 match decision {
                     Decision::Renew(..) => {
-                        renewals += 1;
-                        incarnation += 1;
-                        born = second;
+                        (incarnation, born, renewals) = (incarnation + 1, second, renewals + 1);
                     }
                     Decision::Crowded(..) => crowded += 1,
                     Decision::NoRoom(..) => unreachable!(),
                 }
             }
         }
-        (renewals, crowded)
+        (renewals, crowded, deaths)
     }
 
     #[test]
-    fn it_never_becomes_a_loop() {
-        assert_eq!(simulate(5), (0, 1), "full at once: left alone");
-        assert_eq!(simulate(20), (1, 1), "full soon: tried once");
-        assert_eq!(simulate(300), (11, 0), "a leak: renewed for ever");
+    fn it_never_becomes_a_loop_but_where_it_would_be_one_of_deaths() {
+        let never = u64::MAX;
+        for (case, full_after_s, dies_after_s, expected) in [
+            ("full at once: left alone", 5, never, (0, 1, 0)),
+            ("full soon: tried once", 20, never, (1, 1, 0)),
+            ("a leak: renewed for ever", 300, never, (11, 0, 0)),
+            ("a fast leak: what was left alone has died of it", 20, 25, (178, 1, 1)),
+            ("full at once, and dies of it", 5, 8, (0, 450, 449)),
+        ] {
+            assert_eq!(simulate(full_after_s, dies_after_s), expected, "{case}");
+        }
     }
 
     #[test]

@@ -144,6 +144,9 @@ impl<F: Front> Supervisor<F> {
         let last_lines = process.tail.last_lines(LAST_LINES);
         let all_lines = process.tail.last_lines(usize::MAX);
         let lack = report::lack(status, self.ending.new_oom_kills(), &all_lines);
+        if lack.is_some() {
+            self.memory.note_death(worker);
+        }
         let cause = match lack {
             Some(lack) => format!("{}{}", lack.describe(), last_minute(process)),
             None => report::describe_error(status, &all_lines),

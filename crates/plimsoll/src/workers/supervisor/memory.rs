@@ -80,6 +80,11 @@ impl Memory {
     pub(super) fn recycled(&self) -> Recycled {
         self.recycled
     }
+
+    /// It died for want of memory.
+    pub(super) fn note_death(&mut self, worker: WorkerId) {
+        self.recycler.note_death(worker);
+    }
 }
 
 impl<F: Front> Supervisor<F> {
