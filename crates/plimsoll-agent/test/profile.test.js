@@ -9,6 +9,7 @@ const { App, supervisor } = require('./support/index.js')
 
 const { PROFILE, HEAP_SNAPSHOT, STOP_PROFILE } = wire.kinds
 const LONG = 300
+const TEN_MINUTES_MS = 600_000
 const ROOM = 2 ** 40
 
 /** An app that listens; `more` runs before. */
@@ -110,6 +111,44 @@ test('a window begins before the last one ends, so that V8 need not walk through
   while (seen.length < 5) seen.push(await app.next())
   const expected = ['Started plimsoll 7.0', 'Started plimsoll 7.1', 'Finished plimsoll 7.0', 'Started plimsoll 7.2', 'Finished plimsoll 7.1']
   assert.deepStrictEqual(seen, expected)
+})
+
+test('while one waits for a stall, V8 compiles anew from time to time, and the stall is found all the same', async (t) => {
+  const { plimsoll, app, file } = await start(t, `
+    const { performance } = require('node:perf_hooks');
+    const { Session } = require('node:inspector');
+    const session = new Session();
+    session.connect();
+    session.on('Profiler.consoleProfileStarted', ({ params }) => say(params.title));
+    session.post('Profiler.enable');
+    const { post } = Session.prototype;
+    Session.prototype.post = function (method, ...rest) {
+      if (method === 'Profiler.startPreciseCoverage') say('compiles anew');
+      return post.call(this, method, ...rest);
+    };
+    const now = performance.now.bind(performance);
+    let later = 0;
+    Object.defineProperty(performance, 'now', { value: () => now() + later });
+    process.stdin.once('data', () => { later = ${TEN_MINUTES_MS}; });
+  `)
+  plimsoll.order(PROFILE, [1, LONG, 1000, 300, file('p')])
+  const anew = /^v2[24]\./.test(process.version) ? ['compiles anew'] : []
+  const heard = async (expected) => { for (const one of expected) assert.strictEqual(await app.next(), one) }
+  await heard([...anew, 'plimsoll 1.0'])
+  app.poke('0')
+  await heard(['spun', ...anew, 'plimsoll 1.1'])
+  assert.strictEqual((await plimsoll.profiles.next()).began, 1)
+  let over = null
+  const told = plimsoll.profiles.next().then((end) => { over = end })
+  do {
+    app.poke('500')
+    await heard(['spun'])
+    // Only what follows a compilation at once may not be seen.
+    if (anew.length === 0) await told
+  } while (over === null)
+  assert.deepStrictEqual(over, { over: 1, error: '' })
+  const { nodes } = JSON.parse(fs.readFileSync(file('p'), 'utf8'))
+  assert.ok(nodes.some(({ callFrame }) => callFrame.functionName === 'spin'))
 })
 
 test('a heap snapshot is one, and is not begun where there is no room', async (t) => {
