@@ -2,9 +2,13 @@
 // A link in a trunk, as the app knows connections: a `net.Socket`. There is no handle below it; bytes come from a ring in
 // shared memory and go into another one.
 const net = require('node:net')
+const { setImmediate } = require('node:timers')
 const { TRUNK } = require('./layout.js')
 
 const { LINK_FIRST, LINK_WORDS, WORKER_HALF, SENT, TAKEN, SIDE, BASE, DATA, REQUESTS, ANSWERS, ENDED, GONE, FULL } = TRUNK
+
+// Bytes of answers after which the loop has its turn: a stream into a ring that is emptied as fast as it is filled would never let it.
+const TURN = 256 * 1024
 
 // The most bytes of a unit of a string.
 const UNIT_MAX = { latin1: 1, binary: 1, ascii: 1, utf8: 3, 'utf-8': 3 }
@@ -34,6 +38,8 @@ class RingSocket extends net.Socket {
     /** What there was no room for, and whom to tell when it is gone. */
     this.rest = null
     this.done = null
+    /** How many bytes were out when the loop had its turn. */
+    this.turned = 0
     this.hasLeft = false
     this.link = null
     this._server = server
@@ -110,10 +116,13 @@ class RingSocket extends net.Socket {
       }
     }
     this.#publish()
-    if (rest === null) return void done(this.#failure())
-    this.rest = rest
+    const isDue = this.bytesOut - this.turned >= TURN
+    if (rest === null && !isDue) return void done(this.#failure())
+    this.rest = rest ?? []
     this.done = done
-    this.#flush()
+    if (rest !== null) return this.#flush()
+    this.turned = this.bytesOut
+    setImmediate(() => { if (this.rest?.length === 0) this.#flush() })
   }
 
   /** What there is no room for, or null. */

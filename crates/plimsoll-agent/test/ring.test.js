@@ -3,6 +3,7 @@
 const assert = require('node:assert')
 const http = require('node:http')
 const { once } = require('node:events')
+const { Readable, pipeline } = require('node:stream')
 const { test } = require('node:test')
 const { TRUNK } = require('../js/layout.js')
 const { RingSocket } = require('../js/ring.js')
@@ -171,6 +172,27 @@ test('an answer that is larger than the ring waits for room', async () => {
   const answer = Buffer.concat(parts)
   assert.ok(answer.subarray(answer.indexOf('\r\n\r\n') + 4).equals(body))
   assert.ok(gateway.says(ENDED) && !gateway.says(FULL))
+})
+
+test('a stream that never has to wait lets the loop have its turn', async () => {
+  const KB = 1024
+  const chunk = Buffer.alloc(64 * KB, 'x')
+  let most = 0
+  let since = 0
+  const { gateway } = listen((req, res) => {
+    res.setHeader('Content-Length', 4096 * KB)
+    pipeline(Readable.from((function * () { for (let n = 0; n < 64; n++) yield chunk })()), res, () => {})
+  })
+  // Takes at once what it is told of.
+  gateway.tell = () => { since += gateway.take().length; most = Math.max(most, since) }
+  gateway.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  let all = 0
+  while (all < 4096 * KB) {
+    await turn()
+    all += since
+    since = 0
+  }
+  assert.ok(most <= 384 * KB, `${most} bytes within a turn`)
 })
 
 test('the end of a link is that of a connection', async () => {

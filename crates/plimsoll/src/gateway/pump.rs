@@ -4,7 +4,7 @@
 //! through; what differs is the [`Body`] that tells it where to stop. While it waits for its source it holds
 //! no buffer.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
@@ -14,6 +14,11 @@ use super::buffer::{Buffer, LARGE, Pool};
 use super::http1::body::Body;
 use super::http1::chunked;
 use super::stream::Socket;
+use super::trunk;
+
+/// Bytes after which others have their turn: a source that is filled as fast as it is emptied never makes a pump wait, and who has
+/// waited for as long as this takes (a tenth of a millisecond) does not notice.
+const TURN: u64 = 2 * LARGE as u64;
 
 #[derive(Debug)]
 pub(super) struct Pump {
@@ -62,12 +67,16 @@ impl Pump {
         buffer: &mut Option<Buffer>,
         pool: &Rc<Pool>,
     ) -> Poll<Result<Finish, Error>> {
+        let begun = self.moved;
         loop {
             ready!(self.poll_flush(cx, sink, buffer))?;
             if self.body.is_done() {
                 return Poll::Ready(Ok(Finish::BodyEnd));
             }
             self.waits_for = Side::Source;
+            if self.moved - begun >= TURN {
+                return let_others(cx);
+            }
             if source.poll_read_ready(cx).is_pending() {
                 *buffer = None;
                 return Poll::Pending;
@@ -109,5 +118,74 @@ impl Pump {
             self.moved += count as u64;
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// The task goes on when all that can run has run, and the events that came meanwhile are known.
+fn let_others<T>(cx: &mut Context<'_>) -> Poll<T> {
+    trunk::collect();
+    let _pending = pin!(tokio::task::yield_now()).poll(cx);
+    Poll::Pending
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use tokio::io::{AsyncRead, ReadBuf};
+
+    use super::*;
+
+    /// Has always more, and takes everything.
+    struct Endless;
+
+    impl AsyncRead for Endless {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let count = buffer.remaining();
+            buffer.initialize_unfilled();
+            buffer.advance(count);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Endless {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl Socket for Endless {
+        fn poll_read_ready(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn others_have_their_turn_while_there_is_always_more() {
+        let total = 10 * TURN;
+        let (pool, mut buffer) = (Rc::default(), None);
+        let mut pump = Pump::new(Body::Length(total), 0);
+        let mut turns = 0;
+        let finish = std::future::poll_fn(|cx| {
+            let before = pump.moved;
+            let poll = pump.poll(cx, (&mut Endless, &mut Endless), &mut buffer, &pool);
+            assert!(pump.moved - before < TURN + LARGE as u64);
+            turns += 1;
+            poll
+        });
+        assert!(matches!(finish.await, Ok(Finish::BodyEnd)));
+        assert!(turns >= 9 && pump.moved == total);
     }
 }
