@@ -37,7 +37,7 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
         let cells = [min(times), median(times), max(times)].map(|value| figure(value, "", 1));
         table.row([vec![name.to_owned()], cells.to_vec()].concat());
     }
-    let target = |what: &str, limit, found| Target { what: what.to_owned(), limit, found, unit: " ns" };
+    let target = |what: &str, limit, found| Target::new(what, limit, found, " ns");
     Report {
         verb: "claim",
         title: "What a claim costs",

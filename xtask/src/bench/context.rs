@@ -123,16 +123,11 @@ fn gateway(with: &Turns<'_>, program: &Path, collector: &Collector, found: &mut 
     take_turns(with, &mut variants)?;
     let [off, _, some, _] = &variants;
     let of_minima = Some(()).and_then(|()| Some(some.least(proxy)? - off.least(proxy)?));
-    found.targets.push(Target {
-        what: "CPU of the gateway that 1 % and tail cost a request".to_owned(),
-        limit: 1.5,
-        // Of the two the one that speaks against us.
-        found: max(&[of_minima, some.more_than(off, proxy).map(value)]
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>()),
-        unit: " µs",
-    });
+    let of_turns = some.more_than(off, proxy);
+    // Of the two the one that speaks against us.
+    let more = max(&[of_minima, of_turns.map(value)].into_iter().flatten().collect::<Vec<_>>());
+    let target = Target::new("CPU of the gateway that 1 % and tail cost a request", 1.5, more, " µs");
+    found.targets.push(target.sure_to(of_turns.map(either_way)));
     keep("The gateway, in front of a hello world", &variants, found);
     Ok(())
 }
@@ -156,14 +151,14 @@ fn sdk(with: &Turns<'_>, program: &Path, collector: &Collector, found: &mut Foun
     for (share, ours, theirs) in [("1 %", ours, theirs), ("all", ours_all, theirs_all)] {
         let ratio = Some(()).and_then(|()| {
             let (ours, theirs) = (ours.more_than(off, both)?, theirs.more_than(off, both)?);
-            Some(ours.value.max(0.0) / theirs.value)
+            Some(ours.at_least_the_noise() / theirs.value)
         });
-        found.targets.push(Target {
-            what: format!("CPU that tracing {share} costs, of that of the SDK"),
-            limit: OF_SDK,
-            found: ratio,
-            unit: "x",
-        });
+        found.targets.push(Target::new(
+            format!("CPU that tracing {share} costs, of that of the SDK"),
+            OF_SDK,
+            ratio,
+            "x",
+        ));
     }
     keep("Beside the SDK, in front of express", &variants, found);
     Ok(())
@@ -205,15 +200,8 @@ fn spans(
     let app = called(traced(collector, &ONE_PERCENT));
     let calls = Calls::measure(&with, &contender, &app, options.common.quick)?;
     let share = calls.share();
-    let sure_to = figure(share.map(|judged| judged.either_way), " %", 1);
-    found.targets.push(Target {
-        what: format!(
-            "CPU of the worker that client spans cost a request with a call, Node {major} (sure to {sure_to})"
-        ),
-        limit: most,
-        found: share.map(value),
-        unit: " %",
-    });
+    let what = format!("CPU of the worker that client spans cost a request with a call, Node {major}");
+    found.targets.push(Target::new(what, most, share.map(value), " %").sure_to(share.map(either_way)));
     let title = format!("What client spans cost the worker, Node {major}");
     found.raw.push(json!({ "part": title, "pairs": calls.raw() }));
     found.tables.push((title, calls.table()));
@@ -222,6 +210,10 @@ fn spans(
 
 fn value(judged: Judged) -> f64 {
     judged.value
+}
+
+fn either_way(judged: Judged) -> f64 {
+    judged.either_way
 }
 
 fn proxy(sample: &Sample) -> Option<f64> {

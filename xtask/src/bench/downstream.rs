@@ -65,18 +65,13 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
     let peaks: Vec<f64> = back.iter().map(|one| one.peak).collect();
     let mut reached = kept.targets();
     reached.extend(used.targets());
-    reached.push(Target {
-        what: "from kill -9 of a worker that holds all until another has all (median)".to_owned(),
-        limit: 200.0,
-        found: median(&back_ms),
-        unit: " ms",
-    });
-    reached.push(Target {
-        what: "most calls at once meanwhile".to_owned(),
-        limit: f64::from(LIMIT),
-        found: max(&peaks),
-        unit: "",
-    });
+    reached.push(Target::new(
+        "from kill -9 of a worker that holds all until another has all (median)",
+        200.0,
+        median(&back_ms),
+        " ms",
+    ));
+    reached.push(Target::new("most calls at once meanwhile", f64::from(LIMIT), max(&peaks), ""));
     reached.extend(costs.targets());
     let mut method = kept.method();
     method.extend(used.method());

@@ -106,38 +106,36 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
 fn reached(article: Option<&Article>, all: &[Shared], moved: &[f64], costs: &Costs) -> Vec<Target> {
     let (by_hand, enforced) = (all.first(), all.get(1));
     let mut reached = vec![
-        Target {
-            what: "until a queue in our own process is said, with the size".to_owned(),
-            limit: SAID_WITHIN_S,
-            found: article.map(|article| article.said_after_s),
-            unit: " s",
-        },
-        Target {
-            what: format!("the size that is said is off from {NEEDED} by"),
-            limit: 20.0,
-            found: article.map(|article| (article.needed - NEEDED).abs() * 100.0 / NEEDED),
-            unit: " %",
-        },
-        Target {
-            what: "8 workers x 20 against 100: connections that were refused (too many clients)".to_owned(),
-            limit: 0.0,
-            found: enforced.and_then(|enforced| u32::try_from(enforced.refused).ok()).map(f64::from),
-            unit: "",
-        },
-        Target {
-            what: "the same: wait p99 against that of the best sizes by hand".to_owned(),
-            limit: 1.5,
-            found: by_hand
-                .zip(enforced)
-                .map(|(by_hand, enforced)| enforced.wait_p99_ms / by_hand.wait_p99_ms),
-            unit: " x",
-        },
-        Target {
-            what: "until the connections have followed the demand to another worker".to_owned(),
-            limit: 1000.0,
-            found: median(moved),
-            unit: " ms",
-        },
+        Target::new(
+            "until a queue in our own process is said, with the size",
+            SAID_WITHIN_S,
+            article.map(|article| article.said_after_s),
+            " s",
+        ),
+        Target::new(
+            format!("the size that is said is off from {NEEDED} by"),
+            20.0,
+            article.map(|article| (article.needed - NEEDED).abs() * 100.0 / NEEDED),
+            " %",
+        ),
+        Target::new(
+            "8 workers x 20 against 100: connections that were refused (too many clients)",
+            0.0,
+            enforced.and_then(|enforced| u32::try_from(enforced.refused).ok()).map(f64::from),
+            "",
+        ),
+        Target::new(
+            "the same: wait p99 against that of the best sizes by hand",
+            1.5,
+            by_hand.zip(enforced).map(|(by_hand, enforced)| enforced.wait_p99_ms / by_hand.wait_p99_ms),
+            " x",
+        ),
+        Target::new(
+            "until the connections have followed the demand to another worker",
+            1000.0,
+            median(moved),
+            " ms",
+        ),
     ];
     reached.extend(costs.targets());
     reached

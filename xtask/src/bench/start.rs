@@ -61,7 +61,7 @@ pub(super) fn run(options: &Options, command: String) -> anyhow::Result<()> {
         table.row([vec![name.to_owned()], cells.to_vec()].concat());
     }
     let what = "added to the first answer, median".to_owned();
-    let target = Target { what, limit: ADDED_MS_MAX, found: median(&added.wall_ms), unit: " ms" };
+    let target = Target::new(what, ADDED_MS_MAX, median(&added.wall_ms), " ms");
     Report {
         verb: "start",
         title: "From start to first answer",

@@ -38,6 +38,11 @@ impl Judged {
     pub(super) fn of(rounds: &[f64]) -> Option<Self> {
         Some(Self { value: median(rounds)?, either_way: uncertainty(rounds)? })
     }
+
+    /// Of a cost nobody can tell whether it is less than the noise.
+    pub(super) fn at_least_the_noise(self) -> f64 {
+        self.value.max(self.either_way)
+    }
 }
 
 pub(super) struct Turns<'a> {
@@ -150,5 +155,11 @@ mod tests {
         assert_eq!(of_rounds(&[None], 1), Vec::<f64>::new());
         assert_eq!(Judged::of(&[]), None);
         assert_eq!(Judged::of(&[2.0, 5.0, 4.0]).map(|judged| judged.value), Some(4.0));
+    }
+
+    #[test]
+    fn no_cost_is_less_than_the_noise() {
+        let cost = |value, either_way| Judged { value, either_way }.at_least_the_noise();
+        assert_eq!([cost(-4.5, 19.0), cost(22.0, 1.5)], [19.0, 22.0]);
     }
 }

@@ -121,12 +121,12 @@ impl Found {
     fn target(&self) -> Target {
         let (right, runs) = self.right(|_| true);
         let wrong = (runs - right) as f64 * 100.0;
-        Target {
-            what: format!("Node.js {}: runs in which another stood first, or none", self.version),
-            limit: WRONG_PERCENT_MAX,
-            found: (runs > 0).then(|| wrong / runs as f64),
-            unit: " %",
-        }
+        Target::new(
+            format!("Node.js {}: runs in which another stood first, or none", self.version),
+            WRONG_PERCENT_MAX,
+            (runs > 0).then(|| wrong / runs as f64),
+            " %",
+        )
     }
 
     fn row(&self) -> Vec<String> {

@@ -63,12 +63,12 @@ impl Figures {
     /// differs from itself, which the table tells; but in no case more than on hello world.
     pub(super) fn target(&self) -> Target {
         let (of_minima, paired) = self.shares(&self.with);
-        Target {
-            what: format!("the agent's part of the worker's CPU, {}", self.app),
-            limit: SHARE_MAX,
-            found: of_minima.zip(paired).map(|(of_minima, paired)| of_minima.max(paired)),
-            unit: " %",
-        }
+        Target::new(
+            format!("the agent's part of the worker's CPU, {}", self.app),
+            SHARE_MAX,
+            of_minima.zip(paired).map(|(of_minima, paired)| of_minima.max(paired)),
+            " %",
+        )
     }
 }
 

@@ -94,7 +94,7 @@ impl Figures {
                 " ms",
             ),
         ];
-        targets(&rows.map(|(what, limit, found, unit)| Target { what: what.to_owned(), limit, found, unit }))
+        targets(&rows.map(|(what, limit, found, unit)| Target::new(what, limit, found, unit)))
     }
 
     fn soon(&self) -> Table {

@@ -70,11 +70,10 @@ impl Costs {
 
     pub(super) fn targets(&self) -> Vec<Target> {
         let rows = WAYS.iter().enumerate().flat_map(|(way, Way { name, limit_us, .. })| {
-            [(1, "observed"), (2, "limited")].map(|(mode, how)| Target {
-                what: format!("added to a call by {name} that is {how}"),
-                limit: *limit_us,
-                found: self.pairs(way, mode).added(),
-                unit: " µs",
+            [(1, "observed"), (2, "limited")].map(|(mode, how)| {
+                let (what, pairs) =
+                    (format!("added to a call by {name} that is {how}"), self.pairs(way, mode));
+                Target::new(what, *limit_us, pairs.added(), " µs").sure_to(pairs.sure_to())
             })
         });
         rows.collect()

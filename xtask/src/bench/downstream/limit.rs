@@ -39,16 +39,19 @@ impl Kept {
 
     pub(super) fn targets(&self) -> Vec<Target> {
         let peaks: Vec<f64> = self.0.iter().flat_map(|(_, peaks)| peaks).copied().flatten().collect();
-        let target =
-            |what: &str, found| Target { what: what.to_owned(), limit: f64::from(LIMIT), found, unit: "" };
         vec![
-            target("most calls at once that the service saw, of all libraries", max(&peaks)),
-            Target {
-                what: "the same of the library that used least, below the limit".to_owned(),
-                limit: 0.0,
-                found: min(&peaks).map(|least| f64::from(LIMIT) - least),
-                unit: "",
-            },
+            Target::new(
+                "most calls at once that the service saw, of all libraries",
+                f64::from(LIMIT),
+                max(&peaks),
+                "",
+            ),
+            Target::new(
+                "the same of the library that used least, below the limit",
+                0.0,
+                min(&peaks).map(|least| f64::from(LIMIT) - least),
+                "",
+            ),
         ]
     }
 
@@ -191,21 +194,20 @@ impl Use {
         let unused = self.0.first().and_then(Used::share).map(|share| 100.0 - share);
         let behind: Vec<f64> = self.0.iter().filter_map(Used::behind).collect();
         let peaks: Vec<f64> = self.0.iter().map(|used| used.peak).collect();
-        let target = |what: &str, limit, found, unit| Target { what: what.to_owned(), limit, found, unit };
         vec![
-            target(
+            Target::new(
                 "of the limit not used, all demand on one of four workers, calls of 100 ms in a long burst",
                 5.0,
                 unused,
                 " %",
             ),
-            target(
+            Target::new(
                 "less used than plain Node uses by hand, the worst of the bursts on one worker",
                 5.0,
                 max(&behind),
                 " %",
             ),
-            target("most calls at once in these bursts", f64::from(LIMIT), max(&peaks), ""),
+            Target::new("most calls at once in these bursts", f64::from(LIMIT), max(&peaks), ""),
         ]
     }
 

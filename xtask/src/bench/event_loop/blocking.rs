@@ -105,14 +105,13 @@ fn targets(contenders: &[Contender], findings: &[Finding]) -> Vec<Target> {
     let fewer =
         heavy("node:cluster").zip(heavy(auto)).map(|(theirs, ours)| (1.0 - ours / theirs.max(1.0)) * 100.0);
     let twice = find(off).zip(find(auto)).map(|(off, auto)| (off.twice + auto.twice) as f64);
-    let target = |what: &str, limit, found, unit| Target { what: what.to_owned(), limit, found, unit };
     vec![
-        target("lanes off, p99 of fast requests", 5.0, fast(off, |latency| latency.p99), " ms"),
-        target("lanes off, p99.9", 15.0, fast(off, |latency| latency.p999), " ms"),
-        target("lanes off, worst", 30.0, fast(off, |latency| latency.worst), " ms"),
-        target("lanes auto, p99.9", 8.0, fast(auto, |latency| latency.p999), " ms"),
-        target("lanes auto, heavy requests fewer than node:cluster's", 10.0, fewer, " %"),
-        target("requests that ran twice", 0.0, twice, ""),
+        Target::new("lanes off, p99 of fast requests", 5.0, fast(off, |latency| latency.p99), " ms"),
+        Target::new("lanes off, p99.9", 15.0, fast(off, |latency| latency.p999), " ms"),
+        Target::new("lanes off, worst", 30.0, fast(off, |latency| latency.worst), " ms"),
+        Target::new("lanes auto, p99.9", 8.0, fast(auto, |latency| latency.p999), " ms"),
+        Target::new("lanes auto, heavy requests fewer than node:cluster's", 10.0, fewer, " %"),
+        Target::new("requests that ran twice", 0.0, twice, ""),
     ]
 }
 

@@ -102,11 +102,15 @@ struct Reached {
 
 impl Reached {
     fn targets(&self) -> Vec<Target> {
-        let target = |what: &str, limit, found, unit| Target { what: what.to_owned(), limit, found, unit };
         vec![
-            target("overload: goodput below the capacity, median", 5.0, median(&self.short), " %"),
-            target("overload: p99 of accepted requests, median", 300.0, median(&self.accepted_p99), " ms"),
-            target("overload: p99 of refusals, median", 110.0, median(&self.refused_p99), " ms"),
+            Target::new("overload: goodput below the capacity, median", 5.0, median(&self.short), " %"),
+            Target::new(
+                "overload: p99 of accepted requests, median",
+                300.0,
+                median(&self.accepted_p99),
+                " ms",
+            ),
+            Target::new("overload: p99 of refusals, median", 110.0, median(&self.refused_p99), " ms"),
         ]
     }
 }

@@ -19,24 +19,28 @@ fn figures_to_reach(summaries: &[Summary]) -> Vec<Target> {
     let plimsoll = find(summaries, PLIMSOLL);
     let nginx = find(summaries, NGINX);
     let idle = plimsoll.and_then(Summary::idle_mb);
-    let target = |what: &str, limit: f64, found, unit| Target { what: what.to_owned(), limit, found, unit };
     vec![
-        target(
+        Target::new(
             "CPU of the gateway per request, to nginx",
             0.9,
             plimsoll.zip(nginx).and_then(|(own, other)| own.worse_ratio_to(other)),
             "x",
         ),
-        target(
+        Target::new(
             // A request may be under way when strace comes or goes.
             "data system calls per request",
             4.01,
             plimsoll.and_then(|own| Some(own.syscalls.first()?.data_calls)),
             "",
         ),
-        target("RSS at rest", 15.0, plimsoll.and_then(|own| own.median_mb(|sample| sample.rest_rss)), " MB"),
-        target("RSS with idle connections", 50.0, idle, " MB"),
-        target(
+        Target::new(
+            "RSS at rest",
+            15.0,
+            plimsoll.and_then(|own| own.median_mb(|sample| sample.rest_rss)),
+            " MB",
+        ),
+        Target::new("RSS with idle connections", 50.0, idle, " MB"),
+        Target::new(
             "the same, above nginx",
             30.0,
             idle.zip(nginx.and_then(Summary::idle_mb)).map(|(own, other)| own - other),

@@ -25,21 +25,16 @@ fn growth_mb(bytes: Option<u64>) -> Option<f64> {
 pub(super) fn figures_to_reach(all: &[Figures]) -> Vec<Target> {
     let find = |name: &str| all.iter().find(|figures| figures.name == name);
     let (own, nginx) = (find(PLIMSOLL), find(NGINX));
-    let growth = |what: &str, found: Option<u64>| Target {
-        what: what.to_owned(),
-        limit: GROWTH_MB_MAX,
-        found: growth_mb(found),
-        unit: " MB",
-    };
+    let growth = |what: &str, found: Option<u64>| Target::new(what, GROWTH_MB_MAX, growth_mb(found), " MB");
     vec![
         growth("growth while the client reads slowly", own.and_then(|own| own.slow_download_growth)),
         growth("growth while the app reads slowly", own.and_then(|own| own.slow_upload_growth)),
-        Target {
-            what: "CPU of the gateway for a download, to nginx (min)".to_owned(),
-            limit: 1.0,
-            found: own.zip(nginx).and_then(|(own, nginx)| Some(min(&own.proxy_ms)? / min(&nginx.proxy_ms)?)),
-            unit: "x",
-        },
+        Target::new(
+            "CPU of the gateway for a download, to nginx (min)",
+            1.0,
+            own.zip(nginx).and_then(|(own, nginx)| Some(min(&own.proxy_ms)? / min(&nginx.proxy_ms)?)),
+            "x",
+        ),
     ]
 }
 

@@ -90,18 +90,18 @@ fn findings(stages: &[Mode], turns: usize) -> Findings {
         name: "access",
         title: "What the access log costs the gateway",
         targets: vec![
-            Target {
-                what: "access log of errors (the default): the gateway's CPU per request, more".to_owned(),
-                limit: 3.0,
-                found: more("errors", |mode| &mode.gateway_us),
-                unit: " %",
-            },
-            Target {
-                what: "access log of all requests: the gateway's CPU per request, more".to_owned(),
-                limit: 10.0,
-                found: more("all", |mode| &mode.gateway_us),
-                unit: " %",
-            },
+            Target::new(
+                "access log of errors (the default): the gateway's CPU per request, more",
+                3.0,
+                more("errors", |mode| &mode.gateway_us),
+                " %",
+            ),
+            Target::new(
+                "access log of all requests: the gateway's CPU per request, more",
+                10.0,
+                more("all", |mode| &mode.gateway_us),
+                " %",
+            ),
         ],
         table,
         method: format!(

@@ -55,17 +55,15 @@ pub(super) fn run(bench: &Bench<'_>) -> anyhow::Result<Findings> {
     ] {
         table.row(vec![what.to_owned(), value]);
     }
-    let target =
-        |what: &str, limit, found, unit| Target { what: what.to_owned(), limit, found: Some(found), unit };
     Ok(Findings {
         name: "budget",
         title: "50,000 lines a second into a budget of 1,000",
         targets: vec![
-            target("lines/s once settled, off the budget", 10.0, off_budget, " %"),
-            target("errors that are missing", 0.0, lost_errors, ""),
-            target("count by weights, off the truth", 2.0, off_count, " %"),
-            target("requests of which a part was kept", 0.0, kept.torn as f64, ""),
-            target("memory of Plimsoll, more", 20.0, megabytes(grown as f64), " MB"),
+            Target::new("lines/s once settled, off the budget", 10.0, off_budget, " %"),
+            Target::new("errors that are missing", 0.0, lost_errors, ""),
+            Target::new("count by weights, off the truth", 2.0, off_count, " %"),
+            Target::new("requests of which a part was kept", 0.0, kept.torn as f64, ""),
+            Target::new("memory of Plimsoll, more", 20.0, megabytes(grown as f64), " MB"),
         ],
         table,
         method: format!(

@@ -50,21 +50,17 @@ pub(super) fn run(bench: &Bench<'_>) -> anyhow::Result<Findings> {
             ratios.extend(stats::median(&of_pair));
         }
         let of_least = stats::min(&ours).zip(stats::min(&plain)).map(|(ours, plain)| ours / plain);
-        let ratio = stats::median(&ratios);
+        let (ratio, sure_to) = (stats::median(&ratios), stats::uncertainty(&ratios));
         table.row(vec![
             kind.to_owned(),
             figure(stats::min(&plain), "", 3),
             figure(stats::min(&ours), "", 3),
             figure(of_least, "x", 3),
             figure(ratio, "x", 3),
-            figure(stats::uncertainty(&ratios).map(|either_way| either_way * 100.0), " %", 1),
+            figure(sure_to.map(|either_way| either_way * 100.0), " %", 1),
         ]);
-        targets.push(Target {
-            what: format!("{kind}: the app's CPU per line, to that with a plain pipe"),
-            limit: 1.0,
-            found: ratio,
-            unit: "x",
-        });
+        let what = format!("{kind}: the app's CPU per line, to that with a plain pipe");
+        targets.push(Target::new(what, 1.0, ratio, "x").sure_to(sure_to));
         raw.push(json!({ "kind": kind, "plain_us": plain, "plimsoll_us": ours, "ratios": ratios }));
     }
     Ok(Findings {

@@ -31,12 +31,7 @@ pub(super) fn run(bench: &Bench<'_>) -> anyhow::Result<Findings> {
     Ok(Findings {
         name: "exit",
         title: "400 KB, then process.exit()",
-        targets: vec![Target {
-            what: "bytes missing, on every supported Node".to_owned(),
-            limit: 0.0,
-            found: Some(most as f64),
-            unit: "",
-        }],
+        targets: vec![Target::new("bytes missing, on every supported Node", 0.0, most as f64, "")],
         table,
         method: format!(
             "Exit: {BYTES} bytes in 4,000 calls of `console.log`, then `process.exit()` in the same turn; stdout is a pipe that is read as fast as it \

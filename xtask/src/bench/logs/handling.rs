@@ -49,12 +49,12 @@ pub(super) fn run(bench: &Bench<'_>) -> anyhow::Result<Findings> {
             figure(most(&theirs), "", 0),
         ]);
         if path == "each" {
-            targets.push(Target {
-                what: format!("CPU per line, {what}, to that of PM2 (a fifth)"),
-                limit: 0.2,
-                found: share,
-                unit: "x",
-            });
+            targets.push(Target::new(
+                format!("CPU per line, {what}, to that of PM2 (a fifth)"),
+                0.2,
+                share,
+                "x",
+            ));
         }
         raw.push(json!({
             "writes": what,

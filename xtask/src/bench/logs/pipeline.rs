@@ -31,11 +31,13 @@ pub(super) fn run(bench: &Bench<'_>) -> anyhow::Result<Findings> {
         let row = rows.iter().find(|row| text(row, "rules") == rules && text(row, "sink") == sink)?;
         number(row, "cpu_us")
     };
-    let target = |rules: &'static str, sink| Target {
-        what: format!("{rules}, file: CPU per line (1,000,000 lines/s of a core)"),
-        limit: 1.0,
-        found: found(rules, sink),
-        unit: " µs",
+    let target = |rules: &'static str, sink| {
+        Target::new(
+            format!("{rules}, file: CPU per line (1,000,000 lines/s of a core)"),
+            1.0,
+            found(rules, sink),
+            " µs",
+        )
     };
     Ok(Findings {
         name: "pipeline",

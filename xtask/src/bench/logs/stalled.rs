@@ -61,12 +61,12 @@ pub(super) fn run(bench: &Bench<'_>) -> anyhow::Result<Findings> {
     Ok(Findings {
         name: "stalled",
         title: "Nobody takes the log",
-        targets: vec![Target {
-            what: format!("p99 of requests moves, {LINES_PER_SECOND} lines/s, nobody reads stdout"),
-            limit: 5.0,
-            found: stats::max(&moved),
-            unit: " %",
-        }],
+        targets: vec![Target::new(
+            format!("p99 of requests moves, {LINES_PER_SECOND} lines/s, nobody reads stdout"),
+            5.0,
+            stats::max(&moved),
+            " %",
+        )],
         table,
         method: format!(
             "Stalled: {LINES_PER_SECOND} lines a second while one client asks every {} ms on the average, by no clock; {} s with nobody reading stdout, and half as long \

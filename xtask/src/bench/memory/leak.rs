@@ -66,8 +66,7 @@ pub(super) fn run(workshop: &Workshop, program: &Path, seconds: u32) -> anyhow::
         "p50, p99",
         latency.map_or_else(|| "–".to_owned(), |one| format!("{:.1}, {:.1} ms", one.p50, one.p99)),
     );
-    let at_most =
-        |what: &str, limit, found| Target { what: what.to_owned(), limit, found: Some(found), unit: "" };
+    let at_most = |what: &str, limit, found| Target::new(what, limit, found, "");
     let targets = vec![
         at_most("failed requests through a leak", 0.0, failed as f64),
         at_most("workers that died of it", 0.0, deaths as f64),

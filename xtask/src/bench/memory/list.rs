@@ -43,12 +43,11 @@ pub(super) fn run(with: &Turns<'_>, program: &Path) -> anyhow::Result<Found> {
             table.row(row(variant, plain, &node));
         }
         // A figure to reach is an upper limit: plain's throughput of ours.
-        targets.push(Target {
-            what: format!("list: plain Node's requests/s to those with heap auto, Node {major}"),
-            limit: (1.0 / least * 1000.0).round() / 1000.0,
-            found: plain.ratio_to(auto, rate).map(|ratio| ratio.value),
-            unit: "x",
-        });
+        let ratio = plain.ratio_to(auto, rate);
+        let what = format!("list: plain Node's requests/s to those with heap auto, Node {major}");
+        let limit = (1.0 / least * 1000.0).round() / 1000.0;
+        let target = Target::new(what, limit, ratio.map(|ratio| ratio.value), "x");
+        targets.push(target.sure_to(ratio.map(|ratio| ratio.either_way)));
         raw.push(json!({ "node": node.version, "variants": variants }));
     }
     Ok(Found { table, targets, raw: json!(raw) })

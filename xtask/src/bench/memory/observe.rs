@@ -60,7 +60,7 @@ pub(super) fn run(workshop: &Workshop, program: &Path) -> anyhow::Result<Found> 
         raw.push(json!({ "node": node.version, "found": found, "percent": percent }));
     }
     let what = "what observing memory and context costs a busy loop".to_owned();
-    let targets = vec![Target { what, limit: COST_PERCENT, found: Some(worst), unit: " %" }];
+    let targets = vec![Target::new(what, COST_PERCENT, worst, " %")];
     Ok(Found { table, targets, raw: json!(raw) })
 }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::bench::report::{Better, Headline};
 use crate::bench::stats::{max, median, min};
-use crate::bench::variant::of_rounds;
+use crate::bench::variant::{Judged, of_rounds};
 
 fn headline(what: &str, unit: &str, values: Vec<(&str, Option<f64>)>) -> Headline {
     let values = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -43,14 +43,19 @@ pub(super) fn context(results: &Value) -> Vec<Headline> {
     let added = |name: &str| {
         let pairs = us(name).into_iter().zip(us("off"));
         let pairs: Vec<_> = pairs.map(|(own, off)| Some(own - off)).collect();
-        median(&of_rounds(&pairs, usize::try_from(turns).unwrap_or(1)))
+        let rounds = of_rounds(&pairs, usize::try_from(turns).unwrap_or(1));
+        Judged::of(&rounds).map(Judged::at_least_the_noise)
     };
     let each = |what: &str, theirs: &str, ours: &str| {
         headline(what, "µs", vec![("OpenTelemetry SDK", added(theirs)), ("Plimsoll", added(ours))])
     };
     vec![
         each("CPU that tracing all adds to a request", "SDK, all", "Plimsoll, all"),
-        each("CPU that tracing 1 % adds to a request", "SDK, 1 %", "Plimsoll, 1 % and tail"),
+        each(
+            "CPU that tracing 1 % adds to a request (or the noise, if that is more)",
+            "SDK, 1 %",
+            "Plimsoll, 1 % and tail",
+        ),
     ]
 }
 

@@ -68,11 +68,8 @@ impl Costs {
     }
 
     pub(super) fn targets(&self) -> Vec<Target> {
-        let target = |(way, (_, name)): (usize, &(&str, &str))| Target {
-            what: format!("added to {name} that is observed"),
-            limit: 1.0,
-            found: self.added(way, 2),
-            unit: " µs",
+        let target = |(way, (_, name)): (usize, &(&str, &str))| {
+            Target::new(format!("added to {name} that is observed"), 1.0, self.added(way, 2), " µs")
         };
         WAYS.iter().enumerate().map(target).collect()
     }

@@ -57,25 +57,55 @@ fn rule(widths: &[usize]) -> String {
 
 /// A figure to reach, and whether it was.
 pub(crate) struct Target {
-    pub(crate) what: String,
-    pub(crate) limit: f64,
+    what: String,
+    /// At most.
+    limit: f64,
     pub(crate) found: Option<f64>,
-    pub(crate) unit: &'static str,
+    /// How far from it the truth may be, either way; 0 where nobody says.
+    sure_to: f64,
+    unit: &'static str,
+}
+
+impl Target {
+    pub(crate) fn new(
+        what: impl Into<String>,
+        limit: f64,
+        found: impl Into<Option<f64>>,
+        unit: &'static str,
+    ) -> Self {
+        Self { what: what.into(), limit, found: found.into(), sure_to: 0.0, unit }
+    }
+
+    /// What was found is sure to this, either way.
+    pub(crate) fn sure_to(mut self, either_way: Option<f64>) -> Self {
+        self.sure_to = either_way.unwrap_or(0.0);
+        self
+    }
+
+    fn verdict(&self) -> &'static str {
+        let Some(found) = self.found else { return "not measured" };
+        match (found <= self.limit, (found - self.limit).abs() < self.sure_to) {
+            (true, false) => "reached",
+            (false, false) => "MISSED",
+            (true, true) => "reached, not for sure",
+            (false, true) => "MISSED, not for sure",
+        }
+    }
+
+    fn shown(&self) -> String {
+        let found = figure(self.found, self.unit, 2);
+        if self.sure_to > 0.0 { format!("{found} ± {:.2}", self.sure_to) } else { found }
+    }
 }
 
 pub(crate) fn targets(targets: &[Target]) -> Table {
     let mut table = Table::new(&["figure to reach", "at most", "found", ""]);
     for target in targets {
-        let verdict = match target.found {
-            Some(found) if found <= target.limit => "reached",
-            Some(_) => "MISSED",
-            None => "not measured",
-        };
         table.row(vec![
             target.what.clone(),
             format!("{}{}", target.limit, target.unit),
-            figure(target.found, target.unit, 2),
-            verdict.to_owned(),
+            target.shown(),
+            target.verdict().to_owned(),
         ]);
     }
     table
@@ -102,9 +132,18 @@ mod tests {
 
     #[test]
     fn a_target_that_was_not_measured_is_not_reached() {
-        let target = |found| Target { what: "x".to_owned(), limit: 0.9, found, unit: "x" };
-        let table = targets(&[target(Some(0.9)), target(Some(0.91)), target(None)]);
-        let verdicts: Vec<_> = table.rows.iter().filter_map(|row| row.last()).collect();
-        assert_eq!(verdicts, ["reached", "MISSED", "not measured"]);
+        let target = |found: Option<f64>| Target::new("x", 0.9, found, "x");
+        for (target, verdict) in [
+            (target(Some(0.9)), "reached"),
+            (target(Some(0.91)), "MISSED"),
+            (target(None), "not measured"),
+            (target(Some(0.5)).sure_to(Some(0.3)), "reached"),
+            (target(Some(0.8)).sure_to(Some(0.3)), "reached, not for sure"),
+            (target(Some(1.0)).sure_to(Some(0.3)), "MISSED, not for sure"),
+            (target(Some(1.3)).sure_to(Some(0.3)), "MISSED"),
+            (target(Some(0.8)).sure_to(None), "reached"),
+        ] {
+            assert_eq!(target.verdict(), verdict);
+        }
     }
 }
