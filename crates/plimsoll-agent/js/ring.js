@@ -7,7 +7,8 @@ const { TRUNK } = require('./layout.js')
 
 const { LINK_FIRST, LINK_WORDS, WORKER_HALF, SENT, TAKEN, SIDE, BASE, DATA, REQUESTS, ANSWERS, ENDED, GONE, FULL } = TRUNK
 
-// Bytes of answers after which the loop has its turn: a stream into a ring that is emptied as fast as it is filled would never let it.
+// Bytes after which the loop has its turn: a stream into a ring that is emptied as fast as it is filled would never let it, nor one
+// out of a ring that is filled as fast as it is emptied.
 const TURN = 256 * 1024
 
 // The most bytes of a unit of a string.
@@ -34,12 +35,14 @@ class RingSocket extends net.Socket {
     /** Whoever reads wants more. */
     this.wants = false
     this.takes = false
+    this.givesWay = false
     this.hasEnded = false
     /** What there was no room for, and whom to tell when it is gone. */
     this.rest = null
     this.done = null
-    /** How many bytes were out when the loop had its turn. */
-    this.turned = 0
+    /** How many bytes were in and out when the loop had its turn. */
+    this.turnedIn = 0
+    this.turnedOut = 0
     this.hasLeft = false
     this.link = null
     this._server = server
@@ -59,11 +62,12 @@ class RingSocket extends net.Socket {
   }
 
   #take () {
-    if (this.takes || this.hasEnded || this.hasLeft) return
+    if (this.takes || this.givesWay || this.hasEnded || this.hasLeft) return
     const { words, place } = this
     this.takes = true
     try {
       while (this.wants && !this.hasLeft) {
+        if (this.bytesIn - this.turnedIn >= TURN) return this.#giveWay()
         // Who ends has sent everything before.
         const side = Atomics.load(words, place + SIDE)
         const count = (Atomics.load(words, place + SENT) - this.taken) >>> 0
@@ -79,6 +83,16 @@ class RingSocket extends net.Socket {
     } finally {
       this.takes = false
     }
+  }
+
+  /** Nothing more is taken in this turn of the loop. */
+  #giveWay () {
+    this.givesWay = true
+    this.turnedIn = this.bytesIn
+    setImmediate(() => {
+      this.givesWay = false
+      if (this.wants) this.#take()
+    })
   }
 
   #copy (count) {
@@ -116,12 +130,12 @@ class RingSocket extends net.Socket {
       }
     }
     this.#publish()
-    const isDue = this.bytesOut - this.turned >= TURN
+    const isDue = this.bytesOut - this.turnedOut >= TURN
     if (rest === null && !isDue) return void done(this.#failure())
     this.rest = rest ?? []
     this.done = done
     if (rest !== null) return this.#flush()
-    this.turned = this.bytesOut
+    this.turnedOut = this.bytesOut
     setImmediate(() => { if (this.rest?.length === 0) this.#flush() })
   }
 

@@ -195,6 +195,26 @@ test('a stream that never has to wait lets the loop have its turn', async () => 
   assert.ok(most <= 384 * KB, `${most} bytes within a turn`)
 })
 
+test('a body that always has more lets the loop have its turn', async () => {
+  const KB = 1024
+  const length = 4096 * KB
+  let [since, most, all, left] = [0, 0, 0, length]
+  const { gateway } = listen((req, res) => {
+    req.on('data', (chunk) => { since += chunk.length; most = Math.max(most, since) })
+    req.on('end', () => res.end('all'))
+  })
+  const fill = () => { if (left > 0) left -= gateway.send(Buffer.alloc(Math.min(left, REQUESTS), 'x')) }
+  gateway.words[AT + SIDE] |= FULL
+  gateway.tell = fill
+  gateway.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`)
+  while (all < length) {
+    await turn()
+    all += since
+    since = 0
+  }
+  assert.ok(most <= 384 * KB, `${most} bytes within a turn`)
+})
+
 test('the end of a link is that of a connection', async () => {
   for (const bit of [ENDED, GONE]) {
     let aborted = 0
