@@ -131,6 +131,8 @@ class Link {
     if (this.place !== NONE) {
       this.word = page.start(this.words, this.place)
       if (this.word === 0) return false
+      // What comes after it may be of another protocol, and the slot another link's.
+      if (request.upgrade) this.claimNothing()
     }
     if (this.waits) this.socket.write(STARTED, 'latin1')
     return true
@@ -154,7 +156,11 @@ class Link {
     this.slot = this.place === NONE ? 0 : this.place - SLOT_FIRST + 1
     if (this.place !== NONE) return
     this.socket.destroy()
-    // A word that can never be claimed.
+    this.claimNothing()
+  }
+
+  /** From now on nothing that comes by the link runs: it has a word that can never be claimed. */
+  claimNothing () {
     this.words = new Int32Array(1)
     this.place = 0
   }

@@ -119,7 +119,7 @@ class RingSocket extends net.Socket {
 
   #send (chunks, done) {
     // The link may be another's by now.
-    if (this.hasLeft) return void done(broken('EPIPE'))
+    if (this.hasLeft || this.#isLeft()) return void done(broken('EPIPE'))
     this._unrefTimer()
     let rest = null
     for (const { chunk, encoding } of chunks) {
@@ -131,7 +131,8 @@ class RingSocket extends net.Socket {
     }
     this.#publish()
     const isDue = this.bytesOut - this.turnedOut >= TURN
-    if (rest === null && !isDue) return void done(this.#failure())
+    // The gateway may take all of it and leave before we look: then it has been sent.
+    if (rest === null && !isDue) return void done()
     this.rest = rest ?? []
     this.done = done
     if (rest !== null) return this.#flush()
@@ -180,9 +181,9 @@ class RingSocket extends net.Socket {
 
   /** Goes on with what there was no room for. */
   #flush () {
+    if (this.rest.length === 0) return this.#finish(null)
+    if (this.#isLeft()) return this.#finish(broken('EPIPE'))
     const own = this.place + WORKER_HALF + SIDE
-    const failure = this.#failure()
-    if (failure !== null) return this.#finish(failure)
     Atomics.or(this.words, own, FULL)
     // Room that comes from here on is told.
     const before = this.sent
@@ -208,8 +209,8 @@ class RingSocket extends net.Socket {
     done(error)
   }
 
-  #failure () {
-    return (Atomics.load(this.words, this.place + SIDE) & GONE) === 0 ? null : broken('EPIPE')
+  #isLeft () {
+    return (Atomics.load(this.words, this.place + SIDE) & GONE) !== 0
   }
 
   _final (done) {

@@ -59,10 +59,13 @@ class Trunk {
 
   #accept (index) {
     const at = LINK_FIRST + index * LINK_WORDS
+    // In this order: the gateway, which opens a link again, sets its own side first.
+    if ((Atomics.load(this.words, at + WORKER_HALF + SIDE) & GONE) !== 0) return null
     const side = Atomics.load(this.words, at + SIDE)
-    if ((side & OPEN) === 0 || (Atomics.load(this.words, at + WORKER_HALF + SIDE) & GONE) !== 0) return null
+    if ((side & OPEN) === 0) return null
     const server = this.#server
-    if ((side & GONE) !== 0 || this.#isOver || (server.maxConnections > 0 && server._connections >= server.maxConnections)) {
+    const isFull = server.maxConnections > 0 && server._connections >= server.maxConnections
+    if ((side & GONE) !== 0 || this.#isOver || isFull || !server._handle) {
       this.leave(index)
       return null
     }

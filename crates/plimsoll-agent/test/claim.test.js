@@ -222,3 +222,20 @@ test('a Node whose parser works in another way claims as well, and gives up the 
   await link(t, one.path).request()
   await hears(app, '/')
 })
+
+test('what comes after an upgrade claims nothing, whoever has the slot by then', async (t) => {
+  const byHand = "response.writeHead(200, { 'Content-Length': 2 }).end('hi')"
+  const source = APP.replace(byHand, "request.url === '/switch' ? request.socket.write('HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: any\\r\\nConnection: Upgrade\\r\\n\\r\\n') && response.detachSocket(request.socket) : " + byHand)
+  const { app, path, page, one } = await start(t, source.replace('process.argv[2]', JSON.stringify('upgrade')))
+  page.send(3)
+  one.write(`GET /switch HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: any\r\nx-plimsoll: ${PEER} 3\r\n\r\n`)
+  await hears(app, '/switch')
+  // The slot is another link's now.
+  page.send(3)
+  one.write(`GET /never HTTP/1.1\r\nHost: a\r\nx-plimsoll: ${PEER}\r\n\r\n`)
+  const other = link(t, path)
+  await other.request({ peer: PEER })
+  await hears(app, '/')
+  assert.strictEqual(page.state(3), SENT)
+  assert.strictEqual((await link(t, path).request({ peer: `${PEER} 3` })).status, 200)
+})

@@ -237,6 +237,22 @@ test('who writes to a gateway that has left is told', async () => {
   assert.strictEqual(error.code, 'EPIPE')
 })
 
+test('what the gateway has taken before it left has been sent', async () => {
+  const { socket } = new Gateway(http.createServer())
+  const gateway = socket.trunk
+  const chunk = Buffer.alloc(ANSWERS / 2)
+  // More than one turn's, the last of which is taken as it is told of.
+  for (let sent = 0; sent < 6; sent++) {
+    if (sent === 5) gateway.tell = () => { gateway.words[AT + SIDE] |= GONE }
+    await new Promise((resolve, reject) => {
+      socket.write(chunk, (error) => error ? reject(error) : resolve())
+      gateway.take()
+    })
+  }
+  assert.strictEqual(socket.destroyed, false)
+  await assert.rejects(new Promise((resolve, reject) => socket.on('error', reject).write('x')), { code: 'EPIPE' })
+})
+
 test('a link that the app has left is not touched any more', async () => {
   const gateway = new Gateway(http.createServer())
   const { socket, words } = gateway

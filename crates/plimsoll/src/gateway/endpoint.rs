@@ -223,6 +223,13 @@ impl Endpoint {
         for worker in self.workers.borrow_mut().drain(..) {
             worker.retire();
         }
+        self.dissolve();
+    }
+
+    /// There is no worker any more to wait for.
+    fn dissolve(&self) {
+        self.queue.dissolve();
+        self.lanes.iter().for_each(|lane| lane.queue.dissolve());
     }
 
     /// There are links that nobody uses now.
@@ -335,8 +342,7 @@ impl Endpoint {
     /// One look at every worker: how long somebody has waited by now. `None`: nothing is unclaimed, and nobody waits.
     pub(super) fn pulse(&self, now: Now) -> Option<Duration> {
         if self.workers.borrow().is_empty() {
-            self.queue.dissolve();
-            self.lanes.iter().for_each(|lane| lane.queue.dissolve());
+            self.dissolve();
         }
         // All of them are looked at, whatever the first one says.
         let unclaimed =
@@ -423,8 +429,12 @@ impl Worker {
 
     /// A slot for a new link.
     pub(super) fn claim(&self) -> Option<Claim> {
-        let claims = self.claims.as_ref().filter(|_| !self.claims_ignored.get());
-        claims.and_then(Claims::take)
+        self.claims.as_ref().filter(|_| self.has_claims()).and_then(Claims::take)
+    }
+
+    /// What it begins is claimed.
+    pub(super) fn has_claims(&self) -> bool {
+        self.claims.is_some() && !self.claims_ignored.get()
     }
 
     /// Requests of this worker are answered by a process that does not claim them: a child that was handed the

@@ -91,6 +91,7 @@ impl Flight {
 
     /// Makes the flight ready to go by `link`, whatever link it went by before.
     pub(super) fn sign(&mut self, buffer: &mut Buffer, (ids, private): (&[u8], &str), link: &mut Link) {
+        debug_assert!(self.length > 0, "the flight was let go of");
         let complete = self.is_complete();
         let text = match link.worker.target {
             Target::Unix { .. } => signature(ids, private, link, complete),

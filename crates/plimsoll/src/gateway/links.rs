@@ -100,10 +100,16 @@ impl Link {
     }
 
     fn opened(stream: io::Result<Stream>, worker: &Rc<Worker>, now: Time) -> io::Result<Self> {
+        let mut link = Self::opened_unclaimed(stream, worker, now)?;
+        link.claim = worker.claim();
+        Ok(link)
+    }
+
+    fn opened_unclaimed(stream: io::Result<Stream>, worker: &Rc<Worker>, now: Time) -> io::Result<Self> {
         match stream {
             Ok(stream) => {
                 worker.note_success();
-                Ok(Self::new(stream, worker, worker.claim(), Age::Fresh))
+                Ok(Self::new(stream, worker, None, Age::Fresh))
             }
             Err(error) => {
                 worker.note_failure(now);
@@ -143,7 +149,7 @@ impl Link {
         matches!(self.stream, Stream::Ring(_))
     }
 
-    /// A link for a passed-through connection, bound to a name that tells the agent who the client is.
+    /// A link for a passed-through connection, bound to a name that tells the agent who the client is. Nothing is claimed on it.
     ///
     /// # Errors
     /// The worker cannot be connected to.
@@ -152,12 +158,13 @@ impl Link {
             Target::Unix { path, .. } => connect_unix(path, Some(peer)).and_then(UnixStream::new),
             Target::Tcp(_) => Err(io::ErrorKind::Unsupported.into()),
         };
-        Self::opened(stream.map(Stream::Unix), worker, now)
+        Self::opened_unclaimed(stream.map(Stream::Unix), worker, now)
     }
 
-    /// The link was upgraded: open for long, and no sign of a busy worker. The request that asked for it is over.
+    /// The link was upgraded: open for long, and no sign of a busy worker. The request that asked for it is over, and the agent
+    /// claims nothing more on the link: the slot is for others.
     pub(super) fn becomes_tunnel(&mut self) {
-        if let Some(claim) = &mut self.claim {
+        if let Some(mut claim) = self.claim.take() {
             claim.settle();
         }
         self.tenure = None;
@@ -168,6 +175,15 @@ impl Link {
     pub(super) fn abandon(&mut self) {
         if let Some(claim) = &mut self.claim {
             claim.abandon();
+        }
+    }
+
+    /// Nothing more is sent on the link. Where the worker has left it before, nobody looks at the slot of its request any more.
+    pub(super) fn discard(mut self) {
+        if self.stream.is_left()
+            && let Some(claim) = &mut self.claim
+        {
+            claim.settle();
         }
     }
 

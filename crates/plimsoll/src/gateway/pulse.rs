@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::endpoint::Now;
 use super::thread::Thread;
+use super::trunk;
 use crate::concerns::event_loop::budget::Budget;
 use crate::sys::ticker::Ticker;
 
@@ -56,6 +57,8 @@ pub(super) async fn run(thread: Rc<Thread>) {
 
 /// `false`: there was nothing to look at.
 fn beat(thread: &Thread, now: Now) -> bool {
+    // A thread that always has something to do never sleeps, where this is done.
+    trunk::collect();
     let mut longest = None;
     for endpoint in thread.endpoints() {
         longest = longest.max(endpoint.pulse(now));

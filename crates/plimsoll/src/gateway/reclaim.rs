@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::task::{Poll, ready};
 
 use plimsoll_wire::page::MARKER_STATUS;
+use tokio::io::AsyncWriteExt as _;
 
 use super::http1::head::Scan;
 use super::http1::response::Response;
@@ -11,8 +12,13 @@ use super::links::Link;
 use super::thread::Thread;
 use crate::observe::http::Method;
 
-/// Waits for the marker; then the link is as good as before. Ends with the worker at the latest.
-pub(super) async fn reclaim(mut link: Link, thread: Rc<Thread>) {
+/// Waits for the marker; then the link is as good as before. Where a part of the request was never sent there is no next one on
+/// the link, and the agent, which is told so, leaves it. Ends with the worker at the latest.
+pub(super) async fn reclaim(mut link: Link, is_whole: bool, thread: Rc<Thread>) {
+    if !is_whole {
+        // A link that cannot be shut has ended.
+        let _shut = link.stream.shutdown().await;
+    }
     let mut buffer = thread.pool.take();
     let mut scan = Scan::default();
     let seen = std::future::poll_fn(|cx| {
@@ -34,7 +40,9 @@ pub(super) async fn reclaim(mut link: Link, thread: Rc<Thread>) {
             }
         }
     });
-    if seen.await {
+    if seen.await && is_whole {
         link.keep(thread.watches.now());
+    } else {
+        link.discard();
     }
 }

@@ -93,6 +93,7 @@ impl Seek<'_> {
                     Err(Lost::Failed(Failure::NoWorker)) => continue,
                     turn => turn?,
                 },
+                Choice::Nobody if endpoint.is_closed() => return Err(Lost::Failed(Failure::NoWorker)),
                 Choice::Nobody => {
                     let since = *alone_since.get_or_insert_with(Instant::now);
                     let rest = hold.saturating_sub(since.elapsed());
@@ -134,6 +135,9 @@ impl Seek<'_> {
             let stats = &self.connection.thread.stats;
             let opened = if link.is_in_memory() { &stats.links_in_memory } else { &stats.links_by_socket };
             opened.add(1);
+            if link.claim.is_none() && self.purpose != Purpose::Passthrough && worker.has_claims() {
+                stats.links_unclaimed.add(1);
+            }
         }
         // What is passed through is never claimed.
         link.tenure = tenure;

@@ -38,6 +38,11 @@ impl Stream {
             Self::Tcp(stream) => stream.try_io(Interest::READABLE, || Ok(())).is_ok(),
         }
     }
+
+    /// The other side is known to read nothing more from it, whatever was sent. Of a socket that is never known.
+    pub(super) fn is_left(&self) -> bool {
+        matches!(self, Self::Ring(stream) if stream.is_left())
+    }
 }
 
 impl Socket for Stream {

@@ -15,10 +15,11 @@ use super::access::Access;
 use super::buffer::Pool;
 use super::context::{Context, Given};
 use super::endpoint::{Counters, Endpoint, Joining};
-use super::http1::request::{HEADERS_MAX, Limits};
+use super::http1::request::Limits;
 use super::lanes::Lanes;
 use super::listen;
 use super::pulse::{self, Pulse};
+use super::trunk;
 use super::watch::{Phase, TICK, Watches};
 use super::work::Work;
 use super::{Protocol, Upgraded};
@@ -86,7 +87,7 @@ impl Thread {
     ) -> Self {
         let limits = Limits {
             head_bytes_max: config.head_bytes_max,
-            headers_max: config.headers_max.min(HEADERS_MAX),
+            headers_max: config.headers_max,
             target_bytes_max: config.target_bytes_max,
         };
         Self {
@@ -196,6 +197,7 @@ impl Thread {
             self.ticks.set(true);
             while !self.watches.is_idle() {
                 ticker.beat().await;
+                trunk::collect();
                 self.watches.tick();
                 self.access.hand_over();
                 if let Some(tracer) = self.context.tracer() {

@@ -5,7 +5,8 @@
 //! left, a link is a socket.
 //!
 //! Nobody waits on a trunk's own descriptor: a worker's bell only ends the thread's sleep. Whenever the thread has nothing left
-//! to do ([`before_sleep`]), and each time something is sent, it looks at the bits of its trunks and wakes the tasks whose links they name.
+//! to do ([`before_sleep`]), each time something is sent, and at its regular looks, as a busy one never has nothing to do, it looks at the bits of
+//! its trunks and wakes the tasks whose links they name.
 
 mod memory;
 mod ring;
@@ -129,15 +130,17 @@ impl Trunk {
         if let Some(end) = self.ends.borrow_mut().get_mut(index) {
             *end = End { used: Used::Yes, ..End::default() };
         }
-        // Nobody else looks at them: the worker has left the link, or was never in it.
-        for word in [SENT, TAKEN, BASE, SIDE] {
+        // The worker has left the link, or was never in it. It may still look at the bit that told of our leaving: it reads its own
+        // side first and ours then, so that ours must not say anything old once its own does not say that it has gone.
+        let (side, their_side) = self.memory.link(index, SIDE)?;
+        side.store(0, Relaxed);
+        their_side.store(0, Release);
+        for word in [SENT, TAKEN, BASE] {
             let (ours, theirs) = self.memory.link(index, word)?;
             theirs.store(0, Relaxed);
-            if word != SIDE {
-                ours.store(0, Relaxed);
-            }
+            ours.store(0, Relaxed);
         }
-        self.memory.link(index, SIDE)?.0.store(link_state::OPEN, Release);
+        side.store(link_state::OPEN, Release);
         self.tell(index);
         Some(RingStream::new(Rc::clone(self), index))
     }

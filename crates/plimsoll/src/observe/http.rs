@@ -47,6 +47,8 @@ pub struct ThreadStats {
     pub links_in_memory: Counter,
     /// Those that are sockets.
     pub links_by_socket: Counter,
+    /// For which the worker's page had no slot left.
+    pub links_unclaimed: Counter,
     pub requests_active: Counter,
     pub requests_total: Counter,
     /// Requests that are over, however they ended.
@@ -159,6 +161,7 @@ pub struct Totals {
     pub connections_refused: u64,
     pub links_in_memory: u64,
     pub links_by_socket: u64,
+    pub links_unclaimed: u64,
     pub requests_active: u64,
     pub requests_total: u64,
     pub requests_retried: u64,
@@ -192,6 +195,7 @@ impl Totals {
         self.connections_refused += stats.connections_refused.get();
         self.links_in_memory += stats.links_in_memory.get();
         self.links_by_socket += stats.links_by_socket.get();
+        self.links_unclaimed += stats.links_unclaimed.get();
         self.requests_active += stats.requests_active.get();
         self.requests_total += stats.requests_total.get();
         self.requests_retried += stats.requests_retried.get();

@@ -1,5 +1,6 @@
 //! Whoever goes away, the other side learns it.
 
+use std::io::Write as _;
 use std::net::Shutdown;
 
 use serde_json::Value;
@@ -133,6 +134,29 @@ fn the_app_may_answer_before_it_reads_the_body() {
             let _ = client.stream().shutdown(Shutdown::Both);
         }
         assert!(!diary(&server).iter().any(|line| line.contains("smuggled")));
+    }
+}
+
+/// The app has answered and is gone, while the client still sends: what it was answered must not be lost to a reset.
+#[test]
+fn an_upload_that_is_refused_while_it_comes_gets_its_answer_whole() {
+    let app = "require('node:http').createServer((request, response) => {
+        request.once('data', () => {
+            response.writeHead(413, { 'Connection': 'close', 'Content-Length': 5 }).end('large');
+            response.on('finish', () => request.destroy());
+        });
+    }).listen(process.env.PORT)";
+    for server in [Launch::plain(App::source(app)).start(), Launch::plimsoll(App::source(app)).start()] {
+        for round in 0..30 {
+            let mut client = server.connect();
+            client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000000\r\n\r\n");
+            let mut sender = client.stream().try_clone().unwrap();
+            let sending = std::thread::spawn(move || while sender.write_all(&[b'x'; 30_000]).is_ok() {});
+            let answer = client.final_response("POST");
+            assert_eq!((answer.status, answer.text()), (413, "large".to_owned()), "round {round}");
+            let _ = client.stream().shutdown(Shutdown::Both);
+            sending.join().unwrap();
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 
 use crate::harness::{App, Client, Launch, Server, signal, until};
 
@@ -214,13 +214,87 @@ fn what_node_itself_refuses_takes_no_slot_and_says_nothing_of_claims() {
     let mut client = server.connect();
     client.send(&large);
     assert_eq!(client.response("GET").status, 400);
+    assert_says_what_ran(&server);
+    assert!(!server.stderr().contains("without the agent"), "{}", server.stderr());
+}
+
+/// Node answers after its limit of 16 KB, of a head that does not fit into the memory between gateway and worker. More slots would be
+/// lost than a page has, if each such request lost some.
+#[test]
+fn a_head_that_node_refuses_half_way_gets_nodes_own_answer() {
+    let app = "require('node:http').createServer((request, response) => {
+        if (request.url === '/hold') console.log('held'); else response.end('served');
+    }).listen(process.env.PORT)";
+    let server = Launch::plimsoll(App::source(app)).start();
+    let large = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Large: {}\r\n\r\n", "x".repeat(60_000));
+    for round in 0..200 {
+        let mut client = server.connect();
+        client.send(&large);
+        assert_eq!(client.response("GET").status, 431, "round {round}");
+    }
+    assert_says_what_ran(&server);
+}
+
+/// The slot of a request that has become a connection of another kind is for others: there may be more such connections than a page
+/// has slots.
+#[test]
+fn upgraded_connections_hold_no_slot() {
+    let app = "const server = require('node:http').createServer((request, response) => {
+        if (request.url === '/hold') console.log('held'); else response.end('served');
+    });
+    server.on('upgrade', (request, socket) => {
+        socket.write('HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: any\\r\\n\\r\\n');
+        socket.on('error', () => {});
+    });
+    server.listen(process.env.PORT)";
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    let server = Launch::plimsoll(App::source(app)).start();
+    let open = |_| {
+        let mut client = server.connect();
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: any\r\n\r\n");
+        assert_eq!(client.response("GET").status, 101);
+        client
+    };
+    let _upgraded: Vec<Client> = (0..1030).map(open).collect();
+    assert_says_what_ran(&server);
+}
+
+/// There is a slot for one more request: what it was is known when its worker dies.
+fn assert_says_what_ran(server: &Server) {
     assert_eq!(server.get("/").text(), "served");
     let mut held = server.connect();
     held.send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
     server.wait_for_stdout("held");
     signal(server.workers(1)[0], Signal::KILL);
     server.wait_for_stderr("; it was running 1 request");
-    assert!(!server.stderr().contains("without the agent"), "{}", server.stderr());
+    assert_eq!(held.response("GET").status, 502);
+}
+
+/// Most of the body has been sent and is not here any more.
+#[test]
+fn a_worker_that_dies_under_an_upload_is_told_as_what_it_is() {
+    let app = "require('node:http').createServer((request, response) => {
+        request.once('data', () => { request.pause(); console.log('began'); });
+    }).listen(process.env.PORT)";
+    for (setting, method) in [("off", "POST"), ("idempotent", "PUT")] {
+        for length in [20_000_usize, 50_000_000] {
+            let launch = Launch::plimsoll(App::source(app));
+            let server = launch.env("PLIMSOLL_GATEWAY_RETRY_STARTED", setting).start();
+            let mut client = server.connect();
+            client.send(format!("{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"));
+            client.send("x".repeat(100));
+            server.wait_for_stdout("began");
+            let _ = client.stream().set_nonblocking(true);
+            let piece = "x".repeat(length.min(1_000_000) - 100);
+            let _ = client.try_send(&piece);
+            let _ = client.stream().set_nonblocking(false);
+            signal(server.workers(1)[0], Signal::KILL);
+            let answer = client.response(method);
+            assert_eq!(answer.status, 502, "{setting} {length}");
+            assert_eq!(answer.header("x-plimsoll-error"), Some("worker_died"));
+        }
+    }
 }
 
 /// As a child that is handed the server's handle, and has no agent: its requests must be served all the same.

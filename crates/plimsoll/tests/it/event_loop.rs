@@ -66,6 +66,56 @@ fn what_a_stopped_worker_was_sent_is_served_by_another() {
     assert_ran_once(&folder, 20);
 }
 
+/// The rest of its body goes to the other worker. What the late one was sent of it holds nothing there.
+#[test]
+fn a_rescued_request_whose_body_is_still_to_come_leaves_nothing_behind() {
+    let (server, folder) = start(2);
+    let workers = server.workers(2);
+    signal(workers[0], Signal::STOP);
+    let mut clients: Vec<Client> = (0..20).map(|_| server.connect()).collect();
+    for (id, client) in clients.iter_mut().enumerate() {
+        client.send(format!("POST /run?id={id} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel"));
+    }
+    until("requests are rescued", || (figure(&server, "rescued") > 0).then_some(()));
+    signal(workers[0], Signal::CONT);
+    for client in &mut clients {
+        client.send("lo");
+        assert_eq!(client.response("POST").text(), "5");
+    }
+    let in_flight = || -> Option<u64> {
+        server.status()["workers"].as_array()?.iter().map(|worker| worker["in_flight"].as_u64()).sum()
+    };
+    until("nothing is in flight", || (in_flight()? == 0).then_some(()));
+    assert_ran_once(&folder, clients.len());
+}
+
+/// Nobody will serve them: they must not wait for ever.
+#[test]
+fn who_waits_for_a_server_that_the_app_closes_is_told() {
+    let app = "const server = require('node:http').createServer((request, response) => {
+        if (request.url !== '/close') return response.end('served');
+        const fs = require('node:fs');
+        console.log('blocked');
+        while (!fs.existsSync('close'));
+        server.close();
+        while (!fs.existsSync('go'));
+        response.end('closed');
+    }).listen(process.env.PORT);
+    setInterval(() => {}, 1000)";
+    let server = Launch::plimsoll(App::source(app)).start();
+    let mut closing = server.connect();
+    closing.send("GET /close HTTP/1.1\r\nHost: a\r\n\r\n");
+    server.wait_for_stdout("blocked");
+    let mut waiting = fill(&server, 20);
+    fs::write(server.directory().join("close"), "").unwrap();
+    // Those that the worker has been sent already are its own.
+    let answers = waiting.iter_mut().rev().take(20).map(|client| client.response("POST"));
+    let told = answers.filter(|answer| answer.header("x-plimsoll-error") == Some("no_worker")).count();
+    assert_eq!(told, 20, "{}", server.status());
+    fs::write(server.directory().join("go"), "").unwrap();
+    assert_eq!(closing.response("GET").text(), "closed");
+}
+
 #[test]
 fn what_no_worker_can_begin_waits_and_is_served() {
     let (server, folder) = start(1);

@@ -107,10 +107,10 @@ impl Relay<'_> {
             _ if partly => self.fail(Failure::WorkerClosed),
             // The client went first, and the app gave up on it, as it would have without us.
             Sending::Closed | Sending::Leaving(_) => End::ClientGone,
-            Sending::Flight | Sending::Held | Sending::Sent => End::Unanswered,
+            _ if self.flight.length > 0 => End::Unanswered,
             // A part of the body that is no longer here was sent, which only happens once it runs.
-            Sending::Streaming if self.link.claim.is_some() => self.fail(Failure::WorkerDied),
-            Sending::Streaming => self.fail(Failure::WorkerClosed),
+            _ if self.link.claim.is_some() => self.fail(Failure::WorkerDied),
+            _ => self.fail(Failure::WorkerClosed),
         }
     }
 

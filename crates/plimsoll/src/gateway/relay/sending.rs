@@ -4,11 +4,13 @@
 //!  Flight ──► Held ──► Streaming ──► Sent ──► (next request, or the end)
 //!  (first     (rest    (the rest       │
 //!   bytes)     waits)   of the body)   └─ client closed ──► Leaving ──► Closed
+//!    └──────────────────────┴─ the worker takes no more ──► Refused
 //! ```
 //!
 //! The rest of a body is sent on only when the request has begun to run: until then nothing may leave that could
 //! not be sent again to another worker.
 
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -42,6 +44,8 @@ pub(super) enum Sending {
     Leaving(Time),
     /// The client will send no more, and the worker has been told.
     Closed,
+    /// The worker takes no more; its answer may be there already.
+    Refused,
 }
 
 impl Sending {
@@ -62,10 +66,12 @@ impl Relay<'_> {
         loop {
             match self.sending {
                 Sending::Flight => {
-                    if let Some(end) = ready!(self.poll_flight(cx)) {
-                        return Poll::Ready(end);
-                    }
-                    self.sending = if self.flight.is_complete() { Sending::Sent } else { Sending::Held };
+                    self.sending = match ready!(self.poll_flight(cx)) {
+                        Ok(()) if self.flight.is_complete() => Sending::Sent,
+                        Ok(()) => Sending::Held,
+                        Err(_) if self.flight.sent == 0 => return Poll::Ready(End::Unanswered),
+                        Err(_) => Sending::Refused,
+                    };
                 }
                 Sending::Held => {
                     if !self.may_stream() || self.connection.client.poll_read_ready(cx).is_pending() {
@@ -80,21 +86,21 @@ impl Relay<'_> {
                 Sending::Streaming => return self.poll_stream(cx),
                 Sending::Sent => return self.poll_client(cx),
                 Sending::Leaving(deadline) => return self.poll_leaving(cx, deadline),
-                Sending::Closed => return Poll::Pending,
+                Sending::Closed | Sending::Refused => return Poll::Pending,
             }
         }
     }
 
-    fn poll_flight(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
+    fn poll_flight(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let filled = self.connection.buffer.as_ref().map(Buffer::filled).unwrap_or_default();
         let flight = filled.get(..self.flight.length).unwrap_or_default();
         while let Some(rest) = flight.get(self.flight.sent..).filter(|rest| !rest.is_empty()) {
-            match ready!(Pin::new(&mut self.link.stream).poll_write(cx, rest)) {
-                Ok(count) if count > 0 => self.flight.sent += count,
-                _ => return Poll::Ready(Some(End::Unanswered)),
+            match ready!(Pin::new(&mut self.link.stream).poll_write(cx, rest))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => self.flight.sent += count,
             }
         }
-        Poll::Ready(None)
+        Poll::Ready(Ok(()))
     }
 
     /// More of the body could be sent, if the client would.
@@ -126,9 +132,8 @@ impl Relay<'_> {
             }
             Ok(Finish::SourceEnd) => self.stop_sending(cx),
             Err(Error::Source) => Poll::Ready(End::ClientGone),
-            // The worker takes no more; its answer may still be on the way.
             Err(Error::Sink) => {
-                self.sending = Sending::Closed;
+                self.sending = Sending::Refused;
                 Poll::Pending
             }
             Err(Error::Framing(error)) => {

@@ -40,8 +40,10 @@ enum Fate {
     Ended,
     /// The request may be sent again.
     Unanswered,
-    /// Revoked: it can be kept once the agent has said that it saw that.
-    SetAside,
+    /// Revoked: it can be kept once the agent has said that it saw that, if all of the request was sent.
+    SetAside {
+        is_whole: bool,
+    },
     /// Becomes a tunnel, with these bytes and buffer.
     Upgrade {
         protocol: Protocol,
@@ -77,9 +79,11 @@ impl Settled {
     pub(in crate::gateway) fn finish(self, link: Link, thread: &Rc<Thread>) -> (After, u16) {
         match self.link {
             Fate::Keep(now) => link.keep(now),
-            Fate::Drop | Fate::Unanswered => drop(link),
+            Fate::Drop | Fate::Unanswered => link.discard(),
             Fate::Ended => inquest::hold(link, thread),
-            Fate::SetAside => drop(tokio::task::spawn_local(reclaim(link, Rc::clone(thread)))),
+            Fate::SetAside { is_whole } => {
+                drop(tokio::task::spawn_local(reclaim(link, is_whole, Rc::clone(thread))));
+            }
             Fate::Upgrade { protocol, from_client, buffer } => {
                 let tunnel = Tunnel::new(link, protocol, from_client, buffer);
                 return (After::Tunnel(Box::new(tunnel)), self.status);
@@ -112,10 +116,10 @@ impl Relay<'_> {
             End::Failed(failure) => Err(failure),
             End::Unanswered => closes(0, Fate::Unanswered),
             End::ClientGone => closes(CLIENT_GONE, Fate::Drop),
-            End::Revoked | End::Moved if self.flight.sent == self.flight.length => {
-                closes(CLIENT_GONE, Fate::SetAside)
+            End::Revoked | End::Moved => {
+                let is_whole = self.flight.sent == self.flight.length && self.flight.is_complete();
+                closes(CLIENT_GONE, Fate::SetAside { is_whole })
             }
-            End::Revoked | End::Moved => closes(CLIENT_GONE, Fate::Drop),
             End::Cut => {
                 stats.record_failure("cut");
                 let by_us = self.connection.watch.phase() == Phase::Aborting;
@@ -129,7 +133,9 @@ impl Relay<'_> {
         let nothing_left = self.answer_buffer.as_ref().is_none_or(Buffer::is_empty);
         // Its process does not know of claims; a fresh link will not ask for them.
         let is_ignored = self.link.claim.as_ref().is_some_and(Claim::was_ignored);
-        if self.sending == Sending::Sent && nothing_left && !is_ignored && !self.link_closes() {
+        // The agent claims nothing more on a link that may have become another protocol's.
+        let is_spent = is_ignored || self.request.upgrade;
+        if self.sending == Sending::Sent && nothing_left && !is_spent && !self.link_closes() {
             Fate::Keep(self.connection.watch.now())
         } else {
             Fate::Drop
@@ -150,7 +156,7 @@ impl Relay<'_> {
         let offered_switch = self.request.upgrade && has_more;
         match self.sending {
             Sending::Leaving(_) | Sending::Closed => After::Close,
-            Sending::Flight | Sending::Held | Sending::Streaming => After::Linger,
+            Sending::Flight | Sending::Held | Sending::Streaming | Sending::Refused => After::Linger,
             // Bytes after an offer to switch may be of either protocol: they are not read as HTTP.
             Sending::Sent if offered_switch => After::Linger,
             Sending::Sent if self.link_closes() || self.request.persistence == Persistence::Close => {

@@ -44,6 +44,12 @@ impl RingStream {
         self.look() != Found::Nothing
     }
 
+    /// The worker has left the link: it reads nothing more from it.
+    pub(in crate::gateway) fn is_left(&self) -> bool {
+        let side = self.trunk.memory.link(self.link, SIDE).map_or(0, |(_, theirs)| theirs.load(Acquire));
+        side & link_state::GONE != 0
+    }
+
     pub(in crate::gateway) fn poll_read_ready(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         if self.is_readable() {
             return Poll::Ready(Ok(()));
@@ -73,8 +79,7 @@ impl RingStream {
     /// # Errors
     /// The worker has left, or says what cannot be.
     fn room(&self) -> io::Result<usize> {
-        let side = self.trunk.memory.link(self.link, SIDE).map_or(0, |(_, theirs)| theirs.load(Acquire));
-        if side & link_state::GONE != 0 || self.trunk.is_over.get() {
+        if self.is_left() || self.trunk.is_over.get() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         let taken = self.trunk.memory.link(self.link, TAKEN).map_or(0, |(_, theirs)| theirs.load(SeqCst));

@@ -116,6 +116,12 @@ pub(super) const METRICS: &[Metric] = &[
         values: Values::Counter(links),
     },
     Metric {
+        name: "plimsoll_gateway_links_unclaimed_total",
+        help: "Links to workers that were opened while the worker had more links than slots (1024): what is sent by one is neither rescued nor saved when the worker dies.",
+        labels: &[],
+        values: Values::Counter(|scrape| total(scrape, |totals| totals.links_unclaimed)),
+    },
+    Metric {
         name: "plimsoll_gateway_requests_total",
         help: "Requests whose head was read.",
         labels: &[],
