@@ -16,19 +16,33 @@ const kCall = Symbol('plimsoll.call')
 function caller (origins) {
   watchRequests(http.ClientRequest.prototype)
   return function begin (addRequest, agent, request, options, port, localAddress) {
+    const given = tellScheme(agent, request, options)
+    // Some agents hand a request on to another one: that is still one call.
+    if (request[kCall] !== undefined) return addRequest.call(agent, request, given, port, localAddress)
     let call
     try {
-      const origin = originOf(origins, agent, options, port)
-      call = new HttpCall(origin, groupOf(origin), addRequest, agent, request, options, port, localAddress)
+      const origin = originOf(origins, agent, request, options, port)
+      call = new HttpCall(origin, groupOf(origin), addRequest, agent, request, given, port, localAddress)
       request[kCall] = call
       if (call.span !== null) propagate(request, spans.header(call.span))
       request.on('close', onClose)
       origins.awake()
     } catch {
-      return addRequest.call(agent, request, options, port, localAddress)
+      return addRequest.call(agent, request, given, port, localAddress)
     }
     call.origin.begin(call, performance.now())
   }
+}
+
+/**
+ * agent-base from 7 on, of which most proxy agents are made, looks for node:https in the stack to know whether it has to
+ * encrypt. Frames of ours push that out, and where a call has waited it never was there. What it is told it does not look for.
+ */
+function tellScheme (agent, request, options) {
+  const isPlain = agent.createSocket === http.Agent.prototype.createSocket
+  if (isPlain || Object(options) !== options || typeof options.secureEndpoint === 'boolean') return options
+  const secureEndpoint = (options.protocol ?? request.protocol) === 'https:'
+  return { __proto__: Object.getPrototypeOf(options), ...options, secureEndpoint }
 }
 
 // Where Node keeps the headers of a request: by name in small letters, as [name, value]. Undefined where it is called otherwise.
@@ -68,10 +82,11 @@ function isTimeout (error) {
   return error?.name === 'TimeoutError' || error?.cause?.name === 'TimeoutError'
 }
 
-function originOf (origins, agent, options, port) {
-  if (typeof options === 'string') return origins.of(agent.protocol, options, port)
+// Not by the agent's own `protocol`: that of agent-base is a look into the stack.
+function originOf (origins, agent, request, options, port) {
+  if (typeof options === 'string') return origins.of(request.protocol, options, port)
   if (options.socketPath) return origins.of('unix:', options.socketPath, '')
-  return origins.of(options.protocol ?? agent.protocol, options.host ?? 'localhost', options.port ?? agent.defaultPort)
+  return origins.of(options.protocol ?? request.protocol, options.host ?? 'localhost', options.port ?? agent.defaultPort)
 }
 
 function onClose () {
@@ -110,6 +125,7 @@ class HttpCall extends Call {
     /** How long the app itself wants to wait for a sign of life. */
     this.ownMs = 0
     this.ownTimer = null
+    this.hasWaited = false
     /** The app has ended it: how. */
     this.givenUp = BROKE
   }
@@ -120,7 +136,15 @@ class HttpCall extends Call {
 
   start () {
     if (this.ownTimer !== null) this.stopTimer()
-    this.addRequest.call(this.agent, this.request, this.options, this.port, this.localAddress)
+    try {
+      this.addRequest.call(this.agent, this.request, this.options, this.port, this.localAddress)
+    } catch (error) {
+      // The service has nothing to do with it.
+      this.origin.end(this, performance.now(), 0, GIVEN_UP)
+      // After a wait whoever made the call is not there any more to catch it.
+      if (!this.hasWaited) throw error
+      this.refuse(error)
+    }
   }
 
   refuse (error) {
@@ -130,6 +154,7 @@ class HttpCall extends Call {
   }
 
   wait () {
+    this.hasWaited = true
     if (this.request.timeout > 0) this.ownTimeout(this.request.timeout)
   }
 

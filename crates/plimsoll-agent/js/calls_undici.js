@@ -142,8 +142,8 @@ class UndiciCall extends Call {
     try {
       this.more = this.dispatch.call(this.dispatcher, this.options, this)
     } catch (error) {
-      this.fail(error)
       this.over(0)
+      this.fail(error)
     } finally {
       isInside = before
     }
@@ -271,6 +271,10 @@ class Controlled extends UndiciCall {
   onRequestUpgrade (controller, status, headers, socket) {
     this.over(status)
     return this.handler.onRequestUpgrade?.(controller, status, headers, socket)
+  }
+
+  onResponseStarted () {
+    return this.handler.onResponseStarted?.()
   }
 
   onResponseStart (controller, status, headers, text) {

@@ -96,9 +96,9 @@ class Channel {
     if (message?.watch) return downstream.watch((bytes) => this.#say(bytes), message.hold)
     if (message?.watchPools) return pools.watch((bytes) => this.#say(bytes), message.hold)
     if (message?.spans) return spans.watch((bytes) => this.#say(bytes), message.spans)
-    if (message?.pool !== undefined) return pools.hear(message)
+    if (message?.pool !== undefined) return hear(pools, message)
     if (message?.readMetrics) return this.#readMetrics(message)
-    if (message?.limit || message?.grant || message?.breaker) return downstream.hear(message)
+    if (message?.limit || message?.grant || message?.breaker) return hear(downstream, message)
     const waiting = message && this.#waiting.get(message.server)
     if (!waiting) return
     this.#waiting.delete(message.server)
@@ -143,6 +143,15 @@ class Channel {
     this.#waiting.clear()
     if (this.#answered) process.kill(process.pid, 'SIGTERM')
     else for (const one of waiting) one.unreachable()
+  }
+}
+
+/** What has waited may begin in it, by code of the app: what that throws is the app's error, and no broken channel. */
+function hear (concern, message) {
+  try {
+    concern.hear(message)
+  } catch (error) {
+    process.nextTick(() => { throw error })
   }
 }
 

@@ -13,6 +13,8 @@ const { WATCHED } = require('./wire.js').CALLS
 // An answer of which nobody has read anything for so long holds its slot no longer.
 const ABANDONED_MS = 30_000
 const TICKS_PER_SECOND = 10
+// Nothing happens by this timer, so that it need not come soon.
+const ALIVE_MS = 60_000
 
 const FREE = {
   enforce: false,
@@ -37,12 +39,15 @@ class Origin {
     this.say = say
     this.hold = hold
     this.limit = FREE
+    /** Keeps the process alive while calls wait for that: the app waits for them. */
+    this.alive = null
     this.inFlight = 0
     this.queue = new Set()
     /** In the queue, and for others of the same request. */
     this.waiting = 0
     this.oldest = null
     this.newest = null
+    this.isDraining = false
     this.lease = this.#leaseOf('concurrency')
     this.rate = null
     this.bucket = null
@@ -128,7 +133,7 @@ class Origin {
   /** What holds for the origin has come. */
   setLimit (limit, now) {
     this.limit = limit
-    this.hold = false
+    this.#release()
     if (limit.rate > 0 && limit.enforce) {
       this.rate ??= this.#leaseOf('rate')
       this.bucket ??= new Bucket()
@@ -136,7 +141,7 @@ class Origin {
     if (limit.adaptive && this.samples === null) this.#sample()
     if (limit.breaker !== WATCHED.OFF) this.breaker ??= new Breaker(this.number, this.say, limit.breaker)
     this.#sortOut()
-    for (const call of this.queue) this.#watch(call)
+    for (const line of [this.queue, this.breaker?.line ?? []]) for (const call of line) this.#watch(call)
     this.#ask(now)
     this.drain(now)
   }
@@ -166,18 +171,21 @@ class Origin {
     if (this.breaker !== null) this.#intoLine(this.breaker.line)
     this.breaker = null
     this.limit = FREE
-    this.hold = false
+    this.#release()
     this.samples = null
     this.drain(now)
   }
 
   /** Starts whose turn it is. */
   drain (now) {
-    if (this.hold) return
+    // A call that fails at once ends within the loop, which goes on by itself.
+    if (this.hold || this.isDraining) return
+    this.isDraining = true
     for (const call of this.queue) {
       if (this.limit.enforce && !this.hasRoom(now)) break
       this.#go(call, now)
     }
+    this.isDraining = false
     if (this.queue.size > 0) this.#askSoon()
   }
 
@@ -237,7 +245,7 @@ class Origin {
   #go (call, now) {
     this.#stopWaiting(call)
     this.seen.waited(now - call.began)
-    this.run(call, now)
+    apart(() => this.run(call, now))
   }
 
   #wait (call, line) {
@@ -247,6 +255,7 @@ class Origin {
     call.line = line
     line.add(call)
     call.wait()
+    if (this.hold) this.alive ??= setInterval(() => {}, ALIVE_MS)
     // In a tick of its own: by then it is known how long the app itself wants to wait.
     process.nextTick(() => this.#watch(call))
   }
@@ -284,6 +293,18 @@ class Origin {
     call.line = null
     if (call.timer !== null) clearTimeout(call.timer)
     call.timer = null
+    if (this.waiting === 0) this.#letEnd()
+  }
+
+  /** It is known what holds. */
+  #release () {
+    this.hold = false
+    this.#letEnd()
+  }
+
+  #letEnd () {
+    clearInterval(this.alive)
+    this.alive = null
   }
 
   #refuseLate (call) {
@@ -317,7 +338,7 @@ class Origin {
   #refuseAll (now) {
     for (const call of this.queue) {
       this.#stopWaiting(call)
-      this.#break(call, now)
+      apart(() => this.#break(call, now))
     }
   }
 
@@ -458,6 +479,15 @@ class Origin {
   /** Calls per second. */
   #wantedRate () {
     return Math.min(this.limit.rate, this.begun * TICKS_PER_SECOND + this.queue.size)
+  }
+}
+
+/** For one of many, of which nobody waits for the end: what the app's code throws is the app's error, and the others go on. */
+function apart (step) {
+  try {
+    step()
+  } catch (error) {
+    process.nextTick(() => { throw error })
   }
 }
 

@@ -126,8 +126,7 @@ const EMIT = {
   configurable: true,
   writable: true,
   value: function emit (event) {
-    // Apps may have a class of their own.
-    const { emit } = Object.getPrototypeOf(this)
+    const emit = inherited(this)
     const isBody = event === 'data' || event === 'end' || event === 'readable'
     const link = isBody ? this.socket?.[kLink] : undefined
     // Another request may have come by the same link.
@@ -139,6 +138,13 @@ const EMIT = {
       leave(link, before)
     }
   }
+}
+
+/** Apps may have a class of their own, and objects that inherit from a request and with it this `emit`. */
+function inherited (stream) {
+  let above = Object.getPrototypeOf(stream)
+  while (above.emit === EMIT.value) above = Object.getPrototypeOf(above)
+  return above.emit
 }
 
 module.exports = { start, enter, leave, running, watchBody, isLost, found, kLink }

@@ -2,6 +2,7 @@
 const assert = require('node:assert')
 const http = require('node:http')
 const { test } = require('node:test')
+const { kinds } = require('../js/wire.js')
 const { App, freePort, link, supervisor } = require('./support/index.js')
 
 const get = (port) => new Promise((resolve, reject) => {
@@ -47,6 +48,26 @@ test('rubbish on the channel is a lost channel', async (t) => {
   await plimsoll.listens.next()
   for (const socket of plimsoll.sockets) socket.write(Buffer.alloc(64, 0xff))
   assert.strictEqual(await app.next(), 'up')
+})
+
+test('what is thrown where a message is heard is an error of the app, and no lost channel', async (t) => {
+  const plimsoll = await supervisor(t)
+  const app = new App(t, plimsoll, `
+    process.on('uncaughtException', ({ message }) => say(message))
+    http.createServer().listen(3000, () => {
+      for (const file of ['downstream.js', 'pools.js']) {
+        require(Object.keys(require.cache).find((path) => path.endsWith('/' + file))).hear = () => { throw new Error(file) }
+      }
+      say('up')
+    })
+  `)
+  assert.strictEqual(await app.next(), 'up')
+  for (let time = 0; time < 2; time++) {
+    plimsoll.order(kinds.BREAKER, [0, 'closed', 0, ''])
+    assert.strictEqual(await app.next(), 'downstream.js')
+    plimsoll.order(kinds.POOL_GRANT, [0, 1, 1, 2 ** 40, 1000])
+    assert.strictEqual(await app.next(), 'pools.js')
+  }
 })
 
 test('an answer in many pieces is an answer', async (t) => {

@@ -1,11 +1,16 @@
 'use strict'
 // The calls that an app makes: seen by origin, and made to wait for what the supervisor lends.
 const assert = require('node:assert')
+const { EventEmitter } = require('node:events')
+const path = require('node:path')
 const { test } = require('node:test')
+const { watchClass } = require('../js/calls_undici.js')
+const { Origin } = require('../js/origin.js')
 const wire = require('../js/wire.js')
 const { ask, start } = require('./support/caller.js')
 
 const LONG_MS = 60_000
+const MODULES = JSON.stringify(path.join(__dirname, 'node_modules'))
 
 test('the first call waits until it is known what holds, and then for what is lent', async (t) => {
   const { plimsoll, service, app, limit, grant } = await start(t, 'said(call())')
@@ -190,6 +195,197 @@ test('a rate is kept, and one of its calls begins at once', async (t) => {
   const [first, , third] = service.open.map(({ at }) => at)
   assert.ok(third - first >= 200, `${third - first} ms for two more calls at 5/s`)
 })
+
+/** `ask(module)` by an agent of agent-base, which says whether it has to encrypt. It never does: the service is a plain one. */
+const asks = (agentBase) => `
+  module.paths.push(${MODULES})
+  const https = require('node:https')
+  const { Agent } = require('${agentBase}')
+  class Plain extends Agent {
+    async connect (request, options) {
+      say({ secure: options.secureEndpoint })
+      return net.connect(options.port, options.host)
+    }
+  }
+  const agent = new Plain()
+  const ask = (module) => new Promise((resolve, reject) => {
+    const { hostname: host, port } = new URL(URL_OF)
+    module.get({ host, port, agent }, (response) => response.resume().on('end', () => resolve(response.statusCode))).on('error', reject)
+  })
+`
+
+// 7.0 and 7.1 look into the stack in different places.
+for (const agentBase of ['agent-base', 'agent-base-7.0']) {
+  const source = "if (letter === 's') said(ask(https)); else said(ask(http))"
+
+  test(`${agentBase}: a call by https is encrypted, and one by http is not`, async (t) => {
+    const { plimsoll, service, app } = await start(t, source, { hold: false, before: asks(agentBase) })
+    for (const [letter, scheme] of [['s', 'https:'], ['p', 'http:']]) {
+      app.poke(letter)
+      assert.deepStrictEqual(await app.next(), { secure: scheme === 'https:' })
+      assert.strictEqual((await plimsoll.origins.next()).name, service.url.replace('http:', scheme))
+      await service.arrived.next()
+      service.answer()
+      assert.deepStrictEqual(await app.next(), { value: 200 })
+    }
+  })
+
+  test(`${agentBase}: a call by https is encrypted also where it has waited`, async (t) => {
+    const { plimsoll, service, app, limit, grant } = await start(t, source, { before: asks(agentBase) })
+    app.poke('ss')
+    await ask(plimsoll, ({ wants }) => wants === 2)
+    limit({ concurrency: 1 })
+    grant(1)
+    for (let call = 0; call < 2; call++) {
+      assert.deepStrictEqual(await app.next(), { secure: true })
+      await service.arrived.next()
+      service.answer()
+      assert.deepStrictEqual(await app.next(), { value: 200 })
+    }
+  })
+}
+
+test('a request that one agent hands on to another is one call', async (t) => {
+  const { plimsoll, service, app, limit, grant } = await start(t, 'said(call("/", { agent }))', { before: `
+    module.paths.push(${MODULES})
+    const { Agent } = require('agent-base')
+    class HandsOn extends Agent { async connect () { return http.globalAgent } }
+    const agent = new HandsOn()
+  ` })
+  app.poke('12')
+  await ask(plimsoll, ({ wants }) => wants === 2)
+  limit({ concurrency: 1 })
+  grant(1)
+  for (let call = 0; call < 2; call++) {
+    await service.arrived.next()
+    service.answer()
+    assert.deepStrictEqual(await app.next(), { value: 200 })
+  }
+  for (;;) {
+    const { calls, in_flight: inFlight, waiting } = await plimsoll.figures.next()
+    if (calls < 2) continue
+    assert.deepStrictEqual([calls, inFlight, waiting], [2, 0, 0])
+    return
+  }
+})
+
+const FAILS = `
+  const agent = new http.Agent()
+  agent.createConnection = () => { throw new Error('own') }
+`
+
+test('a call that fails as it begins after a wait fails for the app, and the others go on', async (t) => {
+  const { plimsoll, service, app, limit, grant } = await start(t, "said(call('/', letter === 'f' ? { agent } : {}))", { before: FAILS })
+  app.poke('ffgf')
+  await ask(plimsoll, ({ wants }) => wants === 4)
+  limit({ concurrency: 1 })
+  grant(1)
+  for (let call = 0; call < 2; call++) assert.strictEqual((await app.next()).message, 'own')
+  await service.arrived.next()
+  service.answer()
+  const rest = [await app.next(), await app.next()]
+  assert.deepStrictEqual(rest.map(({ value, message }) => value ?? message).sort(), [200, 'own'])
+  for (;;) {
+    const { calls, errors, in_flight: inFlight, waiting } = await plimsoll.figures.next()
+    if (calls < 4) continue
+    assert.deepStrictEqual([calls, errors, inFlight, waiting], [4, 3, 0, 0])
+    return
+  }
+})
+
+test('a call that fails as it begins at once throws where it is made, and holds nothing', async (t) => {
+  const { plimsoll, service, app, limit, grant } = await start(t, `
+    if (letter === 'g') return said(call())
+    try { http.get(URL_OF, { agent }) } catch ({ message }) { say({ message }) }
+  `, { before: FAILS })
+  app.poke('g')
+  await plimsoll.origins.next()
+  limit({ concurrency: 1 })
+  grant(1)
+  for (let call = 0; call < 2; call++) {
+    await service.arrived.next()
+    service.answer()
+    assert.deepStrictEqual(await app.next(), { value: 200 })
+    app.poke('f')
+    assert.deepStrictEqual(await app.next(), { message: 'own' })
+    if (call === 0) app.poke('g')
+  }
+  for (;;) {
+    const { calls, errors, in_flight: inFlight } = await plimsoll.figures.next()
+    if (calls < 4) continue
+    assert.deepStrictEqual([calls, errors, inFlight], [4, 2, 0])
+    return
+  }
+})
+
+test('an error of the app that is thrown as its call is refused is the app’s, and the others go on', async (t) => {
+  const { plimsoll, service, app, limit, grant, breaker } = await start(t, `
+    if (letter === 'g') return said(call())
+    undici.getGlobalDispatcher().dispatch({ origin: URL_OF, path: '/', method: 'GET' }, {
+      onConnect () {}, onHeaders () {}, onData () {}, onComplete () {}, onError () { throw new Error('own') }
+    })
+  `, { before: `
+    module.paths.push(${MODULES})
+    const undici = require('undici')
+    process.on('uncaughtException', ({ message }) => say({ message }))
+  ` })
+  app.poke('tg')
+  await ask(plimsoll, ({ wants }) => wants === 2)
+  breaker('open', LONG_MS, 'why')
+  const failed = [await app.next(), await app.next()]
+  assert.deepStrictEqual(failed.map(({ code, message }) => code ?? message).sort(), ['EPLIMSOLL_BREAKER', 'own'])
+  breaker('closed')
+  limit({ concurrency: 1 })
+  grant(1)
+  app.poke('g')
+  await service.arrived.next()
+})
+
+test('a call for which no limit is known yet keeps the process alive, and no longer', async (t) => {
+  const source = `
+    server.close()
+    process.stdin.destroy()
+    const made = (request) => letter === 'g' && setTimeout(() => request.destroy(), 20)
+    said(call('/', { made }))
+  `
+  const waits = await start(t, source)
+  waits.app.poke('w')
+  await waits.plimsoll.origins.next()
+  // Long enough for a process that has nothing to do to end.
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  assert.strictEqual(waits.app.process.exitCode, null, waits.app.errors)
+  waits.limit()
+  await waits.service.arrived.next()
+  waits.service.answer()
+  assert.deepStrictEqual(await waits.app.next(), { value: 200 })
+  assert.deepStrictEqual(await waits.app.exited, { code: 0, signal: null })
+  const givesUp = await start(t, source)
+  givesUp.app.poke('g')
+  assert.strictEqual((await givesUp.app.next()).message, 'socket hang up')
+  assert.deepStrictEqual(await givesUp.app.exited, { code: 0, signal: null })
+})
+
+const HANDLERS = {
+  'up to 7': ['onConnect', 'onBodySent', 'onRequestSent', 'onResponseStarted', 'onHeaders', 'onData', 'onComplete'],
+  'from 7 on': ['onRequestStart', 'onBodySent', 'onRequestSent', 'onResponseStarted', 'onResponseStart', 'onResponseData', 'onResponseEnd']
+}
+
+for (const [which, methods] of Object.entries(HANDLERS)) {
+  test(`a handler of undici ${which} is told all that it was told without us`, () => {
+    const told = []
+    class Dispatcher extends EventEmitter {
+      dispatch (options, handler) {
+        for (const method of methods) handler[method]?.()
+        return true
+      }
+    }
+    const say = new Proxy({}, { get: () => () => {} })
+    watchClass(Dispatcher.prototype, () => ({ of: () => new Origin(0, 'http://a', say, false), awake () {} }))
+    const handler = Object.fromEntries(methods.map((method) => [method, () => told.push(method)]))
+    new Dispatcher().dispatch({ origin: 'http://a', path: '/', method: 'GET' }, handler)
+    assert.deepStrictEqual(told, methods)
+  })
+}
 
 test('an app that makes no call loads and says nothing', async (t) => {
   const { plimsoll, app } = await start(t, "say(Object.keys(require.cache).filter((path) => /origin|calls_/.test(path)))")

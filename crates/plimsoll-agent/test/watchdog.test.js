@@ -293,6 +293,18 @@ test('an app that has nothing left to do ends, with the watchdog and in a stall'
   assert.deepStrictEqual(await running.app.exited, { code: 0, signal: null }, running.app.errors)
 })
 
+test('a body can be read by an object that inherits from its request', async (t) => {
+  const running = await start(t, `
+    http.createServer((request, response) => {
+      let text = ''
+      const heir = Object.create(Object.create(request))
+      heir.on('data', (part) => { text += part }).on('end', () => response.writeHead(200, { 'Content-Length': text.length }).end(text))
+    }).listen(3000, () => say('up'))
+  `)
+  const { answer } = send(running, t, '/', { head: 'POST / HTTP/1.1', headers: ['Host: a', 'Content-Length: 4'], body: 'body' })
+  assert.strictEqual((await answer).body, 'body')
+})
+
 test('an exception of the stalled code is the app’s, and the next stall is told', async (t) => {
   const source = WAYS + "process.on('uncaughtException', (error) => say(error.message));" +
     SERVER.replace('ways[way]?.()', "ways[way]?.(); if (way === 'whileLoop') throw new Error('boom')")

@@ -22,7 +22,7 @@ async function start (t, source, { hold = true, before = '' } = {}) {
     const said = (promise) => promise.then((value) => say({ value }), (error) => say({ name: error.name, message: error.message, code: error.code, cause: error.cause?.code }))
     process.stdin.on('data', (text) => { for (const letter of String(text)) run(letter) })
     const run = (letter) => { ${source} }
-    http.createServer().listen(3000, () => say('up'))
+    const server = http.createServer().listen(3000, () => say('up'))
   `)
   assert.strictEqual(await app.next(), 'up')
   const limit = ({ concurrency = 0, rate = 0, burst = 1, queue = 100, timeoutMs = LONG_MS, perRequest = 0, enforce = 1, adaptive = 0, breaker = 0, retryPercent = 0, retryLeast = 0 } = {}) =>
