@@ -70,7 +70,7 @@ class Pool {
     this.takers = TAKERS_PER_SECOND
     this.waitTimer = null
     this.inspectAt = Infinity
-    this.isSizeable = adapter.setMax !== undefined
+    this.isSizeable = adapter.setMax !== undefined && (adapter.isSizeable?.(target) ?? true)
     /** The app's own size, and the one that was set last. */
     this.ownMax = adapter.max(target)
     this.setTo = -1
@@ -83,6 +83,8 @@ class Pool {
     this.lease = new Lease((serial, wants, held, stamp) => this.say.ask(this.number, serial, wants, held, stamp))
     this.hasLease = false
     this.heldSince = 0
+    /** Keeps the process alive while all wait for the first that is lent. */
+    this.alive = null
     this.peak = 0
     this.peaks = new Array(WANTS_KEPT).fill(0)
     this.asksSoon = false
@@ -109,6 +111,7 @@ class Pool {
       this.say.soon()
     }
     if (this.enforced) this.#wantSoon(waiting + inUse)
+    if (this.enforced && this.size === 0) this.#stayAlive()
     if (this.waitTimeoutMs > 0 && this.waitTimer === null) this.#watchWait()
   }
 
@@ -229,6 +232,7 @@ class Pool {
     const { adapter } = this
     if (this.setTo >= 0 && adapter.max(target) !== this.setTo) this.ownMax = adapter.max(target)
     this.size = this.#size(now)
+    if (this.size > 0) this.#letEnd()
     this.setTo = Math.max(0, this.size - this.closing.size)
     adapter.setMax(target, this.setTo)
   }
@@ -330,10 +334,24 @@ class Pool {
   #letGo (target) {
     if (!this.enforced) return
     this.enforced = false
+    this.#letEnd()
     this.closing.clear()
     if (this.adapter.max(target) === this.setTo) this.adapter.setMax(target, this.ownMax)
     this.setTo = -1
     this.#wakeSoon()
+  }
+
+  /** The app waits. One is opened after so long, whatever is heard until then. */
+  #stayAlive () {
+    this.alive ??= setTimeout(() => {
+      this.alive = null
+      this.look(performance.now())
+    }, ALONE_MS)
+  }
+
+  #letEnd () {
+    clearTimeout(this.alive)
+    this.alive = null
   }
 
   /** Nothing before the first answer, and never less than one connection after it. */

@@ -32,11 +32,12 @@ class Command {
     this.pool = pool
     this.client = client
     this.at = at
+    this.isOver = false
   }
 
   answered () {
+    if (!this.ends()) return
     const { pool, client, at } = this
-    client.underWay -= 1
     const now = performance.now()
     const begun = client.readyAt > at ? client.readyAt : at
     pool.take(begun - at, 1)
@@ -45,10 +46,18 @@ class Command {
 
   failed (error) {
     if (isAnswer(error)) return this.answered()
+    if (!this.ends()) return
     const { pool, client } = this
-    client.underWay -= 1
     if (client.underWay === 0) client.waitsSince = 0
     pool.giveUp()
+  }
+
+  /** A cluster has it answered again by another node, where the first one sent it on. False: it has been counted. */
+  ends () {
+    if (this.isOver) return false
+    this.isOver = true
+    this.client.underWay -= 1
+    return true
   }
 }
 

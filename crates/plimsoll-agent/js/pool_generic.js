@@ -18,6 +18,9 @@ const adapter = {
   drop: (pool, resource) => pool.destroy(resource),
   held: (pool, visit) => visitHeld(pool._resourceLoans.keys(), visit),
 
+  // Where not all may wait, what it has not been lent yet would be an error of the app's.
+  isSizeable: (pool) => !Number.isFinite(pool._config.maxWaitingClients),
+
   // It opens again what is closed below its least number.
   setMax (pool, max) {
     pool[kMin] ??= pool._config.min

@@ -26,6 +26,9 @@ const adapter = {
     return connectionLimit === 0 ? Infinity : connectionLimit
   },
 
+  // Where not all may wait, what it has not been lent yet would be an error of the app's.
+  isSizeable: ({ config: { waitForConnections, queueLimit } }) => waitForConnections && !queueLimit,
+
   setMax (pool, max) {
     pool.config.connectionLimit = max === Infinity ? 0 : max || NOTHING
   },

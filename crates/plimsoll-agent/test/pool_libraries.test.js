@@ -101,6 +101,33 @@ describe('clients of Redis', { concurrency: 4 }, () => {
   }
 })
 
+/** Two nodes of a cluster: the first says that all is its own, and sends each \`get\` on to the other. */
+const CLUSTER = `
+  const node = (answer) => new Promise((resolve) => {
+    const server = net.createServer((socket) => socket.on('error', () => {}).on('data', (bytes) => {
+      const commands = String(bytes).match(/\\*\\d+\\r\\n\\$\\d+\\r\\n\\w+/g) ?? []
+      for (const command of commands) socket.write(/info$/i.test(command) ? '$0\\r\\n\\r\\n' : answer(command, server))
+    })).listen(0, '127.0.0.1', () => resolve(server.address().port))
+  })
+  const second = await node(() => '+OK\\r\\n')
+  const slots = (port) => '*1\\r\\n*3\\r\\n:0\\r\\n:16383\\r\\n*2\\r\\n$9\\r\\n127.0.0.1\\r\\n:' + port + '\\r\\n'
+  const first = await node((command, server) => {
+    if (/cluster$/i.test(command)) return slots(server.address().port)
+    return /get$/i.test(command) ? '-MOVED 15495 127.0.0.1:' + second + '\\r\\n' : '+OK\\r\\n'
+  })
+  const Redis = require('ioredis')
+  const client = new Redis.Cluster([{ host: '127.0.0.1', port: first }])
+  await new Promise((resolve) => client.once('ready', resolve))
+`
+
+test('ioredis: a command that a node of a cluster sends on to another is counted once', async (t) => {
+  const { plimsoll, app, run } = await start(t, CLUSTER)
+  run("client.get('a').then((value) => say({ value }))")
+  assert.deepStrictEqual(await app.next(), { value: 'OK' })
+  const figures = await next(plimsoll.poolFigures, ({ asked, got }) => asked > 0 && got >= asked)
+  assert.deepStrictEqual([figures.got, figures.idle], [figures.asked, figures.open])
+})
+
 test('redis: an error that nobody handles is that of the app as before', async (t) => {
   const { app, run } = await start(t, `${NODE_REDIS}
     process.on('unhandledRejection', ({ message }) => say({ message }))`)

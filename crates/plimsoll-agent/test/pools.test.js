@@ -109,7 +109,7 @@ async function start (t, source, { hold = false, more = '', late = false } = {})
     const main = async () => {
       ${late ? '' : body}
       ${late ? '' : "await (typeof ready === 'undefined' ? null : ready)"}
-      http.createServer().listen(3000, () => say('up'))
+      const server = globalThis.server = http.createServer().listen(3000, () => say('up'))
       ${late ? "await new Promise((resolve) => process.stdin.once('data', resolve))" : ''}
       ${late ? body : ''}
       ${late ? "await (typeof ready === 'undefined' ? null : ready); say('late')" : ''}
@@ -263,6 +263,40 @@ test('a pool that has ended is told, and its number is given again', async (t) =
   await state(({ held }) => held === 1)
   app.poke('gn')
   assert.strictEqual(await plimsoll.gone.next(), 0)
+})
+
+const LIMITED = {
+  'mysql2 without a queue': MYSQL.replace('connectionLimit: 4', 'connectionLimit: 4, waitForConnections: false'),
+  'mysql2 with a limited queue': MYSQL.replace('connectionLimit: 4', 'connectionLimit: 4, queueLimit: 1'),
+  'generic-pool with a limited queue': GENERIC.replace('max: 4 })', 'max: 4, maxWaitingClients: 1 })')
+}
+
+for (const [what, source] of Object.entries(LIMITED)) {
+  test(`${what}: where not all may wait, a pool is not re-sized`, async (t) => {
+    const { plimsoll, app, rule, state } = await start(t, source, { hold: true })
+    app.poke('tttt')
+    const { size, failed } = await state(({ held, failed }) => held + failed.length === 4)
+    assert.deepStrictEqual([size, failed], [4, []])
+    assert.strictEqual((await plimsoll.pools.next()).isSizeable, false)
+    rule()
+    await next(plimsoll.poolFigures, ({ got }) => got === 4)
+    assert.strictEqual((await state(() => true)).size, 4)
+  })
+}
+
+test('who waits for the first connection that is lent keeps the process alive', async (t) => {
+  for (const isLent of [true, false]) {
+    const more = "letters.e = () => { server.close(); process.stdin.destroy(); take().then((one) => { say('got'); give(one); pool.end() }) }"
+    const { plimsoll, app, rule, grant } = await start(t, PG, { hold: true, more })
+    app.poke('e')
+    await plimsoll.pools.next()
+    if (isLent) {
+      rule()
+      grant(1)
+    }
+    assert.strictEqual(await app.next(), 'got')
+    assert.deepStrictEqual(await app.exited, { code: 0, signal: null })
+  }
 })
 
 test('without its supervisor a pool is as large as the app made it', async (t) => {

@@ -141,7 +141,7 @@ fn powerless(facts: &Facts<'_>) -> Option<String> {
     match facts.mode {
         _ if facts.is_shared => None,
         PoolsMode::Enforce if !facts.is_sizeable => Some(format!(
-            "pool {name}: this library cannot be re-sized while it runs; set its size in the app, and the rest of what \
+            "pool {name}: this pool cannot be re-sized while it runs; set its size in the app, and the rest of what \
              {server} allows is shared out without it"
         )),
         PoolsMode::Enforce if facts.allowed.is_none() => Some(format!(
