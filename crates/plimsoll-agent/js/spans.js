@@ -13,7 +13,7 @@ const PARENT_LENGTH = 55
 const NOBODY = '0'.repeat(PARENT_LENGTH)
 const SPAN_AT = 36
 const FLAGS_AT = 54
-// So many a second are told. An app that makes thousands of calls in a traced request tells of the first.
+// So many a second are told, and how many were not. An app that makes thousands of calls in a traced request tells of the first.
 const TOLD_PER_SECOND = 500
 // Less than the supervisor waits for what is told of a request that has been answered.
 const TOGETHER_MS = 50
@@ -22,6 +22,7 @@ let say = null
 let propagates = false
 let toldFromMs = Infinity
 let left = 0
+let untold = 0
 let since = -Infinity
 
 /** The supervisor wants to know. */
@@ -39,6 +40,7 @@ function lost () {
   say = null
   isWanted.value = false
   together = []
+  untold = 0
   seldom = new Seldom(TOGETHER_MS)
   process.removeListener('exit', tellTogether)
 }
@@ -125,12 +127,16 @@ function end (span, now, { kind, to, method, path, began, waitedMs, status, erro
     since = now
     left = TOLD_PER_SECOND
   }
-  if (left === 0) return
+  if (left === 0) {
+    untold += 1
+    return
+  }
   left -= 1
   const tookMs = now - began
   const startUs = Math.round((performance.timeOrigin + began) * 1000)
   tell(now, frame(kind, span.parent.slice(SPAN_AT, SPAN_AT + 16), span.id || identity(), cut(to, SPANS.TO_MAX), cut(method, SPANS.METHOD_MAX),
-    cut(path, SPANS.PATH_MAX), startUs, Math.round(tookMs * 1000), Math.round(waitedMs * 1000), status, cut(error, SPANS.ERROR_MAX)))
+    cut(path, SPANS.PATH_MAX), startUs, Math.round(tookMs * 1000), Math.round(waitedMs * 1000), status, cut(error, SPANS.ERROR_MAX), untold))
+  untold = 0
 }
 
 let together = []

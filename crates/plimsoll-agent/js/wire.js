@@ -364,9 +364,9 @@ function watchSpans (kind, fields) {
   return { spans: { propagates: fields[0] === '1', toldFromMs: Number(fields[1]) } }
 }
 
-/** What a traced request has waited for; ids are of sixteen digits, times in microseconds. */
-function span (kind, request, id, to, method, path, startUs, tookUs, waitedUs, status, error) {
-  return frame(SPAN, [kind, request, id, to, method, path, startUs, tookUs, waitedUs, status, error])
+/** What a traced request has waited for, and how many before it were not told; ids are of sixteen digits, times in microseconds. */
+function span (kind, request, id, to, method, path, startUs, tookUs, waitedUs, status, error, untold) {
+  return frame(SPAN, [kind, request, id, to, method, path, startUs, tookUs, waitedUs, status, error, untold])
 }
 
 /** A pool is used for the first time: what it leads to, its size, whether that can be changed, and whether commands share connections. */

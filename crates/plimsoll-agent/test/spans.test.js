@@ -241,6 +241,29 @@ test('what is told soon after another is told with what follows it', async () =>
   assert.deepStrictEqual(said, [['/1'], ['/2'], ['/3', '/4']])
 })
 
+test('what is too much in a second is counted, and the next that is told says so', async () => {
+  const spans = require('../js/spans.js')
+  let all = null
+  const untold = []
+  const told = new Promise((resolve) => { all = resolve })
+  spans.watch((bytes) => {
+    for (let frame; (frame = wire.read(bytes)) !== null; bytes = bytes.subarray(frame.used)) untold.push(Number(frame.fields[11]))
+    if (untold.length === 502) all()
+  }, { propagates: false, toldFromMs: 0 })
+  const end = (now) => spans.end({ parent: `00-${TRACE}-${SPAN}-01`, id: '0'.repeat(16), isSampled: true }, now, {
+    kind: 'http', to: 'a', method: 'GET', path: '/', began: now - 1, waitedMs: 0, status: 200, error: ''
+  })
+  for (let call = 0; call < 503; call++) end(10_000 + call)
+  end(11_000)
+  end(11_001)
+  const alive = setInterval(() => {}, LONG_MS)
+  await told
+  clearInterval(alive)
+  spans.lost()
+  assert.deepStrictEqual(untold.slice(499), [0, 3, 0])
+  assert.ok(untold.slice(0, 500).every((count) => count === 0))
+})
+
 test('a process that ends tells what it has not told', async (t) => {
   const one = await start(t)
   const { spans } = one.plimsoll

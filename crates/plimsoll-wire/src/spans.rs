@@ -57,6 +57,8 @@ pub struct Span {
     pub status: u16,
     /// A code; empty: none.
     pub error: String,
+    /// How many others ended since the last that was told, and are not told, because there were too many in a second.
+    pub untold: u32,
 }
 
 /// Supervisor to agent: spans are wanted.
@@ -83,15 +85,19 @@ impl Span {
             waited_us: field.number(8)?,
             status: field.number(9)?,
             error: text(10, ERROR_MAX)?,
+            untold: field.number(11)?,
         })
     }
 
     pub(crate) fn write(&self) -> Vec<u8> {
         let [start, took, waited] = [self.start_us, self.took_us, self.waited_us].map(|us| us.to_string());
-        let status = self.status.to_string();
+        let [status, untold] = [u32::from(self.status), self.untold].map(|number| number.to_string());
         let [request, own] = [self.request, self.id].map(|id| format!("{:016x}", u64::from_be_bytes(id)));
         let Self { kind, to, method, path, error, .. } = self;
-        write(SPAN, &[kind.word(), &request, &own, to, method, path, &start, &took, &waited, &status, error])
+        write(
+            SPAN,
+            &[kind.word(), &request, &own, to, method, path, &start, &took, &waited, &status, error, &untold],
+        )
     }
 
     /// Of its texts.
@@ -136,6 +142,7 @@ mod tests {
             waited_us: 3,
             status: 200,
             error: String::new(),
+            untold: 3,
         }
     }
 
@@ -156,7 +163,7 @@ mod tests {
     #[test]
     fn what_is_too_long_or_no_id_is_refused() {
         let good =
-            ["http", "0101010101010101", "0202020202020202", "a", "GET", "/", "1", "2", "0", "200", ""];
+            ["http", "0101010101010101", "0202020202020202", "a", "GET", "/", "1", "2", "0", "200", "", "0"];
         let long = "x".repeat(TO_MAX + 1);
         for (place, bad) in [
             (0, "ftp"),
@@ -170,6 +177,7 @@ mod tests {
             (7, "18446744073709551616"),
             (9, "70000"),
             (10, long.as_str()),
+            (11, "-1"),
         ] {
             let mut fields = good;
             fields[place] = bad;

@@ -288,6 +288,7 @@ impl Front for GatewayFront {
 
     fn span(&self, worker: WorkerId, said: Span) {
         let Some(tracer) = &self.tracer else { return };
+        tracer.untold(said.untold);
         tracer.tell(match SpanId::of(said.request) {
             Some(request) => traces::Event::Call(Box::new(traces::Call { request, said })),
             None => traces::Event::Alone(Box::new(traces::Alone { worker, said })),

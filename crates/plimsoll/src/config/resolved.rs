@@ -116,6 +116,9 @@ pub enum Upgraded {
     Wait,
 }
 
+/// More header lines than this are never parsed, of a request or an answer: the table is on the stack.
+pub const HEADERS_MAX: usize = 512;
+
 #[derive(Debug, Clone)]
 pub struct Gateway {
     /// Overrides the address that the app passes to `listen`.

@@ -16,7 +16,9 @@ use std::marker::PhantomData;
 use super::definition::{Default, Definition, FlagDefinition, Setting};
 use super::form::{Address, Choice, Count, Length, Name, Optional, Size, Workers};
 use super::lane::Lanes;
-use super::resolved::{AgentMode, CpuScheduling, Gather, LanesMode, RetryStarted, Trunks, Upgraded};
+use super::resolved::{
+    AgentMode, CpuScheduling, Gather, HEADERS_MAX, LanesMode, RetryStarted, Trunks, Upgraded,
+};
 
 /// All flags: key, flag and manual, in the order of the table.
 pub fn flags() -> impl Iterator<Item = (&'static str, FlagDefinition, String)> {
@@ -154,7 +156,7 @@ static SETTINGS: &[&dyn Definition] = &[
         default: Default::Value,
         doc: "The CPU scheduling policy of workers, `SCHED_OTHER` or `SCHED_BATCH` (sched(7)). Of the batch policy they get as \
               much of a CPU as others, but interrupt nobody when they wake: a busy worker then finds more requests at a \
-              time, and spends less on each. Set `batch` where requests are many and small; where some of them compute for \
+              time, and spends less on each. Set `batch` where requests are many and small and links are sockets (`gateway.trunks = \"off\"`); where some of them compute for \
               long, the others wait a millisecond more. Where Plimsoll itself was started with another policy, workers \
               have that.",
     },
@@ -188,7 +190,7 @@ static SETTINGS: &[&dyn Definition] = &[
     },
     &Setting {
         key: "gateway.headers_max",
-        form: Count { least: 1, most: 10_000 },
+        form: Count { least: 1, most: HEADERS_MAX },
         place: |config| &mut config.gateway.headers_max,
         flag: FlagDefinition::None,
         default: Default::Value,

@@ -66,7 +66,7 @@ pub(super) static SETTINGS: &[&dyn Definition] = &[
         default: Default::Value,
         doc: "Calls in flight to one origin for one request of a client: what a `Promise.all` over fifty ids becomes. It \
               holds where it is known which request makes a call: before the first `await` of a handler, and everywhere \
-              from Node.js 24 on.",
+              from Node.js 24 on (22 with `context.async_context_frame`), or where the app uses AsyncLocalStorage itself.",
     },
     &Setting {
         key: "downstream.default.queue",

@@ -9,10 +9,8 @@ use super::carried::Carried;
 use super::framing::{self, Framing};
 use super::head;
 use crate::concerns::event_loop::incident::ContentType;
+use crate::config::HEADERS_MAX;
 use crate::observe::http::Method;
-
-/// More header lines than this are never parsed, whatever the settings say: the table is on the stack.
-pub const HEADERS_MAX: usize = 512;
 
 /// Bounds of a head, from the settings.
 #[derive(Debug, Clone, Copy)]

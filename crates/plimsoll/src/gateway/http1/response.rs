@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use super::framing::{self, Framing};
 use super::head;
-use super::request::{HEADERS_MAX, Persistence};
+use super::request::Persistence;
+use crate::config::HEADERS_MAX;
 use crate::observe::http::Method;
 
 /// Largest head that a worker may send. Node sets itself no limit; this one only bounds our memory.

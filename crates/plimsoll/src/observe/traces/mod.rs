@@ -234,6 +234,11 @@ impl Tracer {
         self.stats.skip(why);
     }
 
+    /// Calls and waits that a worker has not told of, because there were too many in a second.
+    pub fn untold(&self, calls: u32) {
+        self.stats.untold(calls.into());
+    }
+
     /// Every 100 ms while a gateway thread has connections.
     pub fn tick(&self) {
         if self.stats.tick().is_multiple_of(TICKS) {

@@ -18,6 +18,7 @@ pub struct Stats {
     /// What the thread did not keep up with.
     overflowed: AtomicU64,
     calls_dropped: AtomicU64,
+    calls_untold: AtomicU64,
     ticks: AtomicU32,
 }
 
@@ -54,6 +55,7 @@ impl Stats {
             spans: AtomicU64::new(0),
             overflowed: AtomicU64::new(0),
             calls_dropped: AtomicU64::new(0),
+            calls_untold: AtomicU64::new(0),
             ticks: AtomicU32::new(0),
         }
     }
@@ -86,6 +88,12 @@ impl Stats {
         }
     }
 
+    pub(super) fn untold(&self, calls: u64) {
+        if calls > 0 {
+            self.calls_untold.fetch_add(calls, Relaxed);
+        }
+    }
+
     pub(super) fn tick(&self) -> u32 {
         self.ticks.fetch_add(1, Relaxed)
     }
@@ -103,6 +111,7 @@ impl Stats {
             ("rate", skipped),
             ("overflow", self.overflowed.load(Relaxed)),
             ("calls_full", self.calls_dropped.load(Relaxed)),
+            ("calls_rate", self.calls_untold.load(Relaxed)),
         ];
         for (_, reason, count) in self.sent.dropped() {
             match all.iter_mut().find(|(known, _)| *known == reason.word()) {

@@ -53,6 +53,7 @@ fn call(request: u8, id: u8) -> Event {
             waited_us: 5,
             status: 503,
             error: String::new(),
+            untold: 0,
         },
     }))
 }
