@@ -133,7 +133,7 @@ fn method(course: &Course<'_>, rounds: usize, turns: usize) -> Vec<String> {
             "A sample during which others used more than {DISTURBED_CPUS} CPUs is left out, whatever it found, as long \
              as a third of the contender's samples remains."
         ),
-        "Equal work: one worker or thread; kept-alive links to the same app over a Unix socket; the client's \
+        "Equal work: one worker or thread; kept-alive links to the same app, over a Unix socket or, where the agent makes them, in shared memory; the client's \
          address handed to the app; no access log; Plimsoll's metrics are on. Each sample proves the second (the app \
          counts the links it accepted) and the third (the app is asked whom it sees). Configurations: `bench/peers/`."
             .to_owned(),

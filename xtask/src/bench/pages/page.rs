@@ -18,7 +18,8 @@ pub(super) fn render(sections: &[Section]) -> String {
         Made by `cargo xtask bench report` from the latest results in `bench/results`; nothing here is written by hand but the \
         reasons. Where Plimsoll loses it is told like the rest.\n\n\
         All contenders run the same unchanged app on the same Node.js and the same two CPUs, which the load generator uses as well, and take turns. \
-        Requests come at fixed times, and latency counts from the time at which a request was due, not from when it could be sent. \
+        In the scenarios and in shutdown requests come at fixed times, and latency counts from the time at which a request was due, not from when it could be sent; \
+        context, tracing, memory, gateway and what is called \"full load\" are closed loops of wrk, and in memory and gateway processes have CPUs of their own. \
         Methods are in the results that each part names; the apps in `bench/scenarios`, how contenders are set up in `bench/peers`.\n\n\
         ## Everything in one table\n\n"
         .to_owned();
@@ -96,13 +97,18 @@ fn short(sections: &[Section]) -> Table {
     let mut table = Table::new(&["", "the usual way", "Plimsoll", "Plimsoll is"]);
     let first = sections.iter().filter_map(|section| Some((section, section.headlines.first()?)));
     for (section, headline) in first {
-        let theirs =
-            USUAL.iter().map(|name| (name, value_of(headline, name))).find(|(_, value)| !value.is_empty());
-        let theirs = theirs.map_or(String::new(), |(name, value)| format!("{name}: {value}"));
         let what = format!("[{}](docs/benchmarks.md#{})", headline.what, section.name);
-        table.row(vec![what, theirs, headline.shown(headline.ours()), headline.verdict()]);
+        table.row(vec![what, usual(headline), headline.told(), headline.verdict()]);
     }
     table
+}
+
+/// Where none of the usual ways took part, the best of who did.
+fn usual(headline: &Headline) -> String {
+    let usual =
+        USUAL.iter().map(|name| (*name, value_of(headline, name))).find(|(_, value)| !value.is_empty());
+    let best = || headline.best_of_others().map(|(name, value)| (name, headline.shown(Some(value))));
+    usual.or_else(best).map_or(String::new(), |(name, value)| format!("{name}: {value}"))
 }
 
 #[cfg(test)]

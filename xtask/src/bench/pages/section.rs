@@ -117,7 +117,7 @@ const SOURCES: [Source; 13] = [
     Source {
         name: "gateway",
         title: "The gateway alone, beside nginx and HAProxy",
-        failure: "What a proxy costs in front of one process, without the agent.",
+        failure: "What a proxy costs in front of one process.",
         verb: "gateway",
         read: others::gateway,
     },

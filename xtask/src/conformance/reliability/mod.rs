@@ -228,7 +228,7 @@ fn of_tests(failure: &Failure, outcomes: &by_name::Outcomes) -> Item {
 
 fn notes() -> Vec<String> {
     vec![
-        "Measured with the release build, clients and workers on the same CPUs; loads are open loops (`bench/README.md`)."
+        "Measured with the release build, clients and workers on the same CPUs; loads are open loops (`bench/scenarios/README.md`)."
             .to_owned(),
         "10: settings are read once; a reload renews the app, with the settings that stand. `unwrap`, `expect`, `panic` and indexing \
          outside tests fail the lints of `cargo xtask test`."
