@@ -23,6 +23,8 @@ const kWatched = Symbol('plimsoll.watched')
 
 const REQUEST_EVENTS = new Set(['request', 'upgrade', 'connect', 'checkContinue', 'checkExpectation', 'dropRequest'])
 
+// Words of which none can ever be claimed.
+const NOTHING = new Int32Array(1)
 // The place of the slot of a link that has none: its requests run at once.
 const NONE = -1
 
@@ -128,6 +130,10 @@ class Link {
     const text = take(request, this.lengthMax)
     if (text !== null && text !== this.text) this.read(text)
     if (isWanted.value) this.parent = parentOf(request)
+    if (this.isSpent()) {
+      this.socket.destroy()
+      return false
+    }
     if (this.place !== NONE) {
       this.word = page.start(this.words, this.place)
       if (this.word === 0) return false
@@ -161,8 +167,18 @@ class Link {
 
   /** From now on nothing that comes by the link runs: it has a word that can never be claimed. */
   claimNothing () {
-    this.words = new Int32Array(1)
+    this.words = NOTHING
     this.place = 0
+  }
+
+  /**
+   * Nothing can be answered on it any more: it was to be upgraded, or the app has not ended an answer that has no body, of which the
+   * gateway has seen all. What comes is sent elsewhere when the link ends.
+   */
+  isSpent () {
+    if (this.words === NOTHING) return true
+    const { _httpMessage: answer } = this.socket
+    return answer !== null && answer !== undefined && !answer._hasBody && !answer.writableEnded
   }
 
   /** The client's connection; null before the first request. Read only when somebody asks for an address. */

@@ -52,8 +52,12 @@ class RingSocket extends net.Socket {
 
   /** The gateway has sent, taken, ended or left. */
   heed () {
-    if (this.rest !== null) this.#flush()
-    if (this.wants) this.#take()
+    const waited = this.rest !== null
+    if (waited) this.#flush()
+    if (!this.wants) return
+    // Who waits for the end of an answer hears of it before the next request comes: the socket is that one's client then.
+    if (waited && this.rest === null) setImmediate(() => { if (this.wants) this.#take() })
+    else this.#take()
   }
 
   _read () {

@@ -195,6 +195,23 @@ test('a stream that never has to wait lets the loop have its turn', async () => 
   assert.ok(most <= 384 * KB, `${most} bytes within a turn`)
 })
 
+test('who waits for the end of an answer hears of it before the next request comes', async () => {
+  const seen = []
+  const { gateway } = listen((request, response) => {
+    seen.push(request.url)
+    response.on('finish', () => seen.push(`end of ${request.url}`))
+    response.end(Buffer.alloc(3 * ANSWERS))
+  })
+  gateway.send('GET /1 HTTP/1.1\r\nHost: a\r\n\r\n')
+  for (let taken = 0; taken < 3 * ANSWERS; taken += gateway.take().length) {
+    if (taken > 0) await Promise.resolve()
+    else await turn()
+  }
+  gateway.send('GET /2 HTTP/1.1\r\nHost: a\r\n\r\n')
+  while (seen.length < 3) await turn()
+  assert.deepStrictEqual(seen, ['/1', 'end of /1', '/2'])
+})
+
 test('a body that always has more lets the loop have its turn', async () => {
   const KB = 1024
   const length = 4096 * KB

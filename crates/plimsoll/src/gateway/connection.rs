@@ -239,6 +239,7 @@ impl Drop for Connection {
             self.thread.access.hand_over_last();
         }
         self.thread.stats.connections_open.sub(1);
+        self.endpoint.connection_ended();
     }
 }
 

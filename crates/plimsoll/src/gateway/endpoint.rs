@@ -160,6 +160,10 @@ impl Endpoint {
         self.counters.connections.fetch_add(1, Relaxed);
     }
 
+    pub(super) fn connection_ended(&self) {
+        self.counters.connections.fetch_sub(1, Relaxed);
+    }
+
     pub(super) fn count_request(&self) {
         self.counters.requests.fetch_add(1, Relaxed);
     }

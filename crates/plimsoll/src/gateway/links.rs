@@ -223,6 +223,8 @@ async fn connect(target: &Target) -> io::Result<Stream> {
     }
 }
 
+/// `sun_path` of sockaddr_un.
+const NAME_MAX: usize = 108;
 /// Distinguishes connections with equal addresses; names in the abstract space must be unique.
 static NAMES: AtomicU64 = AtomicU64::new(0);
 
@@ -232,12 +234,20 @@ pub(super) fn connect_unix(path: &Path, peer: Option<&str>) -> io::Result<Std> {
     let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM.nonblocking(), None)?;
     if let Some(peer) = peer {
         let serial = NAMES.fetch_add(1, Ordering::Relaxed);
-        // A leading NUL makes it a name of the abstract space: no file, and gone with the socket.
-        let name = format!("\0plimsoll/{}-{serial}/{peer}", std::process::id());
-        socket.bind(&socket2::SockAddr::unix(name)?)?;
+        socket.bind(&socket2::SockAddr::unix(name_of(peer, serial))?)?;
     }
     socket.connect(&socket2::SockAddr::unix(path)?)?;
     Ok(socket.into())
+}
+
+/// A leading NUL makes it a name of the abstract space: no file, and gone with the socket.
+fn name_of(peer: &str, serial: u64) -> String {
+    let name = format!("\0plimsoll/{}-{serial}/{peer}", std::process::id());
+    if name.len() <= NAME_MAX {
+        return name;
+    }
+    // Two long addresses: with their ports they are a name that no other connection has.
+    format!("\0plimsoll/{}/{peer}", serial % 100_000)
 }
 
 /// Counts one request, or one upgraded connection, in its worker's load for as long as it lasts.
@@ -266,5 +276,22 @@ impl Drop for Counted {
             Self::Request(load) => load.in_flight.fetch_sub(1, Ordering::Relaxed),
             Self::Tunnel(load) => load.tunnels.fetch_sub(1, Ordering::Relaxed),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_addresses_fit_into_a_name() {
+        let long = "2001:0db8:1111:2222:3333:4444:5555:6666 65535 2001:0db8:aaaa:bbbb:cccc:dddd:eeee:ffff 65535";
+        for peer in [long, "10.0.0.7 50000 10.0.0.1 3000"] {
+            for serial in [0, 99_999, 100_000, u64::MAX] {
+                let name = name_of(peer, serial);
+                assert!(socket2::SockAddr::unix(&name).is_ok(), "{name}");
+                assert_eq!(name.splitn(3, '/').nth(2), Some(peer));
+            }
+        }
     }
 }

@@ -73,7 +73,6 @@ impl Pump {
             if self.body.is_done() {
                 return Poll::Ready(Ok(Finish::BodyEnd));
             }
-            self.waits_for = Side::Source;
             if self.moved - begun >= TURN {
                 return let_others(cx);
             }
@@ -117,6 +116,7 @@ impl Pump {
             self.ready -= count;
             self.moved += count as u64;
         }
+        self.waits_for = Side::Source;
         Poll::Ready(Ok(()))
     }
 }

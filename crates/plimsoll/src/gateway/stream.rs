@@ -39,9 +39,19 @@ impl Stream {
         }
     }
 
-    /// The other side is known to read nothing more from it, whatever was sent. Of a socket that is never known.
+    /// The agent has left it, and reads nothing more from it, whatever was sent. Of a socket that is never known: its process may have
+    /// died.
     pub(super) fn is_left(&self) -> bool {
         matches!(self, Self::Ring(stream) if stream.is_left())
+    }
+
+    /// The other side has closed its end, and not only stopped sending. Of TCP that is never known.
+    pub(super) fn is_hung_up(&self) -> bool {
+        match self {
+            Self::Ring(stream) => stream.is_left(),
+            Self::Unix(stream) => stream.is_hung_up(),
+            Self::Tcp(_) => false,
+        }
     }
 }
 

@@ -127,10 +127,27 @@ impl Tunnel {
         }
         self.to_worker.end(cx, &mut self.link.stream);
         self.to_client.end(cx, &mut connection.client);
-        if self.to_worker.state == State::Done && self.to_client.state == State::Done {
+        let is_over = self.to_worker.state == State::Done && self.to_client.state == State::Done;
+        if is_over || self.is_abandoned(connection) {
             return Poll::Ready(());
         }
         Poll::Pending
+    }
+
+    /// The worker has closed its end, the client was told, and does not close its own. Then nothing can pass any more, and the kernel
+    /// would give up such a connection of the worker's own after a minute.
+    fn is_abandoned(&self, connection: &Connection) -> bool {
+        if self.to_client.state != State::Done {
+            return false;
+        }
+        let Connection { watch, thread, .. } = connection;
+        if watch.is_expired() && self.link.stream.is_hung_up() {
+            return true;
+        }
+        if !watch.has_deadline() || watch.is_expired() {
+            watch.set_deadline(watch.now().after(thread.config.write_timeout));
+        }
+        false
     }
 
     fn advance(&mut self, cx: &mut Context<'_>, connection: &mut Connection) -> Result<(), Broken> {

@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream as Std;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
@@ -33,6 +34,12 @@ impl UnixStream {
     /// As far as the event queue has told: asks neither the kernel nor to be woken.
     pub(super) fn is_readable(&self) -> bool {
         self.stream.try_io(Interest::READABLE, |_| Ok(())).is_ok()
+    }
+
+    /// The other side has closed its end, and not only stopped sending. Asks the kernel.
+    pub(super) fn is_hung_up(&self) -> bool {
+        let mut ends = [PollFd::new(self.stream.get_ref(), PollFlags::empty())];
+        poll(&mut ends, Some(&Timespec::default())).is_ok() && ends.iter().any(|end| end.revents().contains(PollFlags::HUP))
     }
 
     pub(super) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -156,6 +156,10 @@ impl Watch {
         self.state.deadline.set(deadline);
     }
 
+    pub(super) fn has_deadline(&self) -> bool {
+        self.state.deadline.get() != Time::NEVER
+    }
+
     pub(super) fn is_expired(&self) -> bool {
         self.state.deadline.get() <= self.watches.now()
     }

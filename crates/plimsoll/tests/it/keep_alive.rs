@@ -14,6 +14,51 @@ const IMPATIENT: &str = "
 /// Around the app's timeout, and around the second later at which newer versions of Node really close.
 const IDLE_MS: [u64; 12] = [940, 970, 990, 1000, 1010, 1020, 1050, 1960, 1990, 2000, 2010, 2040];
 
+/// A link is used again only where Node's side of it is as clean as ours.
+#[test]
+fn no_request_is_held_up_by_what_another_client_asked_for() {
+    let app = "require('node:http').createServer((request, response) => {
+        if (request.url === '/events') return response.writeHead(200, { 'Content-Type': 'text/event-stream' }).flushHeaders();
+        if (request.url === '/own') response.setHeader('Connection', 'keep-alive');
+        request.on('data', () => {}).on('end', () => response.end('served'));
+    }).listen(process.env.PORT)";
+    let server = Launch::plimsoll(App::source(app)).start();
+    let firsts = [
+        ("GET", "GET / HTTP/1.1\r\nHost: a\r\nProxy-Connection: upgrade\r\nUpgrade: x\r\n\r\n"),
+        ("GET", "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"),
+        ("GET", "GET / HTTP/1.0\r\nConnection: keep-alive, Upgrade\r\nUpgrade: x\r\n\r\n"),
+        ("HEAD", "HEAD /events HTTP/1.1\r\nHost: a\r\n\r\n"),
+        ("GET", "GET /own HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
+        ("GET", "GET /own HTTP/1.1\r\nHost: a\r\nProxy-Connection: close\r\n\r\n"),
+        ("GET", "GET /own HTTP/1.0\r\n\r\n"),
+    ];
+    for (method, first) in firsts {
+        let mut client = server.connect();
+        client.send(first);
+        assert_eq!(client.response(method).status, 200, "{first}");
+        let mut next = server.connect();
+        next.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n");
+        next.send("hi");
+        assert_eq!(next.response("POST").text(), "served", "{first}");
+        assert_eq!(server.get("/").text(), "served", "{first}");
+    }
+}
+
+/// Each with the end of what its client sends right behind it.
+#[test]
+fn all_of_several_requests_are_answered_though_their_client_sends_no_more() {
+    let app = "require('node:http').createServer((request, response) => response.end(request.url)).listen(process.env.PORT)";
+    for server in [Launch::plain(App::source(app)).start(), Launch::plimsoll(App::source(app)).start()] {
+        let mut client = server.connect();
+        client.send(["/1", "/2", "/3"].map(|path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).concat());
+        client.finish_sending();
+        for path in ["/1", "/2", "/3"] {
+            assert_eq!(client.response("GET").text(), path);
+        }
+        assert_eq!(client.rest(), b"");
+    }
+}
+
 #[test]
 fn a_link_that_was_idle_never_loses_a_request() {
     let server = Launch::plimsoll(App::source(IMPATIENT)).start();

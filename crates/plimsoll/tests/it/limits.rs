@@ -49,6 +49,20 @@ fn a_body_that_only_drips_is_cut_as_well() {
     assert_eq!(server.get("/case").status, 200);
 }
 
+/// That it was told to go on says nothing about how long the app may take.
+#[test]
+fn a_client_that_was_told_to_go_on_may_wait_for_longer_than_it_may_take_to_read() {
+    let app = "require('node:http').createServer((request, response) => {
+        response.writeProcessing?.();
+        request.resume().on('end', () => setTimeout(() => response.end('late'), 900));
+    }).listen(process.env.PORT)";
+    let launch = Launch::plimsoll(App::source(app)).env("PLIMSOLL_GATEWAY_WRITE_TIMEOUT", "200ms");
+    let server = launch.start();
+    let mut client = server.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi");
+    assert_eq!(client.final_response("POST").text(), "late");
+}
+
 #[test]
 fn a_body_over_the_limit_is_413() {
     let server = launch("BODY_MAX", "1KB").start();

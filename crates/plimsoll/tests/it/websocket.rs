@@ -5,7 +5,7 @@ use std::io::Write as _;
 use rustix::process::Signal;
 
 use crate::clients;
-use crate::harness::{App, Client, Launch, Server};
+use crate::harness::{App, Client, Launch, Server, until};
 
 const HANDSHAKE: &str = "GET /echo HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nupgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -98,6 +98,26 @@ fn says_goodbye(mut client: Client) {
     assert_eq!(client.take(4), [0x88, 0x02, 0x03, 0xE9]);
     client.send(CLIENT_CLOSE);
     assert_eq!(client.rest(), b"");
+}
+
+/// It has been told that the app is gone, and its end says nothing: that must not last.
+#[test]
+fn a_client_that_does_not_close_what_the_app_has_closed_is_let_go() {
+    let app = "const server = require('node:http').createServer();
+    server.on('upgrade', (request, socket) => {
+        socket.write('HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: any\\r\\n\\r\\n');
+        socket.once('data', () => socket.destroy());
+    });
+    server.listen(process.env.PORT)";
+    let server = Launch::plimsoll(App::source(app)).env("PLIMSOLL_GATEWAY_WRITE_TIMEOUT", "200ms").start();
+    let mut client = server.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: any\r\n\r\n");
+    assert_eq!(client.response("GET").status, 101);
+    client.send("x");
+    assert_eq!(client.rest(), b"");
+    let open = || server.status()["listeners"][0]["connections"].as_u64();
+    until("the gateway has let go of it", || (open()? == 0).then_some(()));
+    drop(client);
 }
 
 #[test]

@@ -177,6 +177,8 @@ impl Fields {
             12 if is("x-request-id") => self.carried.request_id.note(head, header),
             12 if is("content-type") => self.content_type = ContentType::of(header.value),
             14 if is("content-length") => self.framing.content_length(header.value)?,
+            // Node takes it for the other; what it makes of a connection we must know.
+            16 if is("proxy-connection") => self.connection(header.value),
             17 if is("transfer-encoding") => self.framing.transfer_encoding(raw_value(head, header))?,
             _ => {}
         }
@@ -207,7 +209,8 @@ impl Fields {
             framing: self.framing.of_request(is_http10)?,
             content_type: self.content_type,
             persistence: if keeps { Persistence::KeepAlive } else { Persistence::Close },
-            upgrade: self.upgrade && self.connection_upgrade && !is_http10,
+            // Of HTTP/1.0 too, as Node sees it.
+            upgrade: self.upgrade && self.connection_upgrade,
             expects_continue: self.expects_continue && !is_http10,
             idempotent: matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"),
             forged: self.forged,

@@ -203,7 +203,9 @@ fn knows_when_a_connection_persists_and_what_is_asked_for() {
             (KeepAlive, true, false),
         ),
         ("Upgrade: websocket\r\n", "1.1", (KeepAlive, false, false)),
-        ("Connection: upgrade\r\nUpgrade: x\r\n", "1.0", (Close, false, false)),
+        ("Connection: upgrade\r\nUpgrade: x\r\n", "1.0", (Close, true, false)),
+        ("Proxy-Connection: Upgrade\r\nUpgrade: x\r\n", "1.1", (KeepAlive, true, false)),
+        ("Proxy-Connection: close\r\n", "1.1", (Close, false, false)),
         ("Expect: 100-Continue\r\n", "1.1", (KeepAlive, false, true)),
         ("Expect: 100-continue\r\n", "1.0", (Close, false, false)),
     ];

@@ -135,7 +135,9 @@ impl Relay<'_> {
         let is_ignored = self.link.claim.as_ref().is_some_and(Claim::was_ignored);
         // The agent claims nothing more on a link that may have become another protocol's.
         let is_spent = is_ignored || self.request.upgrade;
-        if self.sending == Sending::Sent && nothing_left && !is_spent && !self.link_closes() {
+        // Node reads nothing more after a request that said so, whatever the app makes of the answer.
+        let closes = self.link_closes() || self.request.persistence == Persistence::Close;
+        if self.sending == Sending::Sent && nothing_left && !is_spent && !closes {
             Fate::Keep(self.connection.watch.now())
         } else {
             Fate::Drop
@@ -154,14 +156,15 @@ impl Relay<'_> {
     fn after(&self) -> After {
         let has_more = self.connection.buffer.as_ref().is_some_and(|buffer| !buffer.is_empty());
         let offered_switch = self.request.upgrade && has_more;
+        let closes = self.link_closes() || self.request.persistence == Persistence::Close;
         match self.sending {
+            // It sent its next requests before it stopped sending.
+            Sending::Leaving(_) | Sending::Closed if has_more && !offered_switch && !closes => After::KeepAlive,
             Sending::Leaving(_) | Sending::Closed => After::Close,
             Sending::Flight | Sending::Held | Sending::Streaming | Sending::Refused => After::Linger,
             // Bytes after an offer to switch may be of either protocol: they are not read as HTTP.
             Sending::Sent if offered_switch => After::Linger,
-            Sending::Sent if self.link_closes() || self.request.persistence == Persistence::Close => {
-                After::Linger
-            }
+            Sending::Sent if closes => After::Linger,
             Sending::Sent => After::KeepAlive,
         }
     }
