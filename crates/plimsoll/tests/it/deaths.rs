@@ -1,8 +1,10 @@
 //! What is said and done when workers die, and die again.
 
-use rustix::process::Signal;
+use std::fs;
 
-use crate::harness::{App, Launch, signal, until};
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
+
+use crate::harness::{App, Launch, Server, signal, until};
 
 #[test]
 fn a_worker_that_never_comes_up_is_called_failed_while_the_other_serves() {
@@ -72,4 +74,46 @@ fn a_full_heap_is_told_from_other_deaths() {
     let server = Launch::plimsoll(app).start();
     server.connect().send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     server.wait_for_stderr("the V8 heap was full");
+}
+
+/// No descriptor can be opened in the process while this does something.
+fn without_descriptors(server: &Server, act: impl FnOnce()) {
+    let pid = Pid::from_raw(server.pid().try_into().unwrap());
+    let is_open = |number: &u64| fs::symlink_metadata(format!("/proc/{}/fd/{number}", server.pid())).is_ok();
+    let lowest_free = (0..).find(|number| !is_open(number));
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
+    let limits = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let limits: Vec<u64> = limits.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let set = |current| {
+        let limit = Rlimit { current, maximum: Some(limits[1]) };
+        prlimit(pid, Resource::Nofile, limit).unwrap();
+    };
+    set(lowest_free);
+    act();
+    set(Some(limits[0]));
+}
+
+#[test]
+fn an_agent_that_cannot_be_heard_for_want_of_descriptors_makes_no_worker_immortal() {
+    let app = "
+        // The agent takes it out when the server listens.
+        const directory = process.env.PLIMSOLL_AGENT_DIR;
+        require('node:http').createServer((request, response) => response.end('ok')).listen(process.env.PORT);
+        const look = setInterval(() => {
+          if (!require('node:fs').existsSync('go')) return;
+          clearInterval(look);
+          for (let times = 0; times < 8; times++) {
+            require('node:net').connect(directory + '/agent.sock').on('error', () => {});
+          }
+        }, 20);";
+    let server = Launch::plimsoll(App::source(app)).start();
+    let worker = server.workers(1)[0];
+    without_descriptors(&server, || {
+        fs::write(server.directory().join("go"), "").unwrap();
+        server.wait_for_stderr("an agent cannot be heard yet");
+    });
+    fs::remove_file(server.directory().join("go")).unwrap();
+    signal(worker, Signal::KILL);
+    until("another one serves", || (server.workers(1)[0] != worker).then_some(()));
+    assert_eq!(server.get("/").status, 200);
 }
