@@ -26,7 +26,10 @@ impl<F: Front> Supervisor<F> {
             Action::Terminate(worker) => self.terminate(worker),
             Action::Kill(worker) => self.kill(worker),
             Action::Admit(worker) => self.admit(worker),
-            Action::Retire(worker) => self.endpoints.retire(worker, &self.front),
+            Action::Retire(worker) => {
+                self.memory.note_retired(worker);
+                self.endpoints.retire(worker, &self.front);
+            }
             Action::Announce => self.announce(),
             Action::DrainGateway => self.begin_drain(),
             Action::AbortGateway => self.cut(),
@@ -36,7 +39,10 @@ impl<F: Front> Supervisor<F> {
                 %worker,
                 "the worker dies again and again before it listens; the others serve, it is tried ever more rarely"
             ),
-            Action::ReloadBegins => self.begin_reload(),
+            Action::ReloadBegins => {
+                self.memory.note_reload();
+                self.begin_reload();
+            }
             Action::ReloadEnds(verdict) => self.end_reload(verdict),
             Action::ScaleEnds(verdict) => self.end_scale(verdict),
             Action::Finish(outcome) => self.ending.decide(outcome),
