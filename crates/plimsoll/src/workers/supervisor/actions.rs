@@ -145,6 +145,7 @@ impl<F: Front> Supervisor<F> {
             old_space: self.old_space(heap),
             reserve: self.reserve(heap),
             semi_space: self.semi_space(heap),
+            has_context_frame: self.settings.has_context_frame,
             _tasks: tasks,
             end: None,
             asked: Asked::No,

@@ -158,12 +158,13 @@ impl<F: Front> Supervisor<F> {
             self.becomes_plain("its process may not read it");
             return Input::Again(worker);
         }
-        if self.settings.has_context_frame && report::was_refused(&last_lines, CONTEXT_FRAME) {
-            self.settings.has_context_frame = false;
-            tracing::warn!(
-                %worker,
-                "the Node that runs does not know {CONTEXT_FRAME}: context.async_context_frame is not set any more"
-            );
+        if process.has_context_frame && report::was_refused(&last_lines, CONTEXT_FRAME) {
+            if std::mem::take(&mut self.settings.has_context_frame) {
+                tracing::warn!(
+                    %worker,
+                    "the Node that runs does not know {CONTEXT_FRAME}: context.async_context_frame is not set any more"
+                );
+            }
             return Input::Again(worker);
         }
         let end = report::describe_end(status);
