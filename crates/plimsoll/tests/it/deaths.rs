@@ -1,10 +1,11 @@
 //! What is said and done when workers die, and die again.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
-use crate::harness::{App, Launch, Server, signal, until};
+use crate::harness::{App, Launch, Server, node, signal, until};
 
 #[test]
 fn a_worker_that_never_comes_up_is_called_failed_while_the_other_serves() {
@@ -116,4 +117,33 @@ fn an_agent_that_cannot_be_heard_for_want_of_descriptors_makes_no_worker_immorta
     signal(worker, Signal::KILL);
     until("another one serves", || (server.workers(1)[0] != worker).then_some(()));
     assert_eq!(server.get("/").status, 200);
+}
+
+#[test]
+fn a_start_that_fails_leaves_nothing_behind() {
+    let app =
+        "require('node:http').createServer((request, response) => response.end()).listen(process.env.PORT);";
+    let programs = tempfile::tempdir_in("/tmp").unwrap();
+    let program = programs.path().join("start");
+    fs::write(&program, format!("#!/bin/sh\nexec {} app.js\n", node().display())).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let command = App::command(&[program.to_str().unwrap()], &[("app.js", app)]);
+    let server = Launch::plimsoll(command).workers(2).start();
+    let victim = server.workers(2)[0];
+    fs::remove_file(&program).unwrap();
+    signal(victim, Signal::KILL);
+    let failure = "a worker could not be started";
+    until("it was tried three times", || (server.stderr().matches(failure).count() >= 3).then_some(()));
+    let instance = server.directory().join("run/plimsoll").join(server.directory().file_name().unwrap());
+    let names = |path: &std::path::Path, start: &str| {
+        let entries = fs::read_dir(path).unwrap().flatten();
+        let names = entries.map(|entry| entry.file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with(start)).collect::<Vec<_>>()
+    };
+    let pages = format!("plimsoll-page-{}-", server.pid());
+    until("only what is of the other worker is left", || {
+        let directories = names(&instance, "w");
+        let pages = names("/dev/shm".as_ref(), &pages);
+        (directories == ["w1.1"] && pages.len() <= 1).then_some(())
+    });
 }

@@ -88,6 +88,8 @@ impl<F: Front> Supervisor<F> {
                 None
             }
             Err(error) => {
+                self.endpoints.lose_worker(worker, &self.front);
+                self.directory.remove(&self.directory.path.join(directory_name(worker)));
                 self.ending.remember(format!("{error:#}"));
                 if self.fleet.was_ever_ready() {
                     tracing::error!(%worker, "a worker could not be started: {error:#}");
@@ -100,9 +102,7 @@ impl<F: Front> Supervisor<F> {
     fn try_start(&mut self, worker: WorkerId) -> anyhow::Result<Process> {
         let mut tasks = JoinSet::new();
         let directory = match &self.preload {
-            Some(_) => {
-                Some(self.directory.subdirectory(&format!("w{}.{}", worker.index, worker.incarnation))?)
-            }
+            Some(_) => Some(self.directory.subdirectory(&directory_name(worker))?),
             None => None,
         };
         if let Some(directory) = &directory {
@@ -190,6 +190,11 @@ impl<F: Front> Supervisor<F> {
             ),
         }
     }
+}
+
+/// Inside that of the instance.
+fn directory_name(worker: WorkerId) -> String {
+    format!("w{}.{}", worker.index, worker.incarnation)
 }
 
 /// A worker sees a pipe where there may be a terminal in the end.
