@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
-use crate::harness::{App, Launch, Server, node, signal, until};
+use crate::harness::{App, Launch, Server, alive, node, signal, until};
 
 #[test]
 fn a_worker_that_never_comes_up_is_called_failed_while_the_other_serves() {
@@ -146,4 +146,39 @@ fn a_start_that_fails_leaves_nothing_behind() {
         let pages = names("/dev/shm".as_ref(), &pages);
         (directories == ["w1.1"] && pages.len() <= 1).then_some(())
     });
+}
+
+/// Its child stays in its group and does not hear SIGTERM.
+const STUBBORN: &str = "
+    const child = require('node:child_process').spawn(
+      'sh', ['-c', 'trap \"\" TERM; echo > trapped; while :; do sleep 0.1; done'], { stdio: 'ignore' });
+    child.unref();
+    console.log(`child ${child.pid}.`);
+    require('node:http').createServer((request, response) => response.end()).listen(process.env.PORT);";
+
+fn start_stubborn() -> (Server, u32) {
+    let launch = Launch::plimsoll(App::source(STUBBORN)).env("PLIMSOLL_SHUTDOWN_WORKER_GRACE", "1s");
+    let server = launch.start();
+    until("the child is deaf", || server.directory().join("trapped").exists().then_some(()));
+    let stdout = server.stdout();
+    let pid = stdout.split("child ").nth(1).unwrap().split('.').next().unwrap().parse().unwrap();
+    (server, pid)
+}
+
+#[test]
+fn what_a_dead_worker_left_in_its_group_is_killed_after_the_grace() {
+    let (server, child) = start_stubborn();
+    let worker = server.workers(1)[0];
+    signal(worker, Signal::KILL);
+    until("another one serves", || (server.workers(1)[0] != worker).then_some(()));
+    until("the child is gone", || (!alive(child)).then_some(()));
+    assert_eq!(server.get("/").status, 200);
+}
+
+#[test]
+fn what_a_worker_left_in_its_group_does_not_outlive_the_instance() {
+    let (mut server, child) = start_stubborn();
+    server.signal(Signal::TERM);
+    assert_eq!(server.exit_code(), 0);
+    assert!(!alive(child), "it runs on");
 }
