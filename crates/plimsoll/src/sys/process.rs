@@ -5,7 +5,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 use rustix::process::{
-    Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, kill_process_group, waitpid,
+    Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, kill_process_group, test_kill_process_group,
+    waitpid,
 };
 
 /// A process that has ended and was reaped.
@@ -57,6 +58,12 @@ pub fn terminate_group(leader: u32) {
     if let Some(pid) = to_pid(leader) {
         let _gone = kill_process_group(pid, Signal::TERM);
     }
+}
+
+/// Whether a process group has members; who has ended and was not reaped is one.
+#[must_use]
+pub fn has_members(leader: u32) -> bool {
+    to_pid(leader).is_some_and(|pid| test_kill_process_group(pid).is_ok())
 }
 
 /// Kills a process group.

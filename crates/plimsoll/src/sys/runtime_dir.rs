@@ -133,6 +133,12 @@ fn make_private(path: &Path) -> io::Result<()> {
     check_private(path)
 }
 
+/// It is ours alone, and no link: nobody else could have put it there.
+#[must_use]
+pub fn is_private(path: &Path) -> bool {
+    check_private(path).is_ok()
+}
+
 /// Refuses what someone else could have put there for us to fall into.
 fn check_private(path: &Path) -> io::Result<()> {
     let metadata = fs::symlink_metadata(path)?;

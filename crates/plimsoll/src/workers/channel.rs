@@ -6,6 +6,7 @@
 //! what it says about itself.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use plimsoll_wire::VERSION;
 use plimsoll_wire::frame::{Frame, LENGTH_MAX};
@@ -22,8 +23,12 @@ use crate::ids::WorkerId;
 
 /// Processes of one worker that serve at the same time, and their watchdogs; with `node:cluster` each child has one.
 const CHANNELS_MAX: usize = 64;
-/// Answers that an agent has not read. More than the servers that one may open.
-const REPLIES_MAX: usize = 256;
+/// Answers that an agent has not read: what is said to one whose loop stands still for a minute.
+const REPLIES_MAX: usize = 4096;
+/// How often it is looked whether an agent that does not read is given up by now.
+const UNREAD_LOOK: Duration = Duration::from_secs(1);
+/// Rest after an accept that failed for want of descriptors or memory: who wants to be heard stays in the queue.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 
 /// What an agent says.
 #[derive(Debug)]
@@ -102,13 +107,22 @@ pub struct Listen {
 pub(super) async fn serve(listener: UnixListener, worker: WorkerId, events: mpsc::Sender<Event>) {
     let mut open = JoinSet::new();
     let mut channel: u32 = 0;
+    let mut is_told = false;
     loop {
         tokio::select! {
-            accepted = listener.accept(), if open.len() < CHANNELS_MAX => {
-                let Ok((stream, _)) = accepted else { return };
-                channel = channel.wrapping_add(1);
-                open.spawn(Channel { worker, channel, events: events.clone() }.run(stream));
-            }
+            accepted = listener.accept(), if open.len() < CHANNELS_MAX => match accepted {
+                Ok((stream, _)) => {
+                    is_told = false;
+                    channel = channel.wrapping_add(1);
+                    open.spawn(Channel { worker, channel, events: events.clone() }.run(stream));
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut is_told, true) {
+                        tracing::warn!(%worker, %error, "an agent cannot be heard yet");
+                    }
+                    tokio::time::sleep(EXHAUSTED_PAUSE).await;
+                }
+            },
             Some(_ended) = open.join_next() => {}
         }
     }
@@ -148,7 +162,13 @@ impl Channel {
         let (replies, mut answers) = mpsc::channel::<ToAgent>(REPLIES_MAX);
         let mut talk = Talk::Unopened { pid, replies };
         let mut bytes = Vec::new();
+        let mut unsent = Vec::new();
         loop {
+            // Nobody says anything to a watchdog.
+            let is_told = !matches!(talk, Talk::Watchdog);
+            if is_told && answers.is_closed() {
+                return End::Mistake("it did not read what it was told".to_owned());
+            }
             tokio::select! {
                 read = reader.read_buf(&mut bytes) => {
                     if !matches!(read, Ok(length) if length > 0) {
@@ -158,11 +178,14 @@ impl Channel {
                         return End::Mistake(mistake);
                     }
                 }
-                Some(answer) = answers.recv() => {
-                    if writer.write_all(&answer.write()).await.is_err() {
-                        return End::Closed;
-                    }
+                answer = answers.recv(), if is_told && unsent.is_empty() => {
+                    unsent = answer.map_or_else(Vec::new, |answer| answer.write());
                 }
+                written = writer.write(&unsent), if !unsent.is_empty() => match written {
+                    Ok(length) => drop(unsent.drain(..length)),
+                    Err(_) => return End::Closed,
+                },
+                () = tokio::time::sleep(UNREAD_LOOK), if !unsent.is_empty() => {}
             }
         }
     }
@@ -291,6 +314,61 @@ mod tests {
         task.await.unwrap();
         feed.await.unwrap();
         said
+    }
+
+    /// An agent that has greeted, and what is heard of it and said to it.
+    async fn open() -> (UnixStream, mpsc::Receiver<Event>, mpsc::Sender<ToAgent>) {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let (events, mut heard) = mpsc::channel(4);
+        tokio::spawn(Channel { worker: WORKER, channel: 1, events }.run(ours));
+        theirs.write_all(&FromAgent::hello(1, "v22.0.0").write()).await.unwrap();
+        let Some(Event::Agent { said: Said::Opened { replies, .. }, .. }) = heard.recv().await else {
+            panic!()
+        };
+        (theirs, heard, replies)
+    }
+
+    fn is_lost(event: Option<&Event>) -> bool {
+        matches!(event, Some(Event::Agent { said: Said::Lost { mistake: Some(_) }, .. }))
+    }
+
+    /// Who is not told any more must not go on as if it were.
+    #[tokio::test]
+    async fn an_agent_to_whom_nothing_more_is_said_is_lost() {
+        let (mut theirs, mut heard, replies) = open().await;
+        drop(replies);
+        assert!(is_lost(heard.recv().await.as_ref()));
+        assert_eq!(theirs.read(&mut [0; 1]).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_reads_nothing_is_heard_all_the_same_and_lost_when_it_is_told_too_much() {
+        let (mut theirs, mut heard, replies) = open().await;
+        let answer = ToAgent::Refused { server: 1, code: "x".repeat(1000) };
+        // The socket's buffers are full after some hundred of them.
+        for _ in 0..REPLIES_MAX {
+            replies.send(answer.clone()).await.unwrap();
+        }
+        theirs.write_all(&listen("")).await.unwrap();
+        let said = heard.recv().await;
+        assert!(matches!(said, Some(Event::Agent { said: Said::Listen(_), .. })), "{said:?}");
+        while replies.try_send(answer.clone()).is_ok() {}
+        drop(replies);
+        assert!(is_lost(heard.recv().await.as_ref()));
+    }
+
+    #[tokio::test]
+    async fn a_watchdog_to_whom_nothing_is_ever_said_stays() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let (events, mut heard) = mpsc::channel(4);
+        tokio::spawn(Channel { worker: WORKER, channel: 1, events }.run(ours));
+        theirs.write_all(&FromAgent::Watchdog { version: VERSION, pid: 1 }.write()).await.unwrap();
+        for _ in 0..3 {
+            heard.recv().await.unwrap();
+            theirs.write_all(&FromAgent::Busy { slot: 0, word: 6, ms: 20 }.write()).await.unwrap();
+        }
+        let said = heard.recv().await;
+        assert!(matches!(said, Some(Event::Agent { said: Said::Stall(_), .. })), "{said:?}");
     }
 
     fn listen(host: &str) -> Vec<u8> {

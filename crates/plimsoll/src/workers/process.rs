@@ -51,6 +51,8 @@ pub(super) struct Process {
     pub reserve: u64,
     /// Its semi-space, as well.
     pub semi_space: Option<u64>,
+    /// It was started with `--experimental-async-context-frame`.
+    pub has_context_frame: bool,
     /// Tasks that end with the worker.
     pub _tasks: JoinSet<()>,
     /// How and when the leader ended.

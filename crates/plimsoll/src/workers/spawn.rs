@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::concerns::logs::record::Stream;
 use crate::ids::WorkerId;
 use crate::observe::logs::{self, Capture, Tail, Tap};
-use crate::sys::child;
+use crate::sys::{child, process};
 
 /// A process that has been started.
 #[derive(Debug)]
@@ -49,21 +49,27 @@ pub(super) fn spawn(
     let other = |source| Error::Other { command: program.clone(), source };
     let (stdout, their_stdout) = logs::pipe().map_err(other)?;
     let (stderr, their_stderr) = logs::pipe().map_err(other)?;
-    let mut process = Command::new(program);
-    process
+    let mut command = Command::new(program);
+    command
         .args(arguments)
         .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(their_stdout)
         .stderr(their_stderr);
-    child::prepare(&mut process, terms);
-    let child = process.spawn().map_err(|error| explain(program, error))?;
+    child::prepare(&mut command, terms);
+    let mut child = command.spawn().map_err(|error| explain(program, error))?;
     // Our copies of the worker's ends: while they are open, its pipes have no end.
-    drop(process);
+    drop(command);
     let tail = Tail::default();
     let pid = child.id();
     let adopt = |stream, pipe| logs.adopt(worker, pid, stream, pipe, tail.clone()).map_err(other);
-    let taps = vec![adopt(Stream::Stdout, stdout)?, adopt(Stream::Stderr, stderr)?];
+    let adopted =
+        adopt(Stream::Stdout, stdout).and_then(|first| Ok(vec![first, adopt(Stream::Stderr, stderr)?]));
+    let taps = adopted.inspect_err(|_| {
+        // Nobody would know of it. It is waited for, so that its number is not another's when it is reaped.
+        process::kill_group(pid);
+        let _reaped_elsewhere = child.wait();
+    })?;
     Ok(Started { pid, tail, taps })
 }
 
@@ -94,7 +100,6 @@ mod tests {
     use crate::config;
     use crate::observe::logs::Pipeline;
     use crate::sys::child::Terms;
-    use crate::sys::process;
 
     const WORKER: WorkerId = WorkerId { index: 0, incarnation: 1 };
 

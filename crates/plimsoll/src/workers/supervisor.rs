@@ -5,6 +5,7 @@ mod agents;
 mod deaths;
 mod downstreams;
 mod ending;
+mod groups;
 mod heaps;
 mod liveness;
 mod memory;
@@ -181,6 +182,7 @@ pub struct Supervisor<F> {
     events: mpsc::Sender<Event>,
     heard: mpsc::Receiver<Event>,
     ending: ending::Ending,
+    groups: groups::Groups,
     deaths: deaths::Deaths,
     echo: Echo,
     orders: orders::Orders,
@@ -223,6 +225,7 @@ impl<F: Front> Supervisor<F> {
             events,
             heard,
             ending: ending::Ending::default(),
+            groups: groups::Groups::default(),
             deaths: deaths::Deaths::default(),
             echo: Echo::default(),
             orders: orders::Orders::default(),
@@ -252,6 +255,7 @@ impl<F: Front> Supervisor<F> {
             }
             self.look_around(Instant::now());
         }
+        self.see_groups_off(&mut signals).await;
         self.end()
     }
 
@@ -291,8 +295,16 @@ impl<F: Front> Supervisor<F> {
 
     /// The first time: drain. From the second on: at once.
     fn stop_or_hurry(&mut self) {
-        let input = if self.fleet.phase() == Phase::Running { Input::Stop } else { Input::StopNow };
-        self.apply(input);
+        if self.fleet.phase() == Phase::Running {
+            self.apply(Input::Stop);
+        } else {
+            self.stop_now();
+        }
+    }
+
+    fn stop_now(&mut self) {
+        self.groups.hurry(Instant::now());
+        self.apply(Input::StopNow);
     }
 
     fn reap(&mut self) {
@@ -319,7 +331,7 @@ impl<F: Front> Supervisor<F> {
                 let _asker_left = reply.send(self.snapshot(Instant::now()));
             }
             Request::Stop => self.apply(Input::Stop),
-            Request::StopNow => self.apply(Input::StopNow),
+            Request::StopNow => self.stop_now(),
             Request::Reload { order, teller } => self.reload(order, Some(teller)),
             Request::Scale { workers, teller } => self.scale(workers, teller),
             Request::Profile { order, teller } => self.profile(order, teller),
@@ -340,6 +352,7 @@ impl<F: Front> Supervisor<F> {
         for worker in over {
             self.bury(worker);
         }
+        self.look_after_groups(now);
         self.look_after_profiles(now);
         self.look_for_dead(now);
         self.look_after_memory(now);
@@ -367,6 +380,7 @@ impl<F: Front> Supervisor<F> {
         let profiles = self.profiles.deadline(now);
         processes
             .chain(self.fleet.next_deadline())
+            .chain(self.groups.deadline())
             .chain(quiet)
             .chain(profiles)
             .chain(self.next_look)

@@ -208,6 +208,26 @@ fn a_stall_is_waited_for_and_shown() {
 }
 
 #[test]
+fn a_stall_is_waited_for_also_while_the_first_worker_is_profiled() {
+    let server = start(2);
+    thread::scope(|scope| {
+        let first = scope.spawn(|| profile(&server, &["--seconds", "60", "--worker", "0"]));
+        wait_for_begun(&server, 1);
+        let armed = scope.spawn(|| profile(&server, &["--on-stall", "--threshold", "300"]));
+        wait_for_begun(&server, 2);
+        until("the other one stands still", || {
+            assert_eq!(server.get("/stall").status, 200);
+            armed.is_finished().then_some(())
+        });
+        let (shown, said) = text(&armed.join().unwrap());
+        assert!(shown.contains("the event loop stood still for "), "{shown} {said}");
+        // Who is profiled need not be waited for.
+        signal(server.workers(2)[0], Signal::KILL);
+        assert_eq!(first.join().unwrap().status.code(), Some(1));
+    });
+}
+
+#[test]
 fn who_stands_still_because_it_was_ordered_is_told_so() {
     let kept = "globalThis.kept = Array.from({ length: 500000 }, (_, id) => ({ id, name: `row ${id}` }));";
     let app = App::command(&["node", "app.js"], &[("app.js", &format!("{kept}{APP}"))]);

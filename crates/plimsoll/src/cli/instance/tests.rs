@@ -1,3 +1,5 @@
+use std::fs::{DirBuilder, Permissions, set_permissions};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 
 use super::*;
@@ -34,13 +36,34 @@ fn one_instance_needs_no_name_and_several_do() {
 #[test]
 fn a_socket_that_was_left_behind_is_no_instance() {
     let base = tempfile::tempdir().unwrap();
+    set_permissions(base.path(), Permissions::from_mode(0o700)).unwrap();
     for name in ["left", "shop", "no-socket"] {
-        std::fs::create_dir(base.path().join(name)).unwrap();
+        DirBuilder::new().mode(0o700).create(base.path().join(name)).unwrap();
     }
     drop(UnixListener::bind(base.path().join("left").join(socket::FILE_NAME)).unwrap());
     let _listener = UnixListener::bind(base.path().join("shop").join(socket::FILE_NAME)).unwrap();
     let running = pick::running(directories::in_base(base.path()));
     assert_eq!(running.iter().map(|instance| instance.name.as_str()).collect::<Vec<_>>(), ["shop"]);
+}
+
+#[test]
+fn what_somebody_else_could_have_put_there_is_no_instance() {
+    let directory = tempfile::tempdir().unwrap();
+    let base = directory.path().join("plimsoll-0");
+    let (shop, open, link) = (base.join("shop"), base.join("open"), base.join("link"));
+    for path in [&base, &shop, &open] {
+        DirBuilder::new().mode(0o700).create(path).unwrap();
+    }
+    set_permissions(&open, Permissions::from_mode(0o755)).unwrap();
+    symlink(&shop, &link).unwrap();
+    let found =
+        |base: &Path| directories::in_base(base).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    assert_eq!(found(&base), ["shop"]);
+    let linked = directory.path().join("plimsoll-1");
+    symlink(&base, &linked).unwrap();
+    assert!(found(&linked).is_empty(), "the base is a link");
+    set_permissions(&base, Permissions::from_mode(0o770)).unwrap();
+    assert!(found(&base).is_empty(), "others may write to the base");
 }
 
 #[test]

@@ -4,6 +4,9 @@
 //! a reload replaces it: the new process first. One at a time, with a pause between two as long as it is not urgent, and only where there
 //! is room for both. A worker that is full soon after its start is not renewed, because the next one would be full as soon: that is
 //! told, and left alone. Where it then dies of it, it was a leak, and those that follow in its place are renewed.
+//!
+//! A renewal may be in vain: the new process does not come up, and the old one goes on. It is tried again ever more rarely,
+//! however urgent it is: a start costs as much whether or not it succeeds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -16,6 +19,8 @@ const FRESH: Duration = Duration::from_secs(10);
 const SOON: Duration = Duration::from_secs(60);
 /// Between two renewals.
 pub const SPACING: Duration = Duration::from_secs(10);
+/// The longest wait after a renewal that was in vain.
+const WAIT_MOST: Duration = Duration::from_secs(600);
 /// What a fresh process needs at least.
 const NEED_LEAST: u64 = 48 << 20;
 /// Requests before `max_requests` at which the first may go, in parts of it: workers that started together do not go
@@ -57,6 +62,21 @@ pub enum Decision {
     NoRoom(WorkerId, Why),
 }
 
+/// A process that was to be renewed; it still stands there while that was in vain.
+#[derive(Debug, Clone, Copy)]
+struct Tried {
+    worker: WorkerId,
+    last: Instant,
+    times: u32,
+}
+
+impl Tried {
+    fn is_due(&self, now: Instant) -> bool {
+        let doubled = 2_u32.saturating_pow(self.times.saturating_sub(1));
+        now.saturating_duration_since(self.last) >= SPACING.saturating_mul(doubled).min(WAIT_MOST)
+    }
+}
+
 #[derive(Debug)]
 pub struct Recycler {
     rules: Rules,
@@ -68,6 +88,8 @@ pub struct Recycler {
     without_room: BTreeSet<WorkerId>,
     /// Places whose last process was full soon, and that one.
     soon: BTreeMap<u16, WorkerId>,
+    /// Who was last to be renewed in each place.
+    tried: BTreeMap<u16, Tried>,
 }
 
 impl Recycler {
@@ -80,6 +102,7 @@ impl Recycler {
             deadly: BTreeSet::new(),
             without_room: BTreeSet::new(),
             soon: BTreeMap::new(),
+            tried: BTreeMap::new(),
         }
     }
 
@@ -90,22 +113,9 @@ impl Recycler {
 
     /// `is_renewing`: a process is being replaced already. `room`: memory that can still be had.
     pub fn judge(&mut self, levels: &[Level], is_renewing: bool, room: u64, now: Instant) -> Vec<Decision> {
-        let is_there = |worker: &WorkerId| levels.iter().any(|level| level.worker == *worker);
-        self.without_room.retain(is_there);
+        self.forget(levels);
         let mut decisions = Vec::new();
-        let mut full: Vec<(f64, &Level, Why)> = Vec::new();
-        for level in levels {
-            let Some((fullness, why)) = self.reason(level) else { continue };
-            if self.crowded.get(&level.worker.index) == Some(&level.worker) {
-                continue;
-            }
-            if self.is_crowded(level, why) {
-                self.crowded.insert(level.worker.index, level.worker);
-                decisions.push(Decision::Crowded(level.worker, why));
-                continue;
-            }
-            full.push((fullness, level, why));
-        }
+        let full = self.full(levels, now, &mut decisions);
         let rests = self.last.is_some_and(|last| now.saturating_duration_since(last) < SPACING);
         let fullest = full.into_iter().max_by(|one, other| one.0.total_cmp(&other.0));
         let Some((_, level, why)) = fullest.filter(|(fullness, ..)| !rests || self.is_urgent(*fullness))
@@ -121,15 +131,63 @@ impl Recycler {
             }
             return decisions;
         }
-        self.last = Some(now);
-        if level.ready_for < SOON && !matches!(why, Why::Requests(_)) {
-            self.soon.insert(level.worker.index, level.worker);
-        } else {
-            self.soon.remove(&level.worker.index);
-            self.deadly.remove(&level.worker.index);
-        }
+        self.note_attempt(level, why, now);
         decisions.push(Decision::Renew(level.worker, why));
         decisions
+    }
+
+    /// What was known of processes in whose place another one stands by now.
+    fn forget(&mut self, levels: &[Level]) {
+        let is_there = |worker: &WorkerId| levels.iter().any(|level| level.worker == *worker);
+        self.without_room.retain(is_there);
+        let is_followed = |tried: &Tried| {
+            let place = tried.worker.index;
+            levels.iter().any(|level| level.worker.index == place && level.worker != tried.worker)
+        };
+        self.tried.retain(|_, tried| !is_followed(tried));
+    }
+
+    /// Who is full and may be renewed. Those of whom it is new that a renewal would not help are told.
+    fn full<'a>(
+        &mut self,
+        levels: &'a [Level],
+        now: Instant,
+        told: &mut Vec<Decision>,
+    ) -> Vec<(f64, &'a Level, Why)> {
+        let mut full = Vec::new();
+        for level in levels {
+            let Some((fullness, why)) = self.reason(level) else { continue };
+            let place = level.worker.index;
+            if self.crowded.get(&place) == Some(&level.worker) {
+                continue;
+            }
+            if self.is_crowded(level, why) {
+                self.crowded.insert(place, level.worker);
+                told.push(Decision::Crowded(level.worker, why));
+                continue;
+            }
+            if self.tried.get(&place).is_none_or(|tried| tried.is_due(now)) {
+                full.push((fullness, level, why));
+            }
+        }
+        full
+    }
+
+    fn note_attempt(&mut self, level: &Level, why: Why, now: Instant) {
+        self.last = Some(now);
+        let place = level.worker.index;
+        let tried = self.tried.entry(place).or_insert(Tried { worker: level.worker, last: now, times: 0 });
+        (tried.last, tried.times) = (now, tried.times.saturating_add(1));
+        if tried.times > 1 {
+            // When it was full first is known.
+            return;
+        }
+        if level.ready_for < SOON && !matches!(why, Why::Requests(_)) {
+            self.soon.insert(place, level.worker);
+        } else {
+            self.soon.remove(&place);
+            self.deadly.remove(&place);
+        }
     }
 
     /// A process has died for want of memory.
@@ -269,6 +327,50 @@ mod tests {
             heard.extend(recycler.judge(&[level(0, 95, second)], false, u64::MAX, now));
         }
         assert!(matches!(heard[..], [Decision::Crowded(..)]), "{heard:?}");
+    }
+
+    /// When the full ones of these places are to be renewed within an hour; nothing new comes up before `works_from`.
+    fn attempts(places: u16, works_from: u64) -> Vec<(u64, u16)> {
+        let start = Instant::now();
+        let mut recycler = Recycler::new(RULES);
+        let mut incarnations = vec![1; usize::from(places)];
+        let mut attempts = Vec::new();
+        for half_second in 0..7200 {
+            let now = start + Duration::from_millis(500 * half_second);
+            let levels: Vec<Level> = (0..places)
+                .map(|index| {
+                    let incarnation = incarnations[usize::from(index)];
+                    // Who was renewed leaks again.
+                    Level { worker: WorkerId { index, incarnation }, ..level(index, 99, 100) }
+                })
+                .collect();
+            for decision in recycler.judge(&levels, false, u64::MAX, now) {
+                let Decision::Renew(worker, _) = decision else { panic!("{decision:?}") };
+                attempts.push((half_second / 2, worker.index));
+                incarnations[usize::from(worker.index)] += u32::from(half_second / 2 >= works_from);
+            }
+        }
+        attempts
+    }
+
+    #[test]
+    fn a_renewal_that_is_in_vain_is_tried_ever_more_rarely_however_urgent_it_is() {
+        let seconds = |attempts: &[(u64, u16)]| attempts.iter().map(|(at, _)| *at).collect::<Vec<_>>();
+        let alone = attempts(1, u64::MAX);
+        assert_eq!(seconds(&alone), [0, 10, 30, 70, 150, 310, 630, 1230, 1830, 2430, 3030]);
+        let two = attempts(2, u64::MAX);
+        for place in 0..2 {
+            let of_place: Vec<_> = two.iter().copied().filter(|(_, index)| *index == place).collect();
+            assert_eq!(seconds(&of_place), seconds(&alone), "each place waits for itself");
+        }
+    }
+
+    #[test]
+    fn what_was_in_vain_is_forgotten_when_another_process_stands_there() {
+        let attempts = attempts(1, 70);
+        let (in_vain, others) = attempts.split_at(3);
+        assert_eq!(in_vain, [(0, 0), (10, 0), (30, 0)]);
+        assert!(others[0] == (70, 0) && others[1] == (70, 0) && others.len() > 7000, "{}", others.len());
     }
 
     /// A place whose processes are full so many seconds after they listen, and die after so many; what happens in an hour: how many

@@ -323,8 +323,13 @@ impl Fleet {
         if !self.is_serving() {
             return self.exited(id, now);
         }
-        if let Some(at) = self.places.iter().position(|place| place.id == id && place.is_alive()) {
+        let is_candidate = |place: &Place| place.candidate.is_some_and(|candidate| candidate.id == id);
+        if let Some(at) = self.places.iter().position(is_candidate) {
+            self.start_candidate(at, now);
+        } else if let Some(at) = self.places.iter().position(|place| place.id == id && place.is_alive()) {
             self.start_in(at, now);
+        } else {
+            self.exited(id, now);
         }
     }
 

@@ -26,7 +26,10 @@ impl<F: Front> Supervisor<F> {
             Action::Terminate(worker) => self.terminate(worker),
             Action::Kill(worker) => self.kill(worker),
             Action::Admit(worker) => self.admit(worker),
-            Action::Retire(worker) => self.endpoints.retire(worker, &self.front),
+            Action::Retire(worker) => {
+                self.memory.note_retired(worker);
+                self.endpoints.retire(worker, &self.front);
+            }
             Action::Announce => self.announce(),
             Action::DrainGateway => self.begin_drain(),
             Action::AbortGateway => self.cut(),
@@ -36,7 +39,10 @@ impl<F: Front> Supervisor<F> {
                 %worker,
                 "the worker dies again and again before it listens; the others serve, it is tried ever more rarely"
             ),
-            Action::ReloadBegins => self.begin_reload(),
+            Action::ReloadBegins => {
+                self.memory.note_reload();
+                self.begin_reload();
+            }
             Action::ReloadEnds(verdict) => self.end_reload(verdict),
             Action::ScaleEnds(verdict) => self.end_scale(verdict),
             Action::Finish(outcome) => self.ending.decide(outcome),
@@ -82,6 +88,8 @@ impl<F: Front> Supervisor<F> {
                 None
             }
             Err(error) => {
+                self.endpoints.lose_worker(worker, &self.front);
+                self.directory.remove(&self.directory.path.join(directory_name(worker)));
                 self.ending.remember(format!("{error:#}"));
                 if self.fleet.was_ever_ready() {
                     tracing::error!(%worker, "a worker could not be started: {error:#}");
@@ -94,9 +102,7 @@ impl<F: Front> Supervisor<F> {
     fn try_start(&mut self, worker: WorkerId) -> anyhow::Result<Process> {
         let mut tasks = JoinSet::new();
         let directory = match &self.preload {
-            Some(_) => {
-                Some(self.directory.subdirectory(&format!("w{}.{}", worker.index, worker.incarnation))?)
-            }
+            Some(_) => Some(self.directory.subdirectory(&directory_name(worker))?),
             None => None,
         };
         if let Some(directory) = &directory {
@@ -139,6 +145,7 @@ impl<F: Front> Supervisor<F> {
             old_space: self.old_space(heap),
             reserve: self.reserve(heap),
             semi_space: self.semi_space(heap),
+            has_context_frame: self.settings.has_context_frame,
             _tasks: tasks,
             end: None,
             asked: Asked::No,
@@ -183,6 +190,11 @@ impl<F: Front> Supervisor<F> {
             ),
         }
     }
+}
+
+/// Inside that of the instance.
+fn directory_name(worker: WorkerId) -> String {
+    format!("w{}.{}", worker.index, worker.incarnation)
 }
 
 /// A worker sees a pipe where there may be a terminal in the end.

@@ -8,7 +8,7 @@ use crate::concerns::memory::seen::Point;
 use crate::concerns::memory::words;
 use crate::concerns::shutdown::{Input, Outcome, State, Step};
 use crate::ids::WorkerId;
-use crate::sys::{cgroup, process};
+use crate::sys::cgroup;
 use crate::workers::environment::CONTEXT_FRAME;
 use crate::workers::front::Front;
 use crate::workers::page::LeftBehind;
@@ -122,7 +122,7 @@ impl<F: Front> Supervisor<F> {
     pub(super) fn bury(&mut self, worker: WorkerId) {
         let Some(process) = self.processes.remove(&worker) else { return };
         // What it left running in its group would stand in the way of the next one.
-        process::terminate_group(process.pid);
+        self.groups.ask(process.pid, Instant::now() + self.settings.fleet.worker_grace);
         self.endpoints.lose_worker(worker, &self.front);
         if let Some(directory) = &process.directory {
             self.directory.remove(directory);
@@ -158,12 +158,13 @@ impl<F: Front> Supervisor<F> {
             self.becomes_plain("its process may not read it");
             return Input::Again(worker);
         }
-        if self.settings.has_context_frame && report::was_refused(&last_lines, CONTEXT_FRAME) {
-            self.settings.has_context_frame = false;
-            tracing::warn!(
-                %worker,
-                "the Node that runs does not know {CONTEXT_FRAME}: context.async_context_frame is not set any more"
-            );
+        if process.has_context_frame && report::was_refused(&last_lines, CONTEXT_FRAME) {
+            if std::mem::take(&mut self.settings.has_context_frame) {
+                tracing::warn!(
+                    %worker,
+                    "the Node that runs does not know {CONTEXT_FRAME}: context.async_context_frame is not set any more"
+                );
+            }
             return Input::Again(worker);
         }
         let end = report::describe_end(status);

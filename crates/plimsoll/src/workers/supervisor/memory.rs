@@ -42,6 +42,8 @@ pub struct LeakTold {
 pub(super) struct Memory {
     recycler: Recycler,
     recycled: Recycled,
+    /// Who is being renewed for it now; it may be in vain.
+    renewing: Option<(WorkerId, Why)>,
     /// There is something new to judge.
     is_news: bool,
     judged: Option<Instant>,
@@ -56,6 +58,7 @@ impl Memory {
         Self {
             recycler,
             recycled: Recycled::default(),
+            renewing: None,
             is_news: false,
             judged: None,
             churn: Churn::default(),
@@ -79,6 +82,22 @@ impl Memory {
 
     pub(super) fn recycled(&self) -> Recycled {
         self.recycled
+    }
+
+    /// Another one serves in its place, and it leaves.
+    pub(super) fn note_retired(&mut self, worker: WorkerId) {
+        let Some((_, why)) = self.renewing.take_if(|(renewing, _)| *renewing == worker) else { return };
+        let recycled = &mut self.recycled;
+        match why {
+            Why::Heap { .. } => recycled.heap += 1,
+            Why::Resident { .. } => recycled.resident += 1,
+            Why::Requests(_) => recycled.requests += 1,
+        }
+    }
+
+    /// A reload renews all, for another reason.
+    pub(super) fn note_reload(&mut self) {
+        self.renewing = None;
     }
 
     /// It died for want of memory.
@@ -175,12 +194,7 @@ impl<F: Front> Supervisor<F> {
         match decision {
             Decision::Renew(worker, why) => {
                 tracing::warn!(%worker, "the worker is renewed: {}", words::why(why));
-                let recycled = &mut self.memory.recycled;
-                match why {
-                    Why::Heap { .. } => recycled.heap += 1,
-                    Why::Resident { .. } => recycled.resident += 1,
-                    Why::Requests(_) => recycled.requests += 1,
-                }
+                self.memory.renewing = Some((worker, why));
                 self.apply(Input::Renew(worker));
             }
             Decision::Crowded(worker, why) => tracing::error!(

@@ -116,10 +116,11 @@ impl<F: Front> Supervisor<F> {
         let id = self.profiles.last;
         let order = Order { asked, teller, takers: BTreeMap::new(), failed: BTreeMap::new() };
         self.profiles.orders.insert(id, order);
-        for worker in workers {
-            if let Err(reason) = self.order_from(id, worker) {
-                self.fail_profile(id, worker, reason);
-            }
+        // All are asked before it is told that one of them cannot: it may be the only one.
+        let asked = workers.into_iter().map(|worker| (worker, self.order_from(id, worker)));
+        let failed: Vec<_> = asked.filter_map(|(worker, asked)| Some((worker, asked.err()?))).collect();
+        for (worker, reason) in failed {
+            self.fail_profile(id, worker, reason);
         }
     }
 

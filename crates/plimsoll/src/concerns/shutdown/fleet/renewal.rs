@@ -55,7 +55,7 @@ impl Fleet {
         }
     }
 
-    fn start_candidate(&mut self, at: usize, now: Instant) {
+    pub(super) fn start_candidate(&mut self, at: usize, now: Instant) {
         let index = self.places.get(at).map_or(0, |place| place.id.index);
         let id = self.new_id(index);
         if let Some(place) = self.places.get_mut(at) {

@@ -14,6 +14,7 @@ impl Fleet {
         self.give_up(Verdict::Superseded, now);
         self.actions.push(Action::Announce);
         self.phase = Phase::Announced { until: now + self.config.delay };
+        self.let_leaving_finish(now + self.config.delay + self.config.grace);
         // Where nothing listens there is nothing to go on with.
         if self.config.delay.is_zero() || !self.ever_ready {
             self.drain(now);
@@ -27,7 +28,17 @@ impl Fleet {
             let finishing = State::Draining(Step::Finishing { since: now, until: deadline });
             place.state = if place.is_alive() { finishing } else { State::Stopped };
         }
+        self.let_leaving_finish(deadline);
         self.actions.push(Action::DrainGateway);
+    }
+
+    /// What those have in flight who leave already is given as long as all else.
+    fn let_leaving_finish(&mut self, deadline: Instant) {
+        for leaving in &mut self.leaving {
+            if let Step::Finishing { until, .. } = &mut leaving.step {
+                *until = deadline.max(*until);
+            }
+        }
     }
 
     /// Nobody is connected: whoever is left has nothing to wait for.

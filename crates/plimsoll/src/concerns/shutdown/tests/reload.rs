@@ -258,3 +258,52 @@ fn a_reload_begins_afresh_where_one_worker_was_being_renewed() {
         ],
     );
 }
+
+#[test]
+fn a_candidate_whose_end_was_ours_is_started_again_also_where_two_are_renewed_at_a_time() {
+    check_serving(
+        CONFIG,
+        &[
+            (10, Input::Reload(Some(2)), &[BEGINS, Action::Start(id(0, 2)), Action::Start(id(1, 2))]),
+            (20, Input::Again(id(0, 2)), &[Action::Start(id(0, 3))]),
+            (21, Input::Again(id(1, 2)), &[Action::Start(id(1, 3))]),
+            (30, Input::Listens(id(0, 3)), &[]),
+            (30, Input::Covers(id(0, 3)), &[Action::Admit(id(0, 3)), Action::Retire(id(0, 1))]),
+            (31, Input::Listens(id(1, 3)), &[]),
+            (31, Input::Covers(id(1, 3)), &[Action::Admit(id(1, 3)), Action::Retire(id(1, 1))]),
+            (40, Input::Exited(id(0, 1)), &[]),
+            (41, Input::Exited(id(1, 1)), &[DONE]),
+        ],
+    );
+}
+
+#[test]
+fn a_stop_soon_after_a_reload_gives_those_who_leave_its_own_time_and_what_it_cuts_is_counted() {
+    let renew: [(u64, Input, &[Action]); 3] = [
+        (0, Input::Reload(None), &[BEGINS, Action::Start(id(0, 2))]),
+        (0, Input::Listens(id(0, 2)), &[]),
+        (0, Input::Covers(id(0, 2)), &[Action::Admit(id(0, 2)), Action::Retire(id(0, 1))]),
+    ];
+    let superseded = Action::ReloadEnds(Verdict::Superseded);
+    let cut: &[Action] = &[
+        Action::AbortGateway,
+        Action::Terminate(id(0, 2)),
+        Action::Terminate(id(1, 1)),
+        Action::Terminate(id(0, 1)),
+    ];
+    let at_once: [(u64, Input, &[Action]); 3] = [
+        (10_000, Input::Stop, &[superseded, Action::Announce, Action::DrainGateway]),
+        (39_999, Input::Tick, &[]),
+        (40_000, Input::Tick, cut),
+    ];
+    let announced: [(u64, Input, &[Action]); 5] = [
+        (10_000, Input::Stop, &[superseded, Action::Announce]),
+        (34_999, Input::Tick, &[Action::DrainGateway]),
+        (40_000, Input::Tick, &[]),
+        (64_998, Input::Tick, &[]),
+        (64_999, Input::Tick, cut),
+    ];
+    check_serving(CONFIG, &[&renew[..], &at_once].concat());
+    // The delay ends late: as much later the requests in flight are cut.
+    check_serving(Config { delay: ms(5_000), ..CONFIG }, &[&renew[..], &announced].concat());
+}

@@ -15,7 +15,7 @@ struct Walk {
 }
 
 fn walk() -> impl Strategy<Value = Vec<Walk>> {
-    let step = (0u8..24, 0usize..8, 0u64..3_000).prop_map(|(kind, which, wait)| Walk { kind, which, wait });
+    let step = (0u8..26, 0usize..8, 0u64..3_000).prop_map(|(kind, which, wait)| Walk { kind, which, wait });
     proptest::collection::vec(step, 1..300)
 }
 
@@ -46,6 +46,8 @@ impl World {
             19 if step.wait < 100 => Input::Stop,
             20 if step.wait < 30 => Input::StopNow,
             21 => Input::Quiet,
+            22 => Input::Again(worker),
+            23 => Input::Renew(worker),
             _ => Input::Tick,
         }
     }
@@ -55,7 +57,7 @@ impl World {
     }
 
     fn follow(&mut self, input: Input) -> Result<(), TestCaseError> {
-        if let Input::Exited(worker) = input {
+        if let Input::Exited(worker) | Input::Again(worker) = input {
             self.running.remove(&worker);
         }
         if let Input::Reload(Some(surge)) = input {
@@ -79,7 +81,7 @@ impl World {
             }
         }
         prop_assert!((0..=1).contains(&self.reloads), "one reload at a time, and each ends");
-        let is_loss = matches!(input, Input::Exited(_) | Input::FallsSilent(_));
+        let is_loss = matches!(input, Input::Exited(_) | Input::Again(_) | Input::FallsSilent(_));
         if self.fleet.phase() == Phase::Running && !is_loss && ready > 0 {
             prop_assert!(self.ready() > 0, "the last one that served was sent away by {input:?}");
         }
