@@ -175,6 +175,37 @@ fn what_a_collector_does_not_take_waits_on_the_disk_also_for_the_next_run() {
 }
 
 #[test]
+fn what_hangs_at_the_end_waits_on_the_disk_for_the_next_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let spill = directory.path().join("spill");
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let sink = |port: u16| {
+        format!(
+            "[[logs.sink]]\ntype = 'http'\nurl = 'http://127.0.0.1:{port}/in'\nbatch_wait = '0s'\nspill = {spill:?}"
+        )
+    };
+    let mut server = start(&sink(silent.local_addr().unwrap().port()));
+    assert_eq!(server.get("/log?lines=100").status, 200);
+    let (_attempt, _) = silent.accept().unwrap();
+    // Some are being sent, and these wait.
+    assert_eq!(server.get("/log?lines=100").status, 200);
+    until("they have been read", || {
+        (server.stdout().matches("\"msg\":\"line ").count() == 200).then_some(())
+    });
+    server.signal(Signal::TERM);
+    assert_eq!(server.exit_code(), 0);
+    assert!(server.stderr().contains("for the next run"), "{}", server.stderr());
+
+    let collector = Collector::start(200);
+    let _server = start(&sink(collector.port));
+    until("all has come", || {
+        let bodies = collector.bodies().concat();
+        let bodies = String::from_utf8_lossy(&bodies);
+        (bodies.matches("\\\"msg\\\":\\\"line ").count() == 200).then_some(())
+    });
+}
+
+#[test]
 fn a_collector_that_never_answers_holds_up_nobody_not_even_the_end() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut server = start(&format!(

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::stats::{Reason, ShipStats};
+use super::until::{Ending, Then, Until};
 use super::{Item, RANKS, Words};
 
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(in crate::observe) struct Queue<T> {
     least: Option<usize>,
     bytes_max: usize,
     stats: Arc<ShipStats>,
+    ending: Ending,
 }
 
 #[derive(Debug)]
@@ -81,6 +83,7 @@ impl<T: Item> Queue<T> {
             least,
             bytes_max,
             stats,
+            ending: Ending::new(),
         }
     }
 
@@ -236,10 +239,16 @@ impl<T: Item> Queue<T> {
         self.state().deadline
     }
 
-    /// The end: what is queued is delivered until then.
+    /// By when an attempt must be over.
+    pub(super) fn until(&self, then: Then) -> Until {
+        self.ending.until(then)
+    }
+
+    /// The end: what is queued is delivered until then, and what hangs is given up.
     pub(in crate::observe) fn close(&self, deadline: Instant) {
         self.state().deadline = Some(deadline);
         self.changed.notify_all();
+        self.ending.tell(deadline);
     }
 
     /// The thread that sends has done all it could.

@@ -14,6 +14,7 @@ use crate::concerns::logs::record::{Record, Sink, Stream};
 use crate::config;
 use crate::observe::logs::stats::Stats;
 use crate::observe::ship::queue::{Limits, Queue};
+use crate::observe::ship::until::Until;
 use crate::observe::ship::{Outlet, Shipper, Trouble};
 use crate::sys::output::Target;
 
@@ -88,7 +89,7 @@ struct Ours {
 }
 
 impl Outlet<Record> for Ours {
-    fn deliver(&mut self, batch: &[Arc<Record>], _deadline: Option<Instant>) -> Result<(), Trouble> {
+    fn deliver(&mut self, batch: &[Arc<Record>], _until: &Until) -> Result<(), Trouble> {
         self.text.clear();
         batch.iter().for_each(|record| self.format.write(record, &mut self.text));
         // It fails when nobody reads the stream any more; the workers must not suffer from that.

@@ -13,6 +13,7 @@ use crate::concerns::logs::record::{Shape, Stream};
 use crate::config::{Compress, FileSink, LogFormat};
 use crate::observe::ship::Trouble;
 use crate::observe::ship::queue::Limits;
+use crate::observe::ship::until::Until;
 
 pub(super) fn record(level: Level, line: impl Into<Bytes>) -> Arc<Record> {
     Arc::new(Record {
@@ -48,7 +49,7 @@ impl Told {
 }
 
 impl Outlet<Record> for Told {
-    fn deliver(&mut self, batch: &[Arc<Record>], _deadline: Option<Instant>) -> Result<(), Trouble> {
+    fn deliver(&mut self, batch: &[Arc<Record>], _until: &Until) -> Result<(), Trouble> {
         wait(|| !self.with(|target| target.is_stuck));
         self.with(|target| {
             target.attempts += 1;
@@ -213,7 +214,8 @@ fn packs(compress: Compress, end: &str, unpack: impl Fn(fs::File) -> io::Result<
     let path = directory.path().join("new/app.log");
     let mut sink = file::ToFile::start(&FileSink { compress, ..file(&path) }).unwrap();
     for number in 0..8 {
-        sink.deliver(&[record(Level::Info, format!("{number}{}", "x".repeat(600)))], None).unwrap();
+        sink.deliver(&[record(Level::Info, format!("{number}{}", "x".repeat(600)))], &Until::never())
+            .unwrap();
     }
     let directory = path.parent().unwrap();
     let is_tidy = || {
@@ -235,7 +237,8 @@ fn files_that_are_set_aside_at_once_go_in_their_order() {
     let mut sink = file::ToFile::start(&settings).unwrap();
     let lines = 300;
     for number in 0..lines {
-        sink.deliver(&[record(Level::Info, format!("{number} {}", "x".repeat(990)))], None).unwrap();
+        sink.deliver(&[record(Level::Info, format!("{number} {}", "x".repeat(990)))], &Until::never())
+            .unwrap();
     }
     wait(|| aside(directory.path()).len() == 1);
     let text = fs::read_to_string(aside(directory.path()).remove(0)).unwrap();
@@ -247,10 +250,10 @@ fn a_file_that_was_moved_or_whose_directory_is_gone_is_made_anew() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sub/app.log");
     let mut sink = file::ToFile::start(&FileSink { rotate_bytes: 1 << 30, ..file(&path) }).unwrap();
-    sink.deliver(&[record(Level::Info, "one")], None).unwrap();
+    sink.deliver(&[record(Level::Info, "one")], &Until::never()).unwrap();
     let mut again = |word: &str| {
         while !path.exists() {
-            sink.deliver(&[record(Level::Info, word.to_owned())], None).unwrap();
+            sink.deliver(&[record(Level::Info, word.to_owned())], &Until::never()).unwrap();
             thread::yield_now();
         }
     };
@@ -274,7 +277,7 @@ fn a_disk_that_is_full_or_a_path_that_cannot_be_is_trouble_with_a_hint() {
         (&under_a_file, "cannot be written: ", "`path` is the file itself"),
     ] {
         let mut sink = file::ToFile::start(&file(path)).unwrap();
-        match sink.deliver(&[record(Level::Info, "one")], None) {
+        match sink.deliver(&[record(Level::Info, "one")], &Until::never()) {
             Err(Trouble::Later { why, hint: given, .. }) => {
                 assert!(why.contains(what) && given.starts_with(hint), "{why} {given}");
             }

@@ -9,7 +9,7 @@ mod client;
 use std::io;
 use std::io::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -18,6 +18,7 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, Heade
 
 use self::client::{Answer, Client};
 use super::queue::Limits;
+use super::until::Until;
 use super::{Item, Outlet, Trouble};
 use crate::config::{Compress, HttpTarget};
 
@@ -80,9 +81,9 @@ impl<T: Item> ToHttp<T> {
         encoder.finish().map(Bytes::from)
     }
 
-    fn send(&mut self, batch: &[Arc<T>], deadline: Option<Instant>) -> Result<(), Trouble> {
+    fn send(&mut self, batch: &[Arc<T>], until: &Until) -> Result<(), Trouble> {
         let body = self.body(batch).map_err(|error| Trouble::Never { why: error.to_string() })?;
-        let answer = self.client.post(&self.headers, body, deadline).map_err(|error| {
+        let answer = self.client.post(&self.headers, body, until).map_err(|error| {
             let hint = error.hint.unwrap_or(self.hints.url);
             Trouble::later(format!("{} does not answer: {}", self.client.url(), error.why), hint)
         })?;
@@ -93,8 +94,8 @@ impl<T: Item> ToHttp<T> {
             },
             413 if batch.len() > 1 => {
                 let (first, second) = batch.split_at(batch.len() / 2);
-                self.send(first, deadline)?;
-                self.send(second, deadline)
+                self.send(first, until)?;
+                self.send(second, until)
             }
             400 | 413 | 415 | 422 => Err(Trouble::Never { why: self.describe(&answer) }),
             status => Err(Trouble::Later {
@@ -119,8 +120,8 @@ impl<T: Item> ToHttp<T> {
 }
 
 impl<T: Item> Outlet<T> for ToHttp<T> {
-    fn deliver(&mut self, batch: &[Arc<T>], deadline: Option<Instant>) -> Result<(), Trouble> {
-        self.send(batch, deadline)
+    fn deliver(&mut self, batch: &[Arc<T>], until: &Until) -> Result<(), Trouble> {
+        self.send(batch, until)
     }
 
     fn limits(&self) -> Limits {

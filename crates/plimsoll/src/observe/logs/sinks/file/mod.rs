@@ -17,6 +17,7 @@ use super::format::Format;
 use crate::concerns::logs::record::Record;
 use crate::config::FileSink;
 use crate::observe::ship::queue::Limits;
+use crate::observe::ship::until::Until;
 use crate::observe::ship::{Outlet, Trouble};
 use old::Old;
 
@@ -85,7 +86,7 @@ impl ToFile {
 }
 
 impl Outlet<Record> for ToFile {
-    fn deliver(&mut self, batch: &[Arc<Record>], _deadline: Option<Instant>) -> Result<(), Trouble> {
+    fn deliver(&mut self, batch: &[Arc<Record>], _until: &Until) -> Result<(), Trouble> {
         self.text.clear();
         batch.iter().for_each(|record| self.format.write(record, &mut self.text));
         self.append().map_err(|error| {

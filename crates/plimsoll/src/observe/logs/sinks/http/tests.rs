@@ -12,6 +12,7 @@ use super::*;
 use crate::concerns::logs::record::{Level, Shape};
 use crate::config::{Compress, HttpTarget};
 use crate::observe::logs::sinks::tests::record;
+use crate::observe::ship::until::{Ending, Then, Until};
 use crate::observe::ship::{Outlet, Trouble};
 
 fn identity() -> Identity {
@@ -96,7 +97,7 @@ fn each_answer_has_its_consequence() {
     for (answer, expected) in TABLE {
         // A reset connection is tried once more, with a new one.
         let (port, bodies) = collector(&[answer, answer]);
-        let outcome = sink(port, Compress::Off).deliver(&[record(Level::Info, "one")], None);
+        let outcome = sink(port, Compress::Off).deliver(&[record(Level::Info, "one")], &Until::never());
         let (kind, text) = expected.split_once(':').unwrap_or(("", ""));
         let (is, why) = match outcome {
             Ok(()) => (String::new(), String::new()),
@@ -117,7 +118,7 @@ fn a_batch_that_is_too_large_is_halved_until_it_fits() {
     const LARGE: &str = "HTTP/1.1 413 Large\r\ncontent-length: 0\r\n\r\n";
     let (port, bodies) = collector(&[LARGE, OK, LARGE, OK, OK]);
     let batch: Vec<_> = ["a", "b", "c", "d"].into_iter().map(|line| record(Level::Info, line)).collect();
-    assert_eq!(sink(port, Compress::Off).deliver(&batch, None), Ok(()));
+    assert_eq!(sink(port, Compress::Off).deliver(&batch, &Until::never()), Ok(()));
     let lines: Vec<usize> =
         bodies.try_iter().map(|body| body.split(|byte| *byte == b'\n').count() - 1).collect();
     assert_eq!(lines, [4, 2, 2, 1, 1]);
@@ -127,8 +128,8 @@ fn a_batch_that_is_too_large_is_halved_until_it_fits() {
 fn a_kept_connection_that_has_died_is_made_anew() {
     let (port, bodies) = collector(&[OK, "reset", OK]);
     let mut sink = sink(port, Compress::Gzip);
-    assert_eq!(sink.deliver(&[record(Level::Info, "one")], None), Ok(()));
-    assert_eq!(sink.deliver(&[record(Level::Info, "two")], None), Ok(()));
+    assert_eq!(sink.deliver(&[record(Level::Info, "one")], &Until::never()), Ok(()));
+    assert_eq!(sink.deliver(&[record(Level::Info, "two")], &Until::never()), Ok(()));
     let last = bodies.try_iter().last().unwrap();
     let mut text = String::new();
     flate2::read::GzDecoder::new(&last[..]).read_to_string(&mut text).unwrap();
@@ -136,13 +137,23 @@ fn a_kept_connection_that_has_died_is_made_anew() {
 }
 
 #[test]
-fn a_collector_that_never_answers_is_waited_for_until_the_deadline() {
+fn a_collector_that_never_answers_is_waited_for_until_the_end_also_if_that_comes_meanwhile() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut sink = sink(listener.local_addr().unwrap().port(), Compress::Off);
-    let deadline = Instant::now() + Duration::from_millis(50);
-    let outcome = sink.deliver(&[record(Level::Info, "one")], Some(deadline));
+    let ending = Ending::new();
+    let until = ending.until(Then::Nothing);
+    let outcome = thread::scope(|scope| {
+        let other_side = scope.spawn(|| {
+            let stream = listener.accept().unwrap();
+            ending.tell(Instant::now() + Duration::from_millis(50));
+            stream
+        });
+        let outcome = sink.deliver(&[record(Level::Info, "one")], &until);
+        drop(other_side.join());
+        outcome
+    });
     assert!(
-        matches!(&outcome, Err(Trouble::Later { why, .. }) if why.contains("no answer within")),
+        matches!(&outcome, Err(Trouble::Later { why, .. }) if why.contains("no answer within 0.")),
         "{outcome:?}"
     );
 }
