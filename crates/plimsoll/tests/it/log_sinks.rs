@@ -384,3 +384,28 @@ fn what_a_full_disk_has_no_room_for_waits_and_no_line_is_torn() {
     });
     assert_eq!(figures(&server, "small")["dropped_lines"], 0);
 }
+
+#[test]
+fn a_full_disk_under_our_own_stdout_tears_and_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(small) = Small::mount(directory.path()) else {
+        eprintln!("skipped: a small file system can only be made by root");
+        return;
+    };
+    let (path, filler) = (small.0.join("stdout"), small.0.join("filler"));
+    fs::write(&filler, vec![0; 128 * 1024]).unwrap();
+    let server = Launch::plimsoll(App::source(APP))
+        .under(&["sh", "-c", &format!("exec \"$@\" >> {}", path.display()), "sh"])
+        .start();
+    let pad = "x".repeat(100);
+    assert_eq!(server.get(&format!("/log?lines=1200&pad={pad}")).status, 200);
+    server.wait_for_stderr("logs to stdout: No space left on device");
+    fs::remove_file(&filler).unwrap();
+    server.wait_for_stderr("logs to stdout are delivered again");
+    let text = until("each line is there, whole and once", || {
+        let text = fs::read_to_string(&path).unwrap();
+        (text.lines().count() >= 1200).then_some(text)
+    });
+    assert_eq!(text.lines().count(), 1200);
+    assert!(text.lines().enumerate().all(|(number, line)| line.contains(&format!("\"line {number}\""))));
+}
