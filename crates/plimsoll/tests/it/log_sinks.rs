@@ -409,3 +409,26 @@ fn a_full_disk_under_our_own_stdout_tears_and_loses_nothing() {
     assert_eq!(text.lines().count(), 1200);
     assert!(text.lines().enumerate().all(|(number, line)| line.contains(&format!("\"line {number}\""))));
 }
+
+#[test]
+fn a_file_that_is_cut_while_the_disk_is_full_has_no_hole() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(small) = Small::mount(directory.path()) else {
+        eprintln!("skipped: a small file system can only be made by root");
+        return;
+    };
+    let (path, filler) = (small.0.join("app.log"), small.0.join("filler"));
+    let server = start(&format!("[[logs.sink]]\ntype = 'file'\nname = 'cut'\npath = {path:?}"));
+    assert_eq!(server.get(&format!("/log?lines=300&pad={}", "x".repeat(100))).status, 200);
+    until("all is there", || fs::read_to_string(&path).ok()?.contains("line 299").then_some(()));
+    // As logrotate does with `copytruncate`, and then something else takes all the room.
+    fs::File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+    let _no_room_for_all = fs::write(&filler, vec![0; 1 << 20]);
+    assert_eq!(server.get("/log").status, 200);
+    server.wait_for_stderr("No space left on device");
+    assert_eq!(fs::metadata(&path).unwrap().len(), 0);
+    fs::remove_file(&filler).unwrap();
+    server.wait_for_stderr("logs to cut are delivered again");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("line 0") && !text.contains('\0'), "{text:?}");
+}

@@ -1,6 +1,7 @@
 //! Queues and shippers with a target that does as it is told, and the file sink with a real file.
 
 use std::fs;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -227,6 +228,51 @@ fn packs(compress: Compress, end: &str, unpack: impl Fn(fs::File) -> io::Result<
     let text = unpack(fs::File::open(newest).unwrap()).unwrap();
     assert!(text.starts_with("6x") && text.ends_with("x\n"), "{end}");
     assert!(fs::read_to_string(path).unwrap().starts_with("7x"));
+}
+
+#[test]
+fn what_is_packed_may_be_read_by_those_who_might_read_it_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.log");
+    for mode in [0o640, 0o600] {
+        fs::write(&path, "x".repeat(900)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let mut sink = file::ToFile::start(&file(&path)).unwrap();
+        sink.deliver(&[record(Level::Info, "y".repeat(200))], &Until::never()).unwrap();
+        let packed =
+            || aside(directory.path()).pop().filter(|path| path.extension().is_some_and(|end| end == "gz"));
+        wait(|| packed().is_some());
+        assert_eq!(fs::metadata(packed().unwrap()).unwrap().mode() & 0o777, mode);
+        fs::remove_file(packed().unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn a_pipe_is_written_to_and_never_set_aside() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.log");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    let _reader = fs::File::options().read(true).write(true).open(&path).unwrap();
+    let mut sink = file::ToFile::start(&file(&path)).unwrap();
+    for _ in 0..8 {
+        sink.deliver(&[record(Level::Info, "x".repeat(600))], &Until::never()).unwrap();
+    }
+    assert_eq!(aside(directory.path()), Vec::<std::path::PathBuf>::new());
+    assert!(fs::metadata(&path).unwrap().file_type().is_fifo());
+}
+
+#[test]
+fn how_long_a_file_is_the_file_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.log");
+    let mut sink = file::ToFile::start(&file(&path)).unwrap();
+    let mut deliver = || sink.deliver(&[record(Level::Info, "x".repeat(600))], &Until::never()).unwrap();
+    deliver();
+    // As logrotate does with `copytruncate`.
+    fs::File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+    deliver();
+    assert_eq!(aside(directory.path()), Vec::<std::path::PathBuf>::new(), "there was room for it");
+    assert_eq!(fs::metadata(&path).unwrap().len(), 601);
 }
 
 #[test]
