@@ -55,13 +55,28 @@ struct Reader {
     source: Arc<Source>,
     splitter: Splitter,
     joiner: Joiner,
-    /// When the last chunk was read, in nanoseconds since the epoch.
-    at: u64,
+    clock: Clock,
     /// When the last line came that another may belong to.
     since: Instant,
     /// Items of this source that came so far.
     seen: u64,
     is_ended: bool,
+}
+
+/// When lines came. No two of a pipe came at the same time: what sorts and compares by it (Loki drops what has the time
+/// and the text of another line) has them all, in their order.
+#[derive(Debug, Default)]
+struct Clock {
+    /// When the last chunk was read, in nanoseconds since the epoch.
+    read: u64,
+    last: u64,
+}
+
+impl Clock {
+    fn next(&mut self) -> u64 {
+        self.last = self.read.max(self.last + 1);
+        self.last
+    }
 }
 
 impl Processor {
@@ -256,7 +271,7 @@ impl Reader {
             source: Arc::clone(source),
             splitter: Splitter::new(line_max),
             joiner: Joiner::new(line_max),
-            at: 0,
+            clock: Clock::default(),
             since: now,
             seen: 0,
             is_ended: false,
@@ -271,23 +286,23 @@ impl Reader {
         now: Instant,
         take: &mut impl FnMut(Candidate),
     ) {
-        self.at = at;
+        self.clock.read = at;
         self.since = now;
         self.seen += 1;
         if is_after_gap {
             self.splitter.gap();
         }
-        let Self { source, splitter, joiner, .. } = self;
+        let Self { source, splitter, joiner, clock, .. } = self;
         let mut lines = 0;
         splitter.feed(bytes, |line| {
             lines += 1;
             if let Err(line) = joiner.extend(line) {
                 let understood = understand(&line, source.origin.stream);
                 if let Some(before) = joiner.flush() {
-                    take(candidate(source, at, before));
+                    take(candidate(source, clock.next(), before));
                 }
                 if let Some(alone) = joiner.begin(line, understood) {
-                    take(candidate(source, at, alone));
+                    take(candidate(source, clock.next(), alone));
                 }
             }
         });
@@ -314,9 +329,9 @@ impl Reader {
         self.emit(last, take);
     }
 
-    fn emit(&self, joined: Option<Joined>, take: &mut impl FnMut(Candidate)) {
+    fn emit(&mut self, joined: Option<Joined>, take: &mut impl FnMut(Candidate)) {
         if let Some(joined) = joined {
-            take(candidate(&self.source, self.at, joined));
+            take(candidate(&self.source, self.clock.next(), joined));
         }
     }
 
