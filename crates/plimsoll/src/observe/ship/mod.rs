@@ -281,7 +281,8 @@ impl<T: Item> Shipper<T> {
             self.queue.stats().fail();
             self.say_failing(why, hint);
         }
-        let pause = after.unwrap_or(self.pause).min(PAUSE_MOST);
+        // The other side may ask for more patience, not for less.
+        let pause = after.unwrap_or_default().max(self.pause).min(PAUSE_MOST);
         self.pause = (self.pause * 2).min(PAUSE_MOST);
         pause
     }

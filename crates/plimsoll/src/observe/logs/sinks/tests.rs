@@ -84,7 +84,7 @@ fn start(least: Option<Level>, bytes_max: usize) -> (Arc<Queue<Record>>, Told) {
 }
 
 fn later() -> Trouble {
-    Trouble::Later { why: "away".to_owned(), hint: "wait", after: Some(Duration::from_millis(1)) }
+    Trouble::Later { why: "away".to_owned(), hint: "wait", after: Some(Duration::ZERO) }
 }
 
 fn dropped(queue: &Queue<Record>) -> Vec<(&'static str, &'static str, u64)> {
@@ -112,6 +112,16 @@ fn what_failed_is_tried_again_until_it_is_taken() {
     wait(|| queue.is_done_up_to(1));
     assert_eq!(told.with(|target| (target.attempts, target.taken.clone())), (4, vec!["one".to_owned()]));
     assert_eq!((queue.stats().failures(), queue.stats().items()), (3, 1));
+}
+
+#[test]
+fn whoever_asks_for_no_patience_is_given_some() {
+    let (queue, told) = start(Some(Level::Trace), 1 << 20);
+    told.with(|target| target.answers = vec![later(), later()]);
+    let begun = Instant::now();
+    queue.offer([record(Level::Info, "one")].iter());
+    wait(|| queue.is_done_up_to(1));
+    assert!(begun.elapsed() >= Duration::from_millis(250 + 500), "{:?}", begun.elapsed());
 }
 
 #[test]
