@@ -120,9 +120,11 @@ impl<T: Item> Queue<T> {
     /// Is there room, or could it be made?
     fn make_room(&self, state: &mut State<T>, item: &T) -> bool {
         while state.bytes + item.bytes() > self.bytes_max {
+            // What is larger than the queue finds no room whatever goes.
+            let lower = if item.bytes() > self.bytes_max { 0 } else { item.rank() };
             let victim = state
                 .items
-                .get_mut(..item.rank())
+                .get_mut(..lower)
                 .into_iter()
                 .flatten()
                 .find_map(|items| items.pop_front().map(|(_, victim)| victim));

@@ -160,6 +160,19 @@ fn a_full_queue_drops_debug_first_and_errors_last() {
 }
 
 #[test]
+fn what_is_larger_than_the_queue_pushes_nothing_out() {
+    let (queue, told) = start(Some(Level::Trace), 20 * 300);
+    told.with(|target| target.is_stuck = true);
+    let lines: Vec<_> = (0..10).map(|_| record(Level::Info, "x")).collect();
+    queue.offer(lines.iter());
+    queue.offer([record(Level::Error, vec![b'x'; 20 * 300])].iter());
+    assert_eq!(dropped(&queue), [("error", "queue_full", 1)]);
+    told.with(|target| target.is_stuck = false);
+    wait(|| queue.is_done_up_to(11));
+    assert_eq!(told.with(|target| target.taken.len()), 10);
+}
+
+#[test]
 fn what_stays_of_much_does_not_keep_the_rest_alive() {
     let (queue, told) = start(Some(Level::Error), 1 << 20);
     told.with(|target| target.is_stuck = true);
