@@ -17,7 +17,7 @@ use super::sinks::Standard;
 use super::source::Source;
 use super::stats::Stats;
 use crate::concerns::logs::record::{Level, Record, RequestId, Shape, Sink, Stream};
-use crate::concerns::logs::{Candidate, Change, Joined, Joiner, Keeper, Rules, Splitter, understand};
+use crate::concerns::logs::{Candidate, Change, Gap, Joined, Joiner, Keeper, Rules, Splitter, understand};
 use crate::observe;
 use crate::sys::proc;
 
@@ -156,13 +156,13 @@ impl Processor {
 
     fn read(&mut self, item: &Item, now: Instant) {
         match item {
-            Item::Chunk { source, at, bytes, is_after_gap } => {
+            Item::Chunk { source, at, bytes, after } => {
                 let lag = observe::now().saturating_sub(*at) / 1000;
                 self.parts.stats.lag_us.store(lag, Ordering::Relaxed);
                 let line_max = self.parts.line_max;
                 let reader =
                     self.readers.entry(source.id).or_insert_with(|| Reader::new(source, line_max, now));
-                reader.chunk(bytes, *at, *is_after_gap, now, &mut |candidate| {
+                reader.chunk(bytes, *at, *after, now, &mut |candidate| {
                     self.keeper.take(candidate, now, &mut self.kept);
                 });
             }
@@ -282,15 +282,15 @@ impl Reader {
         &mut self,
         bytes: &Bytes,
         at: u64,
-        is_after_gap: bool,
+        after: Option<Gap>,
         now: Instant,
         take: &mut impl FnMut(Candidate),
     ) {
         self.clock.read = at;
         self.since = now;
         self.seen += 1;
-        if is_after_gap {
-            self.splitter.gap();
+        if let Some(gap) = after {
+            self.splitter.gap(gap);
         }
         let Self { source, splitter, joiner, clock, .. } = self;
         let mut lines = 0;
@@ -312,9 +312,9 @@ impl Reader {
     fn end(&mut self, take: &mut impl FnMut(Candidate)) {
         self.seen += 1;
         self.is_ended = true;
-        if self.source.is_torn.load(Ordering::Relaxed) {
+        if let Some(gap) = self.source.missing.take() {
             // What was dropped was the last: the line that is held has no end.
-            self.splitter.gap();
+            self.splitter.gap(gap);
         }
         if let Some(line) = self.splitter.end()
             && let Err(line) = self.joiner.extend(line)
