@@ -24,6 +24,7 @@ pub mod http;
 pub mod incidents;
 pub mod logs;
 pub mod metrics;
+mod origin;
 mod otlp;
 pub mod query;
 mod queue_age;

@@ -6,8 +6,7 @@
 
 use std::error::Error;
 use std::ffi::OsStr;
-use std::io;
-use std::net::TcpStream;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -28,7 +27,7 @@ const SYSTEM: [&str; 4] = [
 const VARIABLE: &str = "SSL_CERT_FILE";
 
 /// A stream for a thread that may wait.
-pub(super) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
+pub(super) type TlsStream<S> = StreamOwned<ClientConnection, S>;
 
 /// What one sink needs for TLS. Made at once, filled when it is used.
 #[derive(Debug)]
@@ -57,7 +56,11 @@ impl Tls {
     ///
     /// # Errors
     /// As [`Self::connect`].
-    pub(super) fn connect_blocking(&self, host: &str, mut stream: TcpStream) -> io::Result<TlsStream> {
+    pub(super) fn connect_blocking<S: Read + Write>(
+        &self,
+        host: &str,
+        mut stream: S,
+    ) -> io::Result<TlsStream<S>> {
         let mut connection = ClientConnection::new(self.config()?, name(host)?).map_err(invalid)?;
         while connection.is_handshaking() {
             connection.complete_io(&mut stream)?;

@@ -175,6 +175,37 @@ fn what_a_collector_does_not_take_waits_on_the_disk_also_for_the_next_run() {
 }
 
 #[test]
+fn what_hangs_at_the_end_waits_on_the_disk_for_the_next_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let spill = directory.path().join("spill");
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let sink = |port: u16| {
+        format!(
+            "[[logs.sink]]\ntype = 'http'\nurl = 'http://127.0.0.1:{port}/in'\nbatch_wait = '0s'\nspill = {spill:?}"
+        )
+    };
+    let mut server = start(&sink(silent.local_addr().unwrap().port()));
+    assert_eq!(server.get("/log?lines=100").status, 200);
+    let (_attempt, _) = silent.accept().unwrap();
+    // Some are being sent, and these wait.
+    assert_eq!(server.get("/log?lines=100").status, 200);
+    until("they have been read", || {
+        (server.stdout().matches("\"msg\":\"line ").count() == 200).then_some(())
+    });
+    server.signal(Signal::TERM);
+    assert_eq!(server.exit_code(), 0);
+    assert!(server.stderr().contains("for the next run"), "{}", server.stderr());
+
+    let collector = Collector::start(200);
+    let _server = start(&sink(collector.port));
+    until("all has come", || {
+        let bodies = collector.bodies().concat();
+        let bodies = String::from_utf8_lossy(&bodies);
+        (bodies.matches("\\\"msg\\\":\\\"line ").count() == 200).then_some(())
+    });
+}
+
+#[test]
 fn a_collector_that_never_answers_holds_up_nobody_not_even_the_end() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut server = start(&format!(
@@ -352,4 +383,52 @@ fn what_a_full_disk_has_no_room_for_waits_and_no_line_is_torn() {
         (text.matches("\"msg\":\"line ").count() == 900).then_some(())
     });
     assert_eq!(figures(&server, "small")["dropped_lines"], 0);
+}
+
+#[test]
+fn a_full_disk_under_our_own_stdout_tears_and_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(small) = Small::mount(directory.path()) else {
+        eprintln!("skipped: a small file system can only be made by root");
+        return;
+    };
+    let (path, filler) = (small.0.join("stdout"), small.0.join("filler"));
+    fs::write(&filler, vec![0; 128 * 1024]).unwrap();
+    let server = Launch::plimsoll(App::source(APP))
+        .under(&["sh", "-c", &format!("exec \"$@\" >> {}", path.display()), "sh"])
+        .start();
+    let pad = "x".repeat(100);
+    assert_eq!(server.get(&format!("/log?lines=1200&pad={pad}")).status, 200);
+    server.wait_for_stderr("logs to stdout: No space left on device");
+    fs::remove_file(&filler).unwrap();
+    server.wait_for_stderr("logs to stdout are delivered again");
+    let text = until("each line is there, whole and once", || {
+        let text = fs::read_to_string(&path).unwrap();
+        (text.lines().count() >= 1200).then_some(text)
+    });
+    assert_eq!(text.lines().count(), 1200);
+    assert!(text.lines().enumerate().all(|(number, line)| line.contains(&format!("\"line {number}\""))));
+}
+
+#[test]
+fn a_file_that_is_cut_while_the_disk_is_full_has_no_hole() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(small) = Small::mount(directory.path()) else {
+        eprintln!("skipped: a small file system can only be made by root");
+        return;
+    };
+    let (path, filler) = (small.0.join("app.log"), small.0.join("filler"));
+    let server = start(&format!("[[logs.sink]]\ntype = 'file'\nname = 'cut'\npath = {path:?}"));
+    assert_eq!(server.get(&format!("/log?lines=300&pad={}", "x".repeat(100))).status, 200);
+    until("all is there", || fs::read_to_string(&path).ok()?.contains("line 299").then_some(()));
+    // As logrotate does with `copytruncate`, and then something else takes all the room.
+    fs::File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+    let _no_room_for_all = fs::write(&filler, vec![0; 1 << 20]);
+    assert_eq!(server.get("/log").status, 200);
+    server.wait_for_stderr("No space left on device");
+    assert_eq!(fs::metadata(&path).unwrap().len(), 0);
+    fs::remove_file(&filler).unwrap();
+    server.wait_for_stderr("logs to cut are delivered again");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("line 0") && !text.contains('\0'), "{text:?}");
 }

@@ -17,5 +17,5 @@ mod understand;
 
 pub use join::{Joined, Joiner};
 pub use keep::{Candidate, Change, Keeper, Mode, Outcome, Rules, Tally, Verdict};
-pub use split::Splitter;
+pub use split::{Gap, Splitter};
 pub use understand::{Understood, trace_of_parent, understand};

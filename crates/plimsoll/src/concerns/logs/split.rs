@@ -8,6 +8,22 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+/// Where bytes are missing, by what they ended with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gap {
+    /// A newline: what comes next is a whole line.
+    AtNewline,
+    /// Anything else: what comes next is the end of a line.
+    InLine,
+}
+
+impl Gap {
+    #[must_use]
+    pub fn after(missing: &[u8]) -> Self {
+        if missing.ends_with(b"\n") { Self::AtNewline } else { Self::InLine }
+    }
+}
+
 #[derive(Debug)]
 pub struct Splitter {
     held: Vec<u8>,
@@ -45,11 +61,11 @@ impl Splitter {
         line.filter(|_| !is_torn)
     }
 
-    /// Bytes are missing here: the line that is held has no end, and the next one no beginning.
-    pub fn gap(&mut self) {
+    /// Bytes are missing here: the line that is held has no end, and the next one may have no beginning.
+    pub fn gap(&mut self, gap: Gap) {
         self.held = Vec::new();
         self.cut = 0;
-        self.is_after_gap = true;
+        self.is_after_gap = gap == Gap::InLine;
     }
 
     fn complete(&mut self, chunk: &Bytes, line: Range<usize>) -> Bytes {
@@ -120,10 +136,14 @@ mod tests {
         let mut splitter = Splitter::new(99);
         let mut seen = Vec::new();
         splitter.feed(&Bytes::from_static(b"one\ntw"), |line| seen.push(line));
-        splitter.gap();
+        splitter.gap(Gap::after(b"o\nth"));
         splitter.feed(&Bytes::from_static(b"ree\nfour\n"), |line| seen.push(line));
         assert_eq!(seen, ["one", "four"]);
-        splitter.gap();
+        splitter.feed(&Bytes::from_static(b"fi"), |line| seen.push(line));
+        splitter.gap(Gap::after(b"ve\nsix\n"));
+        splitter.feed(&Bytes::from_static(b"seven\n"), |line| seen.push(line));
+        assert_eq!(seen, ["one", "four", "seven"], "what is whole on either side stays");
+        splitter.gap(Gap::InLine);
         splitter.feed(&Bytes::from_static(b"rest"), |line| seen.push(line));
         assert_eq!(splitter.end(), None);
     }

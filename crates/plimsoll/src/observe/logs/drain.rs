@@ -22,6 +22,7 @@ use super::ring::{Item, Ring};
 use super::source::{Origin, Source};
 use super::stats::WorkerStats;
 use super::tail::Tail;
+use crate::concerns::logs::Gap;
 use crate::observe::now;
 
 const READ_BYTES: usize = 64 * 1024;
@@ -177,13 +178,13 @@ impl Drain {
             source: Arc::clone(source),
             at: now(),
             bytes: Bytes::copy_from_slice(bytes),
-            is_after_gap: source.is_torn.swap(false, Ordering::Relaxed),
+            after: source.missing.take(),
         };
         // Counted before it can be handled.
         source.moved.fetch_add(1, Ordering::SeqCst);
         if self.ring.push(item).is_err() {
             source.moved.fetch_sub(1, Ordering::SeqCst);
-            source.is_torn.store(true, Ordering::Relaxed);
+            source.missing.note(Gap::after(bytes));
             let lines = memchr::memchr_iter(b'\n', bytes).count() as u64;
             source.stats.lost_lines.fetch_add(lines, Ordering::Relaxed);
             source.stats.lost_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
@@ -220,5 +221,40 @@ impl Drain {
     /// A thread that panicked here has left a whole table behind: there is nothing to repair.
     fn sources(&self) -> MutexGuard<'_, HashMap<u64, Arc<Source>>> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::concerns::logs::record::Stream;
+    use crate::ids::WorkerId;
+    use crate::observe::logs::source::pipe;
+
+    #[test]
+    fn after_what_found_no_room_it_is_known_whether_a_whole_line_comes() {
+        let ring = Arc::new(Ring::new(1000));
+        let drain = Drain::new(Arc::clone(&ring)).unwrap();
+        let origin = Origin { worker: WorkerId { index: 0, incarnation: 0 }, pid: 7, stream: Stream::Stdout };
+        let (ours, _theirs) = pipe().unwrap();
+        let source = drain.adopt(origin, ours, Tail::default(), Arc::default()).unwrap();
+        let large = "x".repeat(1000);
+        for (end, expected) in [("\n", Gap::AtNewline), ("", Gap::InLine)] {
+            drain.pass_on(&source, format!("{large}{end}").as_bytes());
+            drain.pass_on(&source, b"next\n");
+            drain.pass_on(&source, b"and next\n");
+            let mut taken = Vec::new();
+            ring.take(None, &mut taken);
+            let gaps: Vec<_> = taken
+                .iter()
+                .map(|item| match item {
+                    Item::Chunk { after, .. } => *after,
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            assert_eq!(gaps, [Some(expected), None]);
+            ring.release(&mut taken);
+        }
+        assert_eq!(source.stats.lost_lines.load(Ordering::Relaxed), 1);
     }
 }

@@ -17,7 +17,7 @@ use super::sinks::Standard;
 use super::source::Source;
 use super::stats::Stats;
 use crate::concerns::logs::record::{Level, Record, RequestId, Shape, Sink, Stream};
-use crate::concerns::logs::{Candidate, Change, Joined, Joiner, Keeper, Rules, Splitter, understand};
+use crate::concerns::logs::{Candidate, Change, Gap, Joined, Joiner, Keeper, Rules, Splitter, understand};
 use crate::observe;
 use crate::sys::proc;
 
@@ -55,13 +55,28 @@ struct Reader {
     source: Arc<Source>,
     splitter: Splitter,
     joiner: Joiner,
-    /// When the last chunk was read, in nanoseconds since the epoch.
-    at: u64,
+    clock: Clock,
     /// When the last line came that another may belong to.
     since: Instant,
     /// Items of this source that came so far.
     seen: u64,
     is_ended: bool,
+}
+
+/// When lines came. No two of a pipe came at the same time: what sorts and compares by it (Loki drops what has the time
+/// and the text of another line) has them all, in their order.
+#[derive(Debug, Default)]
+struct Clock {
+    /// When the last chunk was read, in nanoseconds since the epoch.
+    read: u64,
+    last: u64,
+}
+
+impl Clock {
+    fn next(&mut self) -> u64 {
+        self.last = self.read.max(self.last + 1);
+        self.last
+    }
 }
 
 impl Processor {
@@ -141,13 +156,13 @@ impl Processor {
 
     fn read(&mut self, item: &Item, now: Instant) {
         match item {
-            Item::Chunk { source, at, bytes, is_after_gap } => {
+            Item::Chunk { source, at, bytes, after } => {
                 let lag = observe::now().saturating_sub(*at) / 1000;
                 self.parts.stats.lag_us.store(lag, Ordering::Relaxed);
                 let line_max = self.parts.line_max;
                 let reader =
                     self.readers.entry(source.id).or_insert_with(|| Reader::new(source, line_max, now));
-                reader.chunk(bytes, *at, *is_after_gap, now, &mut |candidate| {
+                reader.chunk(bytes, *at, *after, now, &mut |candidate| {
                     self.keeper.take(candidate, now, &mut self.kept);
                 });
             }
@@ -256,7 +271,7 @@ impl Reader {
             source: Arc::clone(source),
             splitter: Splitter::new(line_max),
             joiner: Joiner::new(line_max),
-            at: 0,
+            clock: Clock::default(),
             since: now,
             seen: 0,
             is_ended: false,
@@ -267,27 +282,27 @@ impl Reader {
         &mut self,
         bytes: &Bytes,
         at: u64,
-        is_after_gap: bool,
+        after: Option<Gap>,
         now: Instant,
         take: &mut impl FnMut(Candidate),
     ) {
-        self.at = at;
+        self.clock.read = at;
         self.since = now;
         self.seen += 1;
-        if is_after_gap {
-            self.splitter.gap();
+        if let Some(gap) = after {
+            self.splitter.gap(gap);
         }
-        let Self { source, splitter, joiner, .. } = self;
+        let Self { source, splitter, joiner, clock, .. } = self;
         let mut lines = 0;
         splitter.feed(bytes, |line| {
             lines += 1;
             if let Err(line) = joiner.extend(line) {
                 let understood = understand(&line, source.origin.stream);
                 if let Some(before) = joiner.flush() {
-                    take(candidate(source, at, before));
+                    take(candidate(source, clock.next(), before));
                 }
                 if let Some(alone) = joiner.begin(line, understood) {
-                    take(candidate(source, at, alone));
+                    take(candidate(source, clock.next(), alone));
                 }
             }
         });
@@ -297,9 +312,9 @@ impl Reader {
     fn end(&mut self, take: &mut impl FnMut(Candidate)) {
         self.seen += 1;
         self.is_ended = true;
-        if self.source.is_torn.load(Ordering::Relaxed) {
+        if let Some(gap) = self.source.missing.take() {
             // What was dropped was the last: the line that is held has no end.
-            self.splitter.gap();
+            self.splitter.gap(gap);
         }
         if let Some(line) = self.splitter.end()
             && let Err(line) = self.joiner.extend(line)
@@ -314,9 +329,9 @@ impl Reader {
         self.emit(last, take);
     }
 
-    fn emit(&self, joined: Option<Joined>, take: &mut impl FnMut(Candidate)) {
+    fn emit(&mut self, joined: Option<Joined>, take: &mut impl FnMut(Candidate)) {
         if let Some(joined) = joined {
-            take(candidate(&self.source, self.at, joined));
+            take(candidate(&self.source, self.clock.next(), joined));
         }
     }
 

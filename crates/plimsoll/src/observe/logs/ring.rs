@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::access::Chunk;
 use super::source::Source;
+use crate::concerns::logs::Gap;
 use crate::concerns::logs::record::Level;
 
 /// What a chunk takes beside its bytes.
@@ -23,7 +24,7 @@ pub(super) enum Item {
         at: u64,
         bytes: Bytes,
         /// Bytes before it were dropped.
-        is_after_gap: bool,
+        after: Option<Gap>,
     },
     /// The pipe has ended.
     End(Arc<Source>),

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use rustix::io::ioctl_fionread;
 use rustix::pipe::{PipeFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with};
@@ -11,6 +11,7 @@ use rustix::pipe::{PipeFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with}
 use super::sinks::Standard;
 use super::stats::WorkerStats;
 use super::tail::Tail;
+use crate::concerns::logs::Gap;
 use crate::concerns::logs::record::Stream;
 use crate::ids::WorkerId;
 
@@ -39,13 +40,38 @@ pub(super) struct Source {
     pub(super) is_busy: AtomicBool,
     /// The last process that held the other end has closed it.
     pub(super) is_ended: AtomicBool,
-    /// Bytes were dropped since the last chunk that was passed on.
-    pub(super) is_torn: AtomicBool,
+    pub(super) missing: Missing,
     /// Items that the drain passed on, and those that the processor has dealt with.
     pub(super) moved: AtomicU64,
     pub(super) handled: AtomicU64,
     /// How much our own stream had been offered when the last of them was dealt with.
     pub(super) mark: AtomicU64,
+}
+
+/// What was dropped since the last chunk that was passed on.
+#[derive(Debug, Default)]
+pub(super) struct Missing(AtomicU8);
+
+impl Missing {
+    const NOTHING: u8 = 0;
+    const AT_NEWLINE: u8 = 1;
+    const IN_LINE: u8 = 2;
+
+    pub(super) fn note(&self, gap: Gap) {
+        let noted = match gap {
+            Gap::AtNewline => Self::AT_NEWLINE,
+            Gap::InLine => Self::IN_LINE,
+        };
+        self.0.store(noted, Ordering::Relaxed);
+    }
+
+    pub(super) fn take(&self) -> Option<Gap> {
+        match self.0.swap(Self::NOTHING, Ordering::Relaxed) {
+            Self::NOTHING => None,
+            Self::AT_NEWLINE => Some(Gap::AtNewline),
+            _ => Some(Gap::InLine),
+        }
+    }
 }
 
 impl Source {
@@ -61,7 +87,7 @@ impl Source {
             stats,
             is_busy: AtomicBool::new(false),
             is_ended: AtomicBool::new(false),
-            is_torn: AtomicBool::new(false),
+            missing: Missing::default(),
             moved: AtomicU64::new(0),
             handled: AtomicU64::new(0),
             mark: AtomicU64::new(0),

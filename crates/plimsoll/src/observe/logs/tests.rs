@@ -62,6 +62,19 @@ fn everything_is_handed_over_before_a_tap_is_settled() {
 }
 
 #[test]
+fn lines_that_were_read_at_once_have_each_a_time_of_its_own() {
+    let (pipeline, sink) = start(&config::Logs::default());
+    let (ours, theirs) = pipe().unwrap();
+    let _tap = pipeline.capture().adopt(WORKER, 7, Stream::Stdout, ours, Tail::default()).unwrap();
+    write(&theirs, b"same\nsame\n{\"msg\":\"same\"}\n{\"msg\":\"same\"}\nlast").unwrap();
+    drop(theirs);
+    wait(|| sink.lines().len() == 5);
+    let times: Vec<u64> = sink.0.lock().unwrap().iter().map(|record| record.at).collect();
+    assert!(times.is_sorted_by(|one, next| one < next), "{times:?}");
+    pipeline.close(Instant::now() + SECOND);
+}
+
+#[test]
 fn what_we_say_in_colour_is_logged_without() {
     for (line, bare) in [
         ("plimsoll: \x1b[31merror:\x1b[0m x", "plimsoll: error: x"),

@@ -5,6 +5,7 @@ use std::iter;
 use super::Scrape;
 use super::table::{Labels, Metric, Number, Samples, Values};
 use crate::observe::histogram::Snapshot;
+use crate::observe::origin::Origin;
 use crate::observe::status::Downstream;
 
 pub(super) const METRICS: &[Metric] = &[
@@ -149,16 +150,8 @@ fn durations(scrape: &Scrape) -> Vec<(Labels, Snapshot)> {
     scrape.downstreams().map(|one| (address(&one.origin), shot(one))).collect()
 }
 
-/// Address, port and scheme, as OpenTelemetry names them.
 fn address(origin: &str) -> Labels {
-    let Some((scheme, rest)) = origin.split_once("://") else {
-        return vec![origin.to_owned(), String::new(), String::new()];
-    };
-    let default = if scheme == "https" { "443" } else { "80" };
-    let (host, port) = match rest.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port),
-        _ => (rest, default),
-    };
+    let Origin { scheme, host, port } = Origin::of(origin);
     vec![host.to_owned(), port.to_owned(), scheme.to_owned()]
 }
 
@@ -171,7 +164,6 @@ fn seconds(ms: u64) -> f64 {
 mod tests {
     use plimsoll_wire::calls::BOUNDS_MS;
 
-    use super::*;
     use crate::observe::histogram::BOUNDS;
 
     #[test]
@@ -179,18 +171,5 @@ mod tests {
         assert!(
             BOUNDS.iter().zip(BOUNDS_MS).all(|(bound, ms)| (bound * 1000.0 - f64::from(ms)).abs() < 1e-9)
         );
-    }
-
-    #[test]
-    fn an_origin_is_told_by_address_port_and_scheme() {
-        let table = [
-            ("http://stock:8080", ["stock", "8080", "http"]),
-            ("https://api.example.com", ["api.example.com", "443", "https"]),
-            ("http://[::1]", ["[::1]", "80", "http"]),
-            ("others", ["others", "", ""]),
-        ];
-        for (origin, expected) in table {
-            assert_eq!(address(origin), expected);
-        }
     }
 }

@@ -125,7 +125,8 @@ impl Encoding<Export> for Otlp {
 
     fn rejected(&self, answer: &[u8]) -> Option<(u64, String)> {
         let partial = ExportMetricsServiceResponse::decode(answer).ok()?.partial_success?;
-        rejected(partial.rejected_data_points, &partial.error_message)
+        // What is told is a number of points; it is one export that has not arrived as a whole.
+        rejected(partial.rejected_data_points, &partial.error_message).map(|(_, why)| (1, why))
     }
 }
 
@@ -163,7 +164,7 @@ pub(super) const METRICS: &[Metric] = &[
     },
     Metric {
         name: "plimsoll_metrics_exports_dropped_total",
-        help: "Exports of metrics that were dropped, by reason: queue_full, refused, undelivered, broken.",
+        help: "Exports of metrics that were dropped, by reason: queue_full, refused (some of it or all), undelivered, broken.",
         labels: &["reason"],
         values: Values::Counter(|scrape| {
             let dropped = scrape.exported.iter().flat_map(|exported| &exported.dropped);
@@ -184,7 +185,32 @@ pub(super) struct Figures {
 impl Figures {
     pub(super) fn read(exported: &Exported) -> Option<Self> {
         let stats = exported.0.as_ref()?;
-        let dropped = stats.dropped().map(|(_, reason, count)| (reason.word(), count)).collect();
-        Some(Self { taken: stats.items(), dropped })
+        Some(Self { taken: stats.items(), dropped: stats.dropped_by_reason().collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsPartialSuccess;
+
+    use super::*;
+    use crate::observe::ship::stats::Reason;
+
+    #[test]
+    fn a_reason_has_one_sum() {
+        let stats = Arc::new(ShipStats::new::<Export>("there"));
+        stats.drop_one(0, Reason::Refused);
+        stats.drop_unknown(1);
+        stats.drop_one(0, Reason::QueueFull);
+        let figures = Figures::read(&Exported(Some(stats))).unwrap();
+        assert_eq!(figures.dropped, [("queue_full", 1), ("refused", 2)]);
+    }
+
+    #[test]
+    fn an_export_of_which_points_are_rejected_is_one_export() {
+        let partial =
+            ExportMetricsPartialSuccess { rejected_data_points: 40, error_message: "old".to_owned() };
+        let answer = ExportMetricsServiceResponse { partial_success: Some(partial) }.encode_to_vec();
+        assert_eq!(Otlp.rejected(&answer), Some((1, "40 of a batch were rejected: old".to_owned())));
     }
 }

@@ -13,7 +13,7 @@ pub(super) const METRICS: &[Metric] = &[
     },
     Metric {
         name: "plimsoll_context_dropped_traces_total",
-        help: "Requests that were to be recorded and are not at the collector, by reason: rate (more than 100 a second of a gateway thread for one reason), overflow (they came faster than they were taken), calls_full (calls of a request beyond 64), calls_rate (calls and waits of a worker beyond 500 a second), queue_full (the collector was too slow or away), refused (it will not take them), undelivered (not before the end).",
+        help: "Requests that were to be recorded and are not at the collector, by reason: rate (more than 100 a second of a gateway thread for one reason), overflow (they came faster than they were taken), calls_full (calls of a request beyond 64), calls_rate (calls and waits of a worker beyond 500 a second), queue_full (the collector was too slow or away), refused (it will not take them; where it refuses some spans of several, at most as many as there are spans), undelivered (not before the end).",
         labels: &["reason"],
         values: Values::Counter(|scrape| by_reason(scrape, |figures| &figures.dropped)),
     },

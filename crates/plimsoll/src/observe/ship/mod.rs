@@ -9,6 +9,7 @@
 pub(super) mod http;
 pub(super) mod queue;
 pub(super) mod stats;
+pub(super) mod until;
 
 use std::fmt;
 use std::io;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use self::queue::{Limits, Lost, Queue, Taken};
 use self::stats::Reason;
+use self::until::{Then, Until};
 use super::units;
 
 const PAUSE_FIRST: Duration = Duration::from_millis(250);
@@ -70,11 +72,12 @@ pub(super) struct Words {
 
 /// Where items go, and how.
 pub(super) trait Outlet<T>: Send {
-    /// Delivers all of it, or nothing. `deadline`: it must be over by then.
+    /// Delivers all of it, or nothing; where it can tell, after [`Trouble::Later`] only the rest: the next batch is then
+    /// the same one. `until`: it must be over by then, also where that is told while it is at it.
     ///
     /// # Errors
     /// Why not, and whether it is worth another try.
-    fn deliver(&mut self, batch: &[Arc<T>], deadline: Option<Instant>) -> Result<(), Trouble>;
+    fn deliver(&mut self, batch: &[Arc<T>], until: &Until) -> Result<(), Trouble>;
 
     /// How much it likes at once.
     fn limits(&self) -> Limits;
@@ -140,6 +143,7 @@ pub(super) struct Shipper<T> {
     queue: Arc<Queue<T>>,
     outlet: Box<dyn Outlet<T>>,
     aside: Option<Box<dyn Aside<T>>>,
+    until: Until,
     /// Since when nothing has been delivered.
     failing: Option<Instant>,
     /// The next pause, and when it is over.
@@ -166,6 +170,7 @@ enum Outcome {
 impl<T: Item> Shipper<T> {
     pub(super) fn new(queue: Arc<Queue<T>>, outlet: Box<dyn Outlet<T>>) -> Self {
         Self {
+            until: queue.until(Then::Nothing),
             queue,
             outlet,
             aside: None,
@@ -179,7 +184,7 @@ impl<T: Item> Shipper<T> {
 
     /// What cannot be delivered for now waits there.
     pub(super) fn with_aside(self, aside: Box<dyn Aside<T>>) -> Self {
-        Self { aside: Some(aside), ..self }
+        Self { aside: Some(aside), until: self.queue.until(Then::SetAside), ..self }
     }
 
     /// Until the queue is closed and empty, or the deadline has passed.
@@ -223,13 +228,10 @@ impl<T: Item> Shipper<T> {
     fn deliver(&mut self, batch: &[Arc<T>]) -> Outcome {
         loop {
             let trouble = match self.send_aside(usize::MAX) {
-                Ok(()) => {
-                    let until = self.attempt_until();
-                    match self.outlet.deliver(batch, until) {
-                        Ok(()) => return self.succeed(),
-                        Err(trouble) => trouble,
-                    }
-                }
+                Ok(()) => match self.outlet.deliver(batch, &self.until) {
+                    Ok(()) => return self.succeed(),
+                    Err(trouble) => trouble,
+                },
                 Err(NotNow { after }) => Trouble::Later { why: String::new(), hint: "", after },
             };
             let after = match trouble {
@@ -279,16 +281,10 @@ impl<T: Item> Shipper<T> {
             self.queue.stats().fail();
             self.say_failing(why, hint);
         }
-        let pause = after.unwrap_or(self.pause).min(PAUSE_MOST);
+        // The other side may ask for more patience, not for less.
+        let pause = after.unwrap_or_default().max(self.pause).min(PAUSE_MOST);
         self.pause = (self.pause * 2).min(PAUSE_MOST);
         pause
-    }
-
-    /// By when an attempt must be over: where there is a disk, time must be left to use it.
-    fn attempt_until(&self) -> Option<Instant> {
-        let deadline = self.queue.deadline()?;
-        let left = deadline.saturating_duration_since(Instant::now());
-        Some(if self.aside.is_some() { deadline - left / 2 } else { deadline })
     }
 
     fn has_aside(&self) -> bool {
@@ -333,8 +329,7 @@ impl<T: Item> Shipper<T> {
     fn send_aside(&mut self, count: usize) -> Result<(), NotNow> {
         for _ in 0..count {
             let Some(batch) = self.front() else { return Ok(()) };
-            let until = self.attempt_until();
-            match self.outlet.deliver(&batch, until) {
+            match self.outlet.deliver(&batch, &self.until) {
                 Ok(()) => self.queue.stats().deliver(&batch),
                 Err(Trouble::Partly { why, items }) => {
                     self.queue.stats().fail();
@@ -400,6 +395,7 @@ impl<T: Item> Shipper<T> {
             Err(error) => {
                 // What is not ours is left alone.
                 self.aside = None;
+                self.until = self.queue.until(Then::Nothing);
                 self.say_no_aside(&format!("{path} cannot be used: {error}"));
             }
         }

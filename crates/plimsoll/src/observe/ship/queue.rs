@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::stats::{Reason, ShipStats};
+use super::until::{Ending, Then, Until};
 use super::{Item, RANKS, Words};
 
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(in crate::observe) struct Queue<T> {
     least: Option<usize>,
     bytes_max: usize,
     stats: Arc<ShipStats>,
+    ending: Ending,
 }
 
 #[derive(Debug)]
@@ -81,6 +83,7 @@ impl<T: Item> Queue<T> {
             least,
             bytes_max,
             stats,
+            ending: Ending::new(),
         }
     }
 
@@ -117,9 +120,11 @@ impl<T: Item> Queue<T> {
     /// Is there room, or could it be made?
     fn make_room(&self, state: &mut State<T>, item: &T) -> bool {
         while state.bytes + item.bytes() > self.bytes_max {
+            // What is larger than the queue finds no room whatever goes.
+            let lower = if item.bytes() > self.bytes_max { 0 } else { item.rank() };
             let victim = state
                 .items
-                .get_mut(..item.rank())
+                .get_mut(..lower)
                 .into_iter()
                 .flatten()
                 .find_map(|items| items.pop_front().map(|(_, victim)| victim));
@@ -236,10 +241,16 @@ impl<T: Item> Queue<T> {
         self.state().deadline
     }
 
-    /// The end: what is queued is delivered until then.
+    /// By when an attempt must be over.
+    pub(super) fn until(&self, then: Then) -> Until {
+        self.ending.until(then)
+    }
+
+    /// The end: what is queued is delivered until then, and what hangs is given up.
     pub(in crate::observe) fn close(&self, deadline: Instant) {
         self.state().deadline = Some(deadline);
         self.changed.notify_all();
+        self.ending.tell(deadline);
     }
 
     /// The thread that sends has done all it could.

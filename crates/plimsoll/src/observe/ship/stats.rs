@@ -66,14 +66,14 @@ impl ShipStats {
         }
     }
 
-    pub(super) fn drop_one(&self, rank: usize, reason: Reason) {
+    pub(in crate::observe) fn drop_one(&self, rank: usize, reason: Reason) {
         let row = self.dropped.get(reason as usize);
         if let Some(count) = row.and_then(|row| row.get(rank)) {
             count.fetch_add(1, Relaxed);
         }
     }
 
-    pub(super) fn drop_unknown(&self, items: u64) {
+    pub(in crate::observe) fn drop_unknown(&self, items: u64) {
         self.unknown.fetch_add(items, Relaxed);
     }
 
@@ -138,6 +138,16 @@ impl ShipStats {
         });
         let unknown = ("unknown", Reason::Refused, self.unknown.load(Relaxed));
         known.chain([unknown]).filter(|(.., items)| *items > 0)
+    }
+
+    /// Reason and items, where there are any.
+    pub fn dropped_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let sum_of =
+            |reason| self.dropped().filter(move |(_, its, _)| *its == reason).map(|(.., items)| items).sum();
+        Reason::ALL
+            .into_iter()
+            .map(move |reason| (reason.word(), sum_of(reason)))
+            .filter(|(_, items)| *items > 0)
     }
 
     #[must_use]

@@ -16,6 +16,7 @@ use prost::Message as _;
 use super::hold::{Call, Finished, Moment, Pause, Stall};
 use super::{Alone, Recorded, Settings, Trace};
 use crate::concerns::context::parent::{Parent, SpanId, TraceId};
+use crate::observe::origin::Origin;
 use crate::observe::otlp::{CONTENT_TYPE, number, real, rejected, resource, scope, text};
 use crate::observe::ship::http::Encoding;
 
@@ -202,8 +203,7 @@ fn client(request: Parent, said: &spans::Span) -> Span {
 }
 
 fn called(said: &spans::Span) -> Vec<KeyValue> {
-    let (_, authority) = said.to.split_once("://").unwrap_or(("", &said.to));
-    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+    let Origin { host, port, .. } = Origin::of(&said.to);
     let mut all = vec![
         text("http.request.method", said.method.as_str()),
         text("server.address", host),

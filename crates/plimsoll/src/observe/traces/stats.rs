@@ -113,12 +113,7 @@ impl Stats {
             ("calls_full", self.calls_dropped.load(Relaxed)),
             ("calls_rate", self.calls_untold.load(Relaxed)),
         ];
-        for (_, reason, count) in self.sent.dropped() {
-            match all.iter_mut().find(|(known, _)| *known == reason.word()) {
-                Some((_, sum)) => *sum += count,
-                None => all.push((reason.word(), count)),
-            }
-        }
+        all.extend(self.sent.dropped_by_reason());
         all.retain(|(_, count)| *count > 0);
         all
     }

@@ -207,6 +207,15 @@ fn a_call_of_nobody_is_told_of_its_worker() {
 }
 
 #[test]
+fn an_address_without_a_port_is_whole() {
+    let Event::Call(mut call) = call(1, 2) else { panic!() };
+    call.said.to = "http://[::1]".to_owned();
+    let span = otlp_of([Recorded::Alone(Alone { worker: WORKER, said: call.said })]).remove(0);
+    let told = ["server.address", "server.port"];
+    assert_eq!(told.map(|name| text(&span.attributes, name)), ["[::1]", "80"]);
+}
+
+#[test]
 fn what_is_held_is_bounded() {
     let now = Instant::now();
     let mut hold = Hold::default();

@@ -8,6 +8,7 @@
 mod file;
 mod format;
 mod http;
+mod patient;
 mod spill;
 mod standard;
 mod syslog;

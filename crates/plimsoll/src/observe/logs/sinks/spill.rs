@@ -158,7 +158,8 @@ impl Open {
         let mut length = [0; 4];
         self.file.read_exact_at(&mut length, at)?;
         let length = u64::from(u32::from_le_bytes(length));
-        if length > BATCH_BYTES_MAX {
+        // No batch is empty: zeros are what a crash of the host leaves of what was never written.
+        if length == 0 || length > BATCH_BYTES_MAX {
             return Err(ErrorKind::InvalidData.into());
         }
         Ok(length)
@@ -307,6 +308,17 @@ mod tests {
         assert_eq!(lines(next.front().unwrap()), ["whole"]);
         next.pop().unwrap();
         assert!(next.front().unwrap().is_none());
+
+        next.push(&[record(Level::Info, "whole")]).unwrap();
+        drop(next);
+        let length = fs::metadata(&path).unwrap().len();
+        File::options().write(true).open(&path).unwrap().set_len(length + 4096).unwrap();
+        let mut next = spill(&path, 1 << 20);
+        next.look().unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().len(), length, "zeros are no batches");
+        assert_eq!(lines(next.front().unwrap()), ["whole"]);
+        next.pop().unwrap();
+        assert!(next.bytes() == 0 && next.front().unwrap().is_none());
         fs::write(&path, "the diary of somebody else").unwrap();
         assert!(spill(&path, 1 << 20).look().unwrap_err().to_string().contains("something else"));
         assert_eq!(fs::read_to_string(&path).unwrap(), "the diary of somebody else");

@@ -4,9 +4,11 @@
 //! Each of the two has a queue and a thread of its own, because the reader of the one may be stuck while that of the
 //! other is not.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
 
 use super::format::Format;
 use super::{rank_of, spawn};
@@ -14,6 +16,7 @@ use crate::concerns::logs::record::{Record, Sink, Stream};
 use crate::config;
 use crate::observe::logs::stats::Stats;
 use crate::observe::ship::queue::{Limits, Queue};
+use crate::observe::ship::until::Until;
 use crate::observe::ship::{Outlet, Shipper, Trouble};
 use crate::sys::output::Target;
 
@@ -30,7 +33,8 @@ impl Standard {
     pub(in crate::observe::logs) fn start(settings: &config::Standard, stats: &Stats) -> io::Result<Self> {
         let start = |name: &str, target: Target| {
             let queue = Arc::new(Queue::new(rank_of(settings.level), settings.queue_bytes, stats.sink(name)));
-            let outlet = Ours { target, format: Format::on(settings.format, target), text: Vec::new() };
+            let format = Format::on(settings.format, target);
+            let outlet = Ours { target, format, text: Vec::new(), written: 0 };
             let shipper = Shipper::new(Arc::clone(&queue), Box::new(outlet));
             spawn(name, move || shipper.run()).map(|()| queue)
         };
@@ -85,17 +89,51 @@ struct Ours {
     target: Target,
     format: Format,
     text: Vec<u8>,
+    /// Of the current batch: so many bytes have left. They do not leave again when the rest is tried once more.
+    written: usize,
 }
 
 impl Outlet<Record> for Ours {
-    fn deliver(&mut self, batch: &[Arc<Record>], _deadline: Option<Instant>) -> Result<(), Trouble> {
+    fn deliver(&mut self, batch: &[Arc<Record>], _until: &Until) -> Result<(), Trouble> {
         self.text.clear();
         batch.iter().for_each(|record| self.format.write(record, &mut self.text));
-        // It fails when nobody reads the stream any more; the workers must not suffer from that.
-        self.target.write_all(&self.text).map_err(|_closed| Trouble::Gone)
+        self.target.write_rest(&self.text, &mut self.written).map_err(|error| trouble(&error))?;
+        self.written = 0;
+        Ok(())
     }
 
     fn limits(&self) -> Limits {
         Limits { bytes: WRITE_BYTES, within: Duration::ZERO }
+    }
+}
+
+/// Nobody reads the stream any more, or it was closed before we began: the workers must not suffer from that. All
+/// else, such as the full disk that it is on, may be over in a moment.
+fn trouble(error: &io::Error) -> Trouble {
+    match error.kind() {
+        ErrorKind::BrokenPipe => Trouble::Gone,
+        _ if error.raw_os_error() == Some(Errno::BADF.raw_os_error()) => Trouble::Gone,
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            Trouble::later(error, "make room where it is redirected to")
+        }
+        _ => Trouble::later(error, "see where it is redirected to"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_stream_that_nobody_reads_any_more_is_gone() {
+        for (errno, is_gone) in [
+            (Errno::PIPE, true),
+            (Errno::BADF, true),
+            (Errno::NOSPC, false),
+            (Errno::DQUOT, false),
+            (Errno::IO, false),
+        ] {
+            assert_eq!(trouble(&errno.into()) == Trouble::Gone, is_gone, "{errno}");
+        }
     }
 }

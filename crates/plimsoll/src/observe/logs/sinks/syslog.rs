@@ -4,21 +4,25 @@
 //! full. Whatever fails is connected anew.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs as _, UdpSocket};
+use std::net::{ToSocketAddrs as _, UdpSocket};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use rustix::event::PollFlags;
 
 use super::Identity;
+use super::patient::{Patient, wait};
 use crate::concerns::logs::record::{Level, Record};
 use crate::config::{SyslogAddress, SyslogSink};
 use crate::observe::ship::queue::Limits;
+use crate::observe::ship::until::Until;
 use crate::observe::ship::{Outlet, Trouble};
 use crate::observe::tls::{self, Tls, TlsStream};
 use crate::observe::units::Utc;
 
 const BATCH_BYTES: usize = 64 * 1024;
-const TIMEOUT: Duration = Duration::from_secs(10);
 /// What RFC 5426 asks receivers to take at the least is 480 bytes, and 2,048 if they can; common ones take 8 KB.
 const DATAGRAM_BYTES_MAX: usize = 8192;
 
@@ -35,8 +39,8 @@ pub(super) struct ToSyslog {
 
 enum Connection {
     Udp(UdpSocket),
-    Tcp(TcpStream),
-    Tls(Box<TlsStream>),
+    Tcp(Patient),
+    Tls(Box<TlsStream<Patient>>),
     Unix(UnixDatagram),
 }
 
@@ -54,15 +58,15 @@ impl Connection {
         let is_open = match &mut self {
             Self::Udp(_) | Self::Unix(_) => true,
             Self::Tcp(stream) => {
-                stream.set_nonblocking(true).ok()?;
+                stream.is_waiting = false;
                 let is_open = is_open(stream);
-                stream.set_nonblocking(false).ok()?;
+                stream.is_waiting = true;
                 is_open
             }
             Self::Tls(stream) => {
-                stream.sock.set_nonblocking(true).ok()?;
+                stream.sock.is_waiting = false;
                 let is_open = is_open(stream);
-                stream.sock.set_nonblocking(false).ok()?;
+                stream.sock.is_waiting = true;
                 is_open
             }
         };
@@ -88,7 +92,8 @@ impl Drop for Connection {
     fn drop(&mut self) {
         if let Self::Tls(stream) = self {
             stream.conn.send_close_notify();
-            let _gone_already = stream.flush().and_then(|()| stream.sock.set_nonblocking(true));
+            let _gone_already = stream.flush();
+            stream.sock.is_waiting = false;
             is_open(stream);
         }
     }
@@ -107,32 +112,35 @@ impl ToSyslog {
         }
     }
 
-    fn connect(&self) -> io::Result<Connection> {
+    fn connect(&self, until: &Until) -> io::Result<Connection> {
         Ok(match &self.settings.address {
             SyslogAddress::Udp { host, port } => {
                 let to = resolve(host, *port)?;
                 let from = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
                 let socket = UdpSocket::bind(from)?;
                 socket.connect(to)?;
-                socket.set_write_timeout(Some(TIMEOUT))?;
+                socket.set_nonblocking(true)?;
                 Connection::Udp(socket)
             }
-            SyslogAddress::Tcp { host, port } => Connection::Tcp(stream(host, *port)?),
+            SyslogAddress::Tcp { host, port } => {
+                Connection::Tcp(Patient::connect(resolve(host, *port)?, until)?)
+            }
             SyslogAddress::Tls { host, port } => {
-                Connection::Tls(Box::new(self.tls.connect_blocking(host, stream(host, *port)?)?))
+                let stream = Patient::connect(resolve(host, *port)?, until)?;
+                Connection::Tls(Box::new(self.tls.connect_blocking(host, stream)?))
             }
             SyslogAddress::Unix(path) => {
                 let socket = UnixDatagram::unbound()?;
                 socket.connect(path)?;
-                socket.set_write_timeout(Some(TIMEOUT))?;
+                socket.set_nonblocking(true)?;
                 Connection::Unix(socket)
             }
         })
     }
 
-    fn send(&mut self, batch: &[Arc<Record>]) -> io::Result<()> {
+    fn send(&mut self, batch: &[Arc<Record>], until: &Until) -> io::Result<()> {
         let kept = self.connection.take().and_then(Connection::still_open);
-        let mut connection = kept.map_or_else(|| self.connect(), Ok)?;
+        let mut connection = kept.map_or_else(|| self.connect(until), Ok)?;
         if let Some(stream) = connection.stream() {
             // All of the batch again: how much of it has arrived is not known.
             let mut frames = Vec::new();
@@ -148,10 +156,10 @@ impl ToSyslog {
             while let Some(record) = batch.get(self.sent) {
                 self.message(record, DATAGRAM_BYTES_MAX);
                 match &connection {
-                    Connection::Udp(socket) => socket.send(&self.text)?,
-                    Connection::Unix(socket) => socket.send(&self.text)?,
-                    Connection::Tcp(_) | Connection::Tls(_) => 0,
-                };
+                    Connection::Udp(socket) => datagram(socket, || socket.send(&self.text), until)?,
+                    Connection::Unix(socket) => datagram(socket, || socket.send(&self.text), until)?,
+                    Connection::Tcp(_) | Connection::Tls(_) => {}
+                }
                 self.sent += 1;
             }
         }
@@ -179,8 +187,8 @@ impl ToSyslog {
 }
 
 impl Outlet<Record> for ToSyslog {
-    fn deliver(&mut self, batch: &[Arc<Record>], _deadline: Option<Instant>) -> Result<(), Trouble> {
-        self.send(batch).map_err(|error| {
+    fn deliver(&mut self, batch: &[Arc<Record>], until: &Until) -> Result<(), Trouble> {
+        self.send(batch, until).map_err(|error| {
             let hint = tls::hint(&error).unwrap_or(match error.kind() {
                 ErrorKind::NotFound => "see that syslog runs, or that the container has its socket",
                 ErrorKind::PermissionDenied => "make the socket writable for the user that runs plimsoll",
@@ -195,12 +203,14 @@ impl Outlet<Record> for ToSyslog {
     }
 }
 
-fn stream(host: &str, port: u16) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&resolve(host, port)?, TIMEOUT)?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
-    // For the handshake of TLS; afterwards nothing is read.
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    Ok(stream)
+/// Sends it when there is room.
+fn datagram(socket: &impl AsFd, send: impl Fn() -> io::Result<usize>, until: &Until) -> io::Result<()> {
+    loop {
+        match send() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => wait(socket, PollFlags::OUT, until)?,
+            sent => return sent.map(drop),
+        }
+    }
 }
 
 fn resolve(host: &str, port: u16) -> io::Result<std::net::SocketAddr> {
@@ -228,9 +238,11 @@ fn severity(level: Level) -> u8 {
 mod tests {
     use std::io::Read as _;
     use std::net::TcpListener;
+    use std::time::Instant;
 
     use super::*;
     use crate::observe::logs::sinks::tests::record;
+    use crate::observe::ship::until::{Ending, Then};
 
     const MESSAGE: &str = "<131>1 2026-11-27T18:22:33.123Z pod-1 shop 7 stdout - lost\n  at x";
 
@@ -245,7 +257,9 @@ mod tests {
         let mut buffer = vec![0; 65_536];
         let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = receiver.local_addr().unwrap().port();
-        sink(SyslogAddress::Udp { host: "127.0.0.1".to_owned(), port }).deliver(&batch, None).unwrap();
+        sink(SyslogAddress::Udp { host: "127.0.0.1".to_owned(), port })
+            .deliver(&batch, &Until::never())
+            .unwrap();
         let length = receiver.recv(&mut buffer).unwrap();
         assert_eq!(String::from_utf8_lossy(&buffer[..length]), MESSAGE);
         assert_eq!(receiver.recv(&mut buffer).unwrap(), DATAGRAM_BYTES_MAX);
@@ -253,9 +267,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
         let mut sink = sink(SyslogAddress::Unix(path.clone()));
-        assert!(matches!(sink.deliver(&batch, None), Err(Trouble::Later { .. })), "it is not there yet");
+        assert!(
+            matches!(sink.deliver(&batch, &Until::never()), Err(Trouble::Later { .. })),
+            "it is not there yet"
+        );
         let receiver = UnixDatagram::bind(&path).unwrap();
-        sink.deliver(&batch, None).unwrap();
+        sink.deliver(&batch, &Until::never()).unwrap();
         let length = receiver.recv(&mut buffer).unwrap();
         assert_eq!(String::from_utf8_lossy(&buffer[..length]), MESSAGE);
     }
@@ -266,11 +283,37 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let mut sink = sink(SyslogAddress::Tcp { host: "127.0.0.1".to_owned(), port });
         let batch = [record(Level::Error, "lost\n  at x"), record(Level::Error, "lost\n  at x")];
-        sink.deliver(&batch, None).unwrap();
+        sink.deliver(&batch, &Until::never()).unwrap();
         drop(sink);
         let mut text = String::new();
         listener.accept().unwrap().0.read_to_string(&mut text).unwrap();
         let frame = format!("{} {MESSAGE}", MESSAGE.len());
         assert_eq!(text, format!("{frame}{frame}"));
+    }
+
+    #[test]
+    fn whoever_does_not_read_is_given_up_when_the_end_comes() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let _never_reads = UnixDatagram::bind(&path).unwrap();
+        let batch: Vec<_> = (0..16).map(|_| record(Level::Info, vec![b'x'; 1 << 20])).collect();
+        let small: Vec<_> = (0..10_000).map(|_| record(Level::Info, "x")).collect();
+        let begun = Instant::now();
+        for (address, batch) in [
+            (SyslogAddress::Tcp { host: "127.0.0.1".to_owned(), port }, &batch),
+            (SyslogAddress::Unix(path), &small),
+        ] {
+            let ending = Ending::new();
+            let until = ending.until(Then::Nothing);
+            let outcome = std::thread::scope(|scope| {
+                let attempt = scope.spawn(|| sink(address).deliver(batch, &until));
+                ending.tell(Instant::now() + Duration::from_millis(200));
+                attempt.join().unwrap()
+            });
+            assert!(matches!(outcome, Err(Trouble::Later { .. })), "{outcome:?}");
+        }
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     }
 }

@@ -1,6 +1,7 @@
 //! Queues and shippers with a target that does as it is told, and the file sink with a real file.
 
 use std::fs;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -13,6 +14,7 @@ use crate::concerns::logs::record::{Shape, Stream};
 use crate::config::{Compress, FileSink, LogFormat};
 use crate::observe::ship::Trouble;
 use crate::observe::ship::queue::Limits;
+use crate::observe::ship::until::Until;
 
 pub(super) fn record(level: Level, line: impl Into<Bytes>) -> Arc<Record> {
     Arc::new(Record {
@@ -48,7 +50,7 @@ impl Told {
 }
 
 impl Outlet<Record> for Told {
-    fn deliver(&mut self, batch: &[Arc<Record>], _deadline: Option<Instant>) -> Result<(), Trouble> {
+    fn deliver(&mut self, batch: &[Arc<Record>], _until: &Until) -> Result<(), Trouble> {
         wait(|| !self.with(|target| target.is_stuck));
         self.with(|target| {
             target.attempts += 1;
@@ -82,7 +84,7 @@ fn start(least: Option<Level>, bytes_max: usize) -> (Arc<Queue<Record>>, Told) {
 }
 
 fn later() -> Trouble {
-    Trouble::Later { why: "away".to_owned(), hint: "wait", after: Some(Duration::from_millis(1)) }
+    Trouble::Later { why: "away".to_owned(), hint: "wait", after: Some(Duration::ZERO) }
 }
 
 fn dropped(queue: &Queue<Record>) -> Vec<(&'static str, &'static str, u64)> {
@@ -110,6 +112,16 @@ fn what_failed_is_tried_again_until_it_is_taken() {
     wait(|| queue.is_done_up_to(1));
     assert_eq!(told.with(|target| (target.attempts, target.taken.clone())), (4, vec!["one".to_owned()]));
     assert_eq!((queue.stats().failures(), queue.stats().items()), (3, 1));
+}
+
+#[test]
+fn whoever_asks_for_no_patience_is_given_some() {
+    let (queue, told) = start(Some(Level::Trace), 1 << 20);
+    told.with(|target| target.answers = vec![later(), later()]);
+    let begun = Instant::now();
+    queue.offer([record(Level::Info, "one")].iter());
+    wait(|| queue.is_done_up_to(1));
+    assert!(begun.elapsed() >= Duration::from_millis(250 + 500), "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -145,6 +157,19 @@ fn a_full_queue_drops_debug_first_and_errors_last() {
     wait(|| queue.is_done_up_to(226));
     let sum = told.with(|target| target.taken.len() as u64) + queue.stats().dropped_items();
     assert!(sum == 226 && lost < sum);
+}
+
+#[test]
+fn what_is_larger_than_the_queue_pushes_nothing_out() {
+    let (queue, told) = start(Some(Level::Trace), 20 * 300);
+    told.with(|target| target.is_stuck = true);
+    let lines: Vec<_> = (0..10).map(|_| record(Level::Info, "x")).collect();
+    queue.offer(lines.iter());
+    queue.offer([record(Level::Error, vec![b'x'; 20 * 300])].iter());
+    assert_eq!(dropped(&queue), [("error", "queue_full", 1)]);
+    told.with(|target| target.is_stuck = false);
+    wait(|| queue.is_done_up_to(11));
+    assert_eq!(told.with(|target| target.taken.len()), 10);
 }
 
 #[test]
@@ -213,7 +238,8 @@ fn packs(compress: Compress, end: &str, unpack: impl Fn(fs::File) -> io::Result<
     let path = directory.path().join("new/app.log");
     let mut sink = file::ToFile::start(&FileSink { compress, ..file(&path) }).unwrap();
     for number in 0..8 {
-        sink.deliver(&[record(Level::Info, format!("{number}{}", "x".repeat(600)))], None).unwrap();
+        sink.deliver(&[record(Level::Info, format!("{number}{}", "x".repeat(600)))], &Until::never())
+            .unwrap();
     }
     let directory = path.parent().unwrap();
     let is_tidy = || {
@@ -228,6 +254,51 @@ fn packs(compress: Compress, end: &str, unpack: impl Fn(fs::File) -> io::Result<
 }
 
 #[test]
+fn what_is_packed_may_be_read_by_those_who_might_read_it_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.log");
+    for mode in [0o640, 0o600] {
+        fs::write(&path, "x".repeat(900)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let mut sink = file::ToFile::start(&file(&path)).unwrap();
+        sink.deliver(&[record(Level::Info, "y".repeat(200))], &Until::never()).unwrap();
+        let packed =
+            || aside(directory.path()).pop().filter(|path| path.extension().is_some_and(|end| end == "gz"));
+        wait(|| packed().is_some());
+        assert_eq!(fs::metadata(packed().unwrap()).unwrap().mode() & 0o777, mode);
+        fs::remove_file(packed().unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn a_pipe_is_written_to_and_never_set_aside() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.log");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    let _reader = fs::File::options().read(true).write(true).open(&path).unwrap();
+    let mut sink = file::ToFile::start(&file(&path)).unwrap();
+    for _ in 0..8 {
+        sink.deliver(&[record(Level::Info, "x".repeat(600))], &Until::never()).unwrap();
+    }
+    assert_eq!(aside(directory.path()), Vec::<std::path::PathBuf>::new());
+    assert!(fs::metadata(&path).unwrap().file_type().is_fifo());
+}
+
+#[test]
+fn how_long_a_file_is_the_file_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.log");
+    let mut sink = file::ToFile::start(&file(&path)).unwrap();
+    let mut deliver = || sink.deliver(&[record(Level::Info, "x".repeat(600))], &Until::never()).unwrap();
+    deliver();
+    // As logrotate does with `copytruncate`.
+    fs::File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+    deliver();
+    assert_eq!(aside(directory.path()), Vec::<std::path::PathBuf>::new(), "there was room for it");
+    assert_eq!(fs::metadata(&path).unwrap().len(), 601);
+}
+
+#[test]
 fn files_that_are_set_aside_at_once_go_in_their_order() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("app.log");
@@ -235,7 +306,8 @@ fn files_that_are_set_aside_at_once_go_in_their_order() {
     let mut sink = file::ToFile::start(&settings).unwrap();
     let lines = 300;
     for number in 0..lines {
-        sink.deliver(&[record(Level::Info, format!("{number} {}", "x".repeat(990)))], None).unwrap();
+        sink.deliver(&[record(Level::Info, format!("{number} {}", "x".repeat(990)))], &Until::never())
+            .unwrap();
     }
     wait(|| aside(directory.path()).len() == 1);
     let text = fs::read_to_string(aside(directory.path()).remove(0)).unwrap();
@@ -247,10 +319,10 @@ fn a_file_that_was_moved_or_whose_directory_is_gone_is_made_anew() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sub/app.log");
     let mut sink = file::ToFile::start(&FileSink { rotate_bytes: 1 << 30, ..file(&path) }).unwrap();
-    sink.deliver(&[record(Level::Info, "one")], None).unwrap();
+    sink.deliver(&[record(Level::Info, "one")], &Until::never()).unwrap();
     let mut again = |word: &str| {
         while !path.exists() {
-            sink.deliver(&[record(Level::Info, word.to_owned())], None).unwrap();
+            sink.deliver(&[record(Level::Info, word.to_owned())], &Until::never()).unwrap();
             thread::yield_now();
         }
     };
@@ -274,7 +346,7 @@ fn a_disk_that_is_full_or_a_path_that_cannot_be_is_trouble_with_a_hint() {
         (&under_a_file, "cannot be written: ", "`path` is the file itself"),
     ] {
         let mut sink = file::ToFile::start(&file(path)).unwrap();
-        match sink.deliver(&[record(Level::Info, "one")], None) {
+        match sink.deliver(&[record(Level::Info, "one")], &Until::never()) {
             Err(Trouble::Later { why, hint: given, .. }) => {
                 assert!(why.contains(what) && given.starts_with(hint), "{why} {given}");
             }

@@ -16,6 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::RETRY_AFTER_MOST;
 use crate::config::Url;
+use crate::observe::ship::until::Until;
 use crate::observe::tls::{self, Tls};
 
 /// More of an answer is not read: it is for one line of the log.
@@ -71,16 +72,17 @@ impl Client {
         &mut self,
         headers: &HeaderMap,
         body: Bytes,
-        deadline: Option<Instant>,
+        until: &Until,
     ) -> Result<Answer, NoAnswer> {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let within = left.map_or(self.timeout, |left| left.min(self.timeout));
-        let Self { runtime, url, tls, connection, .. } = self;
+        let begun = Instant::now();
+        let Self { runtime, url, tls, timeout, connection } = self;
         runtime.block_on(async {
-            let exchange = exchange((url, tls), connection, headers, body);
-            tokio::time::timeout(within, exchange)
-                .await
-                .unwrap_or_else(|_| Err(format!("no answer within {:.1}s", within.as_secs_f64()).into()))
+            tokio::select! {
+                answer = exchange((url, tls), connection, headers, body) => return answer,
+                () = tokio::time::sleep(*timeout) => {}
+                () = until.over() => {}
+            }
+            Err(format!("no answer within {:.1}s", begun.elapsed().as_secs_f64()).into())
         })
     }
 }

@@ -1,7 +1,8 @@
 //! Sends batches over HTTP. What they say is an [`Encoding`]; the rest is the same for all.
 //!
 //! What an answer means: 2xx has it all; a batch that is wrong in itself (400, 413, 415, 422) will never be taken and is
-//! dropped, half by half where it was too large; whatever else may be mended on the other side, so the batch waits.
+//! dropped, half by half where it was too large; whatever else may be mended on the other side, so what has not been
+//! dealt with of the batch waits.
 //! A batch whose answer was lost is sent again: an item may come twice, but is not lost.
 
 mod client;
@@ -9,7 +10,7 @@ mod client;
 use std::io;
 use std::io::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -18,6 +19,7 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, Heade
 
 use self::client::{Answer, Client};
 use super::queue::Limits;
+use super::until::Until;
 use super::{Item, Outlet, Trouble};
 use crate::config::{Compress, HttpTarget};
 
@@ -27,7 +29,8 @@ pub(in crate::observe) trait Encoding<T>: Send {
 
     fn encode(&self, batch: &[Arc<T>]) -> Vec<u8>;
 
-    /// Of a batch that was taken: how many items were not, and why.
+    /// Of a batch that was taken: how many items were not, and why. Where it is told of what is smaller than an item, no
+    /// more are counted than were sent.
     fn rejected(&self, _answer: &[u8]) -> Option<(u64, String)> {
         None
     }
@@ -41,6 +44,28 @@ pub(in crate::observe) struct ToHttp<T> {
     limits: Limits,
     /// What may be wrong with the credentials, and with the rate.
     hints: Hints,
+    progress: Progress,
+}
+
+/// How far a batch has come that is sent in parts. After [`Trouble::Later`] the same batch comes again: what has been
+/// dealt with of it is not sent a second time. The next run does not know: what it finds on the disk may come twice.
+#[derive(Debug, Default)]
+struct Progress {
+    /// So many of the first items.
+    done: usize,
+    has_taken_some: bool,
+    refused: u64,
+    why: String,
+}
+
+/// What became of a part of a batch.
+enum Part {
+    /// But for as many items, and why.
+    Taken(Option<(u64, String)>),
+    Refused {
+        why: String,
+    },
+    TooLarge,
 }
 
 /// What to do about some answers: it depends on where the settings stand.
@@ -67,6 +92,7 @@ impl<T: Item> ToHttp<T> {
             client: Client::new(target.url.clone(), target.ca.clone(), target.timeout)?,
             limits: Limits { bytes: target.batch_bytes, within: target.batch_wait },
             hints,
+            progress: Progress::default(),
         })
     }
 
@@ -80,23 +106,43 @@ impl<T: Item> ToHttp<T> {
         encoder.finish().map(Bytes::from)
     }
 
-    fn send(&mut self, batch: &[Arc<T>], deadline: Option<Instant>) -> Result<(), Trouble> {
-        let body = self.body(batch).map_err(|error| Trouble::Never { why: error.to_string() })?;
-        let answer = self.client.post(&self.headers, body, deadline).map_err(|error| {
+    /// The whole batch at once; where that is too large, in parts half as large, again and again.
+    fn send(&mut self, batch: &[Arc<T>], until: &Until) -> Result<(), Trouble> {
+        let mut size = batch.len();
+        while let Some(rest) = batch.get(self.progress.done..).filter(|rest| !rest.is_empty()) {
+            let part = rest.get(..size).unwrap_or(rest);
+            let refused = match self.send_part(part, until)? {
+                Part::TooLarge => {
+                    size = part.len() / 2;
+                    continue;
+                }
+                Part::Taken(but) => {
+                    self.progress.has_taken_some = true;
+                    but
+                }
+                Part::Refused { why } => Some((part.len() as u64, why)),
+            };
+            self.progress.add(part.len(), refused);
+        }
+        std::mem::take(&mut self.progress).sum_up()
+    }
+
+    fn send_part(&mut self, part: &[Arc<T>], until: &Until) -> Result<Part, Trouble> {
+        let body = match self.body(part) {
+            Ok(body) => body,
+            Err(error) => return Ok(Part::Refused { why: error.to_string() }),
+        };
+        let answer = self.client.post(&self.headers, body, until).map_err(|error| {
             let hint = error.hint.unwrap_or(self.hints.url);
             Trouble::later(format!("{} does not answer: {}", self.client.url(), error.why), hint)
         })?;
         match answer.status {
-            200..=299 => match self.encoding.rejected(&answer.body) {
-                Some((items, why)) => Err(Trouble::Partly { why, items }),
-                None => Ok(()),
-            },
-            413 if batch.len() > 1 => {
-                let (first, second) = batch.split_at(batch.len() / 2);
-                self.send(first, deadline)?;
-                self.send(second, deadline)
+            200..=299 => {
+                let rejected = self.encoding.rejected(&answer.body);
+                Ok(Part::Taken(rejected.map(|(count, why)| (count.min(part.len() as u64), why))))
             }
-            400 | 413 | 415 | 422 => Err(Trouble::Never { why: self.describe(&answer) }),
+            413 if part.len() > 1 => Ok(Part::TooLarge),
+            400 | 413 | 415 | 422 => Ok(Part::Refused { why: self.describe(&answer) }),
             status => Err(Trouble::Later {
                 why: self.describe(&answer),
                 hint: match status {
@@ -118,9 +164,27 @@ impl<T: Item> ToHttp<T> {
     }
 }
 
+impl Progress {
+    fn add(&mut self, items: usize, refused: Option<(u64, String)>) {
+        self.done += items;
+        if let Some((items, why)) = refused {
+            self.refused += items;
+            self.why = why;
+        }
+    }
+
+    fn sum_up(self) -> Result<(), Trouble> {
+        match self {
+            Self { refused: 0, .. } => Ok(()),
+            Self { has_taken_some: false, why, .. } => Err(Trouble::Never { why }),
+            Self { refused: items, why, .. } => Err(Trouble::Partly { why, items }),
+        }
+    }
+}
+
 impl<T: Item> Outlet<T> for ToHttp<T> {
-    fn deliver(&mut self, batch: &[Arc<T>], deadline: Option<Instant>) -> Result<(), Trouble> {
-        self.send(batch, deadline)
+    fn deliver(&mut self, batch: &[Arc<T>], until: &Until) -> Result<(), Trouble> {
+        self.send(batch, until)
     }
 
     fn limits(&self) -> Limits {

@@ -2,7 +2,8 @@
 //!
 //! Whoever moves or removes the file (logrotate, a person) is noticed within a second, without a signal: then it is
 //! made anew. A batch is written whole or not at all: where the disk is full, the torn end is taken away again and
-//! the batch waits.
+//! the batch waits. Others may write to the file, or cut it (logrotate's `copytruncate`): how long it is, the file says. A
+//! pipe or a device has no length, and is only written to.
 
 mod old;
 
@@ -17,6 +18,7 @@ use super::format::Format;
 use crate::concerns::logs::record::Record;
 use crate::config::FileSink;
 use crate::observe::ship::queue::Limits;
+use crate::observe::ship::until::Until;
 use crate::observe::ship::{Outlet, Trouble};
 use old::Old;
 
@@ -36,7 +38,8 @@ pub(super) struct ToFile {
 
 struct Open {
     file: File,
-    bytes: u64,
+    /// Neither a pipe nor a device, nor what our own streams are redirected to: it has a length, and may be renamed.
+    is_regular: bool,
     /// The number of the period in which it was begun.
     period: u64,
     looked: Instant,
@@ -63,29 +66,31 @@ impl ToFile {
             },
             None => Open::new(&self.settings)?,
         };
-        if self.is_due(&open) {
+        let mut length = open.length()?;
+        if length.is_some_and(|length| self.is_due(&open, length)) {
             drop(open);
             self.old.set_aside(&self.settings.path)?;
             open = Open::new(&self.settings)?;
+            length = open.length()?;
         }
         if let Err(error) = open.file.write_all(&self.text) {
-            // Half a line must not stay before the whole one that comes when there is room again.
-            let _torn_end_stays = open.file.set_len(open.bytes);
+            if let Some(length) = length {
+                open.cut_back(length);
+            }
             return Err(error);
         }
-        open.bytes += self.text.len() as u64;
         self.open = Some(open);
         Ok(())
     }
 
-    fn is_due(&self, open: &Open) -> bool {
-        let grows_too_large = open.bytes + self.text.len() as u64 > self.settings.rotate_bytes;
-        open.bytes > 0 && (grows_too_large || period(&self.settings, SystemTime::now()) != open.period)
+    fn is_due(&self, open: &Open, length: u64) -> bool {
+        let grows_too_large = length + self.text.len() as u64 > self.settings.rotate_bytes;
+        length > 0 && (grows_too_large || period(&self.settings, SystemTime::now()) != open.period)
     }
 }
 
 impl Outlet<Record> for ToFile {
-    fn deliver(&mut self, batch: &[Arc<Record>], _deadline: Option<Instant>) -> Result<(), Trouble> {
+    fn deliver(&mut self, batch: &[Arc<Record>], _until: &Until) -> Result<(), Trouble> {
         self.text.clear();
         batch.iter().for_each(|record| self.format.write(record, &mut self.text));
         self.append().map_err(|error| {
@@ -108,9 +113,25 @@ impl Open {
         let file = OpenOptions::new().append(true).create(true).mode(MODE).open(&settings.path)?;
         let metadata = file.metadata()?;
         let begun = if metadata.len() == 0 { SystemTime::now() } else { metadata.modified()? };
-        // A pipe or a device has no size, and is never set aside.
-        let bytes = if metadata.is_file() { metadata.len() } else { 0 };
-        Ok(Self { file, bytes, period: period(settings, begun), looked: Instant::now() })
+        // `/dev/stdout` may be a link to a regular file, and is still not ours to rename.
+        let is_regular = metadata.is_file() && !settings.path.starts_with("/dev");
+        Ok(Self { file, is_regular, period: period(settings, begun), looked: Instant::now() })
+    }
+
+    /// `None`: it has none.
+    fn length(&self) -> io::Result<Option<u64>> {
+        if !self.is_regular {
+            return Ok(None);
+        }
+        self.file.metadata().map(|metadata| Some(metadata.len()))
+    }
+
+    /// Half a line must not stay before the whole one that comes when there is room again. A file that somebody has
+    /// cut meanwhile must not be made longer: there would be a hole.
+    fn cut_back(&self, length: u64) {
+        if self.file.metadata().is_ok_and(|metadata| metadata.len() > length) {
+            let _torn_end_stays = self.file.set_len(length);
+        }
     }
 
     /// Is it still the file of that name?

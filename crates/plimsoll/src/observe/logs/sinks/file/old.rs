@@ -4,8 +4,9 @@
 //! well. The sink never waits for any of it.
 
 use std::cell::Cell;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -25,6 +26,8 @@ const UNFINISHED: &str = ".part";
 const FRAME_BYTES: u64 = 1024 * 1024;
 /// `.20261127T182233.123Z`
 const STAMP_LENGTH: usize = 21;
+/// Until it is packed, and may be read by whoever might before.
+const MODE: u32 = 0o600;
 /// Names tell milliseconds.
 const STEP: u64 = 1_000_000;
 
@@ -137,12 +140,25 @@ fn pack(
 ) -> io::Result<()> {
     let packed = with_end(path, end);
     let unfinished = with_end(&packed, UNFINISHED);
-    let write = || write(BufReader::new(File::open(path)?), BufWriter::new(File::create(&unfinished)?));
-    if let Err(error) = write().and_then(|()| fs::rename(&unfinished, &packed)) {
+    let write = || {
+        let source = File::open(path)?;
+        let target = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&unfinished)?;
+        write(BufReader::new(source.try_clone()?), BufWriter::new(target.try_clone()?))?;
+        share_alike(&source, &target)?;
+        fs::rename(&unfinished, &packed)
+    };
+    if let Err(error) = write() {
         let _was_not_made = fs::remove_file(&unfinished);
         return Err(error);
     }
     remove(path)
+}
+
+/// Whoever may read the one may read the other, and nobody else.
+fn share_alike(source: &File, target: &File) -> io::Result<()> {
+    let metadata = source.metadata()?;
+    let _not_one_of_our_groups = fchown(target, None, Some(metadata.gid()));
+    target.set_permissions(metadata.permissions())
 }
 
 fn gzip(mut source: impl Read, target: impl Write) -> io::Result<()> {

@@ -12,6 +12,7 @@ use super::*;
 use crate::concerns::logs::record::{Level, Shape};
 use crate::config::{Compress, HttpTarget};
 use crate::observe::logs::sinks::tests::record;
+use crate::observe::ship::until::{Ending, Then, Until};
 use crate::observe::ship::{Outlet, Trouble};
 
 fn identity() -> Identity {
@@ -60,8 +61,12 @@ fn read_request(reader: &mut impl std::io::BufRead) -> Option<Vec<u8>> {
 }
 
 fn sink(port: u16, compress: Compress) -> ToHttp<Record> {
+    sink_of(SinkProtocol::Ndjson, port, compress)
+}
+
+fn sink_of(protocol: SinkProtocol, port: u16, compress: Compress) -> ToHttp<Record> {
     let settings = HttpSink {
-        protocol: SinkProtocol::Ndjson,
+        protocol,
         labels: Vec::new(),
         target: HttpTarget {
             url: crate::config::Url {
@@ -96,7 +101,7 @@ fn each_answer_has_its_consequence() {
     for (answer, expected) in TABLE {
         // A reset connection is tried once more, with a new one.
         let (port, bodies) = collector(&[answer, answer]);
-        let outcome = sink(port, Compress::Off).deliver(&[record(Level::Info, "one")], None);
+        let outcome = sink(port, Compress::Off).deliver(&[record(Level::Info, "one")], &Until::never());
         let (kind, text) = expected.split_once(':').unwrap_or(("", ""));
         let (is, why) = match outcome {
             Ok(()) => (String::new(), String::new()),
@@ -117,18 +122,61 @@ fn a_batch_that_is_too_large_is_halved_until_it_fits() {
     const LARGE: &str = "HTTP/1.1 413 Large\r\ncontent-length: 0\r\n\r\n";
     let (port, bodies) = collector(&[LARGE, OK, LARGE, OK, OK]);
     let batch: Vec<_> = ["a", "b", "c", "d"].into_iter().map(|line| record(Level::Info, line)).collect();
-    assert_eq!(sink(port, Compress::Off).deliver(&batch, None), Ok(()));
+    assert_eq!(sink(port, Compress::Off).deliver(&batch, &Until::never()), Ok(()));
     let lines: Vec<usize> =
         bodies.try_iter().map(|body| body.split(|byte| *byte == b'\n').count() - 1).collect();
     assert_eq!(lines, [4, 2, 2, 1, 1]);
 }
 
 #[test]
+fn a_half_that_is_refused_or_must_wait_does_not_take_the_other_with_it() {
+    const LARGE: &str = "HTTP/1.1 413 Large\r\ncontent-length: 0\r\n\r\n";
+    const BAD: &str = "HTTP/1.1 400 Bad\r\ncontent-length: 0\r\n\r\n";
+    const BUSY: &str = "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n";
+    let batch: Vec<_> = ["a", "b", "c", "d"].into_iter().map(|line| record(Level::Info, line)).collect();
+    let texts = |bodies: &mpsc::Receiver<Vec<u8>>| -> Vec<String> {
+        let line = |text: &[u8]| {
+            let line: serde_json::Value = serde_json::from_slice(text).unwrap();
+            line["line"].as_str().unwrap().to_owned()
+        };
+        let text = |body: Vec<u8>| body.trim_ascii().split(|byte| *byte == b'\n').map(line).collect();
+        bodies.try_iter().map(text).collect()
+    };
+    let (port, bodies) = collector(&[LARGE, BAD, OK]);
+    let outcome = sink(port, Compress::Off).deliver(&batch, &Until::never());
+    assert!(matches!(outcome, Err(Trouble::Partly { items: 2, .. })), "{outcome:?}");
+    assert_eq!(texts(&bodies), ["abcd", "ab", "cd"]);
+
+    let (port, bodies) = collector(&[LARGE, BAD, BAD]);
+    let outcome = sink(port, Compress::Off).deliver(&batch, &Until::never());
+    assert!(matches!(outcome, Err(Trouble::Never { .. })), "{outcome:?}");
+    assert_eq!(texts(&bodies), ["abcd", "ab", "cd"]);
+
+    let (port, bodies) = collector(&[LARGE, OK, BUSY, BAD, OK]);
+    let mut sink = sink(port, Compress::Off);
+    let outcome = sink.deliver(&batch, &Until::never());
+    assert!(matches!(outcome, Err(Trouble::Later { .. })), "{outcome:?}");
+    let outcome = sink.deliver(&batch, &Until::never());
+    assert!(matches!(outcome, Err(Trouble::Partly { items: 2, .. })), "{outcome:?}");
+    assert_eq!(sink.deliver(&batch[..1], &Until::never()), Ok(()));
+    assert_eq!(texts(&bodies), ["abcd", "ab", "cd", "cd", "a"], "what was taken is not sent again");
+}
+
+#[test]
+fn no_more_is_counted_as_rejected_than_was_sent() {
+    // A collector that rejects 9 of what it was sent, in protobuf.
+    let (port, _bodies) = collector(&["HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n\x0a\x02\x08\x09"]);
+    let outcome = sink_of(SinkProtocol::Otlp, port, Compress::Off)
+        .deliver(&[record(Level::Info, "one")], &Until::never());
+    assert!(matches!(outcome, Err(Trouble::Partly { items: 1, .. })), "{outcome:?}");
+}
+
+#[test]
 fn a_kept_connection_that_has_died_is_made_anew() {
     let (port, bodies) = collector(&[OK, "reset", OK]);
     let mut sink = sink(port, Compress::Gzip);
-    assert_eq!(sink.deliver(&[record(Level::Info, "one")], None), Ok(()));
-    assert_eq!(sink.deliver(&[record(Level::Info, "two")], None), Ok(()));
+    assert_eq!(sink.deliver(&[record(Level::Info, "one")], &Until::never()), Ok(()));
+    assert_eq!(sink.deliver(&[record(Level::Info, "two")], &Until::never()), Ok(()));
     let last = bodies.try_iter().last().unwrap();
     let mut text = String::new();
     flate2::read::GzDecoder::new(&last[..]).read_to_string(&mut text).unwrap();
@@ -136,13 +184,23 @@ fn a_kept_connection_that_has_died_is_made_anew() {
 }
 
 #[test]
-fn a_collector_that_never_answers_is_waited_for_until_the_deadline() {
+fn a_collector_that_never_answers_is_waited_for_until_the_end_also_if_that_comes_meanwhile() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut sink = sink(listener.local_addr().unwrap().port(), Compress::Off);
-    let deadline = Instant::now() + Duration::from_millis(50);
-    let outcome = sink.deliver(&[record(Level::Info, "one")], Some(deadline));
+    let ending = Ending::new();
+    let until = ending.until(Then::Nothing);
+    let outcome = thread::scope(|scope| {
+        let other_side = scope.spawn(|| {
+            let stream = listener.accept().unwrap();
+            ending.tell(Instant::now() + Duration::from_millis(50));
+            stream
+        });
+        let outcome = sink.deliver(&[record(Level::Info, "one")], &until);
+        drop(other_side.join());
+        outcome
+    });
     assert!(
-        matches!(&outcome, Err(Trouble::Later { why, .. }) if why.contains("no answer within")),
+        matches!(&outcome, Err(Trouble::Later { why, .. }) if why.contains("no answer within 0.")),
         "{outcome:?}"
     );
 }
