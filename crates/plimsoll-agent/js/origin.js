@@ -369,7 +369,9 @@ class Origin {
   hasRoom (now) {
     const { concurrency, rate } = this.limit
     if (concurrency > 0 && this.inFlight >= this.lease.amount(now)) return false
-    if (rate === 0 || this.bucket.take(now)) return true
+    if (rate === 0) return true
+    if (now >= this.rate.until) this.bucket.end()
+    if (this.bucket.take(now)) return true
     this.#lookAgainIn(this.bucket.waitMs())
     return false
   }

@@ -18,6 +18,14 @@ class Bucket {
     this.#isNew = false
   }
 
+  /** The lease is over: nothing is left of it, and nothing comes before the next, with which it begins anew. */
+  end () {
+    this.#tokens = 0
+    this.#perSecond = 0
+    this.#most = 0
+    this.#isNew = true
+  }
+
   /** Whether a call may begin, which then has been counted. */
   take (now) {
     this.#fill(now)
