@@ -98,6 +98,8 @@ class Pool {
     this.asked += 1
     this.spread.add(now)
     this.changed = true
+    // While nothing happened nobody has looked: what was lent may be another's by now.
+    if (this.enforced && now >= this.lease.until && this.size > 1) this.apply(now)
     let taker = null
     if (isApp && this.takers > 0) {
       this.takers -= 1

@@ -53,3 +53,19 @@ test('whatever a library says, what is asked for can be read', () => {
   for (const { wants, held } of asks) for (const number of [wants, held]) assert.strictEqual(number >>> 0, number, `${wants} ${held}`)
   assert.deepStrictEqual(asks.at(-1), { wants: 2 ** 32 - 1, held: 0 })
 })
+
+test('who rested for longer than its lease opens no more than one connection before the next', () => {
+  const target = { max: 10, open: 0, waiting: 0 }
+  const { pool, asks } = poolOf(target)
+  pool.setRule(RULE, 0)
+  pool.hear({ serial: 1, amount: 5, stamp: 0, lengthMs: LONG_MS }, 1)
+  pool.begin(false, LONG_MS - 1)
+  assert.strictEqual(target.max, 5)
+  // No connection is open, and nobody looks after the pool.
+  pool.begin(false, LONG_MS)
+  assert.strictEqual(target.max, 1)
+  pool.look(LONG_MS + 100)
+  assert.strictEqual(asks.at(-1).held, 0)
+  pool.hear({ serial: 1, amount: 3, stamp: LONG_MS, lengthMs: LONG_MS }, LONG_MS)
+  assert.strictEqual(target.max, 3)
+})
