@@ -64,9 +64,9 @@ impl<H: Copy + Ord> Book<H> {
 
     /// A holder says what it wants and has. Answers what is to be told, and to whom.
     pub fn ask(&mut self, holder: H, ask: Ask, now: Instant) -> Vec<(H, Grant)> {
-        // More than there is nobody can use, nor have where it was not more before.
+        // More than there is nobody can have where it was not more before.
         let most = self.holders.get(&holder).map_or(0, |one| one.owed).max(self.total);
-        let ask = Ask { wants: ask.wants.min(self.total), held: ask.held.min(most), ..ask };
+        let ask = Ask { held: ask.held.min(most), ..ask };
         if !self.holders.contains_key(&holder) && self.holders.len() >= HOLDERS_MAX {
             return Vec::new();
         }
@@ -82,10 +82,15 @@ impl<H: Copy + Ord> Book<H> {
 
     /// The holder is dead. What it had can be lent again after the linger.
     pub fn lose(&mut self, holder: H, now: Instant) {
-        if let Some(dead) = self.holders.remove(&holder)
-            && dead.owed > 0
-        {
-            self.returning.push((now + self.terms.linger, dead.owed));
+        if let Some(dead) = self.holders.remove(&holder) {
+            self.await_end_of(dead.owed, now);
+        }
+    }
+
+    /// The dead had so much that nobody had lent them: it is out for as long as what was, if the total grows by it.
+    pub fn await_end_of(&mut self, amount: u32, now: Instant) {
+        if amount > 0 {
+            self.returning.push((now + self.terms.linger, amount));
         }
     }
 
@@ -102,7 +107,7 @@ impl<H: Copy + Ord> Book<H> {
     /// When `balance` should be called again although nobody has said anything.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let is_short = self.holders.values().any(|holder| holder.granted < holder.wants);
+        let is_short = self.holders.values().any(|holder| holder.granted < holder.wants.min(self.total));
         let back = self.returning.iter().map(|(from, _)| *from);
         let ends = self.holders.values().map(|holder| holder.expires).filter(|_| is_short);
         back.chain(ends).min()
