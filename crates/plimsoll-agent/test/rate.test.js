@@ -52,3 +52,14 @@ test('a lease that is over gives nothing, not even what was saved up, and the ne
   assert.strictEqual(begun(20, 2 * LEASE_MS), 1, 'as in a process that is new')
   assert.strictEqual(begun(20, 2 * LEASE_MS + 500), 5)
 })
+
+test('who has its turn for a moment only saves up for the next', () => {
+  const { begun, grant } = originOf()
+  let calls = 0
+  for (let now = 0, serial = 0; now < 40_000; now += 150) {
+    // One of four.
+    grant(++serial, now % 600 === 0 ? 1 : 0, now)
+    calls += begun(1, now + 149)
+  }
+  assert.ok(calls >= 10 && calls <= 11, `${calls} in 40 s of a quarter of 1/s`)
+})
