@@ -167,6 +167,20 @@ fn replicas_share_and_a_pool_that_cannot_be_resized_keeps_what_it_has() {
 }
 
 #[test]
+fn each_replica_has_whole_connections_and_what_is_said_is_their_sum() {
+    let limits = PoolLimits { replicas: 3, max_connections: Some(100), ..PoolLimits::default() };
+    let mut desk = desk(limits);
+    let now = Instant::now();
+    for index in 0..8 {
+        meets(&mut desk, holder(index), about(), now);
+    }
+    let seen = desk.seen(now).remove(0);
+    assert_eq!(seen.allowed, Some(32));
+    let said = "3 replicas x 8 workers x 20 = 480 connections, and db:5432 allows 96";
+    assert!(seen.findings.iter().any(|finding| finding.contains(said)), "{:?}", seen.findings);
+}
+
+#[test]
 fn what_a_pool_of_fixed_size_had_is_shared_out_when_it_is_gone() {
     let mut desk = desk(enforced(103));
     let now = Instant::now();
