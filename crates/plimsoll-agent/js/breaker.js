@@ -1,7 +1,7 @@
 'use strict'
 // The worker's part of a circuit breaker: it tells what became of the calls, and knows whether more may be made. The
 // supervisor decides, for all workers together.
-const { GIVEN_UP } = require('./call.js')
+const { GIVEN_UP, RUNNING } = require('./call.js')
 const { Seldom } = require('./seldom.js')
 const { WATCHED } = require('./wire.js').CALLS
 
@@ -9,6 +9,8 @@ const { WATCHED } = require('./wire.js').CALLS
 const SELDOM = 10
 // After a trial, until the supervisor says what follows.
 const DECIDES_MS = 1000
+// What is tried has so long to end, as the supervisor counts it; then another call may be tried.
+const PROBE_MAX_MS = 10_000
 const AGO_MAX_MS = 2 ** 31
 
 class Breaker {
@@ -22,6 +24,7 @@ class Breaker {
     this.why = ''
     /** The call that is to be tried, in `line` until it may be. */
     this.probe = null
+    this.probeAt = 0
     this.line = new Set()
     /** Not yet told. */
     this.calls = 0
@@ -63,7 +66,10 @@ class Breaker {
   }
 
   /** Ten times a second. */
-  tick () {
+  tick (now) {
+    // It may be an answer without end.
+    const status = this.probe?.state === RUNNING ? this.probe.statusSoFar() : 0
+    if (status > 0 && status < 500) this.tried('answered', now)
     this.ticks += 1
     if (this.calls > 0 && (this.holds || this.failed > 0 || this.ticks >= SELDOM)) this.tell()
   }
@@ -85,13 +91,15 @@ class Breaker {
     this.say.broken(this.number, slot - 1, word)
   }
 
-  /** The time is over, and nothing is tried. */
+  /** The time is over, and nothing is tried but what may never end. */
   mayAsk (now) {
-    return now >= this.until && this.probe === null
+    return now >= this.until && (this.probe === null || now >= this.probeAt + PROBE_MAX_MS)
   }
 
-  ask (call) {
+  /** A call that was tried before and still runs is one like all others from now on. */
+  ask (call, now) {
     this.probe = call
+    this.probeAt = now
     this.say.probe(this.number)
   }
 
@@ -117,6 +125,9 @@ class Breaker {
     } else if (this.probe === null) {
       // It was given up meanwhile.
       this.say.probed(this.number, 'nothing')
+    } else {
+      // Not before the supervisor's own time begins.
+      this.probeAt = now
     }
   }
 }

@@ -79,6 +79,11 @@ class Call {
     return ''
   }
 
+  /** Of an answer that has begun; 0: there is none. */
+  statusSoFar () {
+    return 0
+  }
+
   /** When nobody has read anything of the answer since: the time of the last sign of life; else `Infinity`. */
   idleSince () {
     return Infinity

@@ -184,6 +184,10 @@ class HttpCall extends Call {
     return this.request.errored?.code ?? super.errorCode()
   }
 
+  statusSoFar () {
+    return this.request.res?.statusCode ?? 0
+  }
+
   /** An answer has come, and nobody has begun to read it. */
   idleSince () {
     const { res } = this.request

@@ -180,6 +180,10 @@ class UndiciCall extends Call {
     return this.code || super.errorCode()
   }
 
+  statusSoFar () {
+    return this.status
+  }
+
   idleSince () {
     return this.pausedAt
   }

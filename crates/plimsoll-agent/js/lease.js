@@ -18,7 +18,6 @@ class Lease {
     this.lengthMs = 0
     this.until = 0
     this.asked = { serial: -1, wants: -1, held: -1, at: -1 }
-    this.lowered = false
   }
 
   /** What may be used at this moment. */
@@ -29,7 +28,6 @@ class Lease {
   /** A grant has come. False where it was overtaken by a later one. */
   hear ({ serial, amount, stamp, lengthMs }) {
     if (stamp < this.stamp || (stamp === this.stamp && serial < this.serial)) return false
-    this.lowered ||= amount < this.granted
     this.serial = serial
     this.granted = amount
     this.stamp = stamp
@@ -47,11 +45,11 @@ class Lease {
       this.granted = 0
     }
     const held = Math.max(this.granted, inUse)
-    const { wants: wanted, held: had, at: before } = this.asked
+    const { serial: seen, wants: wanted, held: had, at: before } = this.asked
     const isDue = wants > 0 && now >= before + Math.max(this.lengthMs * RENEW, RENEW_LEAST_MS)
-    if (wants === wanted && held === had && !this.lowered && !isDue) return
-    this.lowered = false
-    this.asked = { wants, held, at }
+    // Until it hears of its last grant by number, the lender counts what the ones before allowed.
+    if (this.serial === seen && wants === wanted && held === had && !isDue) return
+    this.asked = { serial: this.serial, wants, held, at }
     this.send(this.serial, wants, held, at)
   }
 

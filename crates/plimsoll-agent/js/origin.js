@@ -195,7 +195,7 @@ class Origin {
     if (oldest !== null && now - oldest.began > ABANDONED_MS) this.#lookForAbandoned(now)
     if (this.limit.concurrency > 0 || this.limit.rate > 0) this.#ask(now)
     if (this.queue.size > 0) this.drain(now)
-    if (this.breaker !== null) this.breaker.tick()
+    if (this.breaker !== null) this.breaker.tick(now)
     if (this.samples !== null && this.peak > 0) this.say.samples(this.number, this.peak, this.samples.take(now))
     this.peak = this.inFlight
     this.begun = 0
@@ -330,7 +330,7 @@ class Origin {
     const { breaker } = this
     if (!breaker.mayAsk(now)) return this.#break(call, now)
     if (call.group !== null) this.enterGroup(call)
-    breaker.ask(call)
+    breaker.ask(call, now)
     this.#wait(call, breaker.line)
   }
 
@@ -369,7 +369,9 @@ class Origin {
   hasRoom (now) {
     const { concurrency, rate } = this.limit
     if (concurrency > 0 && this.inFlight >= this.lease.amount(now)) return false
-    if (rate === 0 || this.bucket.take(now)) return true
+    if (rate === 0) return true
+    if (now >= this.rate.until) this.bucket.end()
+    if (this.bucket.take(now)) return true
     this.#lookAgainIn(this.bucket.waitMs())
     return false
   }

@@ -4,14 +4,13 @@
 const { Lease } = require('./lease.js')
 const spans = require('./spans.js')
 const { Spread } = require('./spread.js')
+const { linesOf, takerFrom } = require('./takers.js')
 const { Times } = require('./times.js')
 const { whose } = require('./whose.js')
-const { POOLS, cut } = require('./wire.js')
+const { POOLS } = require('./wire.js')
 
 // So many stacks a second are taken of who takes a connection: each costs a few microseconds.
 const TAKERS_PER_SECOND = 100
-const TAKER_FRAMES = 12
-const LINES_KEPT = 6
 // Forgotten connections of which it is told where they were taken, in one second and in all.
 const LEAKS_PER_SECOND = 5
 const LEAKS_MAX = 100
@@ -30,6 +29,7 @@ const SPAN_MS = 1
 
 /** In thousandths. */
 const SPREAD_MAX = 1e9
+const U32_MAX = 0xffff_ffff
 
 const FREE = { enforce: false, mayGrow: false, inspect: false, leakAfterMs: 0, waitTimeoutMs: 0 }
 
@@ -98,7 +98,13 @@ class Pool {
     this.asked += 1
     this.spread.add(now)
     this.changed = true
-    const taker = isApp && this.takers > 0 ? this.#taker() : null
+    // While nothing happened nobody has looked: what was lent may be another's by now.
+    if (this.enforced && now >= this.lease.until && this.size > 1) this.apply(now)
+    let taker = null
+    if (isApp && this.takers > 0) {
+      this.takers -= 1
+      taker = takerFrom(this.begin)
+    }
     const span = spans.isWanted.value ? spans.begin(whose()) : null
     return span === null ? taker : Object.assign(taker ?? {}, { span })
   }
@@ -356,9 +362,13 @@ class Pool {
 
   /** Nothing before the first answer, and never less than one connection after it. */
   #size (now) {
-    const most = this.rule?.mayGrow ? Infinity : this.ownMax || Infinity
     const isAlone = now - this.heldSince > ALONE_MS
-    return Math.min(most, Math.max(this.lease.amount(now), this.hasLease || isAlone ? 1 : 0))
+    return Math.min(this.#most(), Math.max(this.lease.amount(now), this.hasLease || isAlone ? 1 : 0))
+  }
+
+  /** As large as it may become, whatever is lent. */
+  #most () {
+    return this.rule?.mayGrow ? Infinity : whole(this.ownMax) || Infinity
   }
 
   #current (target) {
@@ -369,14 +379,13 @@ class Pool {
   #ask (now) {
     const target = this.target.deref()
     if (target === undefined || this.rule === null) return
-    const most = this.rule.mayGrow ? Infinity : this.ownMax || Infinity
-    const wants = Math.min(most, Math.max(1, this.#current(target), ...this.peaks))
-    this.lease.ask(wants, this.adapter.open(target) + this.closing.size, now)
+    const wants = Math.min(this.#most(), Math.max(1, this.#current(target), ...this.peaks))
+    this.lease.ask(count(wants), count(this.adapter.open(target) + this.closing.size), now)
   }
 
   #wantSoon (wants) {
     if (wants > this.peak) this.peak = wants
-    if (this.asksSoon || !this.lease.isMore(Math.min(wants, this.rule?.mayGrow ? Infinity : this.ownMax || Infinity))) return
+    if (this.asksSoon || !this.lease.isMore(Math.min(wants, this.#most()))) return
     this.asksSoon = true
     process.nextTick(() => {
       this.asksSoon = false
@@ -438,16 +447,6 @@ class Pool {
     return error
   }
 
-  #taker () {
-    this.takers -= 1
-    const holder = {}
-    const { stackTraceLimit } = Error
-    Error.stackTraceLimit = TAKER_FRAMES
-    Error.captureStackTrace(holder, this.begin)
-    Error.stackTraceLimit = stackTraceLimit
-    return holder
-  }
-
   /** A traced request has waited. `span`: of a traced request; null: it is not known whose wait it was. */
   #tellWait (span, waitedMs) {
     if (!spans.isTold(span, waitedMs, false)) return
@@ -476,22 +475,19 @@ class Pool {
   }
 }
 
-/** The frames of the app, without its packages where there are others. */
-function linesOf (taker) {
-  let lines = []
-  try {
-    lines = String(taker?.stack ?? '').split('\n').filter((line) => line.startsWith('    at ') && !line.includes('node:internal'))
-  } catch {
-    // The app formats stacks in its own way.
-  }
-  lines = lines.filter((line) => !line.includes(__dirname))
-  const own = lines.filter((line) => !/[\\/]node_modules[\\/]/.test(line))
-  const text = (own.length > 0 ? own : lines).slice(0, LINES_KEPT).join('\n')
-  return cut(text, POOLS.TAKER_MAX)
+/** A size as the app set it, in whole connections: one at least, and 0 where it has no bound that is known. */
+function whole (max) {
+  const size = Number(max)
+  return size > 0 ? Math.max(1, Math.floor(size)) : 0
+}
+
+/** As it is sent: a frame with another number would be a mistake, for which the process is ended. */
+function count (number) {
+  return Math.min(Math.max(0, Math.floor(number)) || 0, U32_MAX)
 }
 
 function finite (max) {
-  return Number.isSafeInteger(max) && max > 0 ? Math.min(max, 0xffff_ffff) : 0
+  return Number.isFinite(Number(max)) ? count(whole(max)) : 0
 }
 
 module.exports = { Pool }

@@ -12,10 +12,20 @@ class Bucket {
   set (perSecond, limit, now) {
     this.#fill(now)
     this.#perSecond = perSecond
-    this.#most = perSecond === 0 ? 0 : Math.max(1, limit.burst * perSecond / limit.rate)
+    // What was saved up of a call is kept where nothing is lent for a moment: where there is less than 1 per second for each
+    // process they take turns, which are shorter than it takes to save up a whole one.
+    this.#most = Math.max(1, limit.burst * perSecond / limit.rate)
     // One to begin with: what is lent may have come from a process that has used it just now.
-    this.#tokens = this.#isNew ? Math.min(1, this.#most) : Math.min(this.#tokens, this.#most)
-    this.#isNew = false
+    this.#tokens = this.#isNew && perSecond > 0 ? 1 : Math.min(this.#tokens, this.#most)
+    if (perSecond > 0) this.#isNew = false
+  }
+
+  /** The lease is over: nothing is left of it, and nothing comes before the next, with which it begins anew. */
+  end () {
+    this.#tokens = 0
+    this.#perSecond = 0
+    this.#most = 0
+    this.#isNew = true
   }
 
   /** Whether a call may begin, which then has been counted. */

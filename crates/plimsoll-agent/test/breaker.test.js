@@ -203,6 +203,52 @@ test('a trial that is given up is handed on', () => {
   assert.deepStrictEqual(probes, ['probe', 'nothing', 'nothing', 'probe', 'nothing'])
 })
 
+test('a trial that never ends is followed by another, and what comes of it late changes nothing', () => {
+  const { origin, said } = originOf({ breaker: ENFORCE })
+  origin.hearBreaker({ state: 'open', forMs: 10, why: 'x' }, 0)
+  const make = (now) => {
+    const call = new Fake(origin, null, '/')
+    origin.begin(call, now)
+    return call
+  }
+  const first = make(20)
+  origin.hearBreaker({ state: 'probe' }, 120)
+  assert.strictEqual(first.became, 'started')
+  assert.strictEqual(make(10_119).became, 'EPLIMSOLL_BREAKER', 'the supervisor counts from when it heard')
+  const second = make(10_120)
+  assert.strictEqual(make(10_121).became, 'EPLIMSOLL_BREAKER')
+  origin.end(first, 10_122, 0)
+  origin.hearBreaker({ state: 'probe' }, 10_123)
+  assert.strictEqual(second.became, 'started')
+  assert.strictEqual(make(10_124).became, 'EPLIMSOLL_BREAKER')
+  origin.end(second, 10_125, 200)
+  const probes = said.filter(([name]) => name.startsWith('prob')).map(([name, what]) => what ?? name)
+  assert.deepStrictEqual(probes, ['probe', 'probe', 'answered'])
+  assert.deepStrictEqual([origin.inFlight, origin.waiting, origin.breaker.line.size], [0, 0, 0])
+})
+
+for (const [letter, library] of [['h', 'http'], ['f', 'fetch']]) {
+  test(`${library}: a trial is answered when its answer begins, which may be one without end`, async (t) => {
+    const { plimsoll, service, app, limit, breaker } = await start(t, `
+      if (letter === 'h') http.get(URL_OF, (response) => response.resume()).on('error', () => {})
+      if (letter === 'f') fetch(URL_OF).catch(() => {})
+    `)
+    app.poke(letter)
+    await plimsoll.origins.next()
+    breaker('open', 0, 'why')
+    limit({ breaker: ENFORCE })
+    // What waited when it opened was refused.
+    await until(plimsoll.figures, ({ broken }) => broken === 1)
+    app.poke(letter)
+    assert.strictEqual(await plimsoll.probes.next(), 'asked')
+    breaker('probe')
+    await service.arrived.next()
+    service.open[0].response.writeHead(200).write('on and on')
+    assert.strictEqual(await plimsoll.probes.next(), 'answered')
+    assert.strictEqual(service.open.length, 1)
+  })
+}
+
 test('a trial that waits for its turn when the supervisor is gone is made', () => {
   const { origin } = originOf({ breaker: ENFORCE })
   origin.hearBreaker({ state: 'open', forMs: 0, why: 'x' }, 0)

@@ -10,6 +10,10 @@ use super::share::fair;
 /// Holders of one budget; whoever comes when there are so many gets nothing.
 const HOLDERS_MAX: usize = 1024;
 
+/// Where there is less than one for each who is hungry they take turns: who has had some for so long is asked to give. Long
+/// against a message there and back, short against how long calls may wait.
+const TURN: Duration = Duration::from_millis(150);
+
 /// What does not change with demand.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
@@ -35,6 +39,8 @@ pub struct Book<H> {
     holders: BTreeMap<H, Holder>,
     /// What the dead had, and from when on it may be lent again.
     returning: Vec<(Instant, u32)>,
+    /// When it is to be looked whose turn it is.
+    turns_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -48,12 +54,14 @@ struct Holder {
     /// The stamp in the last grant that was sent.
     told: u64,
     expires: Instant,
+    /// Since when it has been granted something, or nothing.
+    since: Instant,
 }
 
 impl<H: Copy + Ord> Book<H> {
     #[must_use]
     pub fn new(total: u32, terms: Terms) -> Self {
-        Self { total, terms, holders: BTreeMap::new(), returning: Vec::new() }
+        Self { total, terms, holders: BTreeMap::new(), returning: Vec::new(), turns_at: None }
     }
 
     /// A smaller total takes effect as holders give back.
@@ -64,17 +72,17 @@ impl<H: Copy + Ord> Book<H> {
 
     /// A holder says what it wants and has. Answers what is to be told, and to whom.
     pub fn ask(&mut self, holder: H, ask: Ask, now: Instant) -> Vec<(H, Grant)> {
-        // More than there is nobody can use, nor have where it was not more before.
+        // More than there is nobody can have where it was not more before.
         let most = self.holders.get(&holder).map_or(0, |one| one.owed).max(self.total);
-        let ask = Ask { wants: ask.wants.min(self.total), held: ask.held.min(most), ..ask };
+        let ask = Ask { held: ask.held.min(most), ..ask };
         if !self.holders.contains_key(&holder) && self.holders.len() >= HOLDERS_MAX {
             return Vec::new();
         }
         let expires = now + self.terms.length;
-        let one = self.holders.entry(holder).or_insert_with(|| Holder::new(ask.stamp, expires));
+        let one = self.holders.entry(holder).or_insert_with(|| Holder::new(ask.stamp, expires, now));
         one.hear(ask, expires);
         let mut grants = self.balance(now);
-        if let Some(renewal) = self.renew(holder, &grants) {
+        if let Some(renewal) = self.renew(holder, &grants, now) {
             grants.push((holder, renewal));
         }
         grants
@@ -82,10 +90,15 @@ impl<H: Copy + Ord> Book<H> {
 
     /// The holder is dead. What it had can be lent again after the linger.
     pub fn lose(&mut self, holder: H, now: Instant) {
-        if let Some(dead) = self.holders.remove(&holder)
-            && dead.owed > 0
-        {
-            self.returning.push((now + self.terms.linger, dead.owed));
+        if let Some(dead) = self.holders.remove(&holder) {
+            self.await_end_of(dead.owed, now);
+        }
+    }
+
+    /// The dead had so much that nobody had lent them: it is out for as long as what was, if the total grows by it.
+    pub fn await_end_of(&mut self, amount: u32, now: Instant) {
+        if amount > 0 {
+            self.returning.push((now + self.terms.linger, amount));
         }
     }
 
@@ -93,19 +106,20 @@ impl<H: Copy + Ord> Book<H> {
     pub fn balance(&mut self, now: Instant) -> Vec<(H, Grant)> {
         self.returning.retain(|(from, _)| *from > now);
         self.end_leases(now);
-        let targets = self.targets();
-        let mut changed = self.give(&targets);
-        changed.extend(self.take(&targets));
+        let targets = self.targets(now);
+        let mut changed = self.give(&targets, now);
+        changed.extend(self.take(&targets, now));
+        self.turns_at = self.takes_turns().then_some(now + TURN);
         changed
     }
 
     /// When `balance` should be called again although nobody has said anything.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let is_short = self.holders.values().any(|holder| holder.granted < holder.wants);
+        let is_short = self.holders.values().any(|holder| holder.granted < holder.wants.min(self.total));
         let back = self.returning.iter().map(|(from, _)| *from);
         let ends = self.holders.values().map(|holder| holder.expires).filter(|_| is_short);
-        back.chain(ends).min()
+        back.chain(ends).chain(self.turns_at).min()
     }
 
     #[must_use]
@@ -140,14 +154,31 @@ impl<H: Copy + Ord> Book<H> {
     }
 
     /// What is fair, for each holder in order.
-    fn targets(&self) -> Vec<u32> {
+    fn targets(&self, now: Instant) -> Vec<u32> {
         let wants: Vec<u32> = self.holders.values().map(|holder| holder.wants).collect();
-        fair(self.total, &wants)
+        let mut order: Vec<usize> = (0..wants.len()).collect();
+        if self.is_scarce() {
+            let holders: Vec<&Holder> = self.holders.values().collect();
+            order.sort_by_key(|index| holders.get(*index).map(|holder| holder.turn(now)));
+        }
+        fair(self.total, &wants, &order)
+    }
+
+    /// There is less than one for each who is hungry.
+    fn is_scarce(&self) -> bool {
+        self.holders.values().filter(|holder| holder.wants > 0).count() > self.total as usize
+    }
+
+    /// Somebody has nothing who is hungry, while others have some.
+    fn takes_turns(&self) -> bool {
+        let mut holders = self.holders.values();
+        let is_waiting = |holder: &Holder| holder.wants > 0 && holder.granted == 0;
+        self.is_scarce() && self.holders.values().any(is_waiting) && holders.any(|holder| holder.granted > 0)
     }
 
     /// Gives from what is free to those who have less than their target, the one who has least first, and where
     /// nobody is short a part of the spare, so that the next call need not ask.
-    fn give(&mut self, targets: &[u32]) -> Vec<(H, Grant)> {
+    fn give(&mut self, targets: &[u32], now: Instant) -> Vec<(H, Grant)> {
         let owed = self.owed();
         let mut free = self.total.saturating_sub(owed);
         let excess = owed.saturating_sub(self.total);
@@ -159,7 +190,7 @@ impl<H: Copy + Ord> Book<H> {
             .filter(|((_, holder), target)| holder.granted < **target)
             .map(|((id, holder), target)| (id, holder, *target))
             .collect();
-        short.sort_by_key(|(_, holder, _)| holder.granted);
+        short.sort_by_key(|(_, holder, _)| (holder.granted, holder.since));
         let missing: u32 =
             short.iter().map(|(_, holder, target)| target - holder.granted).fold(0, u32::saturating_add);
         let spare = self.total.saturating_sub(targets.iter().sum());
@@ -172,14 +203,14 @@ impl<H: Copy + Ord> Book<H> {
             let fresh = (target + extra - holder.granted - kept).min(free);
             if kept + fresh > 0 {
                 free -= fresh;
-                grants.push((*id, holder.grant(holder.granted + kept + fresh)));
+                grants.push((*id, holder.grant(holder.granted + kept + fresh, now)));
             }
         }
         grants
     }
 
     /// Asks for what some have too much of while others are short; who wants it least first.
-    fn take(&mut self, targets: &[u32]) -> Vec<(H, Grant)> {
+    fn take(&mut self, targets: &[u32], now: Instant) -> Vec<(H, Grant)> {
         let holders = || self.holders.values().zip(targets);
         let missing: u32 = holders()
             .map(|(holder, target)| target.saturating_sub(holder.granted))
@@ -203,25 +234,36 @@ impl<H: Copy + Ord> Book<H> {
             let cut = (holder.granted - target).min(wanted);
             if cut > 0 {
                 wanted -= cut;
-                grants.push((*id, holder.grant(holder.granted - cut)));
+                grants.push((*id, holder.grant(holder.granted - cut, now)));
             }
         }
         grants
     }
 
     /// A lease runs from the last ask that its holder knows to have been heard; it is told now and then.
-    fn renew(&mut self, holder: H, grants: &[(H, Grant)]) -> Option<Grant> {
+    fn renew(&mut self, holder: H, grants: &[(H, Grant)], now: Instant) -> Option<Grant> {
         let quarter = u64::try_from(self.terms.length.as_millis() / 4).unwrap_or(u64::MAX);
         let is_told = grants.iter().any(|(id, _)| *id == holder);
         let one = self.holders.get_mut(&holder)?;
         let is_due = one.serial > 0 && one.stamp.saturating_sub(one.told) >= quarter;
-        (is_due && !is_told).then(|| one.grant(one.granted))
+        (is_due && !is_told).then(|| one.grant(one.granted, now))
     }
 }
 
 impl Holder {
-    fn new(stamp: u64, expires: Instant) -> Self {
-        Self { wants: 0, granted: 0, serial: 0, owed: 0, stamp, told: stamp, expires }
+    fn new(stamp: u64, expires: Instant, since: Instant) -> Self {
+        Self { wants: 0, granted: 0, serial: 0, owed: 0, stamp, told: stamp, expires, since }
+    }
+
+    /// Who comes first where not all can have some: who has just got it, then who has gone longest without, then who got it
+    /// last.
+    fn turn(&self, now: Instant) -> (u8, Duration) {
+        let age = now.saturating_duration_since(self.since);
+        match self.granted {
+            0 => (1, Duration::MAX - age),
+            _ if age < TURN => (0, age),
+            _ => (2, age),
+        }
     }
 
     fn hear(&mut self, ask: Ask, expires: Instant) {
@@ -240,7 +282,10 @@ impl Holder {
         }
     }
 
-    fn grant(&mut self, amount: u32) -> Grant {
+    fn grant(&mut self, amount: u32, now: Instant) -> Grant {
+        if (amount == 0) != (self.granted == 0) {
+            self.since = now;
+        }
         self.serial = self.serial.wrapping_add(1).max(1);
         self.granted = amount;
         self.owed = self.owed.max(amount);

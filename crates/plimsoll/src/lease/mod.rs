@@ -12,8 +12,8 @@
 //! whatever is delayed, lost or dies. To shrink a holder is to ask: what it gives back counts when it says so, or when
 //! its lease has expired.
 //!
-//! Who gets how much is told by [`share`]: max-min fair on what each wants, at least 1 each where the total allows. Idle
-//! spare stays where it is until somebody else is hungry.
+//! Who gets how much is told by [`share`]: max-min fair on what each wants, at least 1 each where the total allows;
+//! where it does not, they take turns. Idle spare stays where it is until somebody else is hungry.
 //!
 //! A fleet lends to a host as a host does to its workers: what the fleet grants is the book's total
 //! ([`Book::set_total`]), and [`Book::owed`] is what the host must still be held to have. Pure: no clock, no I/O.

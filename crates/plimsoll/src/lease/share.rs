@@ -1,12 +1,12 @@
 //! FAIR_SHARE: who wants less than an even part gets what it wants, and the others share the rest evenly.
 
 /// A part of `total` for each of `wants`; never more than is wanted. What an even division leaves over goes to the
-/// first, one each, so that the same wants always give the same parts.
-pub(super) fn fair(total: u32, wants: &[u32]) -> Vec<u32> {
+/// first of `order`, one each.
+pub(super) fn fair(total: u32, wants: &[u32], order: &[usize]) -> Vec<u32> {
     let mut parts = vec![0; wants.len()];
     let mut left = total;
     loop {
-        let hungry: Vec<usize> = hungry(&parts, wants).collect();
+        let hungry: Vec<usize> = hungry(&parts, wants, order).collect();
         let count = u32::try_from(hungry.len()).unwrap_or(u32::MAX);
         if count == 0 || left == 0 {
             return parts;
@@ -21,8 +21,8 @@ pub(super) fn fair(total: u32, wants: &[u32]) -> Vec<u32> {
     }
 }
 
-fn hungry<'a>(parts: &'a [u32], wants: &'a [u32]) -> impl Iterator<Item = usize> + 'a {
-    parts.iter().zip(wants).enumerate().filter(|(_, (part, want))| part < want).map(|(index, _)| index)
+fn hungry<'a>(parts: &'a [u32], wants: &'a [u32], order: &'a [usize]) -> impl Iterator<Item = usize> + 'a {
+    order.iter().copied().filter(|index| parts.get(*index) < wants.get(*index))
 }
 
 #[cfg(test)]
@@ -42,7 +42,9 @@ mod tests {
             (u32::MAX, &[u32::MAX, u32::MAX], &[u32::MAX / 2 + 1, u32::MAX / 2]),
         ];
         for (total, wants, parts) in table {
-            assert_eq!(fair(total, wants), parts, "{total} for {wants:?}");
+            let order: Vec<usize> = (0..wants.len()).collect();
+            assert_eq!(fair(total, wants, &order), parts, "{total} for {wants:?}");
         }
+        assert_eq!(fair(2, &[5, 5, 5], &[2, 0, 1]), [1, 0, 1]);
     }
 }

@@ -307,6 +307,62 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn where_there_is_less_than_one_for_each_they_take_turns(
+        total in 1..5_u32,
+        more in 1..5_u32,
+        takes_ms in 1..60_u64,
+        seed in any::<u64>(),
+        lossy in any::<bool>(),
+    ) {
+        let holders = total + more;
+        let mut world = World::new(total, holders, seed, lossy);
+        for holder in 0..holders {
+            world.step(&Step::Demand { holder, calls: 1_000_000 });
+        }
+        let mut last_had = vec![world.now; holders as usize];
+        let begun = world.now;
+        let mut used = 0;
+        while world.now < begun + 20_000 {
+            for _ in 0..takes_ms {
+                world.step(&Step::Pass { ms: 1 });
+                world.check();
+            }
+            used += u64::from(world.in_use());
+            for (id, holder) in &mut world.holders {
+                let last = &mut last_had[*id as usize];
+                if holder.in_use > 0 {
+                    *last = world.now;
+                    holder.in_use = 0;
+                }
+                prop_assert!(lossy || world.now - *last < 2000, "{id} has had nothing for {} ms", world.now - *last);
+            }
+        }
+        let part = used as f64 / ((20_000 / takes_ms) * u64::from(total)) as f64;
+        prop_assert!(lossy || part > 0.8, "{part} of what there is was in use");
+    }
+}
+
+#[test]
+fn whose_turn_it_is_is_looked_at_only_while_somebody_waits() {
+    let terms = Terms { length: Duration::from_secs(30), linger: Duration::ZERO };
+    let mut book = Book::new(1, terms);
+    let start = Instant::now();
+    let ask = Ask { serial: 0, wants: 1, held: 0, stamp: 0 };
+    book.ask('a', ask, start);
+    assert_eq!(book.deadline(), None);
+    book.ask('b', ask, start);
+    let turn = book.deadline().unwrap();
+    assert!(turn < start + Duration::from_secs(1));
+    assert_eq!(book.balance(turn), [('a', Grant { serial: 2, amount: 0, stamp: 0 })]);
+    // It has a call that takes long: there is nobody to ask.
+    assert_eq!(book.deadline(), Some(start + terms.length));
+    let given = book.ask('a', Ask { serial: 2, stamp: 1, ..ask }, turn);
+    assert_eq!(given, [('b', Grant { serial: 1, amount: 1, stamp: 0 })]);
+    assert!(book.deadline().unwrap() < turn + Duration::from_secs(1));
+}
+
 #[test]
 fn a_dead_holders_part_comes_back_after_the_linger_and_an_idle_ones_at_once() {
     let mut world = World::new(10, 2, 1, false);

@@ -86,6 +86,7 @@ const FILES: &[(&str, &[u8])] = js![
     "shadow.js",
     "spans.js",
     "spread.js",
+    "takers.js",
     "tax.js",
     "times.js",
     "trunk.js",

@@ -29,10 +29,23 @@ const SAMPLES_MAX: usize = 4096;
 /// The baseline is measured again after so long, from so many calls.
 const BASELINE_FOR: Duration = Duration::from_secs(30);
 const BASELINE_SAMPLES: usize = 50;
-/// When so long no call has been made with few in flight, the limit is lowered so that there are some.
+/// So many will do where more are not to be had: the median of ten is off by an eighth where calls take half to one and a half
+/// times the mean, which [`TOLERANCE`] allows for.
+const BASELINE_LEAST: usize = 10;
+/// When for so long no call has been made with few in flight, the limit is lowered so that there are some.
 const PROBE_AFTER: Duration = Duration::from_secs(60);
-/// A probe that does not find enough calls ends after so long.
-const PROBE_MAX: Duration = Duration::from_secs(5);
+/// Where that brought nothing it is tried less and less often.
+const PROBE_AFTER_MAX: Duration = Duration::from_secs(900);
+/// A probe is not longer than one part in so many of the time until the next: what it costs is under 4 %.
+const PROBE_SHARE: u32 = 30;
+/// By then calls of up to 0.28 s have given [`BASELINE_SAMPLES`]; after it [`BASELINE_LEAST`] are enough.
+const PROBE_SHORT: Duration = Duration::from_secs(5);
+/// A probe that does not find enough calls ends after so many times what a call takes: about one and a half until those from
+/// before have ended, and three and a third for ten with [`LEAST`] in flight.
+const PROBE_CALLS: f64 = 5.0;
+const PROBE_MAX: Duration = Duration::from_secs(20);
+/// Workers tell ten times a second while calls are in flight: by then there were none.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Workers tell so often.
 const SLOT: Duration = Duration::from_millis(100);
@@ -47,11 +60,24 @@ pub(super) struct Adaptive {
     /// Of calls that began with few in flight, since the baseline was measured.
     quiet: VecDeque<u32>,
     last_quiet: Instant,
+    last_heard: Instant,
     window: Vec<u32>,
     window_began: Instant,
     window_peak: u32,
-    probe_until: Option<Instant>,
+    /// Of the last window.
+    typical_us: Option<f64>,
+    probe: Option<Probe>,
+    probe_after: Duration,
+    /// When the last one ended: calls that began before say nothing of the limit as it is now.
+    probed_at: Instant,
     loads: Loads,
+}
+
+/// The limit is lowered for a while.
+#[derive(Debug, Clone, Copy)]
+struct Probe {
+    began: Instant,
+    until: Instant,
 }
 
 impl Adaptive {
@@ -64,81 +90,116 @@ impl Adaptive {
             measured_at: now,
             quiet: VecDeque::new(),
             last_quiet: now,
+            last_heard: now,
             window: Vec::new(),
             window_began: now,
             window_peak: 0,
-            probe_until: None,
+            typical_us: None,
+            probe: None,
+            probe_after: PROBE_AFTER,
+            probed_at: now,
             loads: Loads::new(now),
         }
     }
 
     /// Calls in flight that are allowed now.
     pub(super) fn limit(&self) -> u32 {
-        whole(if self.probe_until.is_some() { LEAST } else { self.limit })
+        whole(if self.probe.is_some() { LEAST } else { self.limit })
     }
 
     /// A worker tells: the most that it had in flight since it last told, and how long calls took that have ended.
     pub(super) fn hear(&mut self, peak: u32, took_us: &[u32], now: Instant) {
+        self.note_pause(now);
         let load = self.loads.add(peak, now);
         self.window_peak = self.window_peak.max(load);
         let few = whole((self.limit / 4.0).max(LEAST));
         for took in took_us {
-            if self.loads.at(now, Duration::from_micros(u64::from(*took))) <= few {
+            let ago = Duration::from_micros(u64::from(*took));
+            if self.loads.at(now, ago) <= few {
                 self.last_quiet = now;
                 if self.quiet.len() >= SAMPLES_MAX {
                     self.quiet.pop_front();
                 }
                 self.quiet.push_back(*took);
             }
-        }
-        if self.probe_until.is_none() {
-            let room = SAMPLES_MAX.saturating_sub(self.window.len());
-            self.window.extend(took_us.iter().take(room));
+            let is_of_this_limit = self.probe.is_none() && now.checked_sub(ago) >= Some(self.probed_at);
+            if is_of_this_limit && self.window.len() < SAMPLES_MAX {
+                self.window.push(*took);
+            }
         }
         self.measure(now);
-        self.probe(now);
+        self.end_or_begin_probe(now);
         self.step(now);
     }
 
+    /// Time in which nobody called anything is no time without a quiet moment, nor is what was before worth a step.
+    fn note_pause(&mut self, now: Instant) {
+        let pause = now.saturating_duration_since(self.last_heard);
+        self.last_heard = now;
+        if pause < PAUSE {
+            return;
+        }
+        self.last_quiet = (self.last_quiet + pause).min(now);
+        self.probe = None;
+        self.begin_window(now);
+    }
+
     fn measure(&mut self, now: Instant) {
-        let is_due = self.baseline_us.is_none()
-            || self.probe_until.is_some()
-            || now >= self.measured_at + BASELINE_FOR;
-        if is_due && self.quiet.len() >= BASELINE_SAMPLES {
-            self.baseline_us = median(self.quiet.make_contiguous());
-            self.quiet.clear();
-            self.measured_at = now;
-            if self.probe_until.take().is_some() {
-                self.begin_window(now);
-            }
+        let few_will_do = match self.probe {
+            Some(probe) => now >= probe.began + PROBE_SHORT,
+            None => now >= self.measured_at + PROBE_AFTER,
+        };
+        let enough = if few_will_do { BASELINE_LEAST } else { BASELINE_SAMPLES };
+        let is_due =
+            self.baseline_us.is_none() || self.probe.is_some() || now >= self.measured_at + BASELINE_FOR;
+        if !is_due || self.quiet.len() < enough {
+            return;
+        }
+        self.baseline_us = median(self.quiet.make_contiguous());
+        self.quiet.clear();
+        self.measured_at = now;
+        if let Some(probe) = self.probe {
+            self.probe_after = PROBE_AFTER;
+            self.end_probe(probe, now);
         }
     }
 
-    fn probe(&mut self, now: Instant) {
-        match self.probe_until {
-            Some(until) if now >= until => {
-                self.probe_until = None;
-                self.last_quiet = now;
-                self.begin_window(now);
+    fn end_or_begin_probe(&mut self, now: Instant) {
+        match self.probe {
+            // What it has found is kept for the next.
+            Some(probe) if now >= probe.until => {
+                self.probe_after = (self.probe_after * 2).min(PROBE_AFTER_MAX);
+                self.end_probe(probe, now);
             }
-            None if now >= self.last_quiet + PROBE_AFTER => {
-                self.probe_until = Some(now + PROBE_MAX);
-                self.quiet.clear();
+            None if now >= self.last_quiet + self.probe_after => {
+                let call = self.typical_us.or_else(|| median(&mut self.window)).unwrap_or(0.0);
+                let length = Duration::from_secs_f64(call * PROBE_CALLS / 1e6).clamp(PROBE_SHORT, PROBE_MAX);
+                self.probe = Some(Probe { began: now, until: now + length });
             }
             _ => {}
         }
+    }
+
+    fn end_probe(&mut self, probe: Probe, now: Instant) {
+        let took = now.saturating_duration_since(probe.began);
+        self.probe_after = self.probe_after.max(took * PROBE_SHARE);
+        self.probe = None;
+        self.probed_at = now;
+        self.last_quiet = now;
+        self.begin_window(now);
     }
 
     fn step(&mut self, now: Instant) {
         let age = now.saturating_duration_since(self.window_began);
         let is_full = age >= WINDOW && self.window.len() >= SAMPLES;
         let is_old = age >= WINDOW_MAX && !self.window.is_empty();
-        if self.probe_until.is_some() || !(is_full || is_old) {
+        if self.probe.is_some() || !(is_full || is_old) {
             return;
         }
         // Where few calls are made nothing can be learned of how many would be too many.
         let is_used = f64::from(self.window_peak) >= self.limit / 2.0;
-        if let (Some(baseline), Some(now_us), true) = (self.baseline_us, median(&mut self.window), is_used) {
+        self.typical_us = median(&mut self.window);
+        if let (Some(baseline), Some(now_us), true) = (self.baseline_us, self.typical_us, is_used) {
             let ratio = (baseline * TOLERANCE / now_us.max(1.0)).clamp(*RATIO.start(), *RATIO.end());
             let aim = self.limit * ratio + (self.limit * ratio).sqrt();
             let smoothing = if aim < self.limit { SMOOTHING_DOWN } else { SMOOTHING_UP };

@@ -1,6 +1,6 @@
 //! Hears what the agents say of the app's pools, tells what holds for them, and shares out what their servers allow.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use plimsoll_wire::lease::Grant as Told;
@@ -115,8 +115,7 @@ impl Desk {
             FromAgent::Figures { pool, figures } => self.count((holder, pool), *figures, now),
             FromAgent::Leak { pool, held_ms, taker } => self.note_leak((holder, pool), held_ms, taker, now),
             FromAgent::Gone { pool } => {
-                self.lose_member((holder, pool), now);
-                Answers::default()
+                Answers { messages: self.lose_members(vec![(holder, pool)], now), ..Answers::default() }
             }
             FromAgent::Ask { pool, ask } => {
                 let grants =
@@ -128,12 +127,9 @@ impl Desk {
     }
 
     /// The process is gone.
-    pub fn lose(&mut self, holder: Holder, now: Instant) {
-        let gone: Vec<Member> =
-            self.members.range((holder, 0)..=(holder, u32::MAX)).map(|(id, _)| *id).collect();
-        for member in gone {
-            self.lose_member(member, now);
-        }
+    pub fn lose(&mut self, holder: Holder, now: Instant) -> Answers {
+        let gone = self.members.range((holder, 0)..=(holder, u32::MAX)).map(|(id, _)| *id).collect();
+        Answers { messages: self.lose_members(gone, now), ..Answers::default() }
     }
 
     /// When [`Self::look`] should be called although nobody says anything.
@@ -258,11 +254,20 @@ impl Desk {
         self.servers.get_mut(&one.about.server)
     }
 
-    fn lose_member(&mut self, member: Member, now: Instant) {
-        let Some(one) = self.members.remove(&member) else { return };
-        if let Some(server) = self.servers.get_mut(&one.about.server) {
-            server.lose(member, now);
+    /// Where they had a fixed size, there is more to share out from now on.
+    fn lose_members(&mut self, gone: Vec<Member>, now: Instant) -> Vec<(Holder, ToAgent)> {
+        let left: BTreeSet<String> =
+            gone.into_iter().filter_map(|member| self.lose_member(member, now)).collect();
+        left.iter().flat_map(|server| self.open_book(server, now)).collect()
+    }
+
+    /// Gives its server.
+    fn lose_member(&mut self, member: Member, now: Instant) -> Option<String> {
+        let About { server, max, is_sizeable, .. } = self.members.remove(&member)?.about;
+        if let Some(server) = self.servers.get_mut(&server) {
+            server.lose(member, if is_sizeable { 0 } else { max }, now);
         }
+        Some(server)
     }
 
     /// Whether a queue of the pool begins, lasts or ends.

@@ -83,9 +83,11 @@ impl Server {
         self.book.as_mut().map_or_else(Vec::new, |book| book.ask(member, ask, now))
     }
 
-    pub(super) fn lose(&mut self, member: Member, now: Instant) {
+    /// `fixed`: what it had besides what it was lent.
+    pub(super) fn lose(&mut self, member: Member, fixed: u32, now: Instant) {
         if let Some(book) = &mut self.book {
             book.lose(member, now);
+            book.await_end_of(fixed, now);
         }
     }
 

@@ -167,6 +167,42 @@ fn replicas_share_and_a_pool_that_cannot_be_resized_keeps_what_it_has() {
 }
 
 #[test]
+fn each_replica_has_whole_connections_and_what_is_said_is_their_sum() {
+    let limits = PoolLimits { replicas: 3, max_connections: Some(100), ..PoolLimits::default() };
+    let mut desk = desk(limits);
+    let now = Instant::now();
+    for index in 0..8 {
+        meets(&mut desk, holder(index), about(), now);
+    }
+    let seen = desk.seen(now).remove(0);
+    assert_eq!(seen.allowed, Some(32));
+    let said = "3 replicas x 8 workers x 20 = 480 connections, and db:5432 allows 96";
+    assert!(seen.findings.iter().any(|finding| finding.contains(said)), "{:?}", seen.findings);
+}
+
+#[test]
+fn what_a_pool_of_fixed_size_had_is_shared_out_when_it_is_gone() {
+    let mut desk = desk(enforced(103));
+    let now = Instant::now();
+    let fixed = || About { library: "postgres".into(), is_sizeable: false, ..about() };
+    // A reload: the new process is there before the old one goes.
+    for index in [0, 1, 2] {
+        meets(&mut desk, holder(index), fixed(), now);
+    }
+    meets(&mut desk, holder(3), about(), now);
+    assert_eq!(asks(&mut desk, holder(3), (0, 200, 0), now), [(3, 40)]);
+    desk.lose(holder(0), now);
+    assert_eq!(asks(&mut desk, holder(3), (1, 200, 40), now), [], "its connections are still seen");
+    let later = now + Duration::from_secs(1);
+    assert_eq!(desk.deadline(), Some(later));
+    assert_eq!(amounts(desk.look(later).messages), [(3, 60)]);
+    desk.hear(holder(1), FromAgent::Gone { pool: 0 }, later);
+    let last = later + Duration::from_secs(1);
+    assert_eq!(amounts(desk.look(last).messages), [(3, 80)]);
+    assert_eq!(desk.seen(last).iter().map(|seen| seen.lent).max(), Some(80));
+}
+
+#[test]
 fn nothing_is_shared_out_before_it_is_known_how_much_there_is() {
     let unknown = PoolLimits { max_connections: None, inspect: true, ..enforced(1) };
     let mut desk = desk(unknown);

@@ -24,7 +24,8 @@ impl<F: Front> Supervisor<F> {
     }
 
     pub(super) fn lose_pools(&mut self, worker: WorkerId, channel: u32) {
-        self.pools.lose(Holder { worker, channel }, Instant::now());
+        let answers = self.pools.lose(Holder { worker, channel }, Instant::now());
+        self.pass_on_pools(answers);
     }
 
     pub(super) fn look_after_pools(&mut self, now: Instant) {
