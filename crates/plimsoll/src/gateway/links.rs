@@ -285,7 +285,8 @@ mod tests {
 
     #[test]
     fn the_longest_addresses_fit_into_a_name() {
-        let long = "2001:0db8:1111:2222:3333:4444:5555:6666 65535 2001:0db8:aaaa:bbbb:cccc:dddd:eeee:ffff 65535";
+        let long =
+            "2001:0db8:1111:2222:3333:4444:5555:6666 65535 2001:0db8:aaaa:bbbb:cccc:dddd:eeee:ffff 65535";
         for peer in [long, "10.0.0.7 50000 10.0.0.1 3000"] {
             for serial in [0, 99_999, 100_000, u64::MAX] {
                 let name = name_of(peer, serial);

@@ -39,7 +39,8 @@ impl UnixStream {
     /// The other side has closed its end, and not only stopped sending. Asks the kernel.
     pub(super) fn is_hung_up(&self) -> bool {
         let mut ends = [PollFd::new(self.stream.get_ref(), PollFlags::empty())];
-        poll(&mut ends, Some(&Timespec::default())).is_ok() && ends.iter().any(|end| end.revents().contains(PollFlags::HUP))
+        poll(&mut ends, Some(&Timespec::default())).is_ok()
+            && ends.iter().any(|end| end.revents().contains(PollFlags::HUP))
     }
 
     pub(super) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -50,7 +50,8 @@ fn all_of_several_requests_are_answered_though_their_client_sends_no_more() {
     let app = "require('node:http').createServer((request, response) => response.end(request.url)).listen(process.env.PORT)";
     for server in [Launch::plain(App::source(app)).start(), Launch::plimsoll(App::source(app)).start()] {
         let mut client = server.connect();
-        client.send(["/1", "/2", "/3"].map(|path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).concat());
+        client
+            .send(["/1", "/2", "/3"].map(|path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).concat());
         client.finish_sending();
         for path in ["/1", "/2", "/3"] {
             assert_eq!(client.response("GET").text(), path);

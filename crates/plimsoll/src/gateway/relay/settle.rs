@@ -159,7 +159,9 @@ impl Relay<'_> {
         let closes = self.link_closes() || self.request.persistence == Persistence::Close;
         match self.sending {
             // It sent its next requests before it stopped sending.
-            Sending::Leaving(_) | Sending::Closed if has_more && !offered_switch && !closes => After::KeepAlive,
+            Sending::Leaving(_) | Sending::Closed if has_more && !offered_switch && !closes => {
+                After::KeepAlive
+            }
             Sending::Leaving(_) | Sending::Closed => After::Close,
             Sending::Flight | Sending::Held | Sending::Streaming | Sending::Refused => After::Linger,
             // Bytes after an offer to switch may be of either protocol: they are not read as HTTP.
