@@ -104,9 +104,12 @@ fn a_worker_that_is_killed_is_replaced() {
 fn requests_keep_being_answered_while_a_worker_dies() {
     let server = launch().workers(2).start();
     let mut client = server.connect();
+    let mut dead = 0;
     for round in 0..200 {
         if round % 50 == 20 {
-            signal(server.workers(2)[0], Signal::KILL);
+            until("the last one was replaced", || (server.workers(2)[0] != dead).then_some(()));
+            dead = server.workers(2)[0];
+            signal(dead, Signal::KILL);
         }
         client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
         let answer = client.response("GET");
