@@ -18,6 +18,16 @@ let isInside = false
 function watchBuiltIn (load) {
   // Node loads its undici with the first of its classes, and that makes the global dispatcher.
   void globalThis.Response
+  watchGlobal(load)
+}
+
+/** A copy from npm. Where Node has loaded its own before, also without a call of `fetch`, it calls by the dispatcher of that. */
+function watchPackage (prototype, load) {
+  watchClass(prototype, load)
+  watchGlobal(load)
+}
+
+function watchGlobal (load) {
   for (const symbol of GLOBAL) {
     const dispatcher = globalThis[symbol]
     if (dispatcher) watchClass(baseOf(dispatcher), load)
@@ -332,4 +342,4 @@ class Waiting {
   }
 }
 
-module.exports = { watchBuiltIn, watchClass }
+module.exports = { watchBuiltIn, watchClass, watchPackage }

@@ -31,7 +31,7 @@ function watchHttp (load) {
 
 /** Copies of undici from npm, under whatever name. */
 function watchPackages (load) {
-  eachModule(BASE, (exports) => require('./calls_undici.js').watchClass(exports?.prototype, load))
+  eachModule(BASE, (exports) => require('./calls_undici.js').watchPackage(exports?.prototype, load))
 }
 
 /** Not loaded for it: an app that uses it has loaded it by the time its first server listens, or is not seen here. */

@@ -184,6 +184,23 @@ test('without a supervisor nothing waits', async (t) => {
   await service.arrived.next()
 })
 
+test('undici from npm is held also where Node has loaded its own for something else', async (t) => {
+  const { plimsoll, service, app, limit, grant } = await start(t, `
+    module.paths.push(${MODULES})
+    // As axios does.
+    void globalThis.Response
+    said(require('undici').request(URL_OF).then(({ body }) => body.text()))
+  `)
+  app.poke('1')
+  const arrived = service.arrived.next()
+  assert.strictEqual(await Promise.race([plimsoll.origins.next().then(() => 'held'), arrived]), 'held')
+  limit({ concurrency: 1 })
+  grant(1)
+  await arrived
+  service.answer()
+  assert.deepStrictEqual(await app.next(), { value: 'ok' })
+})
+
 test('a rate is kept, and one of its calls begins at once', async (t) => {
   const { plimsoll, service, app, limit, grant } = await start(t, 'said(call())')
   app.poke('123')

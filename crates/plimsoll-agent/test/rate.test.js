@@ -50,7 +50,7 @@ test('a lease that is over gives nothing, not even what was saved up, and the ne
   assert.deepStrictEqual(asks.filter(({ budget }) => budget === 'rate').at(-1).ask.slice(0, 3), [0, 10, 0], 'it is asked for anew')
   grant(1, 10, 2 * LEASE_MS)
   assert.strictEqual(begun(20, 2 * LEASE_MS), 1, 'as in a process that is new')
-  assert.strictEqual(begun(20, 2 * LEASE_MS + 500), 5)
+  assert.strictEqual(begun(20, 2 * LEASE_MS + 550), 5)
 })
 
 test('who has its turn for a moment only saves up for the next', () => {
