@@ -278,13 +278,17 @@ test('a request that one agent hands on to another is one call', async (t) => {
     service.answer()
     assert.deepStrictEqual(await app.next(), { value: 200 })
   }
-  for (;;) {
-    const { calls, in_flight: inFlight, waiting } = await plimsoll.figures.next()
-    if (calls < 2) continue
-    assert.deepStrictEqual([calls, inFlight, waiting], [2, 0, 0])
-    return
-  }
+  const { calls, in_flight: inFlight, waiting } = await figures(plimsoll, 2)
+  assert.deepStrictEqual([calls, inFlight, waiting], [2, 0, 0])
 })
+
+/** Those in which so many calls are counted. */
+async function figures (plimsoll, calls) {
+  for (;;) {
+    const told = await plimsoll.figures.next()
+    if (told.calls >= calls) return told
+  }
+}
 
 const FAILS = `
   const agent = new http.Agent()
@@ -302,12 +306,8 @@ test('a call that fails as it begins after a wait fails for the app, and the oth
   service.answer()
   const rest = [await app.next(), await app.next()]
   assert.deepStrictEqual(rest.map(({ value, message }) => value ?? message).sort(), [200, 'own'])
-  for (;;) {
-    const { calls, errors, in_flight: inFlight, waiting } = await plimsoll.figures.next()
-    if (calls < 4) continue
-    assert.deepStrictEqual([calls, errors, inFlight, waiting], [4, 3, 0, 0])
-    return
-  }
+  const { calls, errors, in_flight: inFlight, waiting } = await figures(plimsoll, 4)
+  assert.deepStrictEqual([calls, errors, inFlight, waiting], [4, 3, 0, 0])
 })
 
 test('a call that fails as it begins at once throws where it is made, and holds nothing', async (t) => {
@@ -327,12 +327,8 @@ test('a call that fails as it begins at once throws where it is made, and holds 
     assert.deepStrictEqual(await app.next(), { message: 'own' })
     if (call === 0) app.poke('g')
   }
-  for (;;) {
-    const { calls, errors, in_flight: inFlight } = await plimsoll.figures.next()
-    if (calls < 4) continue
-    assert.deepStrictEqual([calls, errors, inFlight], [4, 2, 0])
-    return
-  }
+  const { calls, errors, in_flight: inFlight } = await figures(plimsoll, 4)
+  assert.deepStrictEqual([calls, errors, inFlight], [4, 2, 0])
 })
 
 test('an error of the app that is thrown as its call is refused is the app’s, and the others go on', async (t) => {

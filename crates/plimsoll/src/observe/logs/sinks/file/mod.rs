@@ -114,7 +114,8 @@ impl Open {
         let metadata = file.metadata()?;
         let begun = if metadata.len() == 0 { SystemTime::now() } else { metadata.modified()? };
         // `/dev/stdout` may be a link to a regular file, and is still not ours to rename.
-        let is_regular = metadata.is_file() && !settings.path.starts_with("/dev");
+        let is_stream = settings.path.starts_with("/dev") && !settings.path.starts_with("/dev/shm");
+        let is_regular = metadata.is_file() && !is_stream;
         Ok(Self { file, is_regular, period: period(settings, begun), looked: Instant::now() })
     }
 
