@@ -4,6 +4,7 @@
 const net = require('node:net')
 const path = require('node:path')
 const answers = require('./answers.js')
+const { apart } = require('./apart.js')
 const churn = require('./churn.js')
 const { take } = require('./directory.js')
 const downstream = require('./downstream.js')
@@ -146,13 +147,9 @@ class Channel {
   }
 }
 
-/** What has waited may begin in it, by code of the app: what that throws is the app's error, and no broken channel. */
+/** What has waited may begin in it, by code of the app: what that throws is no broken channel. */
 function hear (concern, message) {
-  try {
-    concern.hear(message)
-  } catch (error) {
-    process.nextTick(() => { throw error })
-  }
+  apart(() => concern.hear(message))
 }
 
 module.exports = { open }

@@ -1,5 +1,6 @@
 'use strict'
 // One downstream, by scheme, host and port: what is known of the calls to it, and who of them has to wait.
+const { apart } = require('./apart.js')
 const { isRepeatable, Breaker } = require('./breaker.js')
 const { BROKE, OVER, RUNNING, TIMED_OUT, WAITING } = require('./call.js')
 const { Lease } = require('./lease.js')
@@ -481,15 +482,6 @@ class Origin {
   /** Calls per second. */
   #wantedRate () {
     return Math.min(this.limit.rate, this.begun * TICKS_PER_SECOND + this.queue.size)
-  }
-}
-
-/** For one of many, of which nobody waits for the end: what the app's code throws is the app's error, and the others go on. */
-function apart (step) {
-  try {
-    step()
-  } catch (error) {
-    process.nextTick(() => { throw error })
   }
 }
 

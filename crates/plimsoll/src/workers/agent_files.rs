@@ -23,6 +23,7 @@ const FILES: &[(&str, &[u8])] = js![
     "addon.js",
     "agent.cjs",
     "answers.js",
+    "apart.js",
     "call.js",
     "breaker.js",
     "calls_http.js",
