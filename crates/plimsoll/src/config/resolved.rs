@@ -17,7 +17,7 @@ use super::sinks::{LogSink, Standard};
 /// Everything that can be set.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// Name of this instance; `None`: the name of the working directory.
+    /// Name of this instance; `None`: the name of the working directory, as much of it as a name may have.
     pub name: Option<String>,
     pub workers: Workers,
     pub gateway: Gateway,

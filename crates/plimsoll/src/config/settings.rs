@@ -65,6 +65,8 @@ pub(super) fn is_table(path: &str) -> bool {
     all().any(|setting| setting.key().strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }
 
+/// A longer name may find no room in the path of a Unix socket.
+pub const NAME_MAX: usize = 32;
 pub(super) const SECOND: u64 = 1000;
 const HOUR: u64 = 3600 * SECOND;
 pub(super) const DAY: u64 = 24 * HOUR;
@@ -82,10 +84,10 @@ pub(super) const fn size<N>(least: u64, most: u64) -> Size<N> {
 static SETTINGS: &[&dyn Definition] = &[
     &Setting {
         key: "name",
-        form: Optional { word: "auto", form: Name },
+        form: Optional { word: "auto", form: Name { most: NAME_MAX } },
         place: |config| &mut config.name,
         flag: FlagDefinition::Value { long: "name", value_name: "NAME" },
-        default: Default::Depends("`auto`, the name of the working directory"),
+        default: Default::Depends("`auto`, the first 32 characters of the name of the working directory"),
         doc: "Name of this instance, by which `plimsoll ps` and `plimsoll stop` find it. Set it when two \
               instances run on one host from directories of the same name.",
     },

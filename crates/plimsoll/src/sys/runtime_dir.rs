@@ -6,6 +6,7 @@
 //! the kernel gives it back whatever the end was like.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -19,9 +20,12 @@ use super::page;
 const SOCKET_PATH_MAX: usize = 107;
 /// Room for `/w65535.4294967295/` and the longest name of a socket in it.
 const INSIDE_MAX: usize = 42;
-const NAME_MAX: usize = 32;
+/// A name of more is cut.
+pub const NAME_MAX: usize = 32;
 /// Instances of one name at the same time.
-const SAME_NAME_MAX: u32 = 1000;
+const SAME_NAME_MAX: u32 = 999;
+/// What the last of them has behind the name.
+const NUMBER_MAX: usize = "-999".len();
 const LOCK: &str = "lock";
 
 #[derive(Debug, thiserror::Error)]
@@ -60,9 +64,7 @@ impl RuntimeDir {
 
     fn create_in(base: &Path, wanted: &str) -> io::Result<Option<Self>> {
         let wanted = plain_name(wanted);
-        if base.as_os_str().len() + 1 + NAME_MAX + 5 + INSIDE_MAX > SOCKET_PATH_MAX {
-            return Err(io::Error::other("the path is too long for a unix socket"));
-        }
+        check_length(base, &wanted)?;
         make_private(base)?;
         for number in 1..=SAME_NAME_MAX {
             let name = if number == 1 { wanted.clone() } else { format!("{wanted}-{number}") };
@@ -103,18 +105,49 @@ impl Drop for RuntimeDir {
     }
 }
 
-/// Where instances may have their directories, in the order in which they are tried.
+/// Where an instance may be found: also in the place that a login gives to this user, as `sudo` and `su` do not
+/// pass on the variable that names it.
 #[must_use]
-pub fn bases() -> Vec<PathBuf> {
-    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let own = format!("plimsoll-{}", rustix::process::geteuid().as_raw());
-    let mut bases = Vec::new();
-    bases.extend(absolute("XDG_RUNTIME_DIR").map(|path| path.join("plimsoll")));
-    bases.push(absolute("TMPDIR").unwrap_or_else(|| "/tmp".into()).join(&own));
-    bases.push(Path::new("/tmp").join(&own));
-    bases.push(Path::new("/dev/shm").join(&own));
-    bases.dedup();
-    bases
+pub fn bases_known() -> Vec<PathBuf> {
+    let user = rustix::process::geteuid().as_raw();
+    let of_login = PathBuf::from(format!("/run/user/{user}/plimsoll"));
+    each_once(bases().into_iter().chain([of_login]))
+}
+
+/// Where an instance may have its directory, in the order in which they are tried.
+fn bases() -> Vec<PathBuf> {
+    bases_of(env::var_os("XDG_RUNTIME_DIR"), env::var_os("TMPDIR"), rustix::process::geteuid().as_raw())
+}
+
+fn bases_of(runtime: Option<OsString>, temporary: Option<OsString>, user: u32) -> Vec<PathBuf> {
+    let absolute = |path: Option<OsString>| path.map(PathBuf::from).filter(|path| path.is_absolute());
+    let own = format!("plimsoll-{user}");
+    let of_login = absolute(runtime).map(|path| path.join("plimsoll"));
+    let shared = [absolute(temporary).unwrap_or_else(|| "/tmp".into()), "/tmp".into(), "/dev/shm".into()];
+    each_once(of_login.into_iter().chain(shared.map(|path| path.join(&own))))
+}
+
+/// In their order.
+fn each_once(paths: impl IntoIterator<Item = PathBuf>) -> Vec<PathBuf> {
+    let mut known = Vec::new();
+    for path in paths {
+        if !known.contains(&path) {
+            known.push(path);
+        }
+    }
+    known
+}
+
+/// Every socket of an instance of this name must have a path that a socket can have.
+fn check_length(base: &Path, name: &str) -> io::Result<()> {
+    let longest = base.as_os_str().len() + 1 + name.len() + NUMBER_MAX + INSIDE_MAX;
+    if longest <= SOCKET_PATH_MAX {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "with the name {name} the path of a unix socket would have up to {longest} bytes, and {SOCKET_PATH_MAX} are the \
+         most"
+    )))
 }
 
 /// A name that is one plain component of a path.
@@ -227,8 +260,47 @@ mod tests {
         fs::create_dir(&base).unwrap();
         fs::set_permissions(&base, fs::Permissions::from_mode(0o755)).unwrap();
         assert!(RuntimeDir::create_in(&base, "api").unwrap_err().to_string().contains("others may enter"));
-        let long = keep.path().join("x".repeat(60));
-        assert!(RuntimeDir::create_in(&long, "api").unwrap_err().to_string().contains("too long"));
+    }
+
+    #[test]
+    fn the_path_has_room_for_its_sockets_or_the_error_tells_the_lengths() {
+        let openshift = Path::new("/dev/shm/plimsoll-1000680000");
+        let long = PathBuf::from(format!("/{}", "x".repeat(60)));
+        for (base, name, refused) in [
+            (openshift, "app".to_owned(), None),
+            (openshift, "n".repeat(NAME_MAX), None),
+            // 61 + 1 + 3 + 4 + 42
+            (long.as_path(), "api".to_owned(), Some("up to 111 bytes, and 107 are the most")),
+            (openshift, "n".repeat(NAME_MAX + 1), Some("up to 108 bytes, and 107 are the most")),
+        ] {
+            let told = check_length(base, &name).map_err(|error| error.to_string());
+            match refused {
+                None => assert_eq!(told, Ok(()), "{name}"),
+                Some(part) => assert!(told.unwrap_err().contains(part), "{name}"),
+            }
+        }
+    }
+
+    #[test]
+    fn no_place_is_looked_at_twice() {
+        let shared = ["/tmp/plimsoll-7", "/dev/shm/plimsoll-7"];
+        for (runtime, temporary, expected) in [
+            (None, None, &shared[..]),
+            (None, Some("/dev/shm"), &["/dev/shm/plimsoll-7", "/tmp/plimsoll-7"]),
+            (None, Some("not/absolute"), &shared),
+            (Some("/run/user/7"), Some("/tmp"), &["/run/user/7/plimsoll", shared[0], shared[1]]),
+            (None, Some("/var/tmp"), &["/var/tmp/plimsoll-7", shared[0], shared[1]]),
+        ] {
+            let found = bases_of(runtime.map(OsString::from), temporary.map(OsString::from), 7);
+            assert_eq!(found, expected.iter().map(PathBuf::from).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn an_instance_is_also_looked_for_where_a_login_would_have_put_it() {
+        let user = rustix::process::geteuid().as_raw();
+        let of_login = PathBuf::from(format!("/run/user/{user}/plimsoll"));
+        assert_eq!(bases_known().iter().filter(|base| **base == of_login).count(), 1);
     }
 
     #[test]

@@ -42,7 +42,7 @@ fn a_socket_that_was_left_behind_is_no_instance() {
     }
     drop(UnixListener::bind(base.path().join("left").join(socket::FILE_NAME)).unwrap());
     let _listener = UnixListener::bind(base.path().join("shop").join(socket::FILE_NAME)).unwrap();
-    let running = pick::running(directories::in_base(base.path()));
+    let running = pick::running(directories::in_bases(&[base.path().to_owned()]));
     assert_eq!(running.iter().map(|instance| instance.name.as_str()).collect::<Vec<_>>(), ["shop"]);
 }
 
@@ -56,14 +56,27 @@ fn what_somebody_else_could_have_put_there_is_no_instance() {
     }
     set_permissions(&open, Permissions::from_mode(0o755)).unwrap();
     symlink(&shop, &link).unwrap();
-    let found =
-        |base: &Path| directories::in_base(base).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    let found = |base: &Path| {
+        let found = directories::in_bases(&[base.to_owned()]);
+        found.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+    };
     assert_eq!(found(&base), ["shop"]);
     let linked = directory.path().join("plimsoll-1");
     symlink(&base, &linked).unwrap();
     assert!(found(&linked).is_empty(), "the base is a link");
     set_permissions(&base, Permissions::from_mode(0o770)).unwrap();
     assert!(found(&base).is_empty(), "others may write to the base");
+}
+
+#[test]
+fn an_instance_that_is_reached_in_two_ways_is_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let (real, link) = (directory.path().join("real"), directory.path().join("link"));
+    DirBuilder::new().mode(0o700).recursive(true).create(real.join("plimsoll-0/shop")).unwrap();
+    symlink(&real, &link).unwrap();
+    let bases = [&link, &real, &link].map(|base| base.join("plimsoll-0"));
+    let found = directories::in_bases(&bases);
+    assert_eq!(found, [("shop".to_owned(), link.join("plimsoll-0/shop"))]);
 }
 
 #[test]

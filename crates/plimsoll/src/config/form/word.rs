@@ -9,7 +9,9 @@ use super::{Form, Reason};
 pub(in crate::config) struct Address;
 
 /// A short word that is safe in a file name, a label and a table.
-pub(in crate::config) struct Name;
+pub(in crate::config) struct Name {
+    pub(in crate::config) most: usize,
+}
 
 /// The path of a file.
 pub(in crate::config) struct PathName;
@@ -53,10 +55,13 @@ impl Form for Name {
 
     fn read(&self, text: &str) -> Result<String, Reason> {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if !text.is_empty() && text.len() <= 64 && text.chars().all(fits) && !text.starts_with('.') {
-            return Ok(text.to_owned());
-        }
-        Err(Reason::new(format!("`{text}` is not a name"), format!("write {}", self.describe())))
+        let is_name = !text.is_empty() && text.chars().all(fits) && !text.starts_with('.');
+        let fault = match text.len() {
+            _ if !is_name => format!("`{text}` is not a name"),
+            length if length > self.most => format!("`{text}` has {length} characters"),
+            _ => return Ok(text.to_owned()),
+        };
+        Err(Reason::new(fault, format!("write {}", self.describe())))
     }
 
     fn write(&self, value: &String) -> String {
@@ -64,7 +69,7 @@ impl Form for Name {
     }
 
     fn describe(&self) -> String {
-        "at most 64 letters, digits, `-`, `_` and `.`, not starting with `.`".to_owned()
+        format!("at most {} letters, digits, `-`, `_` and `.`, not starting with `.`", self.most)
     }
 }
 

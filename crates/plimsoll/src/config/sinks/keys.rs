@@ -86,7 +86,7 @@ pub(super) static KEYS: &[&dyn Key] = &[
     &Row {
         name: "name",
         kinds: &Kind::ALL,
-        form: Name,
+        form: Name { most: 64 },
         place: |draft| &mut draft.name,
         need: Need::May,
         doc: "What the sink is called in messages and metrics. Set it where two sinks have the same type.",

@@ -109,7 +109,13 @@ fn a_value_of_the_wrong_kind_is_answered_with_the_right_kind() {
             "name = 'a/b'",
             "name: `a/b` is not a name",
             "1:8",
-            "write at most 64 letters, digits, `-`, `_` and `.`, not starting with `.`; or `auto`",
+            "write at most 32 letters, digits, `-`, `_` and `.`, not starting with `.`; or `auto`",
+        ),
+        (
+            "name = 'a-name-that-is-longer-than-others'",
+            "name: `a-name-that-is-longer-than-others` has 33 characters",
+            "1:8",
+            "write at most 32 letters, digits, `-`, `_` and `.`, not starting with `.`; or `auto`",
         ),
         (
             "admin = 'host:1'",
