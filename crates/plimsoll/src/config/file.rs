@@ -1,6 +1,5 @@
 //! The settings file: TOML text to (setting, text, place), every problem with its line and column.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
@@ -9,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 use super::lane::Lanes;
-use super::load::Found;
+use super::load::{Found, Sources};
 use super::named;
 use super::nearest::nearest;
 use super::problem::{Place, Problem};
@@ -46,10 +45,10 @@ pub(super) fn read(path: &Path, presence: Presence) -> Result<Option<String>, Pr
 
 /// Reads the settings in `text`. What could be read is returned beside the problems, so that problems of other
 /// sources and of values can be reported in the same run.
-/// `variables` are those of the environment, which a secret may be taken from.
-pub(super) fn parse(path: &Path, text: &str, variables: &[(OsString, OsString)]) -> Parsed {
+/// From the variables of `sources` a secret may be taken.
+pub(super) fn parse(path: &Path, text: &str, sources: &Sources) -> Parsed {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut reading = Reading { path, text, variables, parsed: Parsed::default() };
+    let mut reading = Reading { path, text, sources, parsed: Parsed::default() };
     for error in &errors {
         reading.syntax(error);
     }
@@ -74,7 +73,7 @@ pub(super) struct Parsed {
 struct Reading<'a> {
     path: &'a Path,
     text: &'a str,
-    variables: &'a [(OsString, OsString)],
+    sources: &'a Sources,
     parsed: Parsed,
 }
 
@@ -115,7 +114,7 @@ impl Reading<'_> {
     }
 
     fn sinks(&mut self, value: &Spanned<DeValue<'_>>) {
-        for mistake in sinks::read(value, self.variables, &mut self.parsed.sinks) {
+        for mistake in sinks::read(value, self.sources, &mut self.parsed.sinks) {
             self.problem(mistake.at, mistake.what, mistake.hint);
         }
         let (path, text) = (self.path, self.text);

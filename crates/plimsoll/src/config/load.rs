@@ -29,9 +29,21 @@ pub struct Sources {
     /// `--config`
     pub file: Option<PathBuf>,
     pub variables: Vec<(OsString, OsString)>,
+    pub unseen: Unseen,
     /// CPUs that this process may use.
     pub cpus: usize,
 }
+
+/// Variables that will be set where Plimsoll is started, and whose values are not known here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unseen {
+    These(Vec<String>),
+    /// Nobody knows their names: any may be one.
+    Any,
+}
+
+/// What is read in the place of a value that is not known: fit for a header, and no secret.
+const UNSEEN: &str = "unseen";
 
 /// Where the effective value of a setting came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +61,8 @@ pub struct Effective {
     pub(super) origins: Vec<Origin>,
     /// The file that was read.
     pub file: Option<PathBuf>,
+    /// Variables that the file asks for, and whose values are not known.
+    pub unseen: Vec<String>,
     pub(super) sinks: Vec<Shown>,
 }
 
@@ -70,6 +84,34 @@ impl Sources {
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
             ..Self::default()
         }
+    }
+
+    /// What `${NAME}` stands for.
+    pub(super) fn variable(&self, wanted: &str) -> Variable<'_> {
+        let set = self.variables.iter().find(|(name, _)| name == wanted);
+        match (set.and_then(|(_, value)| value.to_str()), &self.unseen) {
+            (Some(value), _) => Variable::Set(value),
+            (None, Unseen::Any) => Variable::Unseen(UNSEEN),
+            (None, Unseen::These(names)) if names.iter().any(|name| name == wanted) => {
+                Variable::Unseen(UNSEEN)
+            }
+            (None, Unseen::These(_)) => Variable::None,
+        }
+    }
+}
+
+/// What is known of a variable.
+pub(super) enum Variable<'a> {
+    Set(&'a str),
+    /// It will be set; with what stands for its value.
+    Unseen(&'static str),
+    None,
+}
+
+impl Default for Unseen {
+    /// What is not among the variables is not set.
+    fn default() -> Self {
+        Self::These(Vec::new())
     }
 }
 
@@ -95,8 +137,13 @@ pub fn load(sources: &Sources) -> Result<Effective, Problems> {
     let (from_environment, unknown) = environment::parse(&sources.variables);
     problems.extend(unknown);
 
-    let mut effective =
-        Effective { config: Config::default(), origins: defaults(), file, sinks: sinks.shown };
+    let mut effective = Effective {
+        config: Config::default(),
+        origins: defaults(),
+        file,
+        unseen: sinks.unseen,
+        sinks: sinks.shown,
+    };
     effective.config.otel = Otel::read(&sources.variables);
     effective.config.logs.standard = sinks.standard;
     effective.config.logs.sinks = sinks.sinks;
@@ -125,7 +172,7 @@ fn read_file(sources: &Sources, problems: &mut Vec<Problem>) -> (Option<PathBuf>
     let path = named.unwrap_or_else(|| Path::new(FILE_DEFAULT).to_owned());
     match file::read(&path, presence) {
         Ok(Some(text)) => {
-            let parsed = file::parse(&path, &text, &sources.variables);
+            let parsed = file::parse(&path, &text, sources);
             problems.extend(parsed.problems);
             (Some(path), parsed.found, parsed.sinks)
         }

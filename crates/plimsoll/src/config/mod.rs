@@ -49,13 +49,13 @@ pub use definition::FlagDefinition;
 pub use effective::{Format, render as render_effective};
 pub use form::{SyslogAddress, Url};
 pub use lane::{Lane, Pattern};
-pub use load::{Effective, Origin, Sources, load};
+pub use load::{Effective, Origin, Sources, Unseen, load};
 pub use metrics::{AppMetrics, Metrics};
 pub use otel::{Export, Otel, Signal, target_usual};
 pub use problem::{Place, Problem, Problems};
 pub use reference::render as render_reference;
 pub use resolved::*;
-pub use settings::flags;
+pub use settings::{NAME_MAX, flags};
 pub use sinks::{
     Compress, FileSink, Header, HttpSink, HttpTarget, LogFormat, LogSink, Protocol as SinkProtocol,
     SinkTarget, Spill, Standard, SyslogSink,

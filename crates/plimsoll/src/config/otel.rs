@@ -34,8 +34,6 @@ pub struct Otel {
     pub metrics_every: Duration,
     /// `OTEL_TRACES_SAMPLER`: the share of requests that is recorded.
     pub sample: Option<f64>,
-    /// What cannot be followed, in words.
-    pub notes: Vec<String>,
 }
 
 /// Where a signal goes.
@@ -44,6 +42,8 @@ pub struct Export {
     pub target: Option<HttpTarget>,
     /// An endpoint was given: it is wanted, whether or not it can be.
     pub is_wanted: bool,
+    /// What is said of this signal and cannot be followed, in words.
+    pub notes: Vec<String>,
 }
 
 impl Signal {
@@ -64,13 +64,12 @@ impl Signal {
 
 impl Otel {
     pub(super) fn read(variables: &[(OsString, OsString)]) -> Self {
-        let mut notes = Vec::new();
         let from = Variables(variables);
-        let traces = from.export(Signal::Traces, &mut notes);
-        let metrics = from.export(Signal::Metrics, &mut notes);
-        let metrics_every = from.interval(&mut notes);
-        let sample = from.sample(&mut notes);
-        Self { resource: from.resource(), traces, metrics, metrics_every, sample, notes }
+        let mut traces = from.export(Signal::Traces);
+        let mut metrics = from.export(Signal::Metrics);
+        let metrics_every = from.interval(&mut metrics.notes);
+        let sample = from.sample(&mut traces.notes);
+        Self { resource: from.resource(), traces, metrics, metrics_every, sample }
     }
 }
 
@@ -103,10 +102,16 @@ impl<'a> Variables<'a> {
         found.and_then(|(_, value)| value.to_str()).map(str::trim)
     }
 
-    /// What is said of one signal, or else of all.
-    fn of(&self, signal: Signal, what: &str) -> Option<&'a str> {
+    /// What is said of one signal, or else of all; with the name of the variable.
+    fn named(&self, signal: Signal, what: &str) -> Option<(String, &'a str)> {
         let own = format!("OTEL_EXPORTER_OTLP_{}_{what}", signal.word());
-        self.get(&own).or_else(|| self.get(&format!("OTEL_EXPORTER_OTLP_{what}")))
+        [own, format!("OTEL_EXPORTER_OTLP_{what}")]
+            .into_iter()
+            .find_map(|name| self.get(&name).map(|value| (name, value)))
+    }
+
+    fn of(&self, signal: Signal, what: &str) -> Option<&'a str> {
+        self.named(signal, what).map(|(_, value)| value)
     }
 
     fn is_off(&self, signal: Signal) -> bool {
@@ -116,49 +121,46 @@ impl<'a> Variables<'a> {
             || exporter.is_some_and(|exporters| !is_ours(exporters))
     }
 
-    fn export(&self, signal: Signal, notes: &mut Vec<String>) -> Export {
-        let own = format!("OTEL_EXPORTER_OTLP_{}_ENDPOINT", signal.word());
-        let (name, endpoint, is_whole) = match self.get(&own) {
-            Some(endpoint) => (own, endpoint, true),
-            None => match self.get("OTEL_EXPORTER_OTLP_ENDPOINT") {
-                Some(endpoint) => ("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), endpoint, false),
-                None => return Export::default(),
-            },
-        };
-        if self.is_off(signal) {
+    fn export(&self, signal: Signal) -> Export {
+        let Some((name, endpoint)) = self.named(signal, "ENDPOINT").filter(|_| !self.is_off(signal)) else {
             return Export::default();
-        }
-        let is_wanted = true;
-        if let Some(protocol) = self.of(signal, "PROTOCOL").filter(|protocol| *protocol != "http/protobuf") {
-            note(
-                notes,
-                format!(
-                    "OTEL_EXPORTER_OTLP_PROTOCOL: `{protocol}` is not spoken; hint: where the \
-                collector takes http/protobuf as well (usually at port 4318), say so"
-                ),
-            );
-            return Export { target: None, is_wanted };
+        };
+        let refused = |note: String| Export { target: None, is_wanted: true, notes: vec![note] };
+        let protocol = self.named(signal, "PROTOCOL");
+        if let Some((name, protocol)) = protocol.filter(|(_, protocol)| *protocol != "http/protobuf") {
+            return refused(format!(
+                "{name}: `{protocol}` is not spoken; hint: where the collector takes http/protobuf as well (usually at \
+                 port 4318), say so"
+            ));
         }
         let mut url = match HttpUrl.read(endpoint) {
             Ok(Some(url)) => url,
             Ok(None) => return Export::default(),
-            Err(reason) => {
-                note(notes, format!("{name}: {}; hint: {}", reason.fault, reason.hint));
-                return Export { target: None, is_wanted };
-            }
+            Err(reason) => return refused(format!("{name}: {}; hint: {}", reason.fault, reason.hint)),
         };
-        if !is_whole {
+        // What is said of all signals is where their paths begin.
+        if name == "OTEL_EXPORTER_OTLP_ENDPOINT" {
             url.path = format!("{}{}", url.path.trim_end_matches('/'), signal.path());
         }
+        let mut notes = Vec::new();
         let mut target = target(url);
-        target.headers = self.of(signal, "HEADERS").map(|text| headers(text, notes)).unwrap_or_default();
+        target.headers = self.headers(signal, &mut notes);
         if self.of(signal, "COMPRESSION") == Some("gzip") {
             target.compress = Compress::Gzip;
         }
         target.ca = self.of(signal, "CERTIFICATE").map(PathBuf::from);
         let timeout = self.of(signal, "TIMEOUT").and_then(|text| text.parse().ok()).filter(|ms| *ms > 0);
         target.timeout = timeout.map_or(TIMEOUT, Duration::from_millis);
-        Export { target: Some(target), is_wanted }
+        Export { target: Some(target), is_wanted: true, notes }
+    }
+
+    fn headers(&self, signal: Signal, notes: &mut Vec<String>) -> Vec<Header> {
+        let Some((name, text)) = self.named(signal, "HEADERS") else { return Vec::new() };
+        let (good, bad): (Vec<_>, Vec<_>) = pairs(text).into_iter().partition(is_header);
+        if !bad.is_empty() {
+            notes.push(format!("{name}: not all are headers; hint: name=value,name=value"));
+        }
+        good.into_iter().map(|(name, value)| Header::secret(name, value)).collect()
     }
 
     fn resource(&self) -> Vec<(String, String)> {
@@ -175,12 +177,9 @@ impl<'a> Variables<'a> {
         // Oftener the workers would be asked for nothing.
         let ms = text.parse().ok().filter(|ms| (1000..=86_400_000).contains(ms));
         if ms.is_none() {
-            note(
-                notes,
-                format!(
-                    "OTEL_METRIC_EXPORT_INTERVAL: `{text}` is not followed; hint: milliseconds, 1000 or more"
-                ),
-            );
+            notes.push(format!(
+                "OTEL_METRIC_EXPORT_INTERVAL: `{text}` is not followed; hint: milliseconds, 1000 or more"
+            ));
         }
         ms.map_or(INTERVAL, Duration::from_millis)
     }
@@ -195,45 +194,25 @@ impl<'a> Variables<'a> {
                 let Some(text) = self.get("OTEL_TRACES_SAMPLER_ARG") else { return Some(1.0) };
                 let ratio = text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
                 if ratio.is_none() {
-                    note(notes, format!("OTEL_TRACES_SAMPLER_ARG: `{text}` is no share; hint: 0 to 1"));
+                    notes.push(format!("OTEL_TRACES_SAMPLER_ARG: `{text}` is no share; hint: 0 to 1"));
                 }
                 ratio
             }
             _ => {
-                note(
-                    notes,
-                    format!(
-                        "OTEL_TRACES_SAMPLER: `{sampler}` is not known; hint: \
-                    parentbased_traceidratio, parentbased_always_on or parentbased_always_off"
-                    ),
-                );
+                notes.push(format!(
+                    "OTEL_TRACES_SAMPLER: `{sampler}` is not known; hint: parentbased_traceidratio, \
+                     parentbased_always_on or parentbased_always_off"
+                ));
                 None
             }
         }
     }
 }
 
-/// Both signals may say the same.
-fn note(notes: &mut Vec<String>, text: String) {
-    if !notes.contains(&text) {
-        notes.push(text);
-    }
-}
-
-fn headers(text: &str, notes: &mut Vec<String>) -> Vec<Header> {
-    let is_header = |(name, value): &(String, String)| {
-        !name.is_empty()
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-            && value.bytes().all(|byte| (b' '..0x7f).contains(&byte))
-    };
-    let (good, bad): (Vec<_>, Vec<_>) = pairs(text).into_iter().partition(is_header);
-    if !bad.is_empty() {
-        note(
-            notes,
-            "OTEL_EXPORTER_OTLP_HEADERS: not all are headers; hint: name=value,name=value".to_owned(),
-        );
-    }
-    good.into_iter().map(|(name, value)| Header::secret(name, value)).collect()
+fn is_header((name, value): &(String, String)) -> bool {
+    !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        && value.bytes().all(|byte| (b' '..0x7f).contains(&byte))
 }
 
 /// `name=value,name=value`, with `%2C` and the like in values.
@@ -281,7 +260,7 @@ mod tests {
                 (traces, metrics),
                 "{variables:?}"
             );
-            assert!(otel.notes.is_empty());
+            assert!(otel.traces.notes.is_empty() && otel.metrics.notes.is_empty());
         }
     }
 
@@ -291,9 +270,32 @@ mod tests {
             (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "c:4317")][..], "is not a URL"),
             (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")], "grpc"),
         ] {
-            let otel = read(variables);
-            assert!(otel.traces.target.is_none() && otel.traces.is_wanted);
-            assert!(otel.notes.len() == 1 && otel.notes[0].contains(word) && otel.notes[0].contains("hint:"));
+            let Otel { traces, metrics, .. } = read(variables);
+            for Export { target, is_wanted, notes } in [traces, metrics] {
+                assert!(target.is_none() && is_wanted);
+                assert!(
+                    notes.len() == 1 && notes[0].contains(word) && notes[0].contains("hint:"),
+                    "{notes:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_one_signal_is_noted_with_its_variable_and_only_there() {
+        const ALL: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+        for (name, value, of_traces, of_metrics) in [
+            ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "c:4317", 0, 1),
+            ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc", 0, 1),
+            ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a b=c", 1, 0),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "a b=c", 1, 1),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "soon", 0, 1),
+            ("OTEL_TRACES_SAMPLER", "x", 1, 0),
+        ] {
+            let Otel { traces, metrics, .. } = read(&[(ALL, "http://c"), (name, value)]);
+            assert_eq!((traces.notes.len(), metrics.notes.len()), (of_traces, of_metrics), "{name}");
+            let start = format!("{name}: ");
+            assert!(traces.notes.iter().chain(&metrics.notes).all(|note| note.starts_with(&start)), "{name}");
         }
     }
 
@@ -304,7 +306,7 @@ mod tests {
         {
             let otel = read(&[("OTEL_METRIC_EXPORT_INTERVAL", text)]);
             assert_eq!(
-                (otel.metrics_every, otel.notes.len()),
+                (otel.metrics_every, otel.metrics.notes.len()),
                 (Duration::from_millis(expected), notes),
                 "{text}"
             );

@@ -20,7 +20,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 pub(super) use self::live::render;
 use super::{instance, output};
-use crate::concerns::shutdown::manifest::{self, At, Choice, Node, Workload};
+use crate::concerns::shutdown::manifest::{self, At, Autoscaler, Choice, Node, Workload};
 use crate::exit::Exit;
 use report::{Examined, Note, Report};
 
@@ -177,8 +177,11 @@ struct Question<'a> {
 
 impl Question<'_> {
     fn examine(self, files: &[File]) -> Result<Report, Mistake> {
+        // An autoscaler may stand in another file than what it scales.
+        let autoscalers: Vec<Autoscaler<'_>> =
+            files.iter().flat_map(|file| manifest::autoscalers(&file.documents)).collect();
         let found: Vec<(&File, Workload<'_>, Choice<'_>)> =
-            files.iter().flat_map(|file| self.workloads(file)).collect();
+            files.iter().flat_map(|file| self.workloads(file, &autoscalers)).collect();
         let certain = found.iter().any(|(_, _, choice)| matches!(choice, Choice::Certain(_)));
         let mut report = Report::default();
         for (file, workload, choice) in &found {
@@ -216,8 +219,12 @@ impl Question<'_> {
         }
     }
 
-    fn workloads<'a>(self, file: &'a File) -> Vec<(&'a File, Workload<'a>, Choice<'a>)> {
-        let found = manifest::workloads(&file.documents).into_iter();
+    fn workloads<'a>(
+        self,
+        file: &'a File,
+        autoscalers: &[Autoscaler<'_>],
+    ) -> Vec<(&'a File, Workload<'a>, Choice<'a>)> {
+        let found = manifest::workloads(&file.documents, autoscalers).into_iter();
         found.map(|workload| (file, workload.clone(), workload.choose(self.container))).collect()
     }
 

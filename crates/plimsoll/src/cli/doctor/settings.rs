@@ -2,7 +2,7 @@
 //!
 //! They are read by the code that will read them there: the flags by the definition of `run`, the variables
 //! and the file by `config::load`. What the manifest does not hold (a variable from a Secret, a file of a
-//! ConfigMap) is named in a note.
+//! ConfigMap) is named in a note, and is no reason not to judge the rest.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::cli::{run, settings};
 use crate::concerns::memory::heap::Rule;
 use crate::concerns::shutdown::manifest::{At, Code, Finding, Invocation, Settings};
-use crate::config::{Config, Place, Problem, Problems, Sources, load};
+use crate::config::{Config, Place, Problem, Problems, Sources, Unseen, load};
 
 const PREFIX: &str = "PLIMSOLL_";
 const CONFIG: &str = "PLIMSOLL_CONFIG";
@@ -29,8 +29,8 @@ pub(super) struct Read {
 /// The settings file on this side is not fine.
 pub(super) fn of_container(container: &At<'_>, config: Option<&Path>) -> Result<Read, Problems> {
     let mut notes = Vec::new();
-    let sources = Sources { variables: variables(container, &mut notes), ..Sources::default() };
-    let mut sources = match flags(container, sources) {
+    let (variables, unseen) = variables(container, &mut notes);
+    let mut sources = match flags(container, Sources { variables, unseen, ..Sources::default() }) {
         Ok(sources) => sources,
         Err(finding) => return Ok(Read { settings: Err(vec![finding]), notes }),
     };
@@ -42,14 +42,20 @@ pub(super) fn of_container(container: &At<'_>, config: Option<&Path>) -> Result<
         known
     });
     let of_container = sources.file.take();
-    let named = sources.variables.iter().position(|(name, _)| name == CONFIG);
+    let named = sources.variables.iter().position(|(name, value)| name == CONFIG && !value.is_empty());
     let of_container = named.map(|at| sources.variables.remove(at).1.into()).or(of_container);
     if let Some(file) = of_container.filter(|_| config.is_none()) {
         notes.push(format!("its settings file {} is not seen; --config FILE stands for it", file.display()));
     }
     sources.file = config.map(Path::to_owned);
     match load(&sources) {
-        Ok(effective) => Ok(Read { settings: Ok(settings_of(&effective.config)), notes }),
+        Ok(effective) => {
+            let unseen = effective.unseen.iter();
+            notes.extend(
+                unseen.map(|name| format!("${{{name}}} comes from elsewhere; its value is not seen")),
+            );
+            Ok(Read { settings: Ok(settings_of(&effective.config)), notes })
+        }
         Err(Problems(problems)) if problems.iter().all(is_of_manifest) => {
             let findings = problems.iter().map(|problem| finding(container, problem)).collect();
             Ok(Read { settings: Err(findings), notes })
@@ -58,24 +64,27 @@ pub(super) fn of_container(container: &At<'_>, config: Option<&Path>) -> Result<
     }
 }
 
-/// What is written in `env`. The last one of a name counts, as in Kubernetes.
-fn variables(container: &At<'_>, notes: &mut Vec<String>) -> Vec<(OsString, OsString)> {
-    if container.get("envFrom").is_some() {
-        notes.push("variables of `envFrom` are not seen".to_owned());
-    }
+/// What is written in `env`, and what is only said to be there. The last one of a name counts, as in Kubernetes.
+fn variables(container: &At<'_>, notes: &mut Vec<String>) -> (Vec<(OsString, OsString)>, Unseen) {
     let mut variables: Vec<(OsString, OsString)> = vec![(IN_KUBERNETES.0.into(), IN_KUBERNETES.1.into())];
+    let mut unseen = Vec::new();
     for each in container.get("env").map_or_else(Vec::new, |env| env.items()) {
         let Some(name) = each.text_of("name") else { continue };
         let ours = name.starts_with(PREFIX) || name == "WEB_CONCURRENCY";
         variables.retain(|(known, _)| known != name);
         match each.text_of("value") {
             Some(value) if !value.contains("$(") => variables.push((name.into(), value.into())),
-            None if each.get("valueFrom").is_none() => {}
+            // One that says nothing is set, and empty.
+            None if each.get("valueFrom").is_none() => variables.push((name.into(), OsString::new())),
             _ if ours => notes.push(format!("{name} comes from elsewhere; its default is assumed")),
-            _ => {}
+            _ => unseen.push(name.to_owned()),
         }
     }
-    variables
+    if container.get("envFrom").is_none() {
+        return (variables, Unseen::These(unseen));
+    }
+    notes.push("variables of `envFrom` are not seen".to_owned());
+    (variables, Unseen::Any)
 }
 
 /// Adds the flags after `plimsoll run`.

@@ -30,6 +30,27 @@ fn the_packaged_manifest_has_no_findings_and_no_notes() {
 }
 
 #[test]
+fn an_autoscaler_of_another_file_is_seen() {
+    let packaged = |name: &str| {
+        let folder = Path::new(PACKAGED).parent().unwrap();
+        File::read(&folder.join(name)).unwrap()
+    };
+    let deployment = std::fs::read_to_string(PACKAGED).unwrap();
+    let risky =
+        deployment.replace("replicas: 2", "replicas: 1").replace("maxUnavailable: 0", "maxUnavailable: 1");
+    let found = |scaler: Option<&str>| {
+        let deployment = File::parse("deployment.yaml".to_owned(), &risky).unwrap();
+        let files: Vec<File> = scaler.map(packaged).into_iter().chain([deployment]).collect();
+        let report = Question::default().examine(&files).unwrap();
+        report.examined[0].findings.iter().map(|found| found.code).collect::<Vec<_>>()
+    };
+    assert_eq!(found(None), ["deploy_is_outage"]);
+    for scaler in ["autoscaling-hpa.yaml", "autoscaling-keda.yaml"] {
+        assert_eq!(found(Some(scaler)), Vec::<&str>::new(), "{scaler}");
+    }
+}
+
+#[test]
 fn settings_are_those_of_the_container() {
     const OPEN: &str = "admin_unreachable";
     let probe = "readinessProbe: { httpGet: { path: /readyz, port: 9797 } }";
@@ -108,6 +129,33 @@ fn what_a_manifest_does_not_hold_is_noted() {
         let report = examine(&pod(container), Question::default()).unwrap();
         let notes: Vec<String> = report.notes.iter().map(ToString::to_string).collect();
         assert!(notes.iter().any(|each| each.contains(note)), "{container}: {notes:?}");
+    }
+}
+
+#[test]
+fn a_secret_of_the_settings_file_is_set_where_the_manifest_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("plimsoll.toml");
+    let sink = "[[logs.sink]]\ntype = 'otlp'\nurl = 'http://c'\n[logs.sink.headers]\nA = '${LOG_TOKEN}'\n";
+    std::fs::write(&path, sink).unwrap();
+    let question = Question { config: Some(&path), container: None };
+    let of_secret = "valueFrom: { secretKeyRef: { name: s, key: k } }";
+    for (variables, is_seen) in [
+        (format!("env: [{{ name: LOG_TOKEN, {of_secret} }}]"), false),
+        ("env: [{ name: LOG_TOKEN, value: 'a $(B)' }]".to_owned(), false),
+        ("envFrom: [{ secretRef: { name: s } }]".to_owned(), false),
+        ("env: [{ name: LOG_TOKEN, value: a }]".to_owned(), true),
+        ("env: [{ name: LOG_TOKEN }]".to_owned(), true),
+    ] {
+        let report = examine(&pod(&variables), question).unwrap();
+        assert!(report.text().contains("held against: "), "{}", report.text());
+        let note = "${LOG_TOKEN} comes from elsewhere; its value is not seen";
+        let is_told = report.notes.iter().any(|each| each.to_string().contains(note));
+        assert_eq!(is_told, !is_seen, "{variables}");
+    }
+    for variables in ["image: shop".to_owned(), format!("env: [{{ name: OTHER, {of_secret} }}]")] {
+        let mistake = examine(&pod(&variables), question).unwrap_err().to_string();
+        assert!(mistake.contains("the environment has no `LOG_TOKEN`"), "{mistake}");
     }
 }
 

@@ -99,13 +99,12 @@ fn add_header(draft: &mut Draft, name: &str, raw: String, value: String) -> Resu
 }
 
 /// With the values of variables. `Err`: the one that there is not.
-fn substitute(raw: &str, reading: &Reading<'_>) -> Result<String, String> {
+fn substitute(raw: &str, reading: &mut Reading<'_>) -> Result<String, String> {
     let mut value = String::new();
     let mut rest = raw;
     while let Some((before, after)) = rest.split_once("${") {
         let (name, after) = after.split_once('}').ok_or_else(|| after.to_owned())?;
-        let variable = reading.variables.iter().find(|(known, _)| known == name);
-        let text = variable.and_then(|(_, text)| text.to_str()).ok_or_else(|| name.to_owned())?;
+        let text = reading.variable(name).ok_or_else(|| name.to_owned())?;
         value.push_str(before);
         value.push_str(text);
         rest = after;

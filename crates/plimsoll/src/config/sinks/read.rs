@@ -1,7 +1,6 @@
 //! From the tables of the file to sinks, every problem with its place.
 
 use std::borrow::Cow;
-use std::ffi::OsString;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -12,6 +11,7 @@ use super::keys::{self, Key, Need};
 use super::pairs;
 use super::show::{Shown, of};
 use super::{LogSink, Standard};
+use crate::config::load::{Sources, Variable};
 use crate::config::nearest::nearest;
 
 const TYPE: &str = "type";
@@ -29,15 +29,17 @@ pub(in crate::config) struct Sinks {
     pub(in crate::config) standard: Standard,
     pub(in crate::config) sinks: Vec<LogSink>,
     pub(in crate::config) shown: Vec<Shown>,
+    /// Variables that they take a value from which is not known.
+    pub(in crate::config) unseen: Vec<String>,
 }
 
 /// Reads `[[logs.sink]]` into `sinks`.
 pub(in crate::config) fn read(
     value: &Spanned<DeValue<'_>>,
-    variables: &[(OsString, OsString)],
+    sources: &Sources,
     sinks: &mut Sinks,
 ) -> Vec<Mistake> {
-    let mut reading = Reading { mistakes: Vec::new(), variables };
+    let mut reading = Reading { mistakes: Vec::new(), unseen: Vec::new(), sources };
     let DeValue::Array(tables) = value.get_ref() else {
         reading.wrong(
             value.span().start,
@@ -66,12 +68,14 @@ pub(in crate::config) fn read(
             Some(Finished::Sink(sink)) => sinks.sinks.push(*sink),
         }
     }
+    sinks.unseen = reading.unseen;
     reading.mistakes
 }
 
 pub(super) struct Reading<'a> {
     mistakes: Vec<Mistake>,
-    pub(super) variables: &'a [(OsString, OsString)],
+    unseen: Vec<String>,
+    sources: &'a Sources,
 }
 
 impl Reading<'_> {
@@ -151,6 +155,20 @@ impl Reading<'_> {
         };
         let what = format!("unknown key `{}` of a sink of type `{}`", name.get_ref(), kind.word());
         self.wrong(name.span().start, what, hint);
+    }
+
+    /// What a variable stands for; `None`: it is not set.
+    pub(super) fn variable(&mut self, name: &str) -> Option<&str> {
+        match self.sources.variable(name) {
+            Variable::Set(value) => Some(value),
+            Variable::Unseen(value) => {
+                if !self.unseen.iter().any(|known| known == name) {
+                    self.unseen.push(name.to_owned());
+                }
+                Some(value)
+            }
+            Variable::None => None,
+        }
     }
 
     pub(super) fn wrong(&mut self, at: usize, what: String, hint: impl Into<String>) {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{check_refused, load_file, variables};
-use crate::config::{Compress, Format, LogFormat, LogLevel, SinkTarget, Sources, render_effective};
+use crate::config::{Compress, Format, LogFormat, LogLevel, SinkTarget, Sources, Unseen, render_effective};
 
 #[test]
 fn sinks_are_a_list_and_stdout_is_our_own() {
@@ -159,4 +159,30 @@ fn headers_take_secrets_from_the_environment_and_show_none() {
         "{shown}"
     );
     assert!(!format!("{:?}", effective.config).contains("s3cret"));
+}
+
+#[test]
+fn a_variable_that_will_be_set_elsewhere_is_no_problem_and_is_told() {
+    let text = "
+        [[logs.sink]]
+        type = 'http'
+        url = 'http://collector'
+        [logs.sink.headers]
+        A = '${TOKEN} ${TOKEN}'
+        B = '${KNOWN}'
+    ";
+    let these = |names: &[&str]| Unseen::These(names.iter().map(|&name| name.to_owned()).collect());
+    for (unseen, told) in [
+        (Unseen::Any, Some(vec!["TOKEN".to_owned()])),
+        (these(&["OTHER", "TOKEN"]), Some(vec!["TOKEN".to_owned()])),
+        (these(&["OTHER"]), None),
+        (Unseen::default(), None),
+    ] {
+        let sources = Sources { unseen: unseen.clone(), ..variables(&[("KNOWN", "x")]) };
+        let loaded = load_file(text, sources);
+        assert_eq!(loaded.as_ref().ok().map(|effective| effective.unseen.clone()), told, "{unseen:?}");
+        if let Err(problems) = loaded {
+            assert!(problems.contains("the environment has no `TOKEN`"), "{problems}");
+        }
+    }
 }

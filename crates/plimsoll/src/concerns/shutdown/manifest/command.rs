@@ -1,6 +1,7 @@
 //! The command line of a container: where Plimsoll is in it, and what a shell around it does.
 
 use super::node::At;
+use super::script::{self, Statement};
 
 /// `command` and `args` of a container, as Plimsoll would be started by them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,16 +25,14 @@ const SHELLS: [&str; 6] = ["sh", "bash", "ash", "dash", "zsh", "ksh"];
 impl Invocation {
     #[must_use]
     pub fn of(container: &At<'_>) -> Self {
-        let command = container.texts_of("command");
-        let words: Vec<&str> = command.iter().copied().chain(container.texts_of("args")).collect();
-        if let Some(script) = script(&words) {
-            return Self::of_script(script);
+        let line = Line::of(container);
+        if let Some(shell) = line.in_shell() {
+            return Self::of_script(shell.script);
         }
         let plain = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        let arguments = match words.iter().position(|word| is_plimsoll(word)) {
-            Some(at) => words.get(at + 1..).map(plain),
-            // `args: [run, …]` for an image whose entry point is plimsoll.
-            None => (command.is_empty() && words.first() == Some(&"run")).then(|| plain(&words)),
+        let arguments = match line.words.iter().position(|word| is_plimsoll(word)) {
+            Some(at) => line.words.get(at + 1..).map(plain),
+            None => line.is_for_entry_point().then(|| plain(&line.words)),
         };
         Self { arguments, shell: Shell::None }
     }
@@ -54,73 +53,80 @@ impl Invocation {
 
     /// Judges the statement of the script that starts Plimsoll, if one does.
     fn of_script(script: &str) -> Self {
-        for statement in statements(script) {
-            if let Some(at) = statement.iter().position(|word| is_plimsoll(word)) {
-                let replaces = statement.iter().take(at).any(|word| word == "exec");
-                let arguments = statement.get(at + 1..).map(<[String]>::to_vec);
-                return Self { arguments, shell: if replaces { Shell::None } else { Shell::Around } };
-            }
-        }
-        Self::default()
+        let statements = script::parse(script).statements;
+        // Of `plimsoll check && plimsoll run …` the one that stays.
+        let is_other = |call: &Call| call.arguments.first().is_none_or(|verb| verb != "run");
+        let Some(call) = statements.iter().filter_map(Call::of).min_by_key(is_other) else {
+            return Self::default();
+        };
+        let shell = if call.replaces_shell { Shell::None } else { Shell::Around };
+        Self { arguments: Some(call.arguments), shell }
     }
 }
 
-/// The text after `-c` when the command is a shell: `sh -c …`, `/bin/bash -ec …`.
-fn script<'a>(words: &[&'a str]) -> Option<&'a str> {
-    let shell = words.iter().position(|word| SHELLS.contains(&file_name(word)))?;
-    let option = |word: &&str| word.starts_with('-') && !word.starts_with("--") && word.ends_with('c');
-    // An init such as tini may come before the shell; anything further behind is an argument of something else.
-    let at = (shell <= 2).then(|| words.iter().skip(shell).position(option))??;
-    words.get(shell + at + 1).copied()
+/// A statement that names Plimsoll.
+struct Call {
+    arguments: Vec<String>,
+    replaces_shell: bool,
 }
 
-fn is_plimsoll(word: &str) -> bool {
+impl Call {
+    fn of(statement: &Statement) -> Option<Self> {
+        let at = statement.words.iter().position(|word| is_plimsoll(&word.text))?;
+        let (before, own) = statement.words.split_at_checked(at)?;
+        Some(Self {
+            arguments: own.iter().skip(1).map(|word| word.text.clone()).collect(),
+            replaces_shell: before.iter().any(|word| word.text == "exec"),
+        })
+    }
+}
+
+/// `command` and `args`, as they stand there.
+pub(super) struct Line<'a> {
+    pub(super) words: Vec<&'a str>,
+    /// How many of them are of `command`.
+    pub(super) of_command: usize,
+}
+
+/// `sh -c SCRIPT` in a line.
+pub(super) struct InShell<'a> {
+    pub(super) at: usize,
+    pub(super) script_at: usize,
+    pub(super) script: &'a str,
+}
+
+impl<'a> Line<'a> {
+    pub(super) fn of(container: &At<'a>) -> Self {
+        let mut words = container.texts_of("command");
+        let of_command = words.len();
+        words.extend(container.texts_of("args"));
+        Self { words, of_command }
+    }
+
+    /// `args: [run, …]` for an image whose entry point is plimsoll.
+    fn is_for_entry_point(&self) -> bool {
+        self.of_command == 0 && self.words.first() == Some(&"run")
+    }
+
+    /// The text after `-c` when the command is a shell: `sh -c …`, `/bin/bash -ec …`.
+    pub(super) fn in_shell(&self) -> Option<InShell<'a>> {
+        let at = self.words.iter().position(|word| SHELLS.contains(&file_name(word)))?;
+        // An init such as tini may come before the shell; anything further behind is an argument of something else.
+        // Behind `plimsoll run` it is the app.
+        let is_app = self.is_for_entry_point() || self.words.iter().take(at).any(|word| is_plimsoll(word));
+        if at > 2 || is_app {
+            return None;
+        }
+        let option = |word: &&str| word.starts_with('-') && !word.starts_with("--") && word.ends_with('c');
+        let script_at = at + self.words.iter().skip(at).position(option)? + 1;
+        Some(InShell { at, script_at, script: self.words.get(script_at).copied()? })
+    }
+}
+
+pub(super) fn is_plimsoll(word: &str) -> bool {
     file_name(word) == "plimsoll"
 }
 
 fn file_name(word: &str) -> &str {
     word.rsplit('/').next().unwrap_or(word)
-}
-
-/// The words of each statement of a shell script: quotes are taken off, nothing is expanded. Enough to find a
-/// command and its flags; not a shell.
-#[must_use]
-pub(super) fn statements(script: &str) -> Vec<Vec<String>> {
-    let mut statements: Vec<Vec<String>> = vec![Vec::new()];
-    let mut word: Option<String> = None;
-    let mut characters = script.chars();
-    while let Some(c) = characters.next() {
-        match c {
-            '\'' | '"' => word.get_or_insert_default().push_str(&quoted(c, &mut characters)),
-            // A line that ends in a backslash goes on.
-            '\\' => match characters.next() {
-                Some('\n') | None => {}
-                Some(escaped) => word.get_or_insert_default().push(escaped),
-            },
-            ';' | '&' | '|' | '\n' | '(' | ')' => {
-                finish(&mut statements, &mut word);
-                statements.push(Vec::new());
-            }
-            c if c.is_whitespace() => finish(&mut statements, &mut word),
-            c => word.get_or_insert_default().push(c),
-        }
-    }
-    finish(&mut statements, &mut word);
-    statements.retain(|statement| !statement.is_empty());
-    statements
-}
-
-fn quoted(quote: char, characters: &mut impl Iterator<Item = char>) -> String {
-    let mut text = String::new();
-    while let Some(c) = characters.next().filter(|c| *c != quote) {
-        let escaped = (c == '\\' && quote == '"').then(|| characters.next()).flatten();
-        text.push(escaped.unwrap_or(c));
-    }
-    text
-}
-
-fn finish(statements: &mut [Vec<String>], word: &mut Option<String>) {
-    if let (Some(statement), Some(word)) = (statements.last_mut(), word.take()) {
-        statement.push(word);
-    }
 }

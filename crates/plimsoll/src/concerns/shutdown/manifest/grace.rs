@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::command::{self, Shell};
+use super::command::Shell;
 use super::node::At;
-use super::{Code, Finding, Invocation, Subject};
+use super::{Code, Finding, Invocation, Subject, script, shell};
 
 /// What Kubernetes gives a pod that says nothing.
 const TERMINATION_GRACE_DEFAULT_S: u64 = 30;
@@ -18,7 +18,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
     findings.extend(too_short(subject, pre_stop.as_ref().map_or(Duration::ZERO, |(_, sleep)| *sleep)));
     findings.extend(pre_stop.and_then(|(at, sleep)| doubled(subject, &at, sleep)));
     findings.extend(stop_signal(subject.container));
-    findings.extend(shell(subject.container));
+    findings.extend(signals_kept(subject.container));
     findings
 }
 
@@ -85,7 +85,7 @@ fn pre_stop_sleep<'a>(container: &At<'a>) -> Option<(At<'a>, Duration)> {
 fn sleep_of_command(words: &[&str]) -> Option<Duration> {
     let direct: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
     let last = words.last()?;
-    let statements = if words.len() > 2 { command::statements(last) } else { vec![direct] };
+    let statements = if words.len() > 2 { script::statements(last) } else { vec![direct] };
     let lengths: Vec<Duration> = statements.iter().filter_map(|statement| sleep(statement)).collect();
     // A sum that overflows is no shorter than the longest time that can be told.
     lengths.into_iter().reduce(Duration::saturating_add)
@@ -117,7 +117,7 @@ fn stop_signal(container: &At<'_>) -> Option<Finding> {
     })
 }
 
-fn shell(container: &At<'_>) -> Option<Finding> {
+fn signals_kept(container: &At<'_>) -> Option<Finding> {
     let invocation = Invocation::of(container);
     if !invocation.is_visible() || invocation.shell == Shell::None {
         return None;
@@ -128,21 +128,7 @@ fn shell(container: &At<'_>) -> Option<Finding> {
         "SIGTERM goes to the shell, and most shells do not pass it on: nothing is drained and the pod is \
                killed at the end of its grace period"
             .to_owned();
-    let fix = without_shell(&invocation);
-    Some(Finding::at(&field, Code::ShellSwallowsSignals, what, why, fix))
-}
-
-/// The same command as a list; with `exec`, where the shell is there to put in variables.
-fn without_shell(invocation: &Invocation) -> String {
-    let words = ["plimsoll", "run"].into_iter().chain(invocation.run_arguments().iter().map(String::as_str));
-    let words: Vec<&str> = words.collect();
-    if words.iter().any(|word| word.contains(['$', '`'])) {
-        return "# exec, so that Plimsoll takes the place of the shell\ncommand: [sh, -c, \"exec plimsoll run …\"]"
-            .to_owned();
-    }
-    // A text of JSON is one of YAML.
-    let words: Vec<String> = words.iter().map(|word| serde_json::Value::from(*word).to_string()).collect();
-    format!("command: [{}]", words.join(", "))
+    Some(Finding::at(&field, Code::ShellSwallowsSignals, what, why, shell::advice(container)))
 }
 
 fn whole_seconds(length: Duration) -> u64 {

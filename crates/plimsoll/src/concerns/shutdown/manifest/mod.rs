@@ -10,6 +10,7 @@
 //! out which settings the container runs with, is the caller's. What cannot be seen in a manifest is not
 //! guessed at: the image's own entry point and stop signal, a PodDisruptionBudget, what a service mesh does.
 
+mod autoscaler;
 mod command;
 mod finding;
 mod grace;
@@ -18,6 +19,8 @@ mod probe;
 mod quantity;
 mod resources;
 mod rollout;
+mod script;
+mod shell;
 #[cfg(test)]
 mod tests;
 mod workload;
@@ -26,6 +29,7 @@ mod yaml;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use autoscaler::{Autoscaler, autoscalers};
 pub use command::{Invocation, Shell};
 pub use finding::{Code, Finding, Severity};
 pub use node::{At, Node, Position};

@@ -1,5 +1,6 @@
 //! What of a file runs pods, and which of its containers is the one that Plimsoll is in.
 
+use super::autoscaler::Autoscaler;
 use super::command::Invocation;
 use super::node::{At, Node};
 
@@ -8,11 +9,12 @@ use super::node::{At, Node};
 pub struct Workload<'a> {
     pub kind: Kind,
     pub name: String,
+    pub namespace: Option<String>,
     /// The whole object.
     pub object: At<'a>,
     /// The `spec` of its pods.
     pub pod: At<'a>,
-    /// The fewest replicas that a HorizontalPodAutoscaler of the same files gives it.
+    /// The fewest replicas that an autoscaler of the same files gives it.
     pub scaled_from: Option<u64>,
 }
 
@@ -66,42 +68,35 @@ impl Kind {
     }
 }
 
-/// Everything in `documents` that runs pods. Other kinds are passed over: a file may hold anything.
+/// Everything in `documents` that runs pods. Other kinds are passed over: a file may hold anything. `autoscalers` are those
+/// of all files.
 #[must_use]
-pub fn workloads(documents: &[Node]) -> Vec<Workload<'_>> {
-    let objects: Vec<At<'_>> = documents.iter().flat_map(|document| objects(At::root(document))).collect();
-    let autoscalers: Vec<&At<'_>> =
-        objects.iter().filter(|object| object.text_of("kind") == Some("HorizontalPodAutoscaler")).collect();
-    let found = objects.iter().filter_map(workload);
+pub fn workloads<'a>(documents: &'a [Node], autoscalers: &[Autoscaler<'_>]) -> Vec<Workload<'a>> {
+    let found = objects(documents).filter_map(|object| workload(&object));
     found
         .map(|workload| Workload {
-            scaled_from: autoscalers.iter().find_map(|scaler| replicas_min(scaler, &workload)),
+            scaled_from: autoscalers.iter().find(|one| one.scales(&workload)).map(|one| one.replicas_min),
             ..workload
         })
         .collect()
 }
 
-/// The items of a `List`, of any kind of list; else the object itself.
-fn objects(document: At<'_>) -> Vec<At<'_>> {
-    match document.get("items") {
+/// The objects of all documents: the items of a `List`, of any kind of list; else the document itself.
+pub(super) fn objects(documents: &[Node]) -> impl Iterator<Item = At<'_>> {
+    documents.iter().map(At::root).flat_map(|document| match document.get("items") {
         Some(items) if document.text_of("kind").is_some_and(|kind| kind.ends_with("List")) => items.items(),
         _ => vec![document],
-    }
+    })
 }
 
 fn workload<'a>(object: &At<'a>) -> Option<Workload<'a>> {
     let kind = object.text_of("kind")?;
     let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind)?;
-    let name = object.descend(&["metadata", "name"]).and_then(|name| name.text());
-    let name = name.unwrap_or("(no name)").to_owned();
-    Some(Workload { kind, name, object: object.clone(), pod: object.descend(kind.pod())?, scaled_from: None })
-}
-
-fn replicas_min(autoscaler: &At<'_>, workload: &Workload<'_>) -> Option<u64> {
-    let target = autoscaler.descend(&["spec", "scaleTargetRef"])?;
-    let ours = target.text_of("kind") == Some(workload.kind.as_str())
-        && target.text_of("name") == Some(&workload.name);
-    ours.then(|| autoscaler.get("spec").and_then(|spec| spec.number_of("minReplicas")).unwrap_or(1))
+    let of_metadata =
+        |key| object.descend(&["metadata", key]).and_then(|field| field.text()).map(str::to_owned);
+    let name = of_metadata("name").unwrap_or_else(|| "(no name)".to_owned());
+    let (namespace, pod) = (of_metadata("namespace"), object.descend(kind.pod())?);
+    Some(Workload { kind, name, namespace, object: object.clone(), pod, scaled_from: None })
 }
 
 /// Which container was taken, and how sure that is.

@@ -51,6 +51,80 @@ fn a_pre_stop_that_sleeps_doubles_the_delay() {
     assert_eq!(found.len(), 2, "no overflow");
 }
 
+fn fix(command: &str) -> String {
+    findings(&Pod { command, ..GOOD }.yaml(), &settings())[0].fix.clone()
+}
+
+#[test]
+fn a_shell_that_does_nothing_is_left_out() {
+    for (command, expected) in [
+        (
+            "[sh, -c, 'plimsoll run --workers 2 -- node \"a b\"']",
+            r#"command: ["plimsoll", "run", "--workers", "2", "--", "node", "a b"]"#,
+        ),
+        (
+            "[/bin/tini, --, bash, -ec, \"/opt/plimsoll run -- node x\\n\"]",
+            r#"command: ["/bin/tini", "--", "/opt/plimsoll", "run", "--", "node", "x"]"#,
+        ),
+        (
+            "[sh, -c]\n      args: [plimsoll run -- node x]",
+            "command: [\"plimsoll\", \"run\", \"--\", \"node\", \"x\"]\nargs: []",
+        ),
+        (
+            "null\n      args: [sh, -c, plimsoll run -- node x]",
+            r#"args: ["plimsoll", "run", "--", "node", "x"]"#,
+        ),
+    ] {
+        assert_eq!(fix(command), expected, "{command}");
+    }
+}
+
+#[test]
+fn a_script_that_does_more_gets_an_exec_and_keeps_the_rest() {
+    for (script, expected) in [
+        (
+            "npx prisma migrate deploy && plimsoll run -- node x",
+            "npx prisma migrate deploy && exec plimsoll run -- node x",
+        ),
+        ("NODE_ENV=production plimsoll run -- node x", "NODE_ENV=production exec plimsoll run -- node x"),
+        ("plimsoll run -- node x 2>&1", "exec plimsoll run -- node x 2>&1"),
+        ("plimsoll run -- node $APP", "exec plimsoll run -- node $APP"),
+        ("plimsoll run -- node x*", "exec plimsoll run -- node x*"),
+        ("plimsoll check; /bin/plimsoll run -- node x;", "plimsoll check; exec /bin/plimsoll run -- node x;"),
+        ("test -f a || plimsoll run -- node plimsoll", "test -f a || exec plimsoll run -- node plimsoll"),
+    ] {
+        let exec = "# exec, so that Plimsoll takes the place of the shell\n";
+        let in_command = format!(r#"{exec}command: ["sh", "-c", "{expected}"]"#);
+        assert_eq!(fix(&format!("[sh, -c, '{script}']")), in_command);
+        let in_args = format!("{exec}command: [\"sh\", \"-c\"]\nargs: [\"{expected}\"]");
+        assert_eq!(fix(&format!("[sh, -c]\n      args: ['{script}']")), in_args);
+    }
+    // A shell that reads a profile first does something.
+    assert!(
+        fix("[bash, -lc, plimsoll run -- node x]")
+            .contains(r#"["bash", "-lc", "exec plimsoll run -- node x"]"#)
+    );
+}
+
+#[test]
+fn where_exec_goes_is_said_in_words_if_it_is_not_sure() {
+    for script in [
+        "plimsoll run -- node x | tee log",
+        "yes | plimsoll run -- node x",
+        "plimsoll run -- node x; echo done",
+        "plimsoll run -- node x & wait",
+        "plimsoll run -- node x &",
+        "(cd app && plimsoll run -- node x)",
+        "if true; then plimsoll run -- node x; fi",
+        "while true; do plimsoll run -- node x; done",
+        "nice plimsoll run -- node x",
+        "plimsoll run -- node x & plimsoll logs -f",
+    ] {
+        let fix = fix(&format!("[sh, -c, '{script}']"));
+        assert!(fix.starts_with("# let `exec plimsoll run …` be the last command"), "{script}: {fix}");
+    }
+}
+
 #[test]
 fn plimsoll_hears_of_the_stop() {
     const SHELL: &[Code] = &[Code::ShellSwallowsSignals];
@@ -61,21 +135,13 @@ fn plimsoll_hears_of_the_stop() {
         ("[sh, -c, 'cd /app; exec plimsoll run -- node x']", &[]),
         ("[tini, --, /usr/bin/plimsoll, run, --, node, x]", &[]),
         ("[plimsoll, run, --, sh, -c, 'node x']", &[]),
+        ("[plimsoll, run, sh, -c, 'node x']", &[]),
+        ("[plimsoll, run, sh, -c, 'plimsoll check; node x']", &[]),
         ("[sh, -c, 'node x']", &[]),
+        ("[sh, -c, 'plimsoll check && exec plimsoll run -- node x']", &[]),
+        ("[sh, -c, \"# plimsoll run\\nexec plimsoll run -- node x\"]", &[]),
     ] {
         check(&Pod { command, ..GOOD }, &settings(), expected);
-    }
-    for (command, fix) in [
-        (
-            "[sh, -c, 'plimsoll run --workers 2 -- node \"a b\"']",
-            r#"command: ["plimsoll", "run", "--workers", "2", "--", "node", "a b"]"#,
-        ),
-        (
-            "[sh, -c, 'plimsoll run -- node $APP']",
-            "# exec, so that Plimsoll takes the place of the shell\ncommand: [sh, -c, \"exec plimsoll run …\"]",
-        ),
-    ] {
-        assert_eq!(findings(&Pod { command, ..GOOD }.yaml(), &settings())[0].fix, fix);
     }
     for (signal, expected) in [
         ("SIGTERM", &[][..]),

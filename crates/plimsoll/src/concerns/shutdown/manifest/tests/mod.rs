@@ -57,7 +57,7 @@ impl Pod<'_> {
 
 fn findings(yaml: &str, settings: &Settings) -> Vec<Finding> {
     let documents = parse(yaml).unwrap();
-    let workloads = workloads(&documents);
+    let workloads = workloads(&documents, &autoscalers(&documents));
     let of_one = |workload: &Workload<'_>| match workload.choose(None) {
         Choice::Certain(container) | Choice::Only(container) => examine(workload, &container, settings),
         Choice::None => Vec::new(),

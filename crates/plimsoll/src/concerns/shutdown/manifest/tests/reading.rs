@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::{At, Choice, Position, command, examine, parse, quantity, workloads};
+use super::super::{At, Choice, Position, autoscalers, examine, parse, quantity, script, workloads};
 use super::{GOOD, findings, settings};
 
 #[test]
@@ -100,16 +100,29 @@ fn a_script_is_taken_apart_as_a_shell_would() {
         ("a \\\n  b\nc", &[&["a", "b"], &["c"]]),
         ("a ''", &[&["a", ""]]),
         ("a 'open", &[&["a", "open"]]),
+        ("a >b 2>&1 | c &>d; e >|f", &[&["a", ">b", "2>&1"], &["c", "&>d"], &["e", ">|f"]]),
+        ("cd \"$(dirname \"$0\")\" && a=$(b (c)) d", &[&["cd", "$(dirname $0)"], &["a=$(b (c))", "d"]]),
+        ("# a; b\nc#d # e", &[&["c#d"]]),
     ] {
-        assert_eq!(command::statements(script), expected, "{script}");
+        assert_eq!(script::statements(script), expected, "{script}");
     }
+}
+
+#[test]
+fn what_stands_between_statements_is_known_and_where_words_begin() {
+    let script = script::parse("é=1 a && \"b\" ||\n c &\n");
+    let seen: Vec<_> =
+        script.statements.iter().map(|each| (each.before.as_str(), each.words.len())).collect();
+    assert_eq!((seen, script.after.as_str()), (vec![("", 2), ("&&", 1), ("||\n", 1)], "&\n"));
+    let places: Vec<_> = script.statements.iter().flat_map(|each| &each.words).map(|word| word.at).collect();
+    assert_eq!(places, [0, 5, 10, 18]);
 }
 
 proptest! {
     #[test]
     fn no_text_makes_it_panic(text in "\\PC{0,200}") {
         if let Ok(documents) = parse(&text) {
-            prop_assert!(workloads(&documents).len() <= text.len());
+            prop_assert!(workloads(&documents, &autoscalers(&documents)).len() <= text.len());
         }
     }
 
@@ -126,7 +139,7 @@ proptest! {
             }
         }
         if let Ok(documents) = parse(&yaml) {
-            for workload in &workloads(&documents) {
+            for workload in &workloads(&documents, &autoscalers(&documents)) {
                 if let Choice::Certain(container) | Choice::Only(container) = workload.choose(None) {
                     prop_assert!(examine(workload, &container, &settings()).len() < 20);
                 }

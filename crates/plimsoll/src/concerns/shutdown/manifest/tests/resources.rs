@@ -102,8 +102,35 @@ fn somebody_is_left_to_serve_during_a_deploy() {
         let expected: &[Code] = if outage { &[Code::DeployIsOutage] } else { &[] };
         assert_eq!(of_workload(head), expected, "{head}");
     }
-    let scaled = "kind: HorizontalPodAutoscaler\nspec:\n  scaleTargetRef: { kind: Deployment, name: shop }\n  \
-                  minReplicas: 2\n---\nkind: Deployment\nmetadata: { name: shop }\nspec:\n  strategy: { \
-                  rollingUpdate: { maxUnavailable: 1 } }";
-    assert_eq!(of_workload(scaled), []);
+}
+
+#[test]
+fn an_autoscaler_says_how_many_are_left() {
+    const HPA: &str = "kind: HorizontalPodAutoscaler\n";
+    const KEDA: &str = "kind: ScaledObject\n";
+    let target = |kind: &str| format!("spec:\n  scaleTargetRef: {{ {kind}name: shop }}\n");
+    let (deployment, any) = (target("kind: Deployment, "), target(""));
+    let (ours, theirs) = ("metadata: { namespace: a }\n", "metadata: { namespace: b }\n");
+    for (scaler, outage) in [
+        (format!("{HPA}{deployment}  minReplicas: 2"), false),
+        (format!("{HPA}{deployment}  minReplicas: 1"), true),
+        (format!("{HPA}{deployment}"), true),
+        (format!("{HPA}{any}  minReplicas: 2"), true),
+        (format!("{HPA}{}  minReplicas: 2", target("kind: StatefulSet, ")), true),
+        (format!("{HPA}{ours}{deployment}  minReplicas: 2"), false),
+        (format!("{HPA}{theirs}{deployment}  minReplicas: 2"), true),
+        (format!("{KEDA}{any}  minReplicaCount: 2"), false),
+        (format!("{KEDA}{ours}{any}  minReplicaCount: 2"), false),
+        (format!("{KEDA}{theirs}{any}  minReplicaCount: 2"), true),
+        // From none to one and back: while there is one, a deploy must not take it.
+        (format!("{KEDA}{any}"), true),
+        (format!("{KEDA}{any}  minReplicaCount: 0"), true),
+    ] {
+        let head = format!(
+            "{scaler}\n---\nkind: Deployment\nmetadata: {{ name: shop, namespace: a }}\nspec:\n  strategy: {{ \
+             rollingUpdate: {{ maxUnavailable: 1 }} }}"
+        );
+        let expected: &[Code] = if outage { &[Code::DeployIsOutage] } else { &[] };
+        assert_eq!(of_workload(&head), expected, "{head}");
+    }
 }
