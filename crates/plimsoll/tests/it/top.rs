@@ -35,6 +35,20 @@ fn it_shows_the_workers_follows_the_size_and_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
+fn many_arrows_at_once_do_not_end_it_and_an_escape_does() {
+    let server = server();
+    server.get("/");
+    let mut terminal = server.in_terminal(&["top"], 80, 24);
+    terminal.wait_for("overview");
+    // Of 22 the last one comes in two pieces.
+    terminal.press(&"\u{1b}[B".repeat(22));
+    terminal.press("3");
+    terminal.wait_for("ROUTE");
+    terminal.press("\u{1b}");
+    assert_eq!(terminal.exit_code(), Some(0));
+}
+
+#[test]
 fn a_signal_leaves_the_terminal_as_it_was() {
     let server = server();
     for which in [Signal::TERM, Signal::HUP] {

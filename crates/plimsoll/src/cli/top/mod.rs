@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 use clap::{ArgMatches, Command};
 use ratatui_core::terminal::Terminal;
 
+use self::keys::Keys;
 use self::state::{State, Wish};
 use self::terminal::{Ansi, Raw};
 use super::instance::{self, Instance};
@@ -115,6 +116,7 @@ fn watch(
     heard: &Receiver<News>,
     mut reload: impl FnMut(),
 ) -> std::io::Result<()> {
+    let mut keys = Keys::default();
     loop {
         for news in heard.try_iter() {
             match news {
@@ -125,7 +127,7 @@ fn watch(
             }
         }
         terminal.draw(|frame| screen::draw(state, frame.area(), frame.buffer_mut(), Instant::now()))?;
-        for key in keys::read(MOMENT)? {
+        for key in keys.read(MOMENT)? {
             match state.press(key) {
                 Wish::None => {}
                 Wish::Redraw => terminal.clear()?,
