@@ -42,25 +42,39 @@ pub(super) fn prepare(config: &Config, who: &Identity, slow: &Slow) -> Result<Co
     Ok(Context { given: Given { request_ids, echo: config.context.echo, tracer }, traces, watch })
 }
 
-/// Where traces go; `None`: nowhere. What was wanted and cannot be is told.
+/// Where traces go; `None`: nowhere.
 fn target(config: &Config) -> Option<HttpTarget> {
     let of_environment = &config.otel.traces;
-    if config.context.trace == Ask::Off {
-        return None;
-    }
-    let is_wanted = of_environment.is_wanted || config.context.trace == Ask::On;
-    if is_wanted {
-        config.otel.notes.iter().for_each(|note| tracing::warn!("{note}"));
-    }
     match (&of_environment.target, config.context.trace) {
+        (_, Ask::Off) => None,
         (Some(target), _) => Some(target.clone()),
         (None, Ask::On) if !of_environment.is_wanted => target_usual(Signal::Traces),
-        _ if is_wanted => {
-            tracing::warn!("requests are not traced");
-            None
-        }
         _ => None,
     }
+}
+
+/// What was wanted of OpenTelemetry and cannot be, in words; what several signals have in common is said once.
+pub(super) fn unmet(config: &Config) -> Vec<&str> {
+    let (traces, metrics) = (&config.otel.traces, &config.otel.metrics);
+    let are_traces_wanted = match config.context.trace {
+        Ask::Auto => traces.is_wanted,
+        Ask::On => true,
+        Ask::Off => false,
+    };
+    let signals = [
+        (traces, are_traces_wanted, target(config).is_some(), "requests are not traced"),
+        (metrics, metrics.is_wanted, metrics.target.is_some(), "metrics are not sent"),
+    ];
+    let mut told: Vec<&str> = Vec::new();
+    for (export, _, has_target, lost) in signals.into_iter().filter(|(_, is_wanted, ..)| *is_wanted) {
+        let lost = (!has_target).then_some(lost);
+        for line in export.notes.iter().map(String::as_str).chain(lost) {
+            if !told.contains(&line) {
+                told.push(line);
+            }
+        }
+    }
+    told
 }
 
 fn start(config: &Config, target: HttpTarget, who: &Identity, slow: &Slow) -> io::Result<Traces> {
@@ -79,4 +93,42 @@ fn start(config: &Config, target: HttpTarget, who: &Identity, slow: &Slow) -> io
         buffer_bytes: config.context.buffer_bytes,
     };
     Traces::start(&settings, slow)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Sources, load};
+
+    #[test]
+    fn what_is_wanted_and_cannot_be_is_told_once() {
+        const GRPC: &str = "OTEL_EXPORTER_OTLP_PROTOCOL: `grpc` is not spoken";
+        const ALL: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c");
+        let (no_traces, no_metrics) = ("requests are not traced", "metrics are not sent");
+        let grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+        for (variables, expected) in [
+            (&[][..], &[][..]),
+            (&[ALL], &[]),
+            (&[ALL, grpc], &[GRPC, no_traces, no_metrics]),
+            (&[ALL, grpc, ("PLIMSOLL_CONTEXT_TRACE", "off")], &[GRPC, no_metrics]),
+            (&[ALL, grpc, ("OTEL_METRICS_EXPORTER", "none")], &[GRPC, no_traces]),
+            (
+                &[("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "c:4317")],
+                &["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `c:4317` is not a URL", no_metrics],
+            ),
+            (&[ALL, ("OTEL_METRIC_EXPORT_INTERVAL", "5s")], &["OTEL_METRIC_EXPORT_INTERVAL: `5s` is not"]),
+            (&[("OTEL_METRIC_EXPORT_INTERVAL", "5s"), ("OTEL_TRACES_SAMPLER", "x")], &[]),
+            // Then it is the usual collector of this host.
+            (
+                &[("PLIMSOLL_CONTEXT_TRACE", "on"), ("OTEL_TRACES_SAMPLER", "x")],
+                &["OTEL_TRACES_SAMPLER: `x` is not known"],
+            ),
+        ] {
+            let set = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
+            let config = load(&Sources { variables: set, ..Sources::default() }).unwrap().config;
+            let told = unmet(&config);
+            assert_eq!(told.len(), expected.len(), "{variables:?}: {told:?}");
+            assert!(told.iter().zip(expected).all(|(line, start)| line.starts_with(start)), "{told:?}");
+        }
+    }
 }

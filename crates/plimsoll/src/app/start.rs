@@ -15,7 +15,7 @@ use super::questions::Identity;
 use super::{GatewayFront, context, memory};
 use crate::concerns::event_loop::profile::Origin;
 use crate::concerns::{downstream, pools, shutdown};
-use crate::config::{AgentMode, Config, CpuScheduling, WorkerCount};
+use crate::config::{AgentMode, Config, CpuScheduling, NAME_MAX, WorkerCount};
 use crate::exit::Exit;
 use crate::gateway::Gateway;
 use crate::observe::incidents::Incidents;
@@ -24,7 +24,7 @@ use crate::observe::metrics::{Apps, export};
 use crate::observe::slow::Slow;
 use crate::observe::traces::Traces;
 use crate::observe::{admin, socket, status};
-use crate::sys::runtime_dir::RuntimeDir;
+use crate::sys::runtime_dir::{self, RuntimeDir};
 use crate::sys::signals::Signals;
 use crate::sys::{cgroup, child, limits, proc, process};
 use crate::workers::{Settings, Supervisor};
@@ -76,6 +76,7 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
     let (outcomes, heard) = logs::Outcomes::channel(&slow);
     let told = logs::Told { outcomes, access: logs::AccessLog::new(&config.logs) };
     let who = logs::Identity { service: directory.name.clone(), host: proc::host_name() };
+    context::unmet(config).iter().for_each(|line| tracing::warn!("{line}"));
     let context = context::prepare(config, &who, &slow)?;
     let gateway = Gateway::start(&config.gateway, &config.event_loop, &told, &context.given)
         .map_err(system("the gateway could not be started"))?;
@@ -109,14 +110,6 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         .with_tracer(context.given.tracer.clone());
     let supervisor = Supervisor::new(settings, front.clone(), directory)
         .map_err(|error| failure(Exit::Failure, "the workers could not be prepared", describe(&error)))?;
-    let apps = Arc::new(Apps::new(config.metrics.app));
-    let export = config.otel.metrics.target.clone().map(|target| export::Settings {
-        target,
-        every: config.otel.metrics_every,
-        resource: config.otel.resource.clone(),
-        service: who.service.clone(),
-        host: who.host.clone(),
-    });
     Ok(Parts {
         identity,
         gateway,
@@ -127,8 +120,19 @@ pub(super) async fn prepare(config: &Config, command: Vec<OsString>) -> Result<P
         supervisor,
         logs,
         traces: context.traces,
-        apps,
-        export,
+        apps: Arc::new(Apps::new(config.metrics.app)),
+        export: exported(config, who),
+    })
+}
+
+/// Where metrics are sent to, if they are.
+fn exported(config: &Config, who: logs::Identity) -> Option<export::Settings> {
+    Some(export::Settings {
+        target: config.otel.metrics.target.clone()?,
+        every: config.otel.metrics_every,
+        resource: config.otel.resource.clone(),
+        service: who.service,
+        host: who.host,
     })
 }
 
@@ -193,6 +197,9 @@ fn port(config: &Config) -> Result<Option<u16>, Failure> {
     }
     Ok(port)
 }
+
+// What the settings take is never cut: a verb finds the instance by the name that was given.
+const _: () = assert!(NAME_MAX <= runtime_dir::NAME_MAX);
 
 fn wanted_name(config: &Config) -> String {
     let of_directory = || {
