@@ -16,6 +16,8 @@ pub(super) const LARGE: usize = 128 * 1024;
 /// Buffers kept for the next borrower: at most 4 MiB of small and 1 MiB of large ones per thread.
 const SMALL_KEPT_MAX: usize = 256;
 const LARGE_KEPT_MAX: usize = 8;
+/// Beyond what a patch needs.
+const SLACK: usize = 512;
 
 /// The free buffers of one thread.
 #[derive(Debug, Default)]
@@ -93,7 +95,8 @@ impl Buffer {
         let length = self.end - self.start;
         let patched = length - range.len() + patch.len();
         if self.start + patched > self.bytes.len() {
-            self.grow(patched.max(self.bytes.len()));
+            // With room for more: who reads on wants to see whether anything comes.
+            self.grow((patched + SLACK).max(self.bytes.len()));
         }
         let at = self.start + range.start;
         self.bytes.copy_within(self.start + range.end..self.end, at + patch.len());

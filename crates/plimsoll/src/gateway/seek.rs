@@ -2,8 +2,9 @@
 //! crash, a request is held, not refused; and while every worker is late it waits in the gateway, from where it can
 //! still go to any of them. Nothing of it has been sent yet, so any method can wait.
 
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -83,7 +84,7 @@ impl Seek<'_> {
     /// As [`Self::link`].
     pub(super) async fn wait_for_link(&mut self) -> Result<Link, Lost> {
         let hold = self.connection.thread.config.hold;
-        let mut alone_since = None;
+        let (mut alone_since, mut leaving) = (None, Time::NEVER);
         loop {
             let endpoint = Rc::clone(&self.connection.endpoint);
             let arrival = endpoint.arrival.notified();
@@ -95,10 +96,18 @@ impl Seek<'_> {
                 },
                 Choice::Nobody if endpoint.is_closed() => return Err(Lost::Failed(Failure::NoWorker)),
                 Choice::Nobody => {
-                    let since = *alone_since.get_or_insert_with(Instant::now);
+                    let since = *alone_since.get_or_insert_with(|| {
+                        self.connection.watch.set_deadline(Time::NEVER);
+                        Instant::now()
+                    });
                     let rest = hold.saturating_sub(since.elapsed());
-                    let came = tokio::time::timeout(rest, arrival).await;
-                    came.map_err(|_| Lost::Failed(Failure::NoWorker))?;
+                    let mut came = pin!(tokio::time::timeout(rest, arrival));
+                    poll_fn(|cx| match came.as_mut().poll(cx) {
+                        Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
+                        Poll::Ready(Err(_)) => Poll::Ready(Err(Lost::Failed(Failure::NoWorker))),
+                        Poll::Pending => self.poll_leaving(cx, &mut leaving).map(Err),
+                    })
+                    .await?;
                     continue;
                 }
             };
@@ -174,13 +183,18 @@ impl Seek<'_> {
         waiting: &Waiting,
         leaving: &mut Time,
     ) -> Poll<Result<Turn, Lost>> {
-        let connection = &mut *self.connection;
-        connection.watch.register(cx);
         if let Poll::Ready(turn) = waiting.poll(cx) {
             return Poll::Ready(turn.map_err(Lost::Failed));
         }
+        self.poll_leaving(cx, leaving).map(Err)
+    }
+
+    /// The client has gone, and for so long that it was no mistake.
+    fn poll_leaving(&mut self, cx: &mut Context<'_>, leaving: &mut Time) -> Poll<Lost> {
+        let connection = &mut *self.connection;
+        connection.watch.register(cx);
         if connection.watch.phase() == Phase::Aborting || connection.watch.now() >= *leaving {
-            return Poll::Ready(Err(Lost::ClientGone));
+            return Poll::Ready(Lost::ClientGone);
         }
         // A full buffer of requests to come is enough; the rest waits in the kernel.
         while self.is_complete
@@ -193,7 +207,7 @@ impl Seek<'_> {
                     connection.watch.set_deadline(*leaving);
                 }
                 Ok(_) => {}
-                Err(_) => return Poll::Ready(Err(Lost::ClientGone)),
+                Err(_) => return Poll::Ready(Lost::ClientGone),
             }
         }
         Poll::Pending

@@ -44,6 +44,17 @@ fn a_client_that_leaves_before_the_answer_is_noticed() {
     });
 }
 
+/// With what the gateway adds to it, it needs more room than a buffer has.
+#[test]
+fn a_client_whose_request_fills_a_buffer_is_noticed_too() {
+    same_diary(3, |server| {
+        let mut client = server.connect();
+        let head = "POST /hang HTTP/1.1\r\nHost: a\r\nContent-Length: 16300\r\n\r\n";
+        client.send(format!("{head}{}", "x".repeat(16_300)));
+        wait_for(server, "started");
+    });
+}
+
 #[test]
 fn a_client_that_leaves_in_the_middle_of_the_answer_is_noticed() {
     same_diary(3, |server| {

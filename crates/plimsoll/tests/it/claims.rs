@@ -218,6 +218,30 @@ fn what_node_itself_refuses_takes_no_slot_and_says_nothing_of_claims() {
     assert!(!server.stderr().contains("without the agent"), "{}", server.stderr());
 }
 
+/// As the one of fastify does, which says nothing of closing.
+#[test]
+fn what_an_app_answers_in_nodes_place_says_nothing_of_claims() {
+    let app = "const server = require('node:http').createServer((request, response) => {
+        if (request.url === '/hold') console.log('held'); else response.end('served');
+    });
+    server.on('clientError', (error, socket) => {
+        socket.write('HTTP/1.1 400 Bad Request\\r\\nContent-Length: 3\\r\\nContent-Type: text/plain\\r\\n\\r\\nbad');
+        socket.destroySoon();
+    });
+    server.listen(process.env.PORT)";
+    for trunks in ["auto", "off"] {
+        let server = Launch::plimsoll(App::source(app)).env("PLIMSOLL_GATEWAY_TRUNKS", trunks).start();
+        for _ in 0..3 {
+            let mut client = server.connect();
+            client.send("BREW / HTTP/1.1\r\nHost: a\r\n\r\n");
+            let answer = client.response("GET");
+            assert_eq!((answer.status, answer.text()), (400, "bad".into()));
+        }
+        assert_says_what_ran(&server);
+        assert!(!server.stderr().contains("without the agent"), "{}", server.stderr());
+    }
+}
+
 /// Node answers after its limit of 16 KB, of a head that does not fit into the memory between gateway and worker. More slots would be
 /// lost than a page has, if each such request lost some.
 #[test]

@@ -164,6 +164,38 @@ fn a_client_that_leaves_the_queue_is_not_served() {
 }
 
 #[test]
+fn who_leaves_while_no_worker_listens_is_not_served() {
+    let app = "const fs = require('node:fs');
+    const server = require('node:http').createServer((request, response) => {
+        fs.appendFileSync('ran', request.url + '\\n');
+        response.end('served');
+    });
+    const listen = () => server.listen(process.env.PORT);
+    if (!fs.existsSync('again')) { fs.writeFileSync('again', ''); listen(); }
+    else {
+        console.log('waits');
+        const look = setInterval(() => { if (fs.existsSync('gate')) { clearInterval(look); listen(); } }, 5);
+    }";
+    let server = Launch::plimsoll(App::source(app)).start();
+    signal(server.workers(1)[0], Signal::KILL);
+    server.wait_for_stdout("waits");
+    let ask = |target: &str| {
+        let mut client = server.connect();
+        client.send(format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"));
+        client
+    };
+    let (impatient, mut patient) = (ask("/impatient"), ask("/patient"));
+    drop(impatient);
+    until("the gateway has noticed", || {
+        let metrics = server.admin("/metrics").text();
+        metrics.contains("http_response_status_code=\"499\"").then_some(())
+    });
+    fs::write(server.directory().join("gate"), "").unwrap();
+    assert_eq!(patient.response("POST").text(), "served");
+    assert_eq!(fs::read_to_string(server.directory().join("ran")).unwrap(), "/patient\n");
+}
+
+#[test]
 fn an_overload_is_answered_503_and_what_is_taken_is_served() {
     let app = "require('node:http').createServer((request, response) => {
         const end = performance.now() + 10;

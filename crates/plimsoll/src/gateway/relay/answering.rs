@@ -145,6 +145,8 @@ impl Relay<'_> {
         if let Some(claim) = self.link.claim.as_mut().filter(|claim| claim.was_ignored()) {
             if is_refusal(&response) {
                 claim.settle();
+                // Whatever the app wrote for it: the parser reads nothing more.
+                response.persistence = Persistence::Close;
             } else {
                 self.link.worker.ignores_claims();
             }
@@ -216,10 +218,12 @@ impl Relay<'_> {
     }
 }
 
-/// What Node cannot read it refuses by itself (400, 408, 413, 431), before anybody could claim it, and reads no more from
-/// the link: the request never runs, and the answer is no sign of a process without the agent.
+/// What Node cannot read it refuses by itself, before anybody could claim it, and reads no more from the link: the request
+/// never runs, and the answer is no sign of a process without the agent. An app that answers in its place (`clientError`)
+/// need not say that it closes the connection, as that of fastify does not.
 fn is_refusal(response: &Response) -> bool {
-    (400..500).contains(&response.status) && response.persistence == Persistence::Close
+    matches!(response.status, 400 | 408 | 413 | 414 | 431)
+        || (400..500).contains(&response.status) && response.persistence == Persistence::Close
 }
 
 /// The client is told by which id its request is known, unless the app tells it.
