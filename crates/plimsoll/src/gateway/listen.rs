@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::TcpStream;
 
 use super::Bind;
@@ -23,6 +23,12 @@ const BACKLOG: i32 = 4096;
 /// never waits for us. Without a bound the kernel takes megabytes for a client that reads nothing; a thousand of those, and
 /// copying it holds up all others.
 const UNSENT_BYTES_MAX: u32 = 256 * 1024;
+/// A client that has gone without a word is found within two minutes. Apps ask for it by `socket.setKeepAlive`, which does
+/// not reach the client's connection; the kernel's timers cost nothing.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(60))
+    .with_interval(Duration::from_secs(10))
+    .with_retries(6);
 /// Rest after an accept that failed for want of descriptors or memory: the connection stays in the queue, and
 /// asking again at once would only burn CPU.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
@@ -40,6 +46,7 @@ pub(super) fn bind(bind: &Bind) -> io::Result<TcpListener> {
     }
     // Accepted sockets inherit it. Where it cannot be had all works as well, with more memory.
     let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+    let _ = socket.set_tcp_keepalive(&KEEPALIVE);
     socket.bind(&bind.address.into())?;
     // Node's own default of 511 stands for "not asked for"; a gateway takes what the kernel allows.
     let backlog = i32::try_from(bind.backlog).unwrap_or(BACKLOG);
@@ -97,12 +104,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_that_reads_nothing_is_given_little_by_the_kernel() {
+    fn a_client_that_reads_nothing_is_given_little_by_the_kernel_and_one_that_has_gone_is_found() {
         let asked = Bind { address: (Ipv4Addr::LOCALHOST, 0).into(), ipv6_only: false, backlog: 0 };
         let listener = bind(&asked).unwrap();
         listener.set_nonblocking(false).unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (accepted, _) = listener.accept().unwrap();
-        assert_eq!(SockRef::from(&accepted).tcp_notsent_lowat().unwrap(), UNSENT_BYTES_MAX);
+        let accepted = SockRef::from(&accepted);
+        assert_eq!(accepted.tcp_notsent_lowat().unwrap(), UNSENT_BYTES_MAX);
+        assert!(accepted.keepalive().unwrap());
+        assert_eq!(accepted.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
     }
 }
