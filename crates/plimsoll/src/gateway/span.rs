@@ -55,6 +55,7 @@ impl Known<'_> {
             why,
             parent: ids.parent(),
             caller: ids.caller(),
+            state: self.state(ids),
             started: self.context.unix(course.started),
             times: course.times(course.first_byte),
             method: request.method.as_str(),
@@ -75,6 +76,19 @@ impl Known<'_> {
             running: course.running,
             moments: self.moments(),
         }
+    }
+
+    /// What the client says of a trace that is not continued is left out.
+    fn state(&self, ids: &Ids) -> String {
+        let lines = if ids.caller().is_some() { self.heads.request() } else { ids.lines() };
+        let states = lines.split(|byte| *byte == b'\n').filter_map(|line| {
+            let (name, value) = line.split_at_checked(memchr::memchr(b':', line)?)?;
+            let is_state = name.eq_ignore_ascii_case(b"tracestate");
+            is_state.then(|| String::from_utf8_lossy(value.get(1..).unwrap_or_default().trim_ascii()))
+        });
+        let state = states.collect::<Vec<_>>().join(",");
+        // A list that is cut says something else.
+        if state.len() <= TEXT_MAX { state } else { String::new() }
     }
 
     fn moments(&self) -> Vec<(u64, Moment)> {

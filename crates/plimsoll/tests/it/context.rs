@@ -170,7 +170,7 @@ fn a_trace_is_continued_through_the_gateway_and_the_app() {
     let answer =
         ask(&traced.server, "/users/42?secret=1", &format!("traceparent: {PARENT}\r\ntracestate: a=b\r\n"));
     let span = traced.server_span("/users/42");
-    assert_eq!(header(&answer, "tracestate"), "a=b");
+    assert_eq!((header(&answer, "tracestate").as_str(), span.trace_state.as_str()), ("a=b", "a=b"));
     let expected = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{}-01", hex(&span.span_id));
     assert_eq!(header(&answer, "traceparent"), expected);
     assert_eq!(hex(&span.trace_id), "4bf92f3577b34da6a3ce929d0e0e4736");
@@ -181,6 +181,15 @@ fn a_trace_is_continued_through_the_gateway_and_the_app() {
     assert_eq!(text(&span.attributes, "plimsoll.request_id"), Some(header(&answer, "x-request-id")));
     assert!(!traced.collector.has("secret"), "a query may hold what is secret");
     assert!(span.end_time_unix_nano > span.start_time_unix_nano);
+}
+
+#[test]
+fn a_trace_that_begins_here_says_how_likely_it_was_to_be_recorded() {
+    let traced = Traced::start(|launch| launch.env("OTEL_TRACES_SAMPLER", "always_on"));
+    traced.server.wait_for_stderr("requests are traced");
+    let answer = ask(&traced.server, "/one", "tracestate: of=another\r\n");
+    let span = traced.server_span("/one");
+    assert_eq!((header(&answer, "tracestate"), span.trace_state.as_str()), ("ot=th:0".to_owned(), "ot=th:0"));
 }
 
 #[test]
@@ -356,6 +365,8 @@ fn variables_that_cannot_be_followed_are_told_and_the_app_runs() {
     assert_eq!((answer.status, raw(&answer)), (200, vec!["Host".to_owned(), "a".to_owned()]));
     server.wait_for_stderr("`grpc` is not spoken");
     server.wait_for_stderr("requests are not traced");
+    server.wait_for_stderr("metrics are not sent");
+    assert_eq!(server.stderr().matches("is not spoken").count(), 1, "{}", server.stderr());
 }
 
 /// Node itself carries a request's context through `await`.

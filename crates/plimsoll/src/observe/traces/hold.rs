@@ -27,6 +27,8 @@ pub struct Finished {
     pub why: Why,
     pub parent: Option<Parent>,
     pub caller: Option<SpanId>,
+    /// `tracestate` as the app got it: how likely it was to be recorded is in it.
+    pub state: String,
     /// Nanoseconds since the epoch.
     pub started: u64,
     pub times: Times,
@@ -227,6 +229,7 @@ impl Trace {
     fn new(finished: Box<Finished>, calls: Vec<Call>, stall: Option<Stall>, pauses: Vec<Pause>) -> Self {
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let of_request = size_of::<Finished>()
+            + finished.state.len()
             + text(&finished.path)
             + text(&finished.route)
             + text(&finished.user_agent)

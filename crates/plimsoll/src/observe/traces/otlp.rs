@@ -67,7 +67,8 @@ fn of_request(trace: &Trace) -> impl Iterator<Item = Span> {
     let parent = trace.finished.parent;
     let server = parent.map(|own| server(own, trace));
     let calls = trace.calls.iter().filter_map(move |Call { said, .. }| Some(client(parent?, said)));
-    server.into_iter().chain(calls)
+    let of_trace = |span| Span { trace_state: trace.finished.state.clone(), ..span };
+    server.into_iter().chain(calls).map(of_trace)
 }
 
 /// A trace of its own; what is known is the worker. Its id is random where the id of the span is.

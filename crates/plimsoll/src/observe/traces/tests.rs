@@ -20,6 +20,7 @@ fn finished(span: u8, why: Why) -> Box<Finished> {
         why,
         parent: Some(Parent::new(TraceId([7; 16]), SpanId([span; 8]), false)),
         caller: Some(SpanId([9; 8])),
+        state: "ot=th:fd7".to_owned(),
         started: STARTED,
         times: Times { queue: ms(2), claim: ms(3), first_byte: Some(ms(250)), total: ms(300) },
         method: "GET",
@@ -113,6 +114,7 @@ fn a_request_its_calls_and_its_stall_are_one_trace() {
     assert_eq!((server.name.as_str(), server.kind), ("GET /users/:id", 2));
     assert_eq!((server.trace_id.as_slice(), server.span_id.as_slice()), (&[7; 16][..], &[1; 8][..]));
     assert_eq!(server.parent_span_id, [9; 8]);
+    assert!(spans.iter().all(|span| span.trace_state == "ot=th:fd7"), "{spans:?}");
     assert_eq!(server.end_time_unix_nano - server.start_time_unix_nano, 300_000_000);
     assert_eq!(server.status.as_ref().unwrap().code, 2);
     for (name, value) in [
