@@ -68,7 +68,7 @@ pub fn run(config: Config, command: Vec<OsString>, mirror: &Mirror) -> Exit {
 
 /// Runs all parts until the supervisor ends.
 async fn serve(parts: Parts) -> (Exit, String) {
-    let (inquiry, asked) = control::channel();
+    let (inquiry, mut asked) = control::channel();
     let (stop, stopped) = watch::channel(());
     let mut servers = JoinSet::new();
     let history = History::default();
@@ -80,6 +80,7 @@ async fn serve(parts: Parts) -> (Exit, String) {
         routes: Arc::clone(parts.gateway.routes()),
         logs: Arc::clone(parts.logs.stats()),
         apps: parts.apps,
+        steady: Arc::default(),
         exported: Exported::to(parts.export.as_ref()),
     };
     if let Some(settings) = parts.export {
@@ -92,9 +93,9 @@ async fn serve(parts: Parts) -> (Exit, String) {
 
     let (requests, received) = mpsc::channel(16);
     let mut questions = Questions::new(parts.identity, parts.front, requests, Arc::clone(parts.logs.stats()));
-    let how = tokio::select! {
-        how = parts.supervisor.run(parts.signals, received) => how,
-        never = questions.answer(asked) => match never {},
+    let (how, last) = tokio::select! {
+        ended = parts.supervisor.run(parts.signals, received) => ended,
+        never = questions.answer(&mut asked) => match never {},
     };
     let (exit, message) = conclude(how);
     parts.logs.last_word(level_of(exit), &message);
@@ -103,10 +104,16 @@ async fn serve(parts: Parts) -> (Exit, String) {
     }
     // Everything that workers wrote comes before the last line of our own.
     parts.logs.close(Instant::now() + LAST_LINES);
-    questions.tell(&Ended::new(exit, message.clone()));
+    questions.conclude(Ended::new(exit, message.clone()), last);
     drop(stop);
-    let _some_still_wrote =
-        timeout(LAST_ANSWERS, async { while servers.join_next().await.is_some() {} }).await;
+    // Whoever asks now, as the last export does, is told how it was at the end.
+    let _some_still_wrote = timeout(LAST_ANSWERS, async {
+        tokio::select! {
+            () = async { while servers.join_next().await.is_some() {} } => {}
+            never = questions.answer(&mut asked) => match never {},
+        }
+    })
+    .await;
     (exit, message)
 }
 

@@ -48,6 +48,8 @@ pub(super) struct Questions {
     logs: Arc<logs::Stats>,
     waiting: Vec<oneshot::Sender<Ended>>,
     earlier: Earlier,
+    /// How it ended, and how it was then.
+    over: Option<(Ended, Snapshot)>,
 }
 
 impl Questions {
@@ -57,11 +59,12 @@ impl Questions {
         supervisor: mpsc::Sender<workers::Request>,
         logs: Arc<logs::Stats>,
     ) -> Self {
-        Self { identity, front, supervisor, logs, waiting: Vec::new(), earlier: Earlier::default() }
+        let (waiting, earlier) = (Vec::new(), Earlier::default());
+        Self { identity, front, supervisor, logs, waiting, earlier, over: None }
     }
 
     /// Answers for as long as it is polled.
-    pub(super) async fn answer(&mut self, mut asked: mpsc::Receiver<Request>) -> Infallible {
+    pub(super) async fn answer(&mut self, asked: &mut mpsc::Receiver<Request>) -> Infallible {
         while let Some(request) = asked.recv().await {
             match request {
                 Request::Status(reply) => {
@@ -92,14 +95,19 @@ impl Questions {
         std::future::pending().await
     }
 
-    /// Tells everyone who waits how it ended.
-    pub(super) fn tell(self, ended: &Ended) {
-        for waiting in self.waiting {
+    /// The supervisor has ended: tells everyone who waits how, and from now on everyone who asks how it was then.
+    pub(super) fn conclude(&mut self, ended: Ended, last: Snapshot) {
+        for waiting in self.waiting.drain(..) {
             let _asker_left = waiting.send(ended.clone());
         }
+        self.over = Some((ended, last));
     }
 
     async fn stop(&mut self, haste: Haste, ended: oneshot::Sender<Ended>) {
+        if let Some((how, _)) = &self.over {
+            let _asker_left = ended.send(how.clone());
+            return;
+        }
         self.waiting.retain(|waiting| !waiting.is_closed());
         if self.waiting.len() < WAITING_MAX {
             self.waiting.push(ended);
@@ -122,9 +130,15 @@ impl Questions {
     }
 
     async fn status(&mut self) -> Option<Status> {
-        let (reply, snapshot) = oneshot::channel();
-        self.supervisor.send(workers::Request::Snapshot(reply)).await.ok()?;
-        let status = self.describe(&snapshot.await.ok()?);
+        let snapshot = match &self.over {
+            Some((_, last)) => last.clone(),
+            None => {
+                let (reply, snapshot) = oneshot::channel();
+                self.supervisor.send(workers::Request::Snapshot(reply)).await.ok()?;
+                snapshot.await.ok()?
+            }
+        };
+        let status = self.describe(&snapshot);
         self.earlier.note(&status);
         Some(status)
     }

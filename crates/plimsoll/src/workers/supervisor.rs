@@ -242,7 +242,11 @@ impl<F: Front> Supervisor<F> {
     }
 
     /// Runs the workers until the end.
-    pub async fn run(mut self, mut signals: Signals, mut requests: mpsc::Receiver<Request>) -> Ended {
+    pub async fn run(
+        mut self,
+        mut signals: Signals,
+        mut requests: mpsc::Receiver<Request>,
+    ) -> (Ended, Snapshot) {
         self.begin().await;
         while !self.ending.is_decided() {
             let deadline = self.next_deadline(Instant::now());
@@ -256,7 +260,8 @@ impl<F: Front> Supervisor<F> {
             self.look_around(Instant::now());
         }
         self.see_groups_off(&mut signals).await;
-        self.end()
+        let last = self.snapshot(Instant::now());
+        (self.end(), last)
     }
 
     async fn begin(&mut self) {

@@ -228,7 +228,10 @@ fn what_was_counted_since_the_last_export_is_told_at_the_end() {
     });
     server.plimsoll(&["stop"]);
     assert_eq!(server.exit_code(), 0);
-    assert_eq!(told(&collector).0.get("http.server.request.duration"), Some(&1.0));
+    let numbers = told(&collector).0;
+    assert_eq!(numbers.get("http.server.request.duration"), Some(&1.0));
+    // The supervisor, which knows it, has ended by then.
+    assert!(numbers.contains_key("plimsoll.event_loop.stalls"), "{numbers:?}");
 }
 
 #[test]

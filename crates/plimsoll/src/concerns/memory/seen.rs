@@ -40,6 +40,8 @@ pub struct Use {
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
     processes: BTreeMap<u32, Figures>,
+    /// What those have counted that have gone: what is counted never falls.
+    past: Figures,
     /// Sums at the beginning of the time over which rates are told.
     base: Option<(Instant, Figures)>,
     now: Use,
@@ -58,9 +60,9 @@ impl Seen {
 
     /// A process has gone.
     pub fn lose(&mut self, channel: u32, now: Instant) {
-        if self.processes.remove(&channel).is_some() && !self.processes.is_empty() {
-            // Sums are lower now: rates begin again.
-            self.base = None;
+        let Some(gone) = self.processes.remove(&channel) else { return };
+        self.past = add(&self.past, &counted(&gone));
+        if !self.processes.is_empty() {
             self.sum(now);
         }
     }
@@ -111,7 +113,7 @@ impl Seen {
     }
 
     fn sum(&mut self, now: Instant) {
-        let sum = self.processes.values().fold(Figures::default(), |sum, one| add(&sum, one));
+        let sum = self.processes.values().fold(self.past, |sum, one| add(&sum, one));
         self.now.figures = sum;
         let (since, base) = *self.base.get_or_insert((now, sum));
         let time = now.saturating_duration_since(since);
@@ -175,6 +177,12 @@ fn add(sum: &Figures, one: &Figures) -> Figures {
     }
 }
 
+/// Of the figures those that only rise.
+fn counted(figures: &Figures) -> Figures {
+    let Figures { allocated, busy_us, pauses, .. } = *figures;
+    Figures { allocated, busy_us, pauses, ..Figures::default() }
+}
+
 fn collected_us(figures: &Figures) -> u64 {
     figures.pauses.iter().take(KINDS).fold(0, |sum, kind| sum.saturating_add(kind.total_us))
 }
@@ -234,9 +242,17 @@ mod tests {
         let sum = seen.latest().unwrap().figures;
         assert_eq!((sum.heap_used >> 20, sum.pauses[0].count()), (47, 7));
         seen.lose(1, now);
-        assert_eq!(seen.latest().unwrap().figures, figures(4));
+        let left = seen.latest().unwrap().figures;
+        assert_eq!(
+            (left.heap_used >> 20, left.heap_limit >> 20),
+            (24, 100),
+            "what it holds has gone with it"
+        );
+        assert_eq!((left.pauses, left.allocated, left.busy_us), (sum.pauses, sum.allocated, sum.busy_us));
         seen.lose(2, now);
         assert_eq!(seen.latest(), None);
+        seen.hear(3, figures(1), now);
+        assert_eq!(seen.latest().unwrap().figures.pauses[0].count(), 8);
     }
 
     #[test]

@@ -25,8 +25,15 @@ async fn serve_with(inquiry: Inquiry) -> SocketAddr {
 }
 
 pub(super) fn source(inquiry: Inquiry) -> Source {
-    let (threads, logs, apps) = (vec![Arc::default()], Arc::default(), Arc::default());
-    Source { inquiry, threads, routes: Arc::default(), logs, apps, exported: Exported::default() }
+    Source {
+        inquiry,
+        threads: vec![Arc::default()],
+        routes: Arc::default(),
+        logs: Arc::default(),
+        apps: Arc::default(),
+        steady: Arc::default(),
+        exported: Exported::default(),
+    }
 }
 
 /// Sends the bytes and reads to the end.
@@ -135,15 +142,18 @@ async fn a_stream_begins_with_the_history_and_the_status_and_there_are_only_so_m
         );
         open.push(stream);
     }
+    // Of anything that is no stream a page sees nothing, and does not ask again.
     let refused = exchange(address, ask.as_bytes()).await;
-    assert_eq!(status_of(&refused), 503, "{refused}");
+    assert_eq!(status_of(&refused), 200, "{refused}");
+    assert!(refused.contains("content-type: text/event-stream") && refused.contains("retry: "), "{refused}");
+    assert!(refused.contains("event: full\ndata: 16 pages are open"), "{refused}");
     // Who leaves makes room, and probes have their own.
     drop(open.pop());
     assert_eq!(status_of(&request(address, "GET /livez").await), 200);
     loop {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(ask.as_bytes()).await.unwrap();
-        if read_up_to(&mut stream, "\r\n\r\n").await.starts_with("HTTP/1.1 200") {
+        if read_up_to(&mut stream, "event: ").await.contains("event: history") {
             break;
         }
     }

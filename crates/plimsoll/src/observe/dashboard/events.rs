@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Frame;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
@@ -38,8 +38,7 @@ impl Streams {
 
     pub(in crate::observe) async fn open(&self, inquiry: &Inquiry) -> Response<Body> {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            let text = format!("{STREAMS_MAX} pages are open: close one of them\n");
-            return server::text(StatusCode::SERVICE_UNAVAILABLE, text);
+            return stream(Full::from(full()).boxed_unsync());
         };
         let mut ticks = self.history.watch();
         // What was last seen of others is in the history already.
@@ -50,14 +49,24 @@ impl Streams {
             Ok(status) => first.extend(tick::status(status)),
             Err(error) => return server::text(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
         }
-        let stream = Stream { first: Some(first.into()), next: Box::pin(next(ticks)), _place: place };
-        let mut response = Response::new(stream.boxed_unsync());
-        for (name, value) in [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store")] {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
-        }
+        let body = Stream { first: Some(first.into()), next: Box::pin(next(ticks)), _place: place };
+        let mut response = stream(body.boxed_unsync());
         response.extensions_mut().insert(Lasting);
         response
     }
+}
+
+fn stream(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    for (name, value) in [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store")] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// A stream all the same: of any other answer a page sees nothing, and does not ask again.
+fn full() -> String {
+    format!("{RETRY}event: full\ndata: {STREAMS_MAX} pages are open: close one of them.\n\n")
 }
 
 type Next = Pin<Box<dyn Future<Output = Option<(Bytes, Ticks)>> + Send>>;

@@ -2,6 +2,8 @@
 let stream = null;
 let isPaused = false;
 let due = null;
+// What the instance says of why there is no stream.
+let refusal = null;
 
 function connect() {
   stream = new EventSource('events');
@@ -16,12 +18,18 @@ function connect() {
     take(tick);
   });
   stream.addEventListener('status', (event) => take(JSON.parse(event.data)));
-  stream.onerror = () => say(false, 'lost');
+  stream.addEventListener('full', (event) => { refusal = event.data; });
+  stream.onerror = () => {
+    say(false, 'lost');
+    // What is no stream, as the answer of a proxy in between, ends it for good.
+    if (stream.readyState === EventSource.CLOSED) setTimeout(connect, 2000);
+  };
 }
 
 function take({ status, left }) {
   data.status = status;
   data.left = left;
+  refusal = null;
   remember(status);
   say(true, 'live');
   soon();
@@ -42,7 +50,8 @@ function say(isLive, text) {
   put(live, isPaused ? 'paused' : text);
   const problem = byId('problem');
   problem.hidden = isLive;
-  put(problem, isLive ? '' : 'The instance does not answer; what stands here is the last that it said. It is tried again.');
+  const lost = 'The instance does not answer; what stands here is the last that it said.';
+  put(problem, isLive ? '' : `${refusal ?? lost} It is tried again.`);
 }
 
 function choose(hour) {

@@ -1,7 +1,7 @@
 //! What happened between two statuses of one instance: the later one, with what is counted less what was counted before.
 //!
-//! What is "now", "lately" or "most" stays as it is. A process that was replaced begins at nothing again: what its
-//! successor has counted is all its own.
+//! What is "now", "lately" or "most" stays as it is. Of a worker, requests, stalls and lines of log are counted over all its
+//! processes; what is counted of a process begins at nothing again when it is replaced.
 
 use std::iter;
 
@@ -36,8 +36,14 @@ pub(super) fn since(now: &Status, then: &Status) -> Status {
     each(&mut status.incidents.groups, &then.incidents.groups, same_group, group);
     each(&mut status.downstreams, &then.downstreams, |one, other| one.origin == other.origin, downstream);
     each(&mut status.pools, &then.pools, |one, other| one.name == other.name, pool);
+    each(&mut status.workers, &then.workers, |one, other| one.id == other.id, place);
     // A process that came after is not the same.
-    each(&mut status.workers, &then.workers, |one, other| (one.id, one.pid) == (other.id, other.pid), worker);
+    each(
+        &mut status.workers,
+        &then.workers,
+        |one, other| (one.id, one.pid) == (other.id, other.pid),
+        process,
+    );
     log_lines(&mut status.logs, &then.logs);
     status
 }
@@ -99,17 +105,13 @@ fn pool(now: &mut Pool, then: &Pool) {
     now.figures.0 = now.figures.0.since(&then.figures.0);
 }
 
-fn worker(now: &mut Worker, then: &Worker) {
+/// What is counted of a worker, whichever process it is: it goes on when one is replaced.
+fn place(now: &mut Worker, then: &Worker) {
     all_less([
         (&mut now.requests, then.requests),
-        (&mut now.event_loop.busy_us, then.event_loop.busy_us),
         (&mut now.event_loop.stalls, then.event_loop.stalls),
         (&mut now.event_loop.stalled_ms, then.event_loop.stalled_ms),
     ]);
-    if let (Some(now), Some(then)) = (&mut now.memory, &then.memory) {
-        less(&mut now.allocated_bytes, then.allocated_bytes);
-        iter::zip(&mut now.gc, &then.gc).for_each(|(now, then)| collections(now, then));
-    }
     if let (Some(now), Some(then)) = (&mut now.logs, &then.logs) {
         all_less([
             (&mut now.lines, then.lines),
@@ -117,6 +119,15 @@ fn worker(now: &mut Worker, then: &Worker) {
             (&mut now.pipe_full, then.pipe_full),
             (&mut now.lost_lines, then.lost_lines),
         ]);
+    }
+}
+
+/// What is counted of its process.
+fn process(now: &mut Worker, then: &Worker) {
+    less(&mut now.event_loop.busy_us, then.event_loop.busy_us);
+    if let (Some(now), Some(then)) = (&mut now.memory, &then.memory) {
+        less(&mut now.allocated_bytes, then.allocated_bytes);
+        iter::zip(&mut now.gc, &then.gc).for_each(|(now, then)| collections(now, then));
     }
 }
 

@@ -2,7 +2,7 @@
 //! bounded queue and counted drops.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use prost::Message as _;
@@ -12,6 +12,7 @@ use tokio::time::{MissedTickBehavior, interval_at};
 use super::Format;
 use super::otlp::{self, Span};
 use super::source::Source;
+use super::starts::Starts;
 use super::table::{Metric, Number, Samples, Values};
 use crate::config::HttpTarget;
 use crate::observe::now;
@@ -73,7 +74,7 @@ pub async fn run(settings: Settings, source: Source, stop: impl Future<Output = 
     }
     let usual = [("service.name", settings.service.as_str()), ("host.name", settings.host.as_str())];
     let told_of = resource(&settings.resource, &usual);
-    let since = now();
+    let (since, starts) = (now(), Arc::default());
     let mut ticks = interval_at(tokio::time::Instant::now() + settings.every, settings.every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tokio::pin!(stop);
@@ -82,7 +83,7 @@ pub async fn run(settings: Settings, source: Source, stop: impl Future<Output = 
             () = &mut stop => true,
             _ = ticks.tick() => false,
         };
-        export(&source, &queue, &told_of, since).await;
+        export(&source, &queue, &told_of, since, &starts).await;
         if is_last {
             break;
         }
@@ -98,13 +99,21 @@ fn ship(settings: &Settings, queue: &Arc<Queue<Export>>) -> io::Result<()> {
     std::thread::Builder::new().name("metrics-send".to_owned()).spawn(move || shipper.run()).map(drop)
 }
 
-async fn export(source: &Source, queue: &Queue<Export>, resource: &Resource, since: u64) {
-    let resource = resource.clone();
+async fn export(
+    source: &Source,
+    queue: &Queue<Export>,
+    resource: &Resource,
+    since: u64,
+    starts: &Arc<Mutex<Starts>>,
+) {
+    let (resource, starts) = (resource.clone(), Arc::clone(starts));
     let encoded = source.read(move |scrape, apps| {
         let at = now();
         // The app's own metrics are asked for as ever; their text is for Prometheus.
         let scrape = scrape.with_apps(apps, false, Format::Classic);
-        Export { at, bytes: otlp::request(&scrape, resource, Span { since, at }).encode_to_vec() }
+        let mut request = otlp::request(&scrape, resource, Span { since, at });
+        starts.lock().unwrap_or_else(PoisonError::into_inner).correct(&mut request);
+        Export { at, bytes: request.encode_to_vec() }
     });
     if let Ok(export) = encoded.await {
         queue.offer([Arc::new(export)].iter());
@@ -200,10 +209,11 @@ mod tests {
     fn a_reason_has_one_sum() {
         let stats = Arc::new(ShipStats::new::<Export>("there"));
         stats.drop_one(0, Reason::Refused);
-        stats.drop_unknown(1);
+        let export = Arc::new(Export { at: 0, bytes: vec![0; 10] });
+        stats.deliver(&[Arc::clone(&export), export], 1);
         stats.drop_one(0, Reason::QueueFull);
         let figures = Figures::read(&Exported(Some(stats))).unwrap();
-        assert_eq!(figures.dropped, [("queue_full", 1), ("refused", 2)]);
+        assert_eq!((figures.taken, figures.dropped), (1, vec![("queue_full", 1), ("refused", 2)]));
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! [`table`] and its neighbours have one row per metric, and both the exposition and `docs/reference/metrics.md` are made
-//! from them. Nothing is kept between two scrapes but what [`apps`] keeps of the workers. The gateway's figures are read
+//! from them. Nothing is kept between two scrapes but what [`apps`] and [`Steady`] keep of the workers. The gateway's figures are read
 //! without asking anyone, so they are there even when the app loop does not answer; the rows that need a [`Status`] are then
 //! left out.
 
@@ -25,6 +25,7 @@ mod otlp;
 mod pools;
 mod reference;
 mod source;
+mod starts;
 mod table;
 mod traces;
 
@@ -42,6 +43,7 @@ pub use self::apps::Apps;
 use self::apps::Shown;
 use self::logs::LogFigures;
 use self::node::Processes;
+pub use self::node::Steady;
 pub use self::reference::reference;
 pub use self::source::Source;
 use self::table::{Labels, METRICS, Metric, Number, Values};
@@ -64,15 +66,22 @@ pub struct Scrape {
 impl Scrape {
     #[must_use]
     pub fn read(threads: &[Arc<ThreadStats>], table: &Table, status: Option<Status>) -> Self {
-        let workers = status.iter().flat_map(|status| &status.workers);
         Self {
             totals: Totals::read(threads, table),
-            processes: Processes::read(workers.filter_map(|worker| Some((worker.id, worker.pid?)))),
+            processes: Processes::default(),
             status,
             logs: LogFigures::default(),
             apps: Shown::default(),
             exported: None,
         }
+    }
+
+    /// With what the kernel says of this process and the workers'.
+    #[must_use]
+    pub fn with_processes(self, steady: &Steady) -> Self {
+        let workers = self.status.iter().flat_map(|status| &status.workers);
+        let pids = workers.filter_map(|worker| Some((worker.id, worker.pid?)));
+        Self { processes: Processes::read(pids, steady), ..self }
     }
 
     /// With the figures of the log pipeline.

@@ -3,6 +3,8 @@
 //! from outside, so that it is there while a loop is blocked.
 
 use std::collections::BTreeMap;
+use std::iter;
+use std::sync::{Mutex, PoisonError};
 
 use super::Scrape;
 use super::apps::Node;
@@ -19,10 +21,43 @@ pub(super) struct Processes {
 }
 
 impl Processes {
-    pub(super) fn read(workers: impl Iterator<Item = (u16, u32)>) -> Self {
-        Self {
-            own: Figures::of_process(std::process::id()).unwrap_or_default(),
-            workers: workers.filter_map(|(id, pid)| Some((id, Figures::of_tree(pid)?))).collect(),
+    pub(super) fn read(workers: impl Iterator<Item = (u16, u32)>, steady: &Steady) -> Self {
+        // Held while they are read: who reads later must not be corrected by who has read before.
+        let mut known = steady.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let corrected = |(id, pid)| {
+            let figures = Figures::of_tree(pid)?;
+            Some((id, known.entry(id).or_default().correct(pid, figures)))
+        };
+        let workers = workers.filter_map(corrected).collect();
+        Self { own: Figures::of_process(std::process::id()).unwrap_or_default(), workers }
+    }
+}
+
+/// Keeps the CPU time of a worker from falling: a process whose parent has ended is no longer found below the worker, and
+/// what it has used until then would be missing.
+#[derive(Debug, Default)]
+pub struct Steady(Mutex<BTreeMap<u16, Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    pid: u32,
+    last: [f64; 2],
+    missing: [f64; 2],
+}
+
+impl Known {
+    fn correct(&mut self, pid: u32, figures: Figures) -> Figures {
+        if self.pid != pid {
+            *self = Self { pid, ..Self::default() };
+        }
+        let now = [figures.cpu_user_seconds, figures.cpu_system_seconds];
+        let each = iter::zip(&mut self.missing, &mut self.last).zip(now);
+        each.for_each(|((missing, last), now)| *missing += (std::mem::replace(last, now) - now).max(0.0));
+        let [user, system] = self.missing;
+        Figures {
+            cpu_user_seconds: figures.cpu_user_seconds + user,
+            cpu_system_seconds: figures.cpu_system_seconds + system,
+            ..figures
         }
     }
 }
@@ -275,4 +310,25 @@ fn of_process(scrape: &Scrape, read: fn(&Figures) -> Option<Number>) -> Samples 
 
 fn own(scrape: &Scrape, read: fn(&Figures) -> Option<Number>) -> Samples {
     read(&scrape.processes.own).map(|number| (Labels::new(), number)).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_worker_goes_on_where_a_process_below_it_is_lost_and_begins_anew_with_the_next_one() {
+        let mut known = Known::default();
+        let shown =
+            [(7, 10.0), (7, 12.0), (7, 5.0), (7, 6.0), (7, 1.0), (8, 0.5), (8, 0.75)].map(|(pid, user)| {
+                let figures =
+                    Figures { cpu_user_seconds: user, cpu_system_seconds: user / 2.0, ..Figures::default() };
+                let told = known.correct(pid, figures);
+                assert!((told.cpu_user_seconds - 2.0 * told.cpu_system_seconds).abs() < 1e-9);
+                told.cpu_user_seconds
+            });
+        for (shown, expected) in iter::zip(shown, [10.0, 12.0, 12.0, 13.0, 13.0, 0.5, 0.75]) {
+            assert!((shown - expected).abs() < 1e-9, "{shown} instead of {expected}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::export::Exported;
-use super::{Apps, Scrape};
+use super::{Apps, Scrape, Steady};
 use crate::observe::control::Inquiry;
 use crate::observe::http::ThreadStats;
 use crate::observe::logs::Stats;
@@ -20,6 +20,7 @@ pub struct Source {
     pub routes: Arc<Routes>,
     pub logs: Arc<Stats>,
     pub apps: Arc<Apps>,
+    pub steady: Arc<Steady>,
     /// What was sent to a collector, where one is.
     pub exported: Exported,
 }
@@ -46,7 +47,8 @@ impl Source {
             if let Some(readings) = readings {
                 own.apps.take(&readings, Instant::now());
             }
-            let scrape = Scrape::read(&own.threads, &own.routes.table(), status).with_logs(&own.logs);
+            let scrape = Scrape::read(&own.threads, &own.routes.table(), status);
+            let scrape = scrape.with_processes(&own.steady).with_logs(&own.logs);
             make(scrape.with_exported(&own.exported), &own.apps)
         })
         .await

@@ -28,8 +28,8 @@ pub(super) fn scrape() -> Scrape {
     let mut status = fixture();
     // One of which the kernel knows something.
     status.workers[0].pid = Some(std::process::id());
-    let scrape =
-        Scrape { logs: LogFigures::sample(), ..Scrape::read(&threads, &routes.table(), Some(status)) };
+    let scrape = Scrape::read(&threads, &routes.table(), Some(status)).with_processes(&Steady::default());
+    let scrape = Scrape { logs: LogFigures::sample(), ..scrape };
     let exported = export::Figures { taken: 5, dropped: vec![("queue_full", 1)] };
     Scrape { exported: Some(exported), ..scrape.with_apps(&apps(), false, Format::Classic) }
 }
@@ -118,10 +118,11 @@ fn samples_say_what_was_counted() {
         r#"plimsoll_worker_requests_total{worker="0"} 1200"#,
         r#"plimsoll_worker_resident_memory_bytes{worker="0"} 52428800"#,
         "plimsoll_event_loop_queue_age_seconds 0.25",
-        "plimsoll_event_loop_utilization_ratio 0.25",
+        "plimsoll_event_loop_utilization_ratio 0.625",
         r#"plimsoll_event_loop_lateness_seconds{worker="0"} 0.12"#,
         r#"nodejs_eventloop_lag_p99_seconds{worker="0"} 0.002"#,
         r#"nodejs_eventloop_utilization_ratio{worker="0"} 0.25"#,
+        r#"nodejs_eventloop_utilization_ratio{worker="1"} 1.0"#,
         r#"nodejs_eventloop_time_seconds_total{worker="0",nodejs_eventloop_state="idle"} 0.75"#,
         r#"nodejs_heap_space_size_available_bytes{worker="0",space="new"} 1"#,
         r#"nodejs_version_info{worker="0",version="v22.1.0",major="22",minor="1",patch="0"} 1"#,

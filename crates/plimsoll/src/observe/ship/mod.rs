@@ -162,7 +162,10 @@ struct NotNow {
 
 /// What became of a batch.
 enum Outcome {
-    Delivered,
+    /// All but so many.
+    Delivered {
+        refused: u64,
+    },
     GoOn,
     Over,
 }
@@ -203,8 +206,8 @@ impl<T: Item> Shipper<T> {
                 self.send_some_aside();
             } else {
                 match self.deliver(&batch) {
-                    Outcome::Delivered => {
-                        let lost = self.queue.delivered(&batch);
+                    Outcome::Delivered { refused } => {
+                        let lost = self.queue.delivered(&batch, refused);
                         self.say_recovered(&lost);
                     }
                     Outcome::GoOn => {}
@@ -229,7 +232,7 @@ impl<T: Item> Shipper<T> {
         loop {
             let trouble = match self.send_aside(usize::MAX) {
                 Ok(()) => match self.outlet.deliver(batch, &self.until) {
-                    Ok(()) => return self.succeed(),
+                    Ok(()) => return self.succeed(0),
                     Err(trouble) => trouble,
                 },
                 Err(NotNow { after }) => Trouble::Later { why: String::new(), hint: "", after },
@@ -249,8 +252,7 @@ impl<T: Item> Shipper<T> {
                 Trouble::Partly { why, items } => {
                     self.queue.stats().fail();
                     self.say_refused(&why);
-                    self.queue.stats().drop_unknown(items);
-                    return self.succeed();
+                    return self.succeed(items);
                 }
                 Trouble::Later { why, hint, after } => self.fail(&why, hint, after),
             };
@@ -270,9 +272,9 @@ impl<T: Item> Shipper<T> {
         }
     }
 
-    fn succeed(&mut self) -> Outcome {
+    fn succeed(&mut self, refused: u64) -> Outcome {
         self.pause = PAUSE_FIRST;
-        Outcome::Delivered
+        Outcome::Delivered { refused }
     }
 
     /// An attempt has failed; how long to wait. An empty `why` was said and counted already.
@@ -317,7 +319,7 @@ impl<T: Item> Shipper<T> {
         }
         match self.send_aside(BATCHES_AT_ONCE) {
             Ok(()) if !self.has_aside() => {
-                let lost = self.queue.delivered(&[]);
+                let lost = self.queue.delivered(&[], 0);
                 self.say_recovered(&lost);
             }
             Ok(()) => {}
@@ -330,12 +332,11 @@ impl<T: Item> Shipper<T> {
         for _ in 0..count {
             let Some(batch) = self.front() else { return Ok(()) };
             match self.outlet.deliver(&batch, &self.until) {
-                Ok(()) => self.queue.stats().deliver(&batch),
+                Ok(()) => self.queue.stats().deliver(&batch, 0),
                 Err(Trouble::Partly { why, items }) => {
                     self.queue.stats().fail();
                     self.say_refused(&why);
-                    self.queue.stats().deliver(&batch);
-                    self.queue.stats().drop_unknown(items);
+                    self.queue.stats().deliver(&batch, items);
                 }
                 Err(Trouble::Never { why }) => {
                     self.queue.stats().fail();

@@ -189,9 +189,9 @@ impl<T: Item> Queue<T> {
         self.note(&state);
     }
 
-    /// What was taken has been delivered. Gives what people should hear of.
-    pub(super) fn delivered(&self, batch: &[Arc<T>]) -> Lost {
-        self.stats.deliver(batch);
+    /// What was taken has been delivered, but for so many that were `refused`. Gives what people should hear of.
+    pub(super) fn delivered(&self, batch: &[Arc<T>], refused: u64) -> Lost {
+        self.stats.deliver(batch, refused);
         let mut state = self.state();
         state.land();
         self.note(&state);

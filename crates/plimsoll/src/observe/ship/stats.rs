@@ -73,14 +73,14 @@ impl ShipStats {
         }
     }
 
-    pub(in crate::observe) fn drop_unknown(&self, items: u64) {
-        self.unknown.fetch_add(items, Relaxed);
-    }
-
-    pub(super) fn deliver<T: Item>(&self, batch: &[Arc<T>]) {
-        let bytes: usize = batch.iter().map(|item| item.length()).sum();
-        self.items.fetch_add(batch.len() as u64, Relaxed);
-        self.bytes.fetch_add(bytes as u64, Relaxed);
+    /// A batch was taken, but for so many `refused` of which nobody says which ones: their bytes are as many as its mean.
+    pub(in crate::observe) fn deliver<T: Item>(&self, batch: &[Arc<T>], refused: u64) {
+        let all = batch.len() as u64;
+        let taken = all.saturating_sub(refused);
+        let bytes: u64 = batch.iter().map(|item| item.length() as u64).sum();
+        self.items.fetch_add(taken, Relaxed);
+        self.bytes.fetch_add(bytes.saturating_mul(taken).checked_div(all).unwrap_or(0), Relaxed);
+        self.unknown.fetch_add(refused, Relaxed);
     }
 
     pub(super) fn fail(&self) {

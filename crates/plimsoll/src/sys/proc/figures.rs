@@ -9,7 +9,7 @@ use super::{PROCESSES_MAX, children};
 /// Of a process, or of a process and those below it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Figures {
-    /// With those of children that have ended, so that they never fall.
+    /// Of a tree with those of children that have ended.
     pub cpu_user_seconds: f64,
     pub cpu_system_seconds: f64,
     pub resident_bytes: u64,
@@ -23,14 +23,23 @@ pub struct Figures {
     pub start_time_seconds: Option<f64>,
 }
 
+/// How often a tree is read that changes while it is.
+const READINGS_MAX: usize = 3;
+
 impl Figures {
+    /// Of the process alone: nothing of its children, whether they live or not.
     #[must_use]
     pub fn of_process(pid: u32) -> Option<Self> {
+        Self::read(pid, |stat| (stat.user_ticks, stat.system_ticks))
+    }
+
+    fn read(pid: u32, ticks: impl Fn(&Stat) -> (u64, u64)) -> Option<Self> {
         let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
         let stat = Stat::parse(&stat)?;
+        let (user, system) = ticks(&stat);
         Some(Self {
-            cpu_user_seconds: seconds(stat.user_ticks),
-            cpu_system_seconds: seconds(stat.system_ticks),
+            cpu_user_seconds: seconds(user),
+            cpu_system_seconds: seconds(system),
             resident_bytes: stat.resident_pages.saturating_mul(page_size() as u64),
             virtual_bytes: stat.virtual_bytes,
             data_bytes: data_bytes(pid).unwrap_or(0),
@@ -40,23 +49,41 @@ impl Figures {
         })
     }
 
-    /// Of the process and its descendants. Whatever disappears while it is read counts as nothing.
+    /// Of the process and its descendants, and of those that have ended. One that ends between the reading of its parent
+    /// and its own would be in neither: it is read again.
     #[must_use]
     pub fn of_tree(root: u32) -> Option<Self> {
-        let mut sum = Self::of_process(root)?;
-        let mut waiting = children(root);
-        let mut processes = 1;
-        while let Some(pid) = waiting.pop() {
-            if processes >= PROCESSES_MAX {
+        let mut sum = None;
+        for _ in 0..READINGS_MAX {
+            let (read, is_whole) = Self::read_tree(root)?;
+            sum = Some(read);
+            if is_whole {
                 break;
             }
-            if let Some(one) = Self::of_process(pid) {
-                sum.add(&one);
-                processes += 1;
-                waiting.extend(children(pid));
-            }
         }
-        Some(sum)
+        sum
+    }
+
+    /// The sum, and whether nothing disappeared meanwhile.
+    fn read_tree(root: u32) -> Option<(Self, bool)> {
+        let with_ended = |stat: &Stat| {
+            let sum = |own: u64, ended: u64| own.saturating_add(ended);
+            (sum(stat.user_ticks, stat.ended_user_ticks), sum(stat.system_ticks, stat.ended_system_ticks))
+        };
+        // Children before their parent: one that ends in between is found in the parent's own figures.
+        let mut waiting = children(root);
+        let mut sum = Self::read(root, with_ended)?;
+        let (mut processes, mut is_whole) = (1, true);
+        while let Some(pid) = waiting.pop().filter(|_| processes < PROCESSES_MAX) {
+            let below = children(pid);
+            match Self::read(pid, with_ended) {
+                Some(one) => sum.add(&one),
+                None => is_whole = false,
+            }
+            processes += 1;
+            waiting.extend(below);
+        }
+        Some((sum, is_whole))
     }
 
     fn add(&mut self, other: &Self) {
@@ -73,6 +100,9 @@ impl Figures {
 struct Stat {
     user_ticks: u64,
     system_ticks: u64,
+    /// Of children that were waited for, with theirs.
+    ended_user_ticks: u64,
+    ended_system_ticks: u64,
     start_ticks: u64,
     virtual_bytes: u64,
     resident_pages: u64,
@@ -87,8 +117,10 @@ impl Stat {
         let fields: Vec<&str> = text.split_ascii_whitespace().collect();
         let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
         Some(Self {
-            user_ticks: field(14)?.saturating_add(field(16)?),
-            system_ticks: field(15)?.saturating_add(field(17)?),
+            user_ticks: field(14)?,
+            system_ticks: field(15)?,
+            ended_user_ticks: field(16)?,
+            ended_system_ticks: field(17)?,
             start_ticks: field(22)?,
             virtual_bytes: field(23)?,
             resident_pages: field(24)?,
@@ -127,8 +159,10 @@ mod tests {
         let line =
             b"7 (a) b (c) S 1 7 7 0 -1 4194560 100 0 0 0 12 5 30 2 20 0 3 0 9876 1000 250 18446744073709551615";
         let expected = Stat {
-            user_ticks: 42,
-            system_ticks: 7,
+            user_ticks: 12,
+            system_ticks: 5,
+            ended_user_ticks: 30,
+            ended_system_ticks: 2,
             start_ticks: 9876,
             virtual_bytes: 1000,
             resident_pages: 250,
@@ -146,6 +180,27 @@ mod tests {
         assert!(own.data_bytes > 100_000 && own.start_time_seconds > Some(1.6e9), "{own:?}");
         assert!(own.open_fds > Some(2) && own.max_fds > own.open_fds, "{own:?}");
         assert_eq!(Figures::of_tree(u32::MAX), None);
+    }
+
+    #[test]
+    fn what_children_used_that_have_ended_is_of_the_tree_alone() {
+        // Enough to be seen in ticks of 10 ms.
+        let burn = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
+        let script = format!("( {burn} ); echo ended; read line");
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+        let (own, tree) = (Figures::of_process(child.id()).unwrap(), Figures::of_tree(child.id()).unwrap());
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        let sum = |figures: &Figures| figures.cpu_user_seconds + figures.cpu_system_seconds;
+        assert!(sum(&tree) > sum(&own) + 0.02, "{own:?} {tree:?}");
     }
 
     #[test]

@@ -115,6 +115,19 @@ fn what_failed_is_tried_again_until_it_is_taken() {
 }
 
 #[test]
+fn of_a_batch_that_is_refused_in_part_the_rest_counts_as_delivered() {
+    let (queue, told) = start(Some(Level::Trace), 1 << 20);
+    told.with(|target| target.answers = vec![Trouble::Partly { why: "some".to_owned(), items: 1 }]);
+    queue.offer([record(Level::Info, "four")].iter());
+    wait(|| queue.is_done_up_to(1));
+    assert_eq!((queue.stats().items(), queue.stats().bytes(), queue.stats().dropped_items()), (0, 0, 1));
+    let batch: Vec<_> = (0..4).map(|_| record(Level::Info, "four")).collect();
+    let stats = ShipStats::new::<Record>("told");
+    stats.deliver(&batch, 1);
+    assert_eq!((stats.items(), stats.bytes(), stats.dropped_items()), (3, 15, 1));
+}
+
+#[test]
 fn whoever_asks_for_no_patience_is_given_some() {
     let (queue, told) = start(Some(Level::Trace), 1 << 20);
     told.with(|target| target.answers = vec![later(), later()]);

@@ -96,6 +96,8 @@ struct Book {
     /// What was counted by those that are gone.
     kept: Families,
     kept_series: usize,
+    /// By worker: how long the loops of those were active and idle.
+    past: BTreeMap<u16, (f64, f64)>,
     /// By worker: how often it was late.
     late: BTreeMap<u16, u64>,
 }
@@ -162,7 +164,10 @@ impl Book {
         self.processes = there;
         let mut room = KEPT_MAX.saturating_sub(self.kept_series);
         let before = room;
-        for (_, process) in gone {
+        for ((worker, _), process) in gone {
+            let (active, idle) = self.past.entry(worker.index).or_default();
+            *active += process.node.active_ms;
+            *idle += process.node.idle_ms;
             for (name, family) in process.families.into_iter().filter(|(_, family)| family.is_kept()) {
                 let kept = self.kept.entry(name).or_insert_with(|| family.heading());
                 if kept.kind == family.kind {
@@ -177,6 +182,11 @@ impl Book {
         let mut shown = Shown { late: self.late.clone(), ..Shown::default() };
         for ((worker, _), process) in &self.processes {
             process.tell(worker.index, &mut shown, now);
+        }
+        for (worker, node) in &mut shown.nodes {
+            let (active, idle) = self.past.get(worker).copied().unwrap_or_default();
+            node.active_ms += active;
+            node.idle_ms += idle;
         }
         let mut exposition = Exposition::new(format, ours);
         let mut room = SHOWN_MAX;
@@ -257,14 +267,14 @@ impl Process {
     }
 
     fn tell(&self, worker: u16, shown: &mut Shown, now: Instant) {
-        let Some(answered) = self.answered else { return };
-        let age = if self.is_late { now.saturating_duration_since(answered) } else { Duration::ZERO };
-        let oldest = shown.ages.entry(worker).or_default();
-        *oldest = age.max(*oldest);
         if let Some(share) = self.share {
             let most = shown.shares.entry(worker).or_default();
             *most = share.max(*most);
         }
+        let Some(answered) = self.answered else { return };
+        let age = if self.is_late { now.saturating_duration_since(answered) } else { Duration::ZERO };
+        let oldest = shown.ages.entry(worker).or_default();
+        *oldest = age.max(*oldest);
         match shown.nodes.get_mut(&worker) {
             Some(node) => node.add(&self.node),
             None => drop(shown.nodes.insert(worker, self.node.clone())),

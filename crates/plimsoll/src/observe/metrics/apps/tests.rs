@@ -118,6 +118,34 @@ fn the_share_of_a_loop_is_that_between_two_answers_and_whoever_is_late_is_busy()
 }
 
 #[test]
+fn whoever_has_never_answered_is_busy() {
+    let apps = Apps::new(AppMetrics::Merge);
+    apps.take(&readings(1, &[(worker(0, 1), None)]), Instant::now());
+    let shown = apps.show(false, Format::Classic, BTreeSet::new(), Instant::now());
+    assert_eq!((shown.shares, shown.nodes.len()), (BTreeMap::from([(0, 1.0)]), 0));
+}
+
+#[test]
+fn the_time_of_a_loop_goes_on_when_a_process_of_the_worker_has_gone() {
+    let apps = Apps::new(AppMetrics::Merge);
+    let node = |worker, channel, active: u32| Reading {
+        worker,
+        channel,
+        lines: Some(format!("n{{\"active_ms\":{active},\"idle_ms\":{}}}\n", 2 * active).into()),
+        left_out: 0,
+    };
+    let shown = |id, processes| {
+        apps.take(&Readings { id, processes }, Instant::now());
+        let shown = apps.show(false, Format::Classic, BTreeSet::new(), Instant::now());
+        (shown.nodes[&0].active_ms, shown.nodes[&0].idle_ms)
+    };
+    let (old, new) = (worker(0, 1), worker(0, 2));
+    assert_eq!(shown(1, vec![node(old, 1, 1000), node(old, 2, 5000)]), (6000.0, 12000.0));
+    assert_eq!(shown(2, vec![node(old, 1, 1500)]), (6500.0, 13000.0));
+    assert_eq!(shown(3, vec![node(new, 3, 10)]), (6510.0, 13020.0));
+}
+
+#[test]
 fn text_is_what_both_formats_want() {
     let lines = concat!(
         "f[\"a_total\",\"A \\\"b\\\"\\nc.\",\"counter\",\"sum\"]\ns[\"\",1,{\"x\":\"\\\"\\\\\\n\"}]\n",
