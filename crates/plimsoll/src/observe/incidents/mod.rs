@@ -44,6 +44,8 @@ pub enum Event {
         stall: u32,
         at_ms: u32,
         route: Option<String>,
+        /// Where no request is known to run: the route of the one that is in flight, if it is one.
+        alone: Option<String>,
         body: Option<Body>,
         stack: String,
         late: bool,

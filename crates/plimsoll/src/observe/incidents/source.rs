@@ -2,9 +2,13 @@
 //!
 //! A worker names the files, and may name any: only regular ones of bounded size are read, which it could read itself,
 //! and all that is looked for in them is calls that block.
+//!
+//! Files are kept, and looked at each time: a deploy may write others in their place, and a reload runs those.
 
 use std::collections::VecDeque;
+use std::fs::Metadata;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use crate::concerns::event_loop::incident::source_map::{SourceMap, reference};
@@ -39,6 +43,16 @@ struct Script {
     name: String,
     text: String,
     map: Option<SourceMap>,
+    /// What both were read from: the script, and its map where that is a file of its own.
+    files: Vec<(PathBuf, Option<Stamp>)>,
+}
+
+/// By what a file is known to be the one that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    modified: (i64, i64),
+    length: u64,
+    inode: u64,
 }
 
 impl Sources {
@@ -69,7 +83,8 @@ impl Sources {
 
     fn script(&mut self, name: &str) -> &Script {
         let known = self.scripts.iter().position(|script| script.name == name);
-        let script = known.and_then(|at| self.scripts.remove(at)).unwrap_or_else(|| load(name));
+        let known = known.and_then(|at| self.scripts.remove(at)).filter(Script::is_as_it_was);
+        let script = known.unwrap_or_else(|| Script::load(name));
         if self.scripts.len() >= SCRIPTS_MAX {
             self.scripts.pop_front();
         }
@@ -80,12 +95,30 @@ impl Sources {
     }
 }
 
-fn load(name: &str) -> Script {
-    let path = PathBuf::from(place::path(name));
-    let text = read(&path, FILE_BYTES_MAX).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    let text = text.unwrap_or_default();
-    let map = reference(&text).and_then(|url| SourceMap::read(&map_bytes(&path, url)?));
-    Script { name: name.to_owned(), text, map }
+impl Script {
+    /// The stamps are taken first: what is written meanwhile is read again.
+    fn load(name: &str) -> Self {
+        let path = PathBuf::from(place::path(name));
+        let mut files = vec![(path.clone(), stamp(&path))];
+        let text = read(&path, FILE_BYTES_MAX).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let text = text.unwrap_or_default();
+        let url = reference(&text);
+        if let Some(map) = url.and_then(|url| map_file(&path, url)) {
+            files.push((map.clone(), stamp(&map)));
+        }
+        let map = url.and_then(|url| SourceMap::read(&map_bytes(&path, url)?));
+        Self { name: name.to_owned(), text, map, files }
+    }
+
+    fn is_as_it_was(&self) -> bool {
+        self.files.iter().all(|(path, before)| stamp(path) == *before)
+    }
+}
+
+/// `None`: it cannot be read.
+fn stamp(path: &Path) -> Option<Stamp> {
+    let about = about(path)?;
+    Some(Stamp { modified: (about.mtime(), about.mtime_nsec()), length: about.len(), inode: about.ino() })
 }
 
 fn map_bytes(script: &Path, url: &str) -> Option<Vec<u8>> {
@@ -93,16 +126,25 @@ fn map_bytes(script: &Path, url: &str) -> Option<Vec<u8>> {
         let (_, encoded) = data.split_once(";base64,")?;
         return base64(encoded);
     }
-    if url.contains("://") {
-        return None;
-    }
-    read(&script.parent()?.join(place::path(&format!("file://{url}"))), MAP_BYTES_MAX)
+    read(&map_file(script, url)?, MAP_BYTES_MAX)
 }
 
-/// A regular file: what never ends, or waits, is none.
-fn read(path: &Path, bytes_max: u64) -> Option<Vec<u8>> {
+/// The file of a map that stands in none of its script.
+fn map_file(script: &Path, url: &str) -> Option<PathBuf> {
+    if url.starts_with("data:") || url.contains("://") {
+        return None;
+    }
+    Some(script.parent()?.join(place::path(&format!("file://{url}"))))
+}
+
+/// Of a regular file: what never ends, or waits, is none.
+fn about(path: &Path) -> Option<Metadata> {
     let about = std::fs::metadata(path).ok()?;
-    if !path.is_absolute() || !about.is_file() || about.len() > bytes_max {
+    (path.is_absolute() && about.is_file()).then_some(about)
+}
+
+fn read(path: &Path, bytes_max: u64) -> Option<Vec<u8>> {
+    if about(path)?.len() > bytes_max {
         return None;
     }
     let mut bytes = Vec::new();
@@ -188,6 +230,54 @@ mod tests {
         std::fs::write(&script, inline).unwrap();
         let source = Sources::default().find(&format!("file://{name}"), 2, 1);
         assert_eq!((source.line, source.script.ends_with("/src/app.ts")), (2, true), "{source:?}");
+    }
+
+    #[test]
+    fn what_a_deploy_has_changed_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (script, map) = (folder.path().join("app.js"), folder.path().join("app.js.map"));
+        let write = |path: &Path, text: &str| {
+            // As most tools do it: another file is put in its place.
+            let fresh = folder.path().join("fresh");
+            std::fs::write(&fresh, text).unwrap();
+            std::fs::rename(&fresh, path).unwrap();
+        };
+        let of = |source: &str, lines: &str| {
+            let (head, mappings) = (r#"{"version":3,"sources":["#, r#""mappings":"AAAA;AACA"}"#);
+            format!(r#"{head}"{source}"],"sourcesContent":["{lines}"],{mappings}"#)
+        };
+        let mut sources = Sources::default();
+        let mut found = || {
+            let found = sources.find(script.to_str().unwrap(), 2, 1);
+            let name = found.script.rsplit('/').next().unwrap_or_default().to_owned();
+            (name, found.lines.last().cloned().unwrap_or_default())
+        };
+        let told = |name: &str, line: &str| (name.to_owned(), line.to_owned());
+        assert_eq!(found(), told("app.js", ""), "it is not there yet");
+        write(&script, "x\nold()");
+        assert_eq!(found(), told("app.js", "old()"));
+        write(&script, "x\nnew()");
+        assert_eq!(found(), told("app.js", "new()"), "as long as before");
+        std::fs::write(&script, "x\nnewer()\n//# sourceMappingURL=app.js.map").unwrap();
+        assert_eq!(found(), told("app.js", "newer()"), "written in its place; there is no map yet");
+        write(&map, &of("a.ts", r"a\nb()"));
+        assert_eq!(found(), told("a.ts", "b()"));
+        write(&map, &of("c.ts", r"c\nd()"));
+        assert_eq!(found(), told("c.ts", "d()"), "only the map is another one");
+        std::fs::remove_file(&script).unwrap();
+        assert_eq!(found(), told("app.js", ""));
+    }
+
+    #[test]
+    fn what_is_the_same_is_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.js");
+        std::fs::write(&path, "x\ny").unwrap();
+        let (mut sources, name) = (Sources::default(), path.to_str().unwrap());
+        sources.find(name, 1, 1);
+        sources.scripts[0].text.push_str("\nkept");
+        assert_eq!(sources.find(name, 3, 1).lines.last().map(String::as_str), Some("kept"));
+        assert_eq!(sources.scripts.len(), 1);
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Track {
 
     pub(super) fn take(&mut self, event: Event, now: Instant) -> Outcome {
         match event {
-            Event::Stalled { process, stall, at_ms, route, body, stack, late, ordered, waited } => {
+            Event::Stalled { process, stall, at_ms, route, alone, body, stack, late, ordered, waited } => {
                 let look = match ordered {
                     Some(ordered) => Some(Look { culprit: None, call: Some(calls::ordered(ordered)) }),
                     None => self.look(&stack, late),
@@ -75,6 +75,7 @@ impl Track {
                 let observed = &mut open.observed;
                 observed.total_ms = at_ms;
                 observed.route = observed.route.take().or(route);
+                observed.alone = observed.alone.take().or(alone);
                 observed.body = observed.body.or(body);
                 observed.waited = observed.waited.max(waited);
                 if observed.looks.len() < LOOKS_MAX {
