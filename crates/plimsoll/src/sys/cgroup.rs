@@ -4,6 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// Files with the limits of memory, of either version. Above `memory.high` (`MemoryHigh` of systemd) nobody is killed, but all are
+/// slowed down until they hold less: Node takes the lower of the two for its memory as well.
+const LIMITS_V2: &[&str] = &["memory.max", "memory.high"];
+const LIMITS_V1: &[&str] = &["memory.limit_in_bytes"];
+
 /// How many workers `auto` means: the whole CPUs that we may use, at least one. A fraction is left to the
 /// gateway: of 1.5 CPUs, two busy workers would be stopped by the kernel for a quarter of the time.
 #[must_use]
@@ -98,10 +103,9 @@ pub fn throttled() -> Option<Duration> {
 #[must_use]
 pub fn memory_left() -> Option<u64> {
     let [v2, v1] = Group::ours("memory");
-    let of_v2 = |directory: PathBuf| left_of(&directory, "memory.max", "memory.current", "inactive_file ");
-    let of_v1 = |directory: PathBuf| {
-        left_of(&directory, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ")
-    };
+    let of_v2 = |directory: PathBuf| left_of(&directory, LIMITS_V2, "memory.current", "inactive_file ");
+    let of_v1 =
+        |directory: PathBuf| left_of(&directory, LIMITS_V1, "memory.usage_in_bytes", "total_inactive_file ");
     let v2 = v2.iter().flat_map(Group::and_parents).filter_map(of_v2);
     v2.chain(v1.iter().flat_map(Group::and_parents).filter_map(of_v1)).min()
 }
@@ -110,19 +114,19 @@ pub fn memory_left() -> Option<u64> {
 #[must_use]
 pub fn memory_limit() -> Option<u64> {
     let [v2, v1] = Group::ours("memory");
-    let v2 = v2.and_then(|group| limit(&group, "memory.max"));
-    v2.into_iter().chain(v1.and_then(|group| limit(&group, "memory.limit_in_bytes"))).min()
+    let v2 = v2.and_then(|group| limit(&group, LIMITS_V2));
+    v2.into_iter().chain(v1.and_then(|group| limit(&group, LIMITS_V1))).min()
 }
 
-fn limit(group: &Group, file: &str) -> Option<u64> {
-    group.and_parents().filter_map(|directory| limit_of(&directory, file)).min()
+fn limit(group: &Group, files: &[&str]) -> Option<u64> {
+    group.and_parents().filter_map(|directory| limit_of(&directory, files)).min()
 }
 
-/// Version 1 has no word for "no limit", but a number larger than any memory; version 2 says `max`.
-fn limit_of(directory: &Path, file: &str) -> Option<u64> {
+/// The smallest of these. Version 1 has no word for "no limit", but a number larger than any memory; version 2 says `max`.
+fn limit_of(directory: &Path, files: &[&str]) -> Option<u64> {
     const LARGEST: u64 = 1 << 50;
-    let limit = read(directory, file)?.trim().parse().ok()?;
-    (limit < LARGEST).then_some(limit)
+    let limits = files.iter().filter_map(|file| read(directory, file)?.trim().parse::<u64>().ok());
+    limits.filter(|limit| *limit < LARGEST).min()
 }
 
 /// `throttled_usec` of version 2, `throttled_time` (nanoseconds) of version 1.
@@ -134,9 +138,9 @@ fn parse_throttled(text: &str) -> Option<Duration> {
 }
 
 /// The limit less what is used; files that nobody has touched for long are given back before anyone is killed.
-fn left_of(directory: &Path, limit: &str, used: &str, reclaimable: &str) -> Option<u64> {
-    let number = |name| read(directory, name)?.trim().parse::<u64>().ok();
-    let (limit, used) = (number(limit)?, number(used)?);
+fn left_of(directory: &Path, limits: &[&str], used: &str, reclaimable: &str) -> Option<u64> {
+    let limit = limit_of(directory, limits)?;
+    let used = read(directory, used)?.trim().parse::<u64>().ok()?;
     let stat = read(directory, "memory.stat").unwrap_or_default();
     let spare = stat.lines().find_map(|line| line.strip_prefix(reclaimable)?.trim().parse::<u64>().ok());
     Some(limit.saturating_sub(used.saturating_sub(spare.unwrap_or(0))))
@@ -222,15 +226,28 @@ mod tests {
     #[test]
     fn what_is_left_of_the_memory_counts_idle_files_as_free() {
         let directory = tempfile::tempdir().unwrap();
-        let left = |limit: &str| {
-            for (name, text) in
-                [("max", limit), ("current", "700\n"), ("memory.stat", "anon 5\ninactive_file 100\n")]
-            {
+        let left = |limit: &str, high: &str| {
+            for (name, text) in [
+                ("memory.max", limit),
+                ("memory.high", high),
+                ("current", "700\n"),
+                ("memory.stat", "anon 5\ninactive_file 100\n"),
+            ] {
                 std::fs::write(directory.path().join(name), text).unwrap();
             }
-            left_of(directory.path(), "max", "current", "inactive_file ")
+            left_of(directory.path(), LIMITS_V2, "current", "inactive_file ")
         };
-        assert_eq!([left("1000\n"), left("500\n"), left("max\n")], [Some(400), Some(0), None]);
+        let table = [
+            ("1000\n", "max\n", Some(400)),
+            ("500\n", "max\n", Some(0)),
+            ("max\n", "max\n", None),
+            ("max\n", "900\n", Some(300)),
+            ("1000\n", "900\n", Some(300)),
+            ("1000\n", "2000\n", Some(400)),
+        ];
+        for (limit, high, expected) in table {
+            assert_eq!(left(limit, high), expected, "{limit:?} {high:?}");
+        }
     }
 
     #[test]
@@ -240,7 +257,7 @@ mod tests {
         std::fs::create_dir_all(&below).unwrap();
         let write = |path: &str, text: &str| std::fs::write(root.path().join(path), text).unwrap();
         let group = Group { root: root.path().to_owned(), path: "/pods/ours".into() };
-        let limit = || limit(&group, "memory.max");
+        let limit = || limit(&group, LIMITS_V2);
         write("pods/ours/memory.max", "max\n");
         assert_eq!(limit(), None);
         write("pods/memory.max", "9223372036854771712\n");
@@ -251,6 +268,32 @@ mod tests {
         assert_eq!(limit(), Some(512 << 20));
         write("pods/ours/memory.max", "268435456\n");
         assert_eq!(limit(), Some(256 << 20));
+        write("pods/memory.high", "134217728\n");
+        assert_eq!(limit(), Some(128 << 20), "a parent is slowed down from there on");
+    }
+
+    #[test]
+    fn what_systemd_sets_as_high_alone_is_a_limit() {
+        let root = tempfile::tempdir().unwrap();
+        let group = Group { root: root.path().to_owned(), path: "/shop.service".into() };
+        std::fs::create_dir(root.path().join("shop.service")).unwrap();
+        let limit = |max: &str, high: &str| {
+            let write = |file: &str, text: &str| {
+                std::fs::write(root.path().join("shop.service").join(file), text).unwrap();
+            };
+            write("memory.max", max);
+            write("memory.high", high);
+            limit(&group, LIMITS_V2)
+        };
+        let table = [
+            ("max\n", "max\n", None),
+            ("max\n", "536870912\n", Some(512 << 20)),
+            ("1073741824\n", "536870912\n", Some(512 << 20)),
+            ("536870912\n", "1073741824\n", Some(512 << 20)),
+        ];
+        for (max, high, expected) in table {
+            assert_eq!(limit(max, high), expected, "{max:?} {high:?}");
+        }
     }
 
     #[test]
