@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn sizes_are_set_where_nobody_else_has() {
-        let plan = Plan { share_bytes: 0, old_mb: 42, semi_mb: Some(4), is_tight: false };
+        let plan = Plan { share_bytes: 0, old_mb: 42, semi_mb: 4, is_tight: false };
         let table = [
             (None, "--max-old-space-size=42 --max-semi-space-size=4 --require \"/a\""),
             (Some("-r x"), "-r x --max-old-space-size=42 --max-semi-space-size=4 --require \"/a\""),

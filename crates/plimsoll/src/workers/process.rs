@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::supervisor::Watchdog;
+use crate::concerns::memory::heap::Made;
 use crate::concerns::memory::seen::Seen;
 use crate::concerns::memory::trend::Trend;
 use crate::ids::WorkerId;
@@ -45,6 +46,7 @@ pub(super) struct Process {
     pub memory: Seen,
     /// Whether that grows.
     pub trend: Trend,
+    pub heap_made: Made,
     /// The most that the old space of one of its heaps may have, where that is known.
     pub old_space: Option<u64>,
     /// What of that nothing that lives may fill.

@@ -161,6 +161,28 @@ fn a_leak_ends_in_a_renewal_and_not_in_a_death() {
 }
 
 #[test]
+fn a_heap_that_was_made_larger_by_hand_may_be_used() {
+    // Of 512 MB one worker has a share of 224 MB, and is renewed from 202 MB on.
+    let launch = Launch::plimsoll(App::source(LEAK)).env("PLIMSOLL_MEMORY_LIMIT", "512MB");
+    let server = launch.env("NODE_OPTIONS", "--max-old-space-size=300").start();
+    let before = server.workers(1);
+    wait_until_no_longer_fresh(&server);
+    (0..12).for_each(|_| assert_eq!(server.get("/buffers").status, 200));
+    let held = || memory(&server)["array_buffers_bytes"].as_u64().unwrap_or(0) >> 20;
+    let uptime = || server.status()["workers"][0]["uptime_s"].as_u64().unwrap_or(0);
+    under_load(&server, || {
+        until("it holds more than its share", || (held() >= 240).then_some(()));
+        let seen = uptime();
+        until("it was looked at several times since", || (uptime() > seen + 3).then_some(()));
+    });
+    assert_eq!(server.workers(1), before, "{}", server.stderr());
+    assert!(!server.stderr().contains("nearly full"), "{}", server.stderr());
+    // Of the 448 MB that there are it may have (300 MB + three semi-spaces + 24 MB) x 8/7.
+    (0..10).for_each(|_| assert_eq!(server.get("/buffers").status, 200));
+    under_load(&server, || server.wait_for_stderr(" MB of memory that it may have"));
+}
+
+#[test]
 fn a_worker_is_renewed_after_so_many_requests() {
     let server = leaking().env("PLIMSOLL_WORKERS_MAX_REQUESTS", "40").start();
     let before = server.workers(1);

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! V8 alone takes half of what the container has, for each process; that is too little for one worker, and too much for
-//! four. And its semi-spaces follow the memory of the machine on some versions and nothing on others.
+//! four. And its semi-spaces follow the memory that there is: a container of 1 GB gets 4 MB on Node 22. So both are always told.
 
 use crate::concerns::words::counted;
 use crate::config::{AgentMode, Config, Heap};
@@ -102,8 +102,7 @@ pub struct Plan {
     /// What a process may have in all.
     pub share_bytes: u64,
     pub old_mb: u64,
-    /// `None`: V8's own is right.
-    pub semi_mb: Option<u64>,
+    pub semi_mb: u64,
     /// There is less than any app needs, and it gets that.
     pub is_tight: bool,
 }
@@ -118,7 +117,7 @@ impl Policy {
             Rule::Size(bytes) => (bytes, semi_space(bytes / YOUNG_PART, self.node)),
             Rule::Auto => {
                 let semi_mb = semi_space(share_bytes / YOUNG_PART, self.node);
-                let young = SEMI_SPACES * MB * semi_mb.unwrap_or_else(|| default_semi_space(self.node));
+                let young = SEMI_SPACES * MB * semi_mb;
                 let native = NATIVE + share_bytes / NATIVE_PART;
                 (share_bytes.saturating_sub(young + native).min(OLD_MOST), semi_mb)
             }
@@ -130,10 +129,7 @@ impl Policy {
     /// The arithmetic, in one line.
     #[must_use]
     pub fn explain(&self, workers: u16, plan: &Plan) -> String {
-        let semi = match plan.semi_mb {
-            Some(mb) => format!("semi-spaces of {mb} MB"),
-            None => "V8's own semi-spaces".to_owned(),
-        };
+        let semi = format!("semi-spaces of {} MB", plan.semi_mb);
         let old_mb = plan.old_mb;
         if matches!(self.rule, Rule::Size(_)) {
             return format!("heap of each worker: {old_mb} MB of old space (memory.heap), {semi}");
@@ -155,11 +151,10 @@ impl Policy {
     }
 }
 
-/// The semi-space that pays and has room in `young` bytes; `None`: it is what V8 takes anyhow.
-fn semi_space(young: u64, node: Option<u32>) -> Option<u64> {
+/// The semi-space that pays and has room in `young` bytes, in MB.
+fn semi_space(young: u64, node: Option<u32>) -> u64 {
     let room = (young / SEMI_SPACES / MB).max(1);
-    let wanted = wanted_semi_space(node).min(1 << room.ilog2());
-    (wanted != default_semi_space(node)).then_some(wanted)
+    wanted_semi_space(node).min(1 << room.ilog2())
 }
 
 /// Where objects live for the time of a request, a larger semi-space means that fewer of them are copied. Measured with
@@ -167,18 +162,59 @@ fn semi_space(young: u64, node: Option<u32>) -> Option<u64> {
 fn wanted_semi_space(node: Option<u32>) -> u64 {
     match node {
         Some(..=22) => 32,
-        _ => default_semi_space(node),
+        _ => largest_semi_space(node),
     }
 }
 
-/// In MB, as V8 has it where nobody says anything.
-#[must_use]
-pub fn default_semi_space(node: Option<u32>) -> u64 {
+/// In MB, as V8 has it at most where nobody says anything.
+fn largest_semi_space(node: Option<u32>) -> u64 {
     match node {
         Some(..=22) | None => 16,
         Some(23..=25) => 64,
         Some(_) => 32,
     }
+}
+
+/// In MB, as V8 has it where nobody says anything: a part of the old space that it takes, which is half of the memory that it
+/// sees. Found in control groups of 300 MB to 8 GB; Node 18 does not look at its own.
+#[must_use]
+pub fn default_semi_space(node: Option<u32>, memory: Option<u64>) -> u64 {
+    const LOW: u64 = 256 * MB;
+    let largest = largest_semi_space(node);
+    let Some(memory) = memory.filter(|_| node.is_none_or(|major| major > 18)) else { return largest };
+    let old = (memory / 2).min(OLD_MOST / 2);
+    let part = match node {
+        Some(26..) => 64,
+        _ if old <= LOW => 256,
+        Some(23..=25) => 32,
+        _ => 128,
+    };
+    // V8 rounds up to a power of two.
+    (old / part).div_ceil(MB).next_power_of_two().min(largest)
+}
+
+/// What the heaps of a worker were made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    /// By a [`Plan`]: with all that the worker holds beside them they fit its share.
+    ForShare,
+    /// By hand, or by V8: they may be larger than that.
+    Otherwise,
+}
+
+/// The whole heap that belongs to such an old space.
+#[must_use]
+pub fn with_young(old_space: u64, semi_space: u64) -> u64 {
+    old_space.saturating_add(semi_space.saturating_mul(SEMI_SPACES))
+}
+
+/// What a worker may hold whose heap was not made for its share: the heap, and beside it as much as in a [`Plan`]. `left`:
+/// what others do not hold of the memory that there is. Never less than the share.
+#[must_use]
+pub fn most_held(heap: u64, share: u64, left: u64) -> u64 {
+    let beside = heap.saturating_add(NATIVE);
+    let whole = beside.saturating_add(beside / (NATIVE_PART - 1));
+    whole.min(left).max(share)
 }
 
 /// What two semi-spaces need of an old space, all in bytes: a quarter at most. Somebody may have asked for an old space that is smaller
@@ -192,8 +228,7 @@ impl Plan {
     /// For `NODE_OPTIONS`.
     #[must_use]
     pub fn options(&self) -> String {
-        let semi = self.semi_mb.map_or_else(String::new, |mb| format!(" --max-semi-space-size={mb}"));
-        format!("--max-old-space-size={}{semi}", self.old_mb)
+        format!("--max-old-space-size={} --max-semi-space-size={}", self.old_mb, self.semi_mb)
     }
 
     /// By how much semi-spaces grow at once where collections of young objects take long: to their full size, whose room is set
@@ -207,7 +242,7 @@ impl Plan {
     /// The option is not allowed in `NODE_OPTIONS`, but may be set while the process runs: the agent does it.
     #[must_use]
     pub fn semi_space_growth(&self, node: Option<u32>) -> Option<u32> {
-        let pays = node? <= 22 || self.semi_mb.is_some();
+        let pays = node? <= 22 || self.semi_mb < wanted_semi_space(node);
         pays.then_some(32)
     }
 }
@@ -263,19 +298,20 @@ mod tests {
     fn the_container_is_divided_by_all_who_need_some() {
         // Limit, workers, surge, Node: share, old space, semi-space, tight.
         let table = [
-            (512, 1, 1, 20, (224, 148, Some(8), false)),
-            (512, 4, 1, 20, (89, 42, Some(4), false)),
-            (512, 4, 1, 24, (89, 42, Some(4), false)),
-            (512, 4, 4, 22, (56, 32, Some(2), true)),
-            (1024, 2, 1, 22, (320, 208, None, false)),
-            (2048, 1, 1, 20, (992, 748, Some(32), false)),
-            (2048, 1, 1, 24, (992, 748, Some(32), false)),
-            (8192, 4, 1, 20, (1625, 1302, Some(32), false)),
-            (8192, 4, 1, 24, (1625, 1206, None, false)),
-            (8192, 4, 1, 26, (1625, 1302, None, false)),
-            (24_000, 1, 1, 22, (11_968, 4096, Some(32), false)),
-            (64, 1, 1, 22, (0, 32, Some(1), true)),
-            (0, 0, 0, 22, (0, 32, Some(1), true)),
+            (512, 1, 1, 20, (224, 148, 8, false)),
+            (512, 4, 1, 20, (89, 42, 4, false)),
+            (512, 4, 1, 24, (89, 42, 4, false)),
+            (512, 4, 4, 22, (56, 32, 2, true)),
+            (1024, 1, 1, 22, (480, 348, 16, false)),
+            (1024, 2, 1, 22, (320, 208, 16, false)),
+            (2048, 1, 1, 20, (992, 748, 32, false)),
+            (2048, 1, 1, 24, (992, 748, 32, false)),
+            (8192, 4, 1, 20, (1625, 1302, 32, false)),
+            (8192, 4, 1, 24, (1625, 1206, 64, false)),
+            (8192, 4, 1, 26, (1625, 1302, 32, false)),
+            (24_000, 1, 1, 22, (11_968, 4096, 32, false)),
+            (64, 1, 1, 22, (0, 32, 1, true)),
+            (0, 0, 0, 22, (0, 32, 1, true)),
         ];
         for (limit, workers, surge, node, expected) in table {
             let plan = policy(limit, surge, node, Rule::Auto).plan(workers).unwrap();
@@ -288,16 +324,16 @@ mod tests {
     fn semi_spaces_grow_at_once_where_they_are_small() {
         // Node, semi-space of the plan: whether.
         let table = [
-            (Some(20), Some(32), Some(32)),
-            (Some(22), None, Some(32)),
-            (Some(24), None, None),
-            (Some(24), Some(4), Some(32)),
-            (Some(26), None, None),
-            (None, Some(8), None),
+            (Some(20), 32, Some(32)),
+            (Some(22), 16, Some(32)),
+            (Some(24), 64, None),
+            (Some(24), 4, Some(32)),
+            (Some(26), 32, None),
+            (None, 8, None),
         ];
         for (node, semi_mb, expected) in table {
             let plan = Plan { share_bytes: 0, old_mb: 0, semi_mb, is_tight: false };
-            assert_eq!(plan.semi_space_growth(node), expected, "Node {node:?}, {semi_mb:?} MB");
+            assert_eq!(plan.semi_space_growth(node), expected, "Node {node:?}, {semi_mb} MB");
         }
     }
 
@@ -306,10 +342,83 @@ mod tests {
         for (limit, workers, surge) in [(512, 4, 1), (1024, 1, 1), (2048, 16, 2), (65_536, 8, 1)] {
             for node in [18, 20, 22, 24, 26] {
                 let plan = policy(limit, surge, node, Rule::Auto).plan(workers).unwrap();
-                let semi = plan.semi_mb.unwrap_or(default_semi_space(Some(node)));
-                let each = plan.old_mb + SEMI_SPACES * semi;
+                let each = plan.old_mb + SEMI_SPACES * plan.semi_mb;
                 assert!(each * u64::from(workers + surge) < limit - RESERVED / MB, "{limit} {node} {plan:?}");
             }
+        }
+    }
+
+    #[test]
+    fn more_memory_never_means_a_smaller_semi_space() {
+        for node in [Some(18), Some(22), Some(24), Some(26), None] {
+            for workers in [1, 4] {
+                let semi_mb = |limit_mb: u64| {
+                    let limit = Limit { bytes: limit_mb * MB, source: Source::Container };
+                    let policy = Policy { rule: Rule::Auto, limit, surge: 1, node };
+                    let plan = policy.plan(workers).unwrap();
+                    assert!(plan.options().ends_with(&format!("--max-semi-space-size={}", plan.semi_mb)));
+                    plan.semi_mb
+                };
+                let sizes: Vec<u64> = (1..=128).map(|step| semi_mb(step * 128)).collect();
+                assert!(sizes.is_sorted(), "Node {node:?}, {workers} workers: {sizes:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_v8_takes_by_itself_follows_the_memory() {
+        // In MB: the container, and what `v8.getHeapStatistics` has shown there.
+        let table = [
+            (18, Some(512), 16),
+            (20, Some(300), 1),
+            (22, Some(512), 1),
+            (22, Some(600), 4),
+            (22, Some(1024), 4),
+            (22, Some(2048), 8),
+            (22, Some(3000), 16),
+            (22, None, 16),
+            (24, Some(512), 1),
+            (24, Some(600), 16),
+            (24, Some(1024), 16),
+            (24, Some(1536), 32),
+            (24, Some(3000), 64),
+            (24, Some(24_000), 64),
+            (26, Some(300), 4),
+            (26, Some(600), 8),
+            (26, Some(1536), 16),
+            (26, Some(24_000), 32),
+            (26, None, 32),
+            (22, Some(0), 1),
+        ];
+        for (node, memory, expected) in table {
+            let found = default_semi_space(Some(node), memory.map(|mb| mb * MB));
+            assert_eq!(found, expected, "Node {node}, {memory:?} MB");
+        }
+    }
+
+    #[test]
+    fn who_has_a_larger_heap_by_hand_may_hold_more_as_long_as_it_is_there() {
+        // In MB: old space, semi-space, share, what others leave: what it may hold.
+        let table = [
+            ("1 GB, one worker, 768 MB by hand", (768, 16, 480, 960), 960),
+            ("there is more", (768, 16, 480, 4000), 960),
+            ("others have the rest", (768, 16, 480, 600), 600),
+            ("its share it may hold in any case", (768, 16, 480, 100), 480),
+            ("a heap that is smaller than the share", (100, 4, 480, 960), 480),
+            ("no container is so large", (u64::MAX / MB, 16, 480, 960), 960),
+        ];
+        for (case, (old, semi, share, left), expected) in table {
+            let heap = with_young(old * MB, semi * MB);
+            assert_eq!(most_held(heap, share * MB, left * MB) / MB, expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_plan_of_the_same_heap_has_the_same_share() {
+        for limit in [512, 1024, 8192] {
+            let plan = policy(limit, 1, 22, Rule::Auto).plan(1).unwrap();
+            let held = most_held(with_young(plan.old_mb * MB, plan.semi_mb * MB), 0, u64::MAX);
+            assert!(held.abs_diff(plan.share_bytes) <= 2 * MB, "{limit}: {held} {plan:?}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which worker is renewed before it is full.
 //!
-//! A worker whose heap is nearly full after a major collection, or which holds nearly all of its share, is replaced the way
+//! A worker whose heap is nearly full after a major collection, or which holds nearly all that it may, is replaced the way
 //! a reload replaces it: the new process first. One at a time, with a pause between two as long as it is not urgent, and only where there
 //! is room for both. A worker that is full soon after its start is not renewed, because the next one would be full as soon: that is
 //! told, and left alone. Where it then dies of it, it was a leak, and those that follow in its place are renewed.
@@ -29,7 +29,7 @@ const JITTER: u64 = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rules {
-    /// Share of the heap, or of the worker's memory; `None`: nobody is renewed for memory.
+    /// Part of the heap, or of the memory that the worker may have; `None`: nobody is renewed for memory.
     pub at: Option<f64>,
     pub max_requests: Option<u64>,
 }
@@ -41,7 +41,8 @@ pub struct Level {
     pub ready_for: Duration,
     /// What a major collection left of the heap, and the most that it may be.
     pub heap: Option<(u64, u64)>,
-    /// What only this worker holds, and its share of the memory that there is.
+    /// What only this worker holds, and the most that it may: its share of the memory that there is, or more where its heap
+    /// was made larger by hand.
     pub resident: Option<(u64, u64)>,
     pub requests: u64,
 }
@@ -49,7 +50,7 @@ pub struct Level {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
     Heap { used: u64, limit: u64 },
-    Resident { bytes: u64, share: u64 },
+    Resident { bytes: u64, most: u64 },
     Requests(u64),
 }
 
@@ -90,6 +91,8 @@ pub struct Recycler {
     soon: BTreeMap<u16, WorkerId>,
     /// Who was last to be renewed in each place.
     tried: BTreeMap<u16, Tried>,
+    /// The process that was fresh last, and the most that it held while it was.
+    fresh: Option<(WorkerId, u64)>,
 }
 
 impl Recycler {
@@ -103,6 +106,7 @@ impl Recycler {
             without_room: BTreeSet::new(),
             soon: BTreeMap::new(),
             tried: BTreeMap::new(),
+            fresh: None,
         }
     }
 
@@ -114,6 +118,7 @@ impl Recycler {
     /// `is_renewing`: a process is being replaced already. `room`: memory that can still be had.
     pub fn judge(&mut self, levels: &[Level], is_renewing: bool, room: u64, now: Instant) -> Vec<Decision> {
         self.forget(levels);
+        levels.iter().for_each(|level| self.note_fresh(level));
         let mut decisions = Vec::new();
         let full = self.full(levels, now, &mut decisions);
         let rests = self.last.is_some_and(|last| now.saturating_duration_since(last) < SPACING);
@@ -125,7 +130,7 @@ impl Recycler {
         if is_renewing {
             return decisions;
         }
-        if room < need(levels) {
+        if room < self.need(levels) {
             if self.without_room.insert(level.worker) {
                 decisions.push(Decision::NoRoom(level.worker, why));
             }
@@ -190,6 +195,20 @@ impl Recycler {
         }
     }
 
+    fn note_fresh(&mut self, level: &Level) {
+        let Some((bytes, _)) = level.resident.filter(|_| level.ready_for < FRESH) else { return };
+        let before = self.fresh.filter(|(worker, _)| *worker == level.worker);
+        self.fresh = Some((level.worker, before.map_or(bytes, |(_, most)| most.max(bytes))));
+    }
+
+    /// What a fresh process is expected to take while the old one is still there: as much as the lightest one, but no more than
+    /// twice of what the last one began with. Of one worker that is nearly full by its own heap, the lightest is this one.
+    fn need(&self, levels: &[Level]) -> u64 {
+        let lightest = levels.iter().filter_map(|level| Some(level.resident?.0)).min();
+        let begun = self.fresh.map(|(_, bytes)| bytes.saturating_mul(2));
+        lightest.into_iter().chain(begun).min().unwrap_or(NEED_LEAST).max(NEED_LEAST)
+    }
+
     /// A process has died for want of memory.
     pub fn note_death(&mut self, worker: WorkerId) {
         if self.crowded.get(&worker.index) == Some(&worker) {
@@ -202,7 +221,7 @@ impl Recycler {
         let part = |(part, whole): (u64, u64)| part as f64 / whole.max(1) as f64;
         let heap = level.heap.map(|(used, limit)| (part((used, limit)), Why::Heap { used, limit }));
         let resident =
-            level.resident.map(|(bytes, share)| (part((bytes, share)), Why::Resident { bytes, share }));
+            level.resident.map(|(bytes, most)| (part((bytes, most)), Why::Resident { bytes, most }));
         let memory = self.rules.at.and_then(|at| {
             let full = [heap, resident].into_iter().flatten().filter(|(fullness, _)| *fullness >= at);
             full.max_by(|one, other| one.0.total_cmp(&other.0))
@@ -237,12 +256,6 @@ fn due(most: u64, worker: WorkerId) -> u64 {
     (most - (bits >> 16) % (jitter + 1)).max(1)
 }
 
-/// What a fresh process is expected to take: as much as the lightest one.
-fn need(levels: &[Level]) -> u64 {
-    let lightest = levels.iter().filter_map(|level| Some(level.resident?.0)).min();
-    lightest.unwrap_or(NEED_LEAST).max(NEED_LEAST)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,7 +283,7 @@ mod tests {
             (RULES, of(Some((89, 100)), None, 0), None),
             (RULES, of(Some((90, 100)), None, 0), Some(Why::Heap { used: 90, limit: 100 })),
             (RULES, of(None, None, 0), None),
-            (RULES, of(Some((10, 100)), Some((91, 100)), 0), Some(Why::Resident { bytes: 91, share: 100 })),
+            (RULES, of(Some((10, 100)), Some((91, 100)), 0), Some(Why::Resident { bytes: 91, most: 100 })),
             (RULES, of(Some((95, 100)), Some((91, 100)), 0), Some(Why::Heap { used: 95, limit: 100 })),
             (requests, of(Some((99, 100)), None, 899), None),
             (requests, of(Some((99, 100)), None, 1000), Some(Why::Requests(1000))),
@@ -315,6 +328,32 @@ mod tests {
         assert!(matches!(without[..], [Decision::NoRoom(..)]), "{without:?}");
         assert_eq!(recycler.judge(&full, false, 59 * MB, now), []);
         assert!(matches!(recycler.judge(&full, false, 60 * MB, now)[..], [Decision::Renew(..)]));
+    }
+
+    #[test]
+    fn a_large_worker_needs_no_room_for_another_as_large() {
+        // In MB: what it held at first, what it holds when it is full, and the room that is left: whether it is renewed.
+        let table = [
+            ("1 GB, 768 MB by hand", Some(70), 720, 240, true),
+            ("not even for what it began with", Some(130), 720, 240, false),
+            ("nobody saw it begin", None, 720, 240, false),
+            ("as before", None, 200, 240, true),
+            ("it began larger than it is", Some(300), 200, 240, true),
+        ];
+        for (case, fresh, full, room, expected) in table {
+            let mut recycler = Recycler::new(RULES);
+            let holds = |mb: u64, heap_mb, ready_s| Level {
+                resident: Some((mb * MB, 960 * MB)),
+                ..level(0, heap_mb, ready_s)
+            };
+            let start = Instant::now();
+            if let Some(mb) = fresh {
+                assert_eq!(recycler.judge(&[holds(mb, 10, 5)], false, room * MB, start), []);
+            }
+            let later = start + Duration::from_secs(300);
+            let decisions = recycler.judge(&[holds(full, 92, 300)], false, room * MB, later);
+            assert_eq!(matches!(decisions[..], [Decision::Renew(..)]), expected, "{case}: {decisions:?}");
+        }
     }
 
     #[test]

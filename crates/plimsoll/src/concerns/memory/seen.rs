@@ -89,15 +89,28 @@ impl Seen {
         self.now.anonymous_bytes
     }
 
-    /// What was left of the heap by the last major collection, and the most that it may be: see [`limit`](Self::limit).
+    /// Of the process whose heap is fullest: what the last major collection left of it, and the most that it may be. A process
+    /// dies of its own heap, however empty those beside it are. See [`limit`](Self::limit).
     #[must_use]
     pub fn level(&self, old_space: Option<u64>) -> Option<(u64, u64)> {
-        let left = self.now.figures.after_major;
-        self.limit(old_space).filter(|_| left > 0).map(|limit| (left, limit))
+        let of_one = |figures: &Figures| {
+            let limit = old_space.map_or(figures.heap_limit, |old| old.min(figures.heap_limit));
+            (limit > 0 && figures.after_major > 0).then_some((figures.after_major, limit))
+        };
+        let product = |left: u64, limit: u64| u128::from(left) * u128::from(limit);
+        self.processes.values().filter_map(of_one).max_by(|(left, limit), (other_left, other_limit)| {
+            product(*left, *other_limit).cmp(&product(*other_left, *limit))
+        })
     }
 
-    /// The most that what lives may be. `old_space`: what one process was told; V8's own limit has room for the young
-    /// generation as well, which helps nobody who is full.
+    /// What the last major collections left of all its heaps.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.now.figures.after_major
+    }
+
+    /// The most that what lives may be, of all processes together. `old_space`: what one process was told; V8's own limit has
+    /// room for the young generation as well, which helps nobody who is full.
     #[must_use]
     pub fn limit(&self, old_space: Option<u64>) -> Option<u64> {
         let limit = self.now.figures.heap_limit;
@@ -263,7 +276,33 @@ mod tests {
         seen.hear(1, figures, now);
         assert_eq!([seen.level(Some(42)), seen.level(None)], [Some((40, 42)), Some((40, 54))]);
         seen.hear(2, figures, now);
-        assert_eq!(seen.level(Some(42)), Some((80, 84)));
+        assert_eq!(seen.limit(Some(42)), Some(84), "of both");
+        assert_eq!(seen.left(), 80);
+        assert_eq!(seen.level(Some(42)), Some((40, 42)), "each of them");
+    }
+
+    #[test]
+    fn one_process_that_is_full_is_not_hidden_by_others() {
+        // What is left of each process's heap and its limit, the old space that was told, and the level.
+        type Row<'a> = (&'a [(u64, u64)], Option<u64>, Option<(u64, u64)>);
+        let table: [Row<'_>; 7] = [
+            (&[(41, 54), (5, 54), (5, 54)], Some(42), Some((41, 42))),
+            (&[(5, 54), (41, 54)], Some(42), Some((41, 42))),
+            (&[(41, 54), (5, 54)], None, Some((41, 54))),
+            // Less in bytes, and more of what it may be.
+            (&[(60, 100), (28, 30)], Some(90), Some((28, 30))),
+            (&[(0, 54), (3, 54)], Some(42), Some((3, 42))),
+            (&[(0, 54), (5, 0)], Some(42), None),
+            (&[], Some(42), None),
+        ];
+        for (processes, old_space, expected) in table {
+            let mut seen = Seen::default();
+            for (channel, (after_major, heap_limit)) in (1..).zip(processes) {
+                let (after_major, heap_limit) = (*after_major, *heap_limit);
+                seen.hear(channel, Figures { after_major, heap_limit, ..Figures::default() }, Instant::now());
+            }
+            assert_eq!(seen.level(old_space), expected, "{processes:?} {old_space:?}");
+        }
     }
 
     #[test]

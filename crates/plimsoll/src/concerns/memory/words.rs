@@ -18,8 +18,8 @@ pub fn why(why: Why) -> String {
                 limit / MB
             )
         }
-        Why::Resident { bytes, share } => {
-            format!("it holds {} MB, and its share of the memory is {} MB", bytes / MB, share / MB)
+        Why::Resident { bytes, most } => {
+            format!("it holds {} of the {} MB of memory that it may have", bytes / MB, most / MB)
         }
         Why::Requests(requests) => format!("it has served {requests} requests (workers.max_requests)"),
     }

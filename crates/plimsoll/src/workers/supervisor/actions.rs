@@ -142,6 +142,7 @@ impl<F: Front> Supervisor<F> {
             watchdogs: std::collections::BTreeMap::new(),
             memory: Seen::default(),
             trend: Trend::default(),
+            heap_made: self.heap_made(heap),
             old_space: self.old_space(heap),
             reserve: self.reserve(heap),
             semi_space: self.semi_space(heap),

@@ -3,7 +3,7 @@
 use super::{Nature, Supervisor};
 use crate::concerns::memory::churn::{self, Saving};
 use crate::concerns::memory::heap::{
-    self, Plan, default_semi_space, is_decided, old_space_in, semi_space_in,
+    self, Made, Plan, Rule, Source, default_semi_space, is_decided, old_space_in, semi_space_in,
 };
 use crate::workers::front::Front;
 use crate::workers::process::Process;
@@ -49,6 +49,15 @@ impl<F: Front> Supervisor<F> {
         plan.filter(|_| !self.has_decided_variable())
     }
 
+    /// What the heap of a process that starts with this plan is made for.
+    pub(super) fn heap_made(&self, plan: Option<Plan>) -> Made {
+        let is_for_share = self.settings.heap.is_some_and(|policy| policy.rule == Rule::Auto);
+        match self.undecided(plan) {
+            Some(_) if is_for_share => Made::ForShare,
+            _ => Made::Otherwise,
+        }
+    }
+
     /// The old space of a process that starts with this plan.
     pub(super) fn old_space(&self, plan: Option<Plan>) -> Option<u64> {
         let by_plan = || self.undecided(plan).map(|plan| plan.old_mb << 20);
@@ -70,10 +79,19 @@ impl<F: Front> Supervisor<F> {
 
     /// The semi-space of a process that starts now, in bytes; `None`: the version of Node is not known.
     pub(super) fn semi_space(&self, plan: Option<Plan>) -> Option<u64> {
-        let planned = || self.undecided(plan)?.semi_mb.map(|mb| mb << 20);
-        let by_itself = || self.settings.node.map(|node| default_semi_space(Some(node)) << 20);
+        let planned = || self.undecided(plan).map(|plan| plan.semi_mb << 20);
+        let by_itself = || {
+            let node = self.settings.node?;
+            Some(default_semi_space(Some(node), self.memory_of_v8()) << 20)
+        };
         let given = || semi_space_in(&self.node_options());
         semi_space_in(&self.command()).or_else(given).or_else(planned).or_else(by_itself)
+    }
+
+    /// The memory that V8 sees: it does not hear of `memory.limit`.
+    fn memory_of_v8(&self) -> Option<u64> {
+        let limit = self.settings.memory_limit.filter(|limit| limit.source != Source::Setting);
+        limit.map(|limit| limit.bytes)
     }
 
     /// What larger semi-spaces would save, where the workers that are busy collect so much.

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use plimsoll_wire::memory::{Allocated, Figures};
 
-use super::Supervisor;
+use super::{Nature, Supervisor};
 use crate::concerns::memory::churn::{Churn, Weight};
-use crate::concerns::memory::heap;
+use crate::concerns::memory::heap::{self, Made};
 use crate::concerns::memory::recycle::{Decision, Level, Recycler, Rules, Why};
 use crate::concerns::memory::trend::Leak;
 use crate::concerns::memory::words;
@@ -15,6 +15,7 @@ use crate::concerns::shutdown::{Input, State};
 use crate::ids::WorkerId;
 use crate::sys::{proc, room};
 use crate::workers::front::Front;
+use crate::workers::process::Process;
 
 /// Something may have changed only when a worker was heard or weighed, and both happen once a second.
 const JUDGE_EVERY: Duration = Duration::from_millis(500);
@@ -116,7 +117,7 @@ impl<F: Front> Supervisor<F> {
         let now = Instant::now();
         process.memory.hear(channel, figures, now);
         self.memory.is_news = true;
-        let left = process.memory.level(None).map_or(0, |(left, _)| left);
+        let left = process.memory.left();
         let (front, requests) = (&self.front, self.front.requests_of(worker));
         if let Some(leak) = process.trend.note(left, requests, now, || front.requests_by_route()) {
             tracing::warn!(%worker, "{}; hint: {}", words::leak(&leak), words::leak_hint(worker.index));
@@ -156,7 +157,7 @@ impl<F: Front> Supervisor<F> {
 
     /// Of those who serve.
     fn levels(&self, now: Instant) -> Vec<Level> {
-        let share = self.share();
+        let held = self.held();
         let serving = self.fleet.places().iter().filter_map(|place| match place.state {
             State::Ready { since } => Some((place.id, since)),
             _ => None,
@@ -170,7 +171,7 @@ impl<F: Front> Supervisor<F> {
                     worker,
                     ready_for: now.saturating_duration_since(since),
                     heap: memory.level(process.old_space.map(|old| old.saturating_sub(process.reserve))),
-                    resident: share.filter(|_| weight > 0).map(|share| (weight, share)),
+                    resident: self.most_held(process, held).filter(|_| weight > 0).map(|most| (weight, most)),
                     requests: self.front.requests_of(worker),
                 })
             })
@@ -183,11 +184,33 @@ impl<F: Front> Supervisor<F> {
         self.settings.memory_limit.map(|limit| heap::share(limit, self.workers(), surge))
     }
 
+    /// What this worker may hold before it is renewed, where all together hold so much; `None`: nobody knows.
+    fn most_held(&self, process: &Process, held: u64) -> Option<u64> {
+        let share = self.share()?;
+        if process.heap_made == Made::ForShare {
+            return Some(share);
+        }
+        let Some(heap) = whole_heap(process) else {
+            // Node tells with its first request.
+            return (self.nature != Nature::Node).then_some(share);
+        };
+        let others = held.saturating_sub(process.memory.weight());
+        Some(heap::most_held(heap, share, self.most_of_all().saturating_sub(others)))
+    }
+
+    /// What all workers hold.
+    fn held(&self) -> u64 {
+        self.processes.values().map(|process| process.memory.weight()).sum()
+    }
+
+    /// What all of them may hold.
+    fn most_of_all(&self) -> u64 {
+        self.settings.memory_limit.map_or(u64::MAX, heap::for_workers)
+    }
+
     /// Memory that can still be had: of the container, or of the limit that was set.
     fn room(&self) -> u64 {
-        let used: u64 = self.processes.values().map(|process| process.memory.weight()).sum();
-        let limit = self.settings.memory_limit.map_or(u64::MAX, heap::for_workers);
-        limit.saturating_sub(used).min(room::memory_left())
+        self.most_of_all().saturating_sub(self.held()).min(room::memory_left())
     }
 
     fn carry_out(&mut self, decision: Decision) {
@@ -211,4 +234,10 @@ impl<F: Front> Supervisor<F> {
             ),
         }
     }
+}
+
+/// All heaps of the worker together: as V8 has told, else as it was asked for. `None`: nothing is known of them.
+fn whole_heap(process: &Process) -> Option<u64> {
+    let told = process.memory.latest().map(|now| now.figures.heap_limit).filter(|limit| *limit > 0);
+    told.or_else(|| Some(heap::with_young(process.old_space?, process.semi_space.unwrap_or(0))))
 }
