@@ -1,6 +1,7 @@
 'use strict'
 // One pool of the app: what is seen of it, and, where connections are shared out over the workers, how many it may have.
 // What differs from library to library is in an adapter, such as pool_pg.js.
+const { clearTimeout, nextTick, performance, setTimeout } = require('./apart.js')
 const { Lease } = require('./lease.js')
 const spans = require('./spans.js')
 const { Spread } = require('./spread.js')
@@ -47,26 +48,20 @@ class Pool {
     /** 0: waits last as long as they may. */
     this.waitTimeoutMs = 0
     this.changed = true
-    this.asked = 0
     this.spread = new Spread()
-    this.got = 0
-    this.gaveUp = 0
-    this.refused = 0
-    this.opened = 0
-    this.errors = 0
-    this.waitedMs = 0
-    this.usedMs = 0
+    this.asked = this.got = this.gaveUp = this.refused = this.opened = this.errors = 0
+    this.waitedMs = this.usedMs = 0
     this.waits = new Times()
     this.uses = new Times()
     /** Since the last report. */
-    this.waitingPeak = 0
-    this.usedPeak = 0
+    this.waitingPeak = this.usedPeak = 0
     /** From when on it counts. */
     this.since = performance.now()
     /** None waited in the time of the last report. */
     this.isCalm = true
-    this.leaked = 0
-    this.leaksTold = 0
+    /** So many were open when it was told last. */
+    this.openTold = 0
+    this.leaked = this.leaksTold = 0
     this.takers = TAKERS_PER_SECOND
     this.waitTimer = null
     this.inspectAt = Infinity
@@ -76,8 +71,7 @@ class Pool {
     this.setTo = -1
     /** As large as it may be. */
     this.size = Infinity
-    this.isApplying = false
-    this.wakesSoon = false
+    this.isApplying = this.wakesSoon = this.asksSoon = false
     /** The connections are those that are lent. */
     this.enforced = false
     this.lease = new Lease((serial, wants, held, stamp) => this.say.ask(this.number, serial, wants, held, stamp))
@@ -87,8 +81,8 @@ class Pool {
     this.alive = null
     this.peak = 0
     this.peaks = new Array(WANTS_KEPT).fill(0)
-    this.asksSoon = false
     this.closing = new Map()
+    adapter.watchCloses?.(target, () => this.leaves())
     if (hold && this.isSizeable) this.#hold(target)
   }
 
@@ -118,13 +112,15 @@ class Pool {
     }
     if (this.enforced) this.#wantSoon(waiting + inUse)
     if (this.enforced && this.size === 0) this.#stayAlive()
-    if (this.waitTimeoutMs > 0 && this.waitTimer === null) this.#watchWait()
+    if (this.waitTimeoutMs > 0) this.#watchWait()
   }
 
   /** One is got, after so long; so many are in use now. `taker` is what `begin` gave. */
   take (waitedMs, inUse, taker) {
     if (waitedMs >= SPAN_MS && spans.isWanted.value) this.#tellWait(taker?.span ?? null, waitedMs)
-    if (this.enforced && !this.isIntroduced) this.#introduceSoon()
+    if (this.enforced && !this.isIntroduced) this.#introduce(this.target.deref(), true)
+    if (this.waitTimer !== null) this.#rest()
+    this.changed = true
     this.got += 1
     this.waitedMs += waitedMs
     this.waits.add(waitedMs)
@@ -153,6 +149,7 @@ class Pool {
 
   /** The app did not want to wait any longer. */
   giveUp () {
+    if (this.waitTimer !== null) this.#rest()
     this.gaveUp += 1
     this.changed = true
   }
@@ -160,7 +157,7 @@ class Pool {
   /** What holds for the pool has come. */
   setRule (rule, now) {
     this.rule = rule
-    this.waitTimeoutMs = this.adapter.refuse === undefined ? 0 : rule.waitTimeoutMs
+    this.#limitWaits(this.adapter.refuse === undefined ? 0 : rule.waitTimeoutMs)
     const target = this.target.deref()
     if (target === undefined) return
     if (rule.inspect && this.inspectAt === Infinity) this.inspectAt = now + INSPECT_AFTER_MS
@@ -184,12 +181,18 @@ class Pool {
   /** Nothing is shared out any more: the supervisor is gone. */
   free () {
     this.rule = FREE
-    this.waitTimeoutMs = 0
+    this.#limitWaits(0)
     const target = this.target.deref()
     if (target !== undefined) this.#letGo(target)
   }
 
-  /** A connection has left the pool; it counts until its end is heard. Gives what is to be called then. */
+  /** A connection has left the pool: that is to be told, also where nothing else happens. */
+  leaves () {
+    this.say.awake()
+    this.changed = true
+  }
+
+  /** One that has left counts until its end is heard. Gives what is to be called then. */
   closes (client, now) {
     if (!this.enforced) return null
     this.closing.set(client, now)
@@ -206,8 +209,9 @@ class Pool {
     try {
       this.#fit(now, target)
     } catch {
-      // A library of another make than we know.
-      this.enforced = false
+      // A library of another make than we know: it stays as the app made it.
+      this.isSizeable = false
+      this.#letGo(target)
     }
     this.isApplying = false
   }
@@ -226,7 +230,7 @@ class Pool {
   #wakeSoon () {
     if (this.wakesSoon) return
     this.wakesSoon = true
-    process.nextTick(() => {
+    nextTick(() => {
       this.wakesSoon = false
       const target = this.target.deref()
       if (target !== undefined) this.adapter.wake(target)
@@ -271,9 +275,12 @@ class Pool {
     if (!this.isIntroduced) this.#introduce(target, false)
     this.#lookForLeaks(now, target)
     if (this.rule !== null && this.rule.inspect && now >= this.inspectAt) this.#inspect(now, target)
+    if (this.waitTimer !== null) this.#rest()
     const { adapter } = this
-    const isBusy = adapter.waiting(target) > 0 || adapter.open(target) > adapter.idle(target)
-    return isBusy || this.changed || (this.enforced && adapter.open(target) > 0)
+    const [open, waiting] = [adapter.open(target), adapter.waiting(target)]
+    // Also where nothing moves a wait grows longer.
+    if (waiting > 0 || open !== this.openTold) this.changed = true
+    return this.changed || open > adapter.idle(target) || (this.enforced && open > 0)
   }
 
   /** The figures since it was first seen, in the order of the crate's `Figures`. */
@@ -288,22 +295,16 @@ class Pool {
     this.waitingPeak = waiting
     this.usedPeak = open - idle
     this.isCalm = peaks[0] === 0
+    this.openTold = open
     this.changed = false
     const overUs = us(Math.max(0, now - this.since))
     this.since = now
+    const { leaked, asked, got, refused, opened, errors } = this
     const figures = {
-      open,
-      idle,
-      waiting,
+      open, idle, waiting, leaked, asked, got, refused, opened, errors,
       oldest_us: us(oldest),
       max: finite(adapter.max(target)),
-      leaked: this.leaked,
-      asked: this.asked,
-      got: this.got,
       gave_up: this.gaveUp,
-      refused: this.refused,
-      opened: this.opened,
-      errors: this.errors,
       waited_us: us(this.waitedMs),
       used_us: us(this.usedMs),
       waiting_peak: peaks[0],
@@ -315,17 +316,12 @@ class Pool {
   }
 
   #introduce (target, isUrgent) {
-    const about = this.adapter.describe(target, isUrgent)
+    const about = target === undefined ? null : this.adapter.describe(target, isUrgent)
     if (about === null) return
     this.isIntroduced = true
     const { library = this.adapter.library, server, database } = about
     this.name = `${library}${server && '@'}${server}${database && '/'}${database}`
     this.say.pool(this.number, library, server, database, finite(this.ownMax), this.isSizeable, this.adapter.isShared === true)
-  }
-
-  #introduceSoon () {
-    const target = this.target.deref()
-    if (target !== undefined) this.#introduce(target, true)
   }
 
   #hold (target) {
@@ -387,7 +383,7 @@ class Pool {
     if (wants > this.peak) this.peak = wants
     if (this.asksSoon || !this.lease.isMore(Math.min(wants, this.#most()))) return
     this.asksSoon = true
-    process.nextTick(() => {
+    nextTick(() => {
       this.asksSoon = false
       if (this.enforced) this.#ask(performance.now())
     })
@@ -400,8 +396,15 @@ class Pool {
     this.#ask(now)
   }
 
+  #limitWaits (ms) {
+    this.waitTimeoutMs = ms
+    clearTimeout(this.waitTimer)
+    this.waitTimer = null
+  }
+
   /** Waits end in the order in which they began, so that one timer does for all. */
   #watchWait () {
+    if (this.waitTimer !== null) return this.waitTimer.ref()
     const target = this.target.deref()
     if (target === undefined) return
     const since = this.adapter.oldest(target) ?? performance.now()
@@ -411,6 +414,12 @@ class Pool {
       this.waitTimer = null
       this.#refuseLate(target)
     }, left)
+  }
+
+  /** When nobody waits any more it does not. */
+  #rest () {
+    const target = this.target.deref()
+    if (target === undefined || this.adapter.waiting(target) === 0) this.waitTimer.unref()
   }
 
   #refuseLate (target) {
@@ -428,9 +437,7 @@ class Pool {
 
   /** Asks the server itself, over a connection that is idle. */
   #inspect (now, target) {
-    const tell = (limit, open) => {
-      if (limit > 0 && open >= 0) this.say.server(this.number, limit, open)
-    }
+    const tell = (limit, open) => limit > 0 && open >= 0 && this.say.server(this.number, limit, open)
     if (this.adapter.inspect?.(target, tell)) this.inspectAt = now + INSPECT_EVERY_MS
   }
 
@@ -441,10 +448,7 @@ class Pool {
     const error = new Error(
       `no connection of the pool ${this.name} came free within ${Math.round(waitedMs)} ms: ${inUse} of ` +
       `${adapter.max(target)} are in use, and ${waiting === 1 ? '1 request waits' : `${waiting} requests wait`} for one`)
-    error.name = 'TimeoutError'
-    error.code = 'EPLIMSOLL_POOL'
-    error.pool = this.name
-    return error
+    return Object.assign(error, { name: 'TimeoutError', code: 'EPLIMSOLL_POOL', pool: this.name })
   }
 
   /** A traced request has waited. `span`: of a traced request; null: it is not known whose wait it was. */

@@ -2,6 +2,8 @@
 // What clients have in common that send any number of commands over one connection, as those of Redis do. All clients of a
 // process that lead to the same place are seen as one pool: its connections are theirs, one is in use while a command on it is
 // not answered, and a command waits only where there is no connection to write it to.
+const { performance } = require('./apart.js')
+
 const kClient = Symbol('plimsoll.client')
 
 /** Their time is that of the server's patience, and of other people's work: they say nothing of how it is. */
@@ -112,12 +114,16 @@ class Lines {
       client.waitsSince = 0
       if (client.line !== null) this.of(client.line, this.adapter)?.opens()
     })
+    // What was sent in between waits no longer than until here.
+    target.on('ready', () => { client.waitsSince = 0 })
     target.on('reconnecting', () => {
       if (client.underWay > 0 && client.waitsSince === 0) client.waitsSince = performance.now()
       if (client.line !== null) this.of(client.line, this.adapter)?.fail()
     })
     target.on('end', () => {
-      client.line?.clients.delete(client)
+      if (client.line === null) return
+      this.of(client.line, this.adapter)?.leaves()
+      client.line.clients.delete(client)
       client.line = null
     })
     return client

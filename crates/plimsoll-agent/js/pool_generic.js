@@ -10,7 +10,8 @@ const adapter = {
   library: 'generic-pool',
   open: (pool) => pool._allObjects.size + pool._factoryCreateOperations.size,
   idle: (pool) => pool._availableObjects.length,
-  // Who was refused stands in the queue until a resource is free.
+  // Who was refused stands in the queue a moment longer. The library itself takes out what ends with a `TimeoutError`; by our hand
+  // it would be taken out twice, and the list be broken.
   waiting: (pool) => Math.min(pool._waitingClientsQueue.length, waitsOf(pool).size),
   max: (pool) => pool._config.max,
   isEnded: () => false,
@@ -33,9 +34,10 @@ const adapter = {
     return one === undefined ? null : addressOf('generic-pool', one.obj)
   },
 
+  /** Each priority has a queue of its own. */
   requestOf (pool, promise) {
-    const { tail } = pool._waitingClientsQueue
-    return tail?.promise === promise ? tail : null
+    for (const { tail } of pool._waitingClientsQueue._slots) if (tail?.promise === promise) return tail
+    return null
   },
 
   endOf: (pool) => [...pool._factoryDestroyOperations].pop(),

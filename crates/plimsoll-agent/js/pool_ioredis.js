@@ -19,8 +19,8 @@ function install (exported, of) {
   prototype[kSeen] = true
   const lines = new Lines('ioredis', { describe, isReady: ({ status }) => status === 'ready', writes: 'ready' }, of)
   patch(prototype, 'sendCommand', (sendCommand) => function (command, stream) {
-    // What waited for the connection is sent again.
-    if (command[kSeen]) return sendCommand.call(this, command, stream)
+    // What waited for the connection is sent again; without one for good nothing is.
+    if (command[kSeen] || this.status === 'end') return sendCommand.call(this, command, stream)
     command[kSeen] = true
     const isHandshake = this.status === 'connect' && HANDSHAKE.test(command.name)
     const begun = isHandshake ? null : lines.begin(this, command.name)

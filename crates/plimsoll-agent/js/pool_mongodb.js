@@ -1,5 +1,6 @@
 'use strict'
 // Pools of `mongodb`, one for each server that a client knows. Their size is fixed when they are made.
+const timers = require('node:timers')
 const { visitHeld } = require('./held.js')
 const { hidden } = require('./hidden.js')
 const { common, install: installIn, waitsOf } = require('./pool_resources.js')
@@ -32,13 +33,16 @@ const adapter = {
       request.cancelled = true
       return request.reject(error)
     }
-    // Up to version 5 it cannot be taken out of the queue: what it gets then goes back.
+    // Up to version 5 it cannot be taken out of the queue: what it gets then goes back. The timer is the driver's, made by
+    // what stands in this module at the time.
     const { callback } = request
-    clearTimeout(request.timer)
+    timers.clearTimeout(request.timer)
     request.timer = undefined
     request.callback = (failed, connection) => connection && pool.checkIn(connection)
     callback(error)
   },
+
+  watchCloses: (pool, closed) => pool.on('connectionClosed', closed),
 
   held (pool, visit) {
     visitHeld(pool.checkedOut ?? hidden(pool, 'checkedOut') ?? [], visit)

@@ -1,5 +1,6 @@
 'use strict'
 // Pools of `mysql2`, also by promises: the class that both have below them. Who waits is in its queue as a callback.
+const { performance } = require('./apart.js')
 const { give, isNew, take, visitHeld } = require('./held.js')
 const { patch } = require('./patch.js')
 
@@ -82,8 +83,10 @@ function install (Pool, of) {
     })
   }
   patch(prototype, 'getConnection', (getConnection) => function (callback) {
-    const pool = this._closed || typeof callback !== 'function' || callback[kAt] !== undefined ? null : of(this, adapter)
-    if (pool === null) return getConnection.call(this, callback)
+    // One that has waited before asks again.
+    const since = callback?.[kAt]
+    const pool = this._closed || typeof callback !== 'function' || since !== undefined ? null : of(this, adapter)
+    if (pool === null) return ask(this, getConnection, callback, since)
     const at = performance.now()
     const taker = pool.begin(!isQuery, at)
     const got = (error, connection) => {
@@ -91,9 +94,8 @@ function install (Pool, of) {
       else takes(this, pool, connection, at, taker)
       return callback(error, connection)
     }
-    got[kAt] = at
     const before = this._connectionQueue.length
-    const result = getConnection.call(this, got)
+    const result = ask(this, getConnection, got, at)
     const waiting = this._connectionQueue.length
     if (waiting > before) pool.wait(waiting, adapter.open(this) - adapter.idle(this))
     return result
@@ -109,10 +111,20 @@ function install (Pool, of) {
     const pool = of(this, adapter)
     const { stream } = connection
     const result = remove.call(this, connection)
+    pool?.leaves()
     const closed = pool === null || !stream || stream.closed ? null : pool.closes(connection, performance.now())
     if (closed !== null) stream.once('close', closed)
     return result
   })
+}
+
+/** Marks what stands in the queue then: where somebody subscribes to traces of it, that is another function. */
+function ask (target, getConnection, callback, at) {
+  const { _connectionQueue: queue } = target
+  const before = queue.length
+  const result = getConnection.call(target, callback)
+  if (at !== undefined && queue.length > before) queue.get(queue.length - 1)[kAt] = at
+  return result
 }
 
 function takes (target, pool, connection, at, taker) {

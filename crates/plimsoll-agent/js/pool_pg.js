@@ -1,6 +1,7 @@
 'use strict'
 // Pools of `pg`, also with native bindings: the class of pg-pool. Who waits is in its queue as an item; that of a
 // connection that is opened is passed on by hand.
+const { performance } = require('./apart.js')
 const { give, take, visitHeld } = require('./held.js')
 const { patch } = require('./patch.js')
 
@@ -130,6 +131,7 @@ function install (Pool, of) {
     const pool = of(this, adapter)
     const isOver = client._ended
     const result = remove.call(this, client, callback)
+    pool?.leaves()
     const closed = pool === null || isOver ? null : pool.closes(client, performance.now())
     if (closed !== null) client.once('end', closed)
     return result

@@ -3,6 +3,7 @@
 // connection. Queries on one connection are answered in order, so that one has begun when the one before it was answered. A
 // transaction counts as its queries.
 const { executionAsyncResource } = require('node:async_hooks')
+const { performance } = require('./apart.js')
 const { hidden } = require('./hidden.js')
 const { patch } = require('./patch.js')
 const { Wait, Waits } = require('./waits.js')
@@ -65,12 +66,24 @@ class Turn extends Wait {
     const backend = query.state
     if (!backend) return pool.giveUp()
     const before = connections.answeredAt.get(backend)
-    if (before === undefined) pool.opens()
+    if (before === undefined) this.#opens(backend)
     connections.answeredAt.set(backend, now)
-    connections.about ??= whereTo()
     const begun = before > at ? before : at
     pool.take(begun - at, Math.min(connections.underWay.size + 1, connections.answeredAt.size))
     pool.give(now - begun)
+  }
+
+  /** The first answer on a connection. */
+  #opens (backend) {
+    const { pool, connections } = this
+    const socket = ownSocket()
+    connections.about ??= whereTo(socket)
+    // The library does not say when it closes one, and uses what stands for it again.
+    socket?.once?.('close', () => {
+      connections.answeredAt.delete(backend)
+      pool.leaves()
+    })
+    pool.opens()
   }
 
   failed (query, error) {
@@ -82,10 +95,12 @@ class Turn extends Wait {
   }
 }
 
-/** It is answered in a call of the socket that the answer came by. */
-function whereTo () {
-  const handle = executionAsyncResource()
-  const socket = hidden(handle, 'owner_symbol')
+/** A query is answered in a call of the socket that the answer came by. */
+function ownSocket () {
+  return hidden(executionAsyncResource(), 'owner_symbol')
+}
+
+function whereTo (socket) {
   const host = socket?.host ?? socket?.remoteAddress
   return host ? { server: `${host}:${socket.port ?? socket.remotePort ?? 5432}`, database: '' } : null
 }

@@ -1,6 +1,7 @@
 'use strict'
 // What the pools have in common that hand out resources of any kind by promises: tarn (knex), generic-pool,
 // sequelize-pool.
+const { performance } = require('./apart.js')
 const { give, isHeld, isNew, take } = require('./held.js')
 const { patch } = require('./patch.js')
 const { Wait, Waits } = require('./waits.js')
@@ -47,6 +48,7 @@ function install (prototype, of, adapter, { takes = 'acquire', ends, closes }) {
   patch(prototype, closes, (close) => function (resource) {
     const pool = of(this, adapter)
     const result = close.call(this, resource)
+    pool?.leaves()
     const closed = pool === null ? null : pool.closes(resource, performance.now())
     if (closed !== null) Promise.resolve(adapter.endOf?.(this) ?? result).then(closed, closed)
     return result

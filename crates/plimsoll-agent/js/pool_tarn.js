@@ -27,8 +27,10 @@ const adapter = {
   },
 
   closeIdle (pool, count) {
-    for (const free of pool.free.splice(0, count)) {
-      free.settle()
+    for (; count > 0 && pool.free.length > 0; count--) {
+      const [free] = pool.free
+      settle(free)
+      pool.free.shift()
       pool._destroy(free.resource)
     }
   },
@@ -36,11 +38,18 @@ const adapter = {
   drop (pool, resource) {
     const place = pool.used.findIndex((used) => used.resource === resource)
     if (place < 0) return false
-    pool.used.splice(place, 1)[0].settle()
+    settle(pool.used[place])
+    pool.used.splice(place, 1)
     pool._destroy(resource)
     pool._tryAcquireOrCreate()
     return true
   }
+}
+
+/** Nobody waits for its end any more. Before version 3.1 that can be said only together with that it is free. */
+function settle (place) {
+  if (typeof place.settle === 'function') place.settle()
+  else place.resolve()
 }
 
 function install ({ Pool }, of) {

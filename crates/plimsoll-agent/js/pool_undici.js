@@ -1,6 +1,7 @@
 'use strict'
 // Pools of `undici` that have a limit: who waits for a connection, and for how long. Without one nothing can wait, and what is
 // asked of which origin is seen by calls_undici.js. A request of a pool is known again by its handler.
+const { performance } = require('./apart.js')
 const { symbolOf } = require('./hidden.js')
 const { patch } = require('./patch.js')
 const { Wait, Waits } = require('./waits.js')
@@ -10,6 +11,11 @@ const kTracked = Symbol('plimsoll.tracked')
 
 /** What waits or is under way, by its handler. */
 const turns = new WeakMap()
+/** Folders of copies of undici whose requests tell when they begin and end: without that nobody could be seen to wait no longer. */
+const telling = new Set()
+/** What a request is told, up to undici 7 and from 8 on. */
+const BEGINS = ['onConnect', 'onRequestStart']
+const ENDS = ['onComplete', 'onError', 'onUpgrade', 'onResponseEnd', 'onResponseError', 'onRequestUpgrade']
 /** An object of a class has the same symbols as any other. */
 const symbols = new Map()
 
@@ -66,17 +72,19 @@ class Turn extends Wait {
   }
 }
 
-function install (exported, of) {
-  if (exported?.PoolBase) watchPools(exported.PoolBase.prototype, of)
-  else if (typeof exported?.prototype?.onConnect === 'function') watchRequests(exported.prototype)
+function install (exported, of, file) {
+  const [folder] = /^.*(?=[\\/]lib[\\/])/.exec(file)
+  if (exported?.PoolBase) watchPools(exported.PoolBase.prototype, of, folder)
+  else if (exported?.prototype && watchRequests(exported.prototype)) telling.add(folder)
 }
 
-function watchPools (prototype, of) {
+/** Which of the two files is loaded first is not known. */
+function watchPools (prototype, of, folder) {
   const dispatch = symbolOf(prototype, 'dispatch')
   if (dispatch === undefined || prototype[kTracked]) return
   prototype[kTracked] = true
   patch(prototype, dispatch, (original) => function (options, handler) {
-    const turn = part(this, 'connections') > 0 ? turnOf(this, of) : null
+    const turn = part(this, 'connections') > 0 && telling.has(folder) ? turnOf(this, of) : null
     if (turn !== null) turns.set(handler, turn)
     const result = original.call(this, options, handler)
     if (turn !== null && turn.begunAt === 0) turn.pool.wait(turn.state.waits.size, turn.state.running)
@@ -95,19 +103,27 @@ function turnOf (target, of) {
   return turn
 }
 
+/** False: it cannot be. */
 function watchRequests (prototype) {
-  if (prototype[kTracked]) return
+  const has = (method) => typeof prototype[method] === 'function'
+  const [begins, ends] = [BEGINS.filter(has), ENDS.filter(has)]
+  if (begins.length === 0 || ends.length === 0) return false
+  if (prototype[kTracked]) return true
   prototype[kTracked] = true
-  for (const [method, happens] of [['onConnect', 'begins'], ['onComplete', 'ends'], ['onError', 'ends'], ['onUpgrade', 'ends']]) {
-    patch(prototype, method, (original) => function (...options) {
-      const handler = part(this, 'handler')
-      const turn = turns.get(handler)
-      if (turn !== undefined) {
-        turn[happens]()
-        if (happens === 'ends') turns.delete(handler)
-      }
-      return Reflect.apply(original, this, options)
-    })
+  for (const method of begins) patch(prototype, method, (original) => told(original, 'begins'))
+  for (const method of ends) patch(prototype, method, (original) => told(original, 'ends'))
+  return true
+}
+
+function told (original, happens) {
+  return function (...options) {
+    const handler = part(this, 'handler')
+    const turn = turns.get(handler)
+    if (turn !== undefined) {
+      turn[happens]()
+      if (happens === 'ends') turns.delete(handler)
+    }
+    return Reflect.apply(original, this, options)
   }
 }
 

@@ -55,7 +55,7 @@ function adoptModules () {
 
 function adopt (exported, file) {
   const library = LIBRARIES.find(([where]) => where.test(file))
-  if (library !== undefined) require(library[1]).install(exported, of)
+  if (library !== undefined) require(library[1]).install(exported, of, file)
 }
 
 /** What is kept of a pool; null where there are too many. */

@@ -1,5 +1,6 @@
 'use strict'
 // All pools of this process, and the one timer that looks after them while something happens.
+const { clearTimeout, outside, performance, setTimeout } = require('./apart.js')
 const { Pool } = require('./pool.js')
 const wire = require('./wire.js')
 
@@ -25,6 +26,7 @@ class Pools {
   #soon = null
   #reported = 0
   #isResting = false
+  #isLooking = false
   #tick = () => this.#lookAround(false)
 
   constructor (say, hold) {
@@ -52,6 +54,8 @@ class Pools {
 
   /** The pools are to be looked after. */
   awake () {
+    // It is armed at the end, also where a look closes connections.
+    if (this.#isLooking) return
     if (this.#timer === null) this.#begin()
     else if (this.#isResting) clearTimeout(this.#timer)
     else return
@@ -79,7 +83,8 @@ class Pools {
   #arm (isActive) {
     const isShared = this.#pools.some((pool) => pool !== null && pool.enforced)
     this.#isResting = isShared && !isActive
-    this.#timer = setTimeout(this.#tick, isShared && isActive ? LOOK_MS : REPORT_MS).unref()
+    const ms = isShared && isActive ? LOOK_MS : REPORT_MS
+    this.#timer = outside(() => setTimeout(this.#tick, ms).unref())
   }
 
   #begin () {
@@ -88,15 +93,16 @@ class Pools {
   }
 
   #reportSoon () {
-    this.#soon ??= setTimeout(() => {
+    this.#soon ??= outside(() => setTimeout(() => {
       this.#soon = null
       clearTimeout(this.#timer)
       this.#lookAround(true)
-    }, SOON_MS).unref()
+    }, SOON_MS).unref())
   }
 
   #lookAround (isDue) {
     this.#timer = null
+    this.#isLooking = true
     const now = performance.now()
     const reports = isDue || now - this.#reported >= REPORT_MS - LOOK_MS / 2
     if (reports) this.#reported = now
@@ -112,6 +118,7 @@ class Pools {
         this.#leave(pool)
       }
     }
+    this.#isLooking = false
     if (busy) this.#arm(!reports || changed || this.#pools.some((pool) => pool?.isSettling()))
   }
 

@@ -7,8 +7,8 @@ const { Pool } = require('../js/pool.js')
 const LONG_MS = 60_000
 const RULE = { enforce: true, mayGrow: false, inspect: false, leakAfterMs: 0, waitTimeoutMs: 0 }
 
-/** `target` has `max`, `open` and `waiting`; `asks` are those that were sent. */
-function poolOf (target) {
+/** `target` has `max`, `open` and `waiting`; `asks` are those that were sent. `own`: what the adapter does otherwise. */
+function poolOf (target, own = {}) {
   const asks = []
   const say = { awake () {}, soon () {}, pool () {}, ask: (number, serial, wants, held) => asks.push({ wants, held }) }
   const adapter = {
@@ -21,7 +21,8 @@ function poolOf (target) {
     oldest: () => null,
     closeIdle () {},
     wake () {},
-    describe: () => ({ server: 'db:1', database: 'shop' })
+    describe: () => ({ server: 'db:1', database: 'shop' }),
+    ...own
   }
   const pool = new Pool(0, adapter, target, say, true)
   return { pool, asks }
@@ -68,4 +69,15 @@ test('who rested for longer than its lease opens no more than one connection bef
   assert.strictEqual(asks.at(-1).held, 0)
   pool.hear({ serial: 1, amount: 3, stamp: LONG_MS, lengthMs: LONG_MS }, LONG_MS)
   assert.strictEqual(target.max, 3)
+})
+
+test('a pool that cannot be made smaller after all is as large as the app made it', () => {
+  const target = { max: 10, open: 6, waiting: 0 }
+  const { pool } = poolOf(target, { closeIdle () { throw new TypeError('it is of another make') } })
+  for (const amount of [2, 3]) {
+    pool.setRule(RULE, 0)
+    pool.hear({ serial: 1, amount, stamp: 0, lengthMs: LONG_MS }, 1)
+    pool.look(2)
+    assert.strictEqual(target.max, 10)
+  }
 })

@@ -5,6 +5,7 @@ const assert = require('node:assert')
 const path = require('node:path')
 const { describe, test } = require('node:test')
 const wire = require('../js/wire.js')
+const undici = require('../js/pool_undici.js')
 const { App, supervisor } = require('./support/index.js')
 const { MONGO, REDIS } = require('./support/fakes.js')
 
@@ -101,6 +102,27 @@ describe('clients of Redis', { concurrency: 4 }, () => {
   }
 })
 
+test('ioredis: a command of a client that has ended is no connection', async (t) => {
+  const { plimsoll, app, run } = await start(t, IOREDIS)
+  run('ask()')
+  await next(plimsoll.poolFigures, ({ got }) => got === 1)
+  run("client.once('end', () => say('over')); leave()")
+  assert.strictEqual(await app.next(), 'over')
+  await plimsoll.gone.next()
+  run("ask().then(() => new Redis(client.options).get('a'))")
+  const figures = await next(plimsoll.poolFigures, ({ got }) => got === 1)
+  assert.deepStrictEqual([figures.asked, figures.open], [1, 1])
+})
+
+test('redis: what is sent before the handshake is over waits no longer than that', async (t) => {
+  const { plimsoll, app, run } = await start(t, NODE_REDIS)
+  run("const late = client.duplicate(); late.on('error', () => {}); late.on('connect', () => late.get('a').then(() => say('got'))); late.connect().then(() => { globalThis.late = late })")
+  assert.strictEqual(await app.next(), 'got')
+  run('redis.delay = 2 ** 30; late.get("a")')
+  const figures = await next(plimsoll.poolFigures, ({ got, asked }) => got === 1 && asked === 2)
+  assert.deepStrictEqual([figures.open, figures.idle, figures.waiting], [1, 0, 0])
+})
+
 /** Two nodes of a cluster: the first says that all is its own, and sends each \`get\` on to the other. */
 const CLUSTER = `
   const node = (answer) => new Promise((resolve) => {
@@ -170,6 +192,40 @@ describe('mongodb', { concurrency: 2 }, () => {
   })
 })
 
+test('mongodb: a connection that is closed long after its last use is told', async (t) => {
+  const { plimsoll, run } = await start(t, MONGODB.replace('maxPoolSize=2', 'maxPoolSize=2&maxIdleTimeMS=2500'))
+  run('ask()')
+  await next(plimsoll.poolFigures, ({ got, idle }) => got === 1 && idle === 1)
+  await next(plimsoll.poolFigures, ({ open }) => open === 0)
+})
+
+/** A server that says as much as postgres.js needs to think that it is PostgreSQL. */
+const POSTGRES = `
+  const frame = (kind, ...bytes) => Buffer.from([kind.charCodeAt(0), 0, 0, 0, bytes.length + 4, ...bytes])
+  const ready = frame('Z', 'I'.charCodeAt(0))
+  const database = net.createServer((socket) => {
+    socket.on('error', () => {})
+    socket.once('data', () => {
+      socket.write(Buffer.concat([frame('R', 0, 0, 0, 0), frame('K', 0, 0, 0, 1, 0, 0, 0, 1), ready]))
+      socket.on('data', (bytes) => bytes[0] === 'Q'.charCodeAt(0) && socket.write(Buffer.concat([frame('C', ...Buffer.from('SELECT 0\0')), ready])))
+    })
+  })
+  const port = await new Promise((resolve) => database.listen(0, '127.0.0.1', () => resolve(database.address().port)))
+  const sql = require('postgres')({ host: '127.0.0.1', port, max: 2, idle_timeout: 2.5, fetch_types: false })
+  const ask = () => sql.unsafe('select').simple().then(() => {})
+`
+
+test('postgres: a connection that is closed long after its last use is told, and another one is opened', async (t) => {
+  const { plimsoll, run } = await start(t, POSTGRES)
+  run('ask(); ask()')
+  assert.strictEqual((await plimsoll.pools.next()).library, 'postgres')
+  await next(plimsoll.poolFigures, ({ got, open }) => got === 2 && open === 2)
+  await next(plimsoll.poolFigures, ({ open }) => open === 0)
+  run('ask()')
+  const figures = await next(plimsoll.poolFigures, ({ got }) => got === 3)
+  assert.deepStrictEqual([figures.open, figures.opened], [1, 3])
+})
+
 const UNDICI = `
   const { Pool } = require('undici')
   const server = http.createServer((request, response) => setTimeout(() => response.end('ok'), 50))
@@ -178,14 +234,35 @@ const UNDICI = `
   const ask = () => pool.request({ path: '/', method: 'GET' }).then(({ body }) => body.text())
 `
 
-test('undici: a pool with a limit is seen', async (t) => {
-  const { plimsoll, run } = await start(t, UNDICI)
-  run('for (let i = 0; i < 6; i++) ask()')
-  const about = await plimsoll.pools.next()
-  assert.deepStrictEqual([about.library, about.max, about.isSizeable, about.isShared], ['undici', 2, false, false])
-  const figures = await next(plimsoll.poolFigures, ({ got, idle }) => got === 6 && idle === 2)
-  assert.deepStrictEqual([figures.asked, figures.open, figures.waiting], [6, 2, 0])
-  assert.ok(usedMs(figures) >= 6 * 49 && waitedMs(figures) >= 2 * 49 + 2 * 98, `${usedMs(figures)} ${waitedMs(figures)}`)
+const NODE = Number(process.versions.node.split('.')[0])
+for (const [version, needs] of [['undici', 18], ['undici-8', 22]]) {
+  test(`${version}: a pool with a limit is seen`, { skip: NODE < needs }, async (t) => {
+    const { plimsoll, run } = await start(t, UNDICI.replace("'undici'", `'${version}'`))
+    run('for (let i = 0; i < 6; i++) ask()')
+    const about = await plimsoll.pools.next()
+    assert.deepStrictEqual([about.library, about.max, about.isSizeable, about.isShared], ['undici', 2, false, false])
+    const figures = await next(plimsoll.poolFigures, ({ got, idle }) => got === 6 && idle === 2)
+    assert.deepStrictEqual([figures.asked, figures.open, figures.waiting], [6, 2, 0])
+    assert.ok(usedMs(figures) >= 6 * 49 && waitedMs(figures) >= 2 * 49 + 2 * 98, `${usedMs(figures)} ${waitedMs(figures)}`)
+  })
+}
+
+test('undici: a pool whose requests tell nothing of themselves is not seen', () => {
+  const kDispatch = Symbol('dispatch')
+  const kConnections = Symbol('connections')
+  const poolOf = (folder, request) => {
+    const looked = []
+    class PoolBase {
+      [kConnections] = 1;
+      [kDispatch] () { return true }
+    }
+    undici.install({ PoolBase }, (target) => { looked.push(target); return null }, path.join(folder, 'lib', 'dispatcher', 'pool-base.js'))
+    undici.install(request, null, path.join(folder, 'lib', 'core', 'request.js'))
+    new PoolBase()[kDispatch]({}, {})
+    return looked.length
+  }
+  assert.strictEqual(poolOf('new', class { onStarted () {} onEnded () {} }), 0)
+  assert.strictEqual(poolOf('old', class { onConnect () {} onComplete () {} onError () {} }), 1)
 })
 
 test('undici: a call that waited in its pool is one call', async (t) => {

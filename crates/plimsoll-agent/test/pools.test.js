@@ -2,6 +2,8 @@
 // The pools in which an app keeps its connections: seen, and re-sized to what the supervisor lends. No database is
 // needed: each library is given connections that only pretend.
 const assert = require('node:assert')
+const fs = require('node:fs')
+const os = require('node:os')
 const path = require('node:path')
 const { describe, test } = require('node:test')
 const wire = require('../js/wire.js')
@@ -11,6 +13,11 @@ const { POOL_RULE, POOL_GRANT } = wire.kinds
 const LONG_MS = 60_000
 
 const MODULES = JSON.stringify(path.join(__dirname, 'node_modules'))
+
+/** Modules where an older version is found by its own name, by which it is known. */
+const OLDER = fs.mkdtempSync(path.join(os.tmpdir(), 'plim-older-'))
+fs.cpSync(path.join(__dirname, 'node_modules', 'tarn-3.0'), path.join(OLDER, 'tarn'), { recursive: true })
+process.on('exit', () => fs.rmSync(OLDER, { recursive: true, force: true }))
 
 /** What all apps have: `take()` gets a connection, `give(connection)` gives one back; `open` connections there are. */
 const PG = `
@@ -41,6 +48,9 @@ const TARN = `
   const give = (one) => pool.release(one)
   const size = () => pool.max
 `
+const OLD_TARN = `
+  module.paths.unshift(${JSON.stringify(OLDER)})
+  ${TARN}`
 const FACTORY = `{
     create: async () => { open += 1; peak = Math.max(peak, open); return { host: 'db', port: 5432, database: 'shop', connectionParameters: {} } },
     destroy: async () => { open -= 1 },
@@ -82,12 +92,18 @@ const MYSQL = `
   const give = (one) => one.release()
   const size = () => pool.config.connectionLimit
 `
+/** Where somebody subscribes, the pool puts a function of its own around each callback. */
+const TRACED = `
+  require('node:diagnostics_channel').tracingChannel?.('mysql2:pool:connect').subscribe({ start () {}, end () {}, asyncStart () {}, asyncEnd () {}, error () {} })
+  ${MYSQL}`
 const LIBRARIES = {
   pg: [PG, 'pg', 'db:5432'],
   tarn: [TARN, 'tarn/pg', 'db:5432'],
+  'tarn 3.0': [OLD_TARN, 'tarn/pg', 'db:5432'],
   'generic-pool': [GENERIC, 'generic-pool/pg', 'db:5432'],
   'sequelize-pool': [SEQUELIZE, 'sequelize/pg', 'db:5432'],
-  mysql2: [MYSQL, 'mysql2', null]
+  mysql2: [MYSQL, 'mysql2', null],
+  'mysql2, traced': [TRACED, 'mysql2', null]
 }
 
 /** An app whose letters on standard input do: t takes, g gives the oldest back, s says how things are. */
@@ -225,6 +241,52 @@ describe('libraries', { concurrency: 5 }, () => {
       await state(({ held }) => held === 4)
     })
   }
+})
+
+test('generic-pool: a wait ends, whatever its priority is', async (t) => {
+  const more = `letters.p = () => [2, 0, 1].forEach((priority) => pool.acquire(priority).catch(({ code }) => failed.push({ code })))`
+  const { plimsoll, app, rule, state } = await start(t, GENERIC.replace('max: 4 })', 'max: 4, priorityRange: 3 })'), { more })
+  app.poke('tttt')
+  await state(({ held }) => held === 4)
+  await plimsoll.pools.next()
+  rule({ enforce: 0, waitTimeoutMs: 50 })
+  app.poke('p')
+  const { failed } = await state(({ failed }) => failed.length === 3)
+  assert.deepStrictEqual(failed.map(({ code }) => code), Array(3).fill('EPLIMSOLL_POOL'))
+  app.poke('gt')
+  await state(({ held }) => held === 4)
+})
+
+test('when nobody waits any more, no process is kept alive by what would end a wait', async (t) => {
+  const more = `letters.e = () => {
+    server.close()
+    process.stdin.destroy()
+    held.splice(0).forEach(give)
+    setImmediate(() => { held.splice(0).forEach(give); pool.end() })
+  }`
+  const { plimsoll, app, rule, state } = await start(t, PG, { more })
+  app.poke('ttttt')
+  await state(({ held }) => held === 4)
+  await plimsoll.pools.next()
+  rule({ enforce: 0, leakAfterMs: 1, waitTimeoutMs: LONG_MS })
+  await plimsoll.leaks.next()
+  const before = performance.now()
+  app.poke('e')
+  assert.deepStrictEqual(await app.exited, { code: 0, signal: null })
+  assert.ok(performance.now() - before < LONG_MS / 4)
+})
+
+test('a connection that is closed while it is idle is told', async (t) => {
+  const more = `
+    pool.on('error', () => {})
+    letters.x = () => [...pool._idle].forEach(({ client }) => client.emit('error', new Error('it was idle for long')))`
+  const { plimsoll, app, state } = await start(t, PG, { more })
+  app.poke('tt')
+  await state(({ held }) => held === 2)
+  app.poke('gg')
+  await next(plimsoll.poolFigures, ({ idle }) => idle === 2)
+  app.poke('x')
+  await next(plimsoll.poolFigures, ({ open }) => open === 0)
 })
 
 test('a connection that is held for long is told once, with the place that took it', async (t) => {
