@@ -6,27 +6,35 @@
 // This is the agent's hot path. Node's parser hands every request, also upgrades and those with `Expect`, to
 // `parser.onIncoming`: wrapping that once per link costs a request some ten nanoseconds, wrapping `emit` some
 // hundred.
+const { AsyncResource } = require('node:async_hooks')
 const { answer, extras, parse } = require('./address.js')
+const { clearTimeout, setImmediate, setTimeout } = require('./apart.js')
 const { within } = require('./context.js')
 const { dismiss } = require('./dismiss.js')
 const { take } = require('./headers.js')
-const { ignoreIdleTimeout, ignoreKeepAliveTimeout } = require('./keep_alive.js')
+const { ignoreIdleTimeout, ignoreKeepAliveTimeout, renewTimeout, watch } = require('./keep_alive.js')
 const page = require('./page.js')
 const { patch } = require('./patch.js')
 const { RingSocket } = require('./ring.js')
 const { isWanted, parentOf } = require('./spans.js')
 const { enter, kLink, leave, watchBody } = require('./watchdog.js')
-const { SLOT_FIRST, STARTED, WAITS } = require('./wire.js')
+const { SLOT_FIRST, STARTED, STATE_MASK, WAITS } = require('./wire.js')
 
 const kAttended = Symbol('plimsoll.attended')
 const kWatched = Symbol('plimsoll.watched')
 
 const REQUEST_EVENTS = new Set(['request', 'upgrade', 'connect', 'checkContinue', 'checkExpectation', 'dropRequest'])
 
+// The state of a slot whose link carries no request.
+const FREE = 0
 // Words of which none can ever be claimed.
 const NOTHING = new Int32Array(1)
 // The place of the slot of a link that has none: its requests run at once.
 const NONE = -1
+
+// How long a request waits for the end of the answer before it. The end of a file is found within a millisecond where there are
+// threads to look for it; and the worker must not be held to be late, see `event_loop.rescue_after`.
+const PATIENCE_MS = 2
 
 /** From now on the server understands links. */
 function attend (server) {
@@ -49,6 +57,7 @@ function onConnection (socket) {
   // Node has it for TCP only, and throws for other sockets; the gateway passes the end on.
   socket.resetAndDestroy = socket.destroy
   ignoreIdleTimeout(socket)
+  watch(link)
   if (typeof socket.parser?.onIncoming === 'function') watchParser(socket, link)
   else watchEvents(this, socket, link)
 }
@@ -61,9 +70,13 @@ function watchParser (socket, link) {
   ignoreKeepAliveTimeout(link)
   link.parser = parser
   socket[kLink] = link
-  parser.onIncoming = function (request, keepAlive) {
+  parser.onIncoming = function incoming (request, keepAlive) {
+    const answer = socket._httpMessage
+    if (answer && link.mayBeEarly(answer, request)) return waitForEnd(socket, answer, incoming, request, keepAlive)
     if (!link.take(request)) return dismiss(socket, request, keepAlive)
     link.arriving = true
+    if (link.isAnswered) link.isAnswered = false
+    else renewTimeout(link)
     watchBody(request)
     const before = enter(link)
     try {
@@ -74,6 +87,26 @@ function watchParser (socket, link) {
       link.arriving = request.upgrade
     }
   }
+}
+
+/**
+ * The app has not ended the answer before the request's, of which the gateway has seen all: perhaps it is just finding the end of a
+ * file. Until then the request is not claimed. Where that takes long its link ends, and the gateway sends it elsewhere.
+ */
+function waitForEnd (socket, answer, incoming, request, keepAlive) {
+  // In the request's own async context, not in that of the one whose answer ends.
+  const proceed = AsyncResource.bind(() => {
+    if (socket.writable) incoming(request, keepAlive)
+    else socket.destroy()
+  })
+  // If the loop was busy meanwhile, the end may be among what it has not looked at.
+  const timer = setTimeout(() => setImmediate(() => { if (!answer.writableFinished) socket.destroy() }), PATIENCE_MS)
+  answer.once('finish', () => {
+    clearTimeout(timer)
+    // Who waits for the end of the answer hears of it first: the socket is the next client's then.
+    setImmediate(proceed)
+  })
+  return 0
 }
 
 // For a Node whose parser works in another way: slower, and just before the app rather than before Node. Node has
@@ -118,8 +151,15 @@ class Link {
     this.waits = false
     /** Who makes the calls of the request: see fan_out.js. */
     this.caller = null
-    /** Node is taking up a request: see keep_alive.js. */
+    /** Of keep_alive.js: Node is taking up a request; it is done with the answer to the last one. */
     this.arriving = false
+    this.isAnswered = false
+    /** The timeout of the connection, as the first request found it. */
+    this.timeout = -1
+    /** How often it was seen that the gateway still waits for the answer, and how much had come by then, for which request. */
+    this.looks = 0
+    this.seen = 0
+    this.seenWord = 0
   }
 
   /**
@@ -130,7 +170,7 @@ class Link {
     const text = take(request, this.lengthMax)
     if (text !== null && text !== this.text) this.read(text)
     if (isWanted.value) this.parent = parentOf(request)
-    if (this.isSpent()) {
+    if (this.isSpent(request)) {
       this.socket.destroy()
       return false
     }
@@ -175,10 +215,35 @@ class Link {
    * Nothing can be answered on it any more: it was to be upgraded, or the app has not ended an answer that has no body, of which the
    * gateway has seen all. What comes is sent elsewhere when the link ends.
    */
-  isSpent () {
+  isSpent (request) {
     if (this.words === NOTHING) return true
     const { _httpMessage: answer } = this.socket
-    return answer !== null && answer !== undefined && !answer._hasBody && !answer.writableEnded
+    return answer !== null && answer !== undefined && answer.req !== request && !answer._hasBody && !answer.writableEnded
+  }
+
+  /** `answer` is that to the request before. Without a slot the gateway could not send every request elsewhere. */
+  mayBeEarly (answer, request) {
+    return !answer.writableEnded && this.place !== NONE && this.words !== NOTHING && !request.upgrade
+  }
+
+  /** The gateway has not got the whole answer to the last request. */
+  isRunning () {
+    return this.place !== NONE && this.word !== 0 && Atomics.load(this.words, this.place) === this.word
+  }
+
+  /** Since the last time it was asked: another request has come, or more of the body of the last one. */
+  hasMoved () {
+    const { bytesRead } = this.socket
+    if (this.seen === bytesRead && this.seenWord === this.word) return false
+    this.seen = bytesRead
+    this.seenWord = this.word
+    return true
+  }
+
+  /** No request is under way on it, and it is none that has become another protocol's. */
+  isIdle () {
+    if (this.socket._httpMessage !== null || this.words === NOTHING) return false
+    return this.place === NONE || (Atomics.load(this.words, this.place) & STATE_MASK) === FREE
   }
 
   /** The client's connection; null before the first request. Read only when somebody asks for an address. */

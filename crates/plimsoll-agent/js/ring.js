@@ -2,7 +2,7 @@
 // A link in a trunk, as the app knows connections: a `net.Socket`. There is no handle below it; bytes come from a ring in
 // shared memory and go into another one.
 const net = require('node:net')
-const { setImmediate } = require('node:timers')
+const { setImmediate } = require('./apart.js')
 const { TRUNK } = require('./layout.js')
 
 const { LINK_FIRST, LINK_WORDS, WORKER_HALF, SENT, TAKEN, SIDE, BASE, DATA, REQUESTS, ANSWERS, ENDED, GONE, FULL } = TRUNK

@@ -2,6 +2,7 @@
 // Prepares a server that listens on a Unix socket for the connections of the gateway.
 const { answer, parse } = require('./address.js')
 const { addon } = require('./addon.js')
+const { makeRoom } = require('./keep_alive.js')
 const { TRUNK } = require('./layout.js')
 const { attend } = require('./link.js')
 const { patch } = require('./patch.js')
@@ -21,7 +22,10 @@ function takeTrunks (server, isWhole) {
   const trunks = []
   const deliver = handle.onconnection
   handle.onconnection = function (error, client) {
-    if (!client || !bringsTrunk(client)) return deliver.call(this, error, client)
+    if (!client || !bringsTrunk(client)) {
+      makeRoom(server)
+      return deliver.call(this, error, client)
+    }
     if (isWhole) trunks.push(new Trunk(server, client))
     else client.close()
   }

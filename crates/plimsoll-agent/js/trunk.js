@@ -3,6 +3,8 @@
 // plimsoll-wire, `trunk`. Its links are sockets of the app like any other: see ring.js.
 const net = require('node:net')
 const { addon } = require('./addon.js')
+const { setTimeout } = require('./apart.js')
+const { makeRoom } = require('./keep_alive.js')
 const { TRUNK } = require('./layout.js')
 const { borrow } = require('./memory.js')
 const { RingSocket } = require('./ring.js')
@@ -64,8 +66,7 @@ class Trunk {
     const side = Atomics.load(this.words, at + SIDE)
     if ((side & OPEN) === 0) return null
     const server = this.#server
-    const isFull = server.maxConnections > 0 && server._connections >= server.maxConnections
-    if ((side & GONE) !== 0 || this.#isOver || isFull || !server._handle) {
+    if ((side & GONE) !== 0 || this.#isOver || !server._handle || isFull(server)) {
       this.leave(index)
       return null
     }
@@ -97,6 +98,12 @@ class Trunk {
     this.#ring?.close()
     for (const socket of this.#sockets) socket?.destroy()
   }
+}
+
+/** As Node has it, but that a link that nobody needs now is given up for one that is. */
+function isFull (server) {
+  makeRoom(server)
+  return server.maxConnections > 0 && server._connections >= server.maxConnections
 }
 
 module.exports = { Trunk }

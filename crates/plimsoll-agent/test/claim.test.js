@@ -182,6 +182,57 @@ test('who waits for it is told that a request has started, before anything of th
   assert.strictEqual((await without.response()).status, 200)
 })
 
+// `/piped` is whole for its client, and ends when the next request has come: as a file whose end is looked for. `/hangs` never ends.
+const UNENDED = `
+const server = http.createServer((request, response) => {
+  const { socket, url } = request;
+  say([url, socket.remoteAddress, storage.getStore()]);
+  storage.enterWith(url);
+  if (url === '/next') return response.end('hi');
+  response.on('close', () => say(['close ' + url]));
+  response.writeHead(200, { 'Content-Length': 2 }).write('hi');
+  const wait = () => {
+    if (socket.parser.incoming === request || socket.parser.incoming === null) return setImmediate(wait);
+    // Added late, as by one who asks what has become of it.
+    response.on('finish', () => say(['finish ' + url, socket.remoteAddress]));
+    response.end();
+  };
+  if (url === '/piped') wait();
+});
+const storage = new (require('node:async_hooks').AsyncLocalStorage)();
+server.listen(3000, () => say(['up']));
+`
+
+test('a request that comes before the app has ended the answer before it waits for that', async (t) => {
+  const { app, page, one } = await start(t, UNENDED)
+  for (const post of [{ head: 'GET /next HTTP/1.1' }, { head: 'POST /next HTTP/1.1', headers: ['Host: a', 'Content-Length: 4'], body: 'body' }]) {
+    page.send(7)
+    assert.strictEqual((await one.request({ head: 'GET /piped HTTP/1.1', peer: `${PEER} 7` })).body, 'hi')
+    page.send(7)
+    assert.strictEqual((await one.request({ ...post, peer: '::1 1 ::1 3000' })).body, 'hi')
+    assert.strictEqual(page.state(7), STARTED)
+    const heard = []
+    for (let count = 0; count < 4; count++) heard.push(await app.next())
+    assert.deepStrictEqual(heard.map(([what, address]) => [what, address]), [
+      ['/piped', '203.0.113.7'], ['finish /piped', '203.0.113.7'], ['close /piped', undefined], ['/next', '::1']
+    ])
+    assert.notStrictEqual(heard[3][2], '/piped', 'it has nothing of the async context of the other')
+  }
+})
+
+test('where the answer before does not end the link does, and the request can be sent elsewhere', async (t) => {
+  const { app, page, one } = await start(t, UNENDED)
+  page.send(7)
+  assert.strictEqual((await one.request({ head: 'GET /hangs HTTP/1.1', peer: `${PEER} 7` })).body, 'hi')
+  page.send(7)
+  await assert.rejects(one.request({ head: 'POST /next HTTP/1.1', headers: ['Host: a', 'Content-Length: 4'], body: 'body' }), /the link was closed; received ""/)
+  assert.ok(page.revoke(7))
+  assert.deepStrictEqual([(await app.next())[0], await app.next()], ['/hangs', ['close /hangs']])
+  page.send(8)
+  assert.strictEqual((await link(t, one.path).request({ head: 'GET /next HTTP/1.1', peer: `${PEER} 8` })).body, 'hi')
+  assert.strictEqual((await app.next())[0], '/next')
+})
+
 test('whatever the page says, nothing is thrown, and only what was sent is run', async (t) => {
   const { app, page, one } = await start(t)
   let peer = `${PEER} 9`

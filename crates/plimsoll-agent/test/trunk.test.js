@@ -7,7 +7,7 @@ const { once } = require('node:events')
 const { test } = require('node:test')
 const { TRUNK } = require('../js/layout.js')
 
-const { DATA, LINKS, LINK_FIRST, WORKER_HALF, SIDE, OPEN, GONE, REQUESTS, ANSWERS } = TRUNK
+const { DATA, LINKS, LINK_FIRST, LINK_WORDS, WORKER_HALF, SENT, SIDE, OPEN, GONE, REQUESTS, ANSWERS } = TRUNK
 
 // The addon's part: the memory, and what is called when there is something about a link.
 const memory = new ArrayBuffer(DATA + LINKS * (REQUESTS + ANSWERS))
@@ -19,6 +19,7 @@ require('../js/addon.js').addon = () => ({
     return { memory, ring () {}, close () {} }
   }
 })
+const { attend } = require('../js/link.js')
 const { Trunk } = require('../js/trunk.js')
 
 // Link 0.
@@ -47,10 +48,23 @@ async function start (t) {
 }
 
 /** As the gateway does it: `Trunk::open`. */
-function open () {
-  Atomics.store(words, OURS, 0)
-  Atomics.store(words, THEIRS, 0)
-  Atomics.store(words, OURS, OPEN)
+function open (link = 0) {
+  const at = LINK_FIRST + link * LINK_WORDS
+  for (const half of [0, WORKER_HALF]) words.fill(0, at + half, at + half + SIDE + 1)
+  Atomics.store(words, at + SIDE, OPEN)
+}
+
+/** A request by a link, and the loop's turn. */
+async function send (link, text) {
+  const at = LINK_FIRST + link * LINK_WORDS
+  Buffer.from(memory).write(text, DATA + link * (REQUESTS + ANSWERS) + words[at + SENT])
+  words[at + SENT] += text.length
+  heed(link)
+  await new Promise((resolve) => setImmediate(resolve))
+}
+
+function isLeft (link) {
+  return (words[LINK_FIRST + link * LINK_WORDS + WORKER_HALF + SIDE] & GONE) !== 0
 }
 
 test('a link that is opened again while its end is looked at is not left', async (t) => {
@@ -91,4 +105,20 @@ test('a server that was closed takes no link that had been opened before', async
   heed(0)
   await once(server, 'close')
   assert.deepStrictEqual([links.length, ends, words[THEIRS] & GONE], [0, 1, GONE])
+})
+
+test('links that no request needs count among those that a server may have only until another is opened', async (t) => {
+  const { server, links } = await start(t)
+  attend(server)
+  server.maxConnections = 1
+  server.on('request', (request, response) => { if (request.url === '/') response.end() })
+  open(0)
+  await send(0, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  open(1)
+  await send(1, 'GET /held HTTP/1.1\r\nHost: a\r\n\r\n')
+  assert.deepStrictEqual([links.length, isLeft(0), isLeft(1)], [2, true, false])
+  open(2)
+  await send(2, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  assert.deepStrictEqual([links.length, isLeft(1), isLeft(2)], [2, false, true])
+  links[1].destroy()
 })

@@ -29,8 +29,8 @@ function agent (addon = true) {
 }
 
 class App {
-  /** `supervisor` null: plain Node. */
-  constructor (t, supervisor, source, { flags = [], env = {}, command = null, addon = true } = {}) {
+  /** `supervisor` null: plain Node. `options`: what stands in `NODE_OPTIONS` before ours. */
+  constructor (t, supervisor, source, { flags = [], options = '', env = {}, command = null, addon = true } = {}) {
     this.directory = fs.mkdtempSync(path.join(os.tmpdir(), 'plim-app-'))
     this.file = path.join(this.directory, 'app.cjs')
     fs.writeFileSync(this.file, PRELUDE + source)
@@ -38,7 +38,7 @@ class App {
     this.errors = ''
     const [program, ...args] = command ?? [process.execPath, ...flags, this.file]
     this.process = spawn(program, args, {
-      env: { ...process.env, ...env, ...(supervisor && preload(supervisor, addon)) },
+      env: { ...process.env, ...env, ...(supervisor && preload(supervisor, addon, options)) },
       stdio: ['pipe', 'pipe', 'pipe']
     })
     this.exited = new Promise((resolve) => this.process.on('close', (code, signal) => {
@@ -76,9 +76,9 @@ class App {
   }
 }
 
-function preload (supervisor, addon = true) {
+function preload (supervisor, addon = true, options = '') {
   return {
-    NODE_OPTIONS: `--require ${path.join(agent(addon), 'agent.cjs')}`,
+    NODE_OPTIONS: `${options} --require ${path.join(agent(addon), 'agent.cjs')}`,
     PLIMSOLL_AGENT_DIR: supervisor.directory
   }
 }

@@ -1,6 +1,6 @@
 //! The race that every proxy in front of Node knows: the app closes an idle connection just as it is used.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::harness::{App, Client, Launch, pause, until};
 
@@ -41,6 +41,104 @@ fn no_request_is_held_up_by_what_another_client_asked_for() {
         next.send("hi");
         assert_eq!(next.response("POST").text(), "served", "{first}");
         assert_eq!(server.get("/").text(), "served", "{first}");
+    }
+}
+
+/// A client has all of an answer when its length is reached, which the app may notice late or never.
+#[test]
+fn no_request_waits_for_the_end_of_an_answer_that_its_client_has() {
+    let app = "require('node:http').createServer((request, response) => {
+        if (request.url === '/next') return response.end('next');
+        response.writeHead(200, { 'Content-Length': 2 }).write('ok');
+        if (request.url === '/breaks') setTimeout(() => response.destroy(), 1);
+    }).listen(process.env.PORT)";
+    for trunks in ["auto", "off"] {
+        let server = Launch::plimsoll(App::source(app)).env("PLIMSOLL_GATEWAY_TRUNKS", trunks).start();
+        let mut clients = [server.connect(), server.connect()];
+        for round in 0..30 {
+            let first = if round % 2 == 0 { "/hangs" } else { "/breaks" };
+            clients[0].send(format!("GET {first} HTTP/1.1\r\nHost: a\r\n\r\n"));
+            assert_eq!(clients[0].response("GET").text(), "ok");
+            let begun = Instant::now();
+            clients[1].send("POST /next HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody");
+            let answer = clients[1].response("POST");
+            assert_eq!((answer.status, answer.text().as_str()), (200, "next"), "{trunks} {round}");
+            assert!(begun.elapsed() < Duration::from_secs(2), "{trunks} {round}: {:?}", begun.elapsed());
+        }
+    }
+}
+
+/// Also those that come while its end is looked for.
+#[test]
+fn a_file_that_an_app_pipes_is_seen_to_its_end() {
+    let app = "
+        const fs = require('node:fs');
+        const ends = { finish: 0, close: 0 };
+        fs.writeFileSync('file', 'x'.repeat(5000));
+        require('node:http').createServer((request, response) => {
+            if (request.url === '/ends') return response.end(JSON.stringify(ends));
+            for (const name of Object.keys(ends)) response.on(name, () => { ends[name]++ });
+            response.setHeader('Content-Length', 5000);
+            fs.createReadStream('file').pipe(response);
+        }).listen(process.env.PORT)";
+    let server = Launch::plimsoll(App::source(app)).start();
+    let mut client = server.connect();
+    for _ in 0..500 {
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(client.response("GET").body.len(), 5000);
+    }
+    let ends = until("all are over", || {
+        let ends = server.get_json("/ends");
+        (ends["close"] == 500).then_some(ends)
+    });
+    // A machine that stands still for two milliseconds may cost one its end.
+    assert!(ends["finish"].as_u64() >= Some(450), "{ends}");
+}
+
+/// Node closes the connection when the app has been done with its answer for `keepAliveTimeout`.
+#[test]
+fn an_answer_that_is_shorter_than_it_said_comes_to_an_end() {
+    let app = "require('node:http').createServer((request, response) => {
+        response.writeHead(200, { 'Content-Length': 10 }).end('hi');
+    }).listen(process.env.PORT)";
+    let one = |launch: Launch| {
+        let server = launch.start();
+        let mut client = server.connect();
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        let (bytes, is_whole) = client.until_closed("GET");
+        assert!(bytes.ends_with(b"\r\n\r\nhi") && !is_whole, "{}", String::from_utf8_lossy(&bytes));
+        // What is never an answer's body is not waited for.
+        client = server.connect();
+        client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(client.response("HEAD").status, 200);
+        server
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| one(Launch::plain(App::source(app))));
+        for trunks in ["auto", "off"] {
+            scope.spawn(move || {
+                let server = one(Launch::plimsoll(App::source(app)).env("PLIMSOLL_GATEWAY_TRUNKS", trunks));
+                until("nothing is in flight", || {
+                    (server.status()["workers"][0]["in_flight"] == 0).then_some(())
+                });
+            });
+        }
+    });
+}
+
+/// Idle links of one gateway thread are no reason to refuse a connection of another.
+#[test]
+fn a_server_that_wants_few_connections_is_not_full_of_idle_ones() {
+    let app =
+        "const server = require('node:http').createServer((request, response) => response.end('served'));
+        server.maxConnections = 1;
+        server.listen(process.env.PORT)";
+    for trunks in ["auto", "off"] {
+        let launch = Launch::plimsoll(App::source(app)).env("PLIMSOLL_GATEWAY_TRUNKS", trunks);
+        let server = launch.env("PLIMSOLL_GATEWAY_THREADS", "2").start();
+        for round in 0..100 {
+            assert_eq!(server.get("/").text(), "served", "{trunks} {round}");
+        }
     }
 }
 
