@@ -9,7 +9,6 @@ use super::report::{Gone, Report};
 use super::shared;
 use super::stall::LATE_NS;
 use crate::engine::Engine;
-use crate::page;
 
 const MS: u64 = 1_000_000;
 /// Between two: an interrupt takes some tens of microseconds.
@@ -31,10 +30,11 @@ struct Asked {
 }
 
 impl Glimpse {
-    /// A look at a loop that does not stall. `engine` may be touched.
+    /// A look at a loop that does not stall. `young`: who may be meant where nobody is known to run. `engine` may be touched.
     pub(super) fn look(
         &mut self,
         (look, beat): (Look, Beat),
+        young: Option<(u16, u32)>,
         engine: Option<&Engine>,
         report: &mut Report,
     ) -> Result<(), Gone> {
@@ -43,7 +43,7 @@ impl Glimpse {
         }
         let Some(engine) = engine.filter(|_| self.is_time(look, beat)) else { return Ok(()) };
         self.next = look.at + EVERY_NS;
-        let running = shared::running().or_else(page::only_started);
+        let running = shared::running().or(young);
         shared::ask_for(GLIMPSE);
         // Where it was asked already whose it is, it answers with the stack as well.
         if shared::begin_asking() {

@@ -4,7 +4,7 @@
 //!   main thread                                      thread `plimsoll-watch`
 //!   libuv: before and after each wait ── turn ─────► each tick: has the loop turned, does it wait? (`pulse`)
 //!   agent: request begins, ends ── marks ──────────► whose synchronous part runs, for how long (`marks`)
-//!   V8: next call or loop ◄── interrupt ──────────── in whose context, after an `await`? (`unmarked`)
+//!   V8: next call or loop ◄── interrupt ──────────── in whose context, after an `await`? (`unmarked`; else `alone`)
 //!   V8: next call or loop ◄── interrupt ──────────── over the threshold: what runs there? (`stall`)
 //!   V8: next call or loop ◄── interrupt ──────────── well below it: what does a route that is always so long? (`glimpse`)
 //!         └── stack ───────────────────────────────► frames to the supervisor, on a connection of its own (`report`)
@@ -21,6 +21,7 @@
 //!
 //! [`shared`] is what the two threads both touch, and the callbacks that run on the main one.
 
+mod alone;
 mod collector;
 mod glimpse;
 mod marks;

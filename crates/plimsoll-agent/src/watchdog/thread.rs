@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use libc::clockid_t;
 
+use super::alone::{Alone, InFlight};
 use super::collector;
 use super::glimpse::Glimpse;
 use super::marks::Marks;
@@ -82,6 +83,7 @@ impl Watch {
         let mut marks = Marks::default();
         let mut unmarked = Unmarked::default();
         let mut glimpse = Glimpse::default();
+        let mut alone = Alone::default();
         let mut stall: Option<Stall> = None;
         let mut pulse = Pulse::new(self.look()?);
         loop {
@@ -97,8 +99,11 @@ impl Watch {
             if let Some(busy) = marks.look(look.at, last_at.max(look.at.saturating_sub(beat.busy_ns))) {
                 report.say(&busy)?;
             }
-            let sighting = self.sight(look, beat, stall.is_some())?;
-            let ended = unmarked.look(Run::of(look, beat), sighting);
+            let run = Run::of(look, beat);
+            alone.look(look.at, in_flight());
+            let young = alone.young(run.began);
+            let sighting = self.sight((look, beat), young, stall.is_some())?;
+            let ended = unmarked.look(run, sighting);
             if let Some(busy) = ended.busy {
                 report.say(&busy)?;
             }
@@ -112,7 +117,7 @@ impl Watch {
             if stall.is_none() {
                 self.tell_long_pause(report)?;
                 let _leave = shared::leave_to_touch().ok_or(Gone)?;
-                glimpse.look((look, beat), self.engine.as_ref(), report)?;
+                glimpse.look((look, beat), young, self.engine.as_ref(), report)?;
             } else {
                 glimpse.forget();
             }
@@ -142,15 +147,19 @@ impl Watch {
     }
 
     /// Who runs, where nobody has marked it: what the engine says where requests are followed, else the one that is in
-    /// flight, if it is one.
-    fn sight(&self, look: Look, beat: Beat, is_stalled: bool) -> Result<Option<Sighting>, Gone> {
+    /// flight and young.
+    fn sight(
+        &self,
+        (look, beat): (Look, Beat),
+        young: Option<(u16, u32)>,
+        is_stalled: bool,
+    ) -> Result<Option<Sighting>, Gone> {
         let seen = shared::take_sighting();
         if shared::running().is_some() || look.waits || beat.busy_ns < ASKED_FROM_NS {
             return Ok(seen);
         }
         if !node_api::follows() {
-            let alone = page::only_started();
-            return Ok(alone.map(|running| Sighting { running, from: look.at, to: look.at }));
+            return Ok(young.map(|running| Sighting { running, from: look.at, to: look.at }));
         }
         // In a stall it is asked for the stack as well, less often.
         if let Some(engine) = self.engine.as_ref().filter(|_| !is_stalled)
@@ -223,5 +232,13 @@ impl Watch {
             }
         }
         shared::awake();
+    }
+}
+
+fn in_flight() -> InFlight {
+    match page::only_started() {
+        Some(one) => InFlight::One(one),
+        None if page::has_started() => InFlight::Several,
+        None => InFlight::Nobody,
     }
 }

@@ -1,6 +1,7 @@
 //! For how long a request keeps the loop where nobody has marked it: after an `await`, in a timer.
 //!
-//! Such a run is seen from outside only, a look each tick. It is a request's from the first look at which that request
+//! Such a run is seen from outside only, a look each tick: in whose context it is where requests are followed, else who is alone in
+//! flight and young ([`alone`](super::alone)). It is a request's from the first look at which that request
 //! was running to the last, and half a tick more on either side, within the run.
 
 use plimsoll_wire::message::FromAgent;

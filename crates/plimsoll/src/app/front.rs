@@ -75,8 +75,7 @@ impl GatewayFront {
         let Some(tracer) = &self.tracer else { return };
         match report {
             FromAgent::Stalled { stall, at_ms, running, stack, .. } => {
-                let running = running.or_else(|| self.gateway.only_running(process.0));
-                let Some((slot, word)) = running else { return };
+                let Some((slot, word)) = *running else { return };
                 self.gateway.note_stall(process.0, slot, word);
                 let (stall, at_ms, stack) = (*stall, *at_ms, stack.clone());
                 tracer.tell(traces::Event::Stalled { process, stall, at_ms, running: (slot, word), stack });
@@ -228,15 +227,17 @@ impl Front for GatewayFront {
         self.trace_stall(process, report);
         self.incidents.hear(match report {
             FromAgent::Stalled { stall, at_ms, running, stack, late } => {
-                // After an `await` nobody has noted whose part it is; where only one request runs, it is that one's.
-                // Asked now: when the loop turns again, the slot may be another request's.
-                let running = running.or_else(|| self.gateway.only_running(worker));
+                // Where nobody knows whose part it is and only one request is in flight, it may be that one's, or the app's own
+                // while a stream is open. Asked now: when the loop turns again, the slot may be another request's.
+                let alone = running.is_none().then(|| self.gateway.only_running(worker)).flatten();
+                let route_of = |(slot, word): (u16, u32)| self.route_of(worker, slot, word);
                 Event::Stalled {
                     process,
                     stall: *stall,
                     at_ms: *at_ms,
-                    route: running.and_then(|(slot, word)| self.route_of(worker, slot, word)),
-                    body: running.and_then(|(slot, word)| self.body_of(worker, slot, word)),
+                    route: running.and_then(route_of),
+                    alone: alone.and_then(route_of),
+                    body: running.or(alone).and_then(|(slot, word)| self.body_of(worker, slot, word)),
                     stack: stack.clone(),
                     late: *late,
                     ordered,

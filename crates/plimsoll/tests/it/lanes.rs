@@ -95,6 +95,34 @@ fn is_learned(route: &str) {
     });
 }
 
+/// The app's own timer keeps the loop; `/events` is open for two runs of it.
+const TIMER: &str = "
+    const open = [];
+    let runs = 0;
+    setInterval(() => {
+      for (const end = performance.now() + 80; performance.now() < end;);
+      console.log(`run ${++runs} is over`);
+      while (open.length > 0 && open[0].until <= runs) open.shift().response.end();
+    }, 300);
+    require('node:http').createServer((request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write(': open\\n\\n');
+      open.push({ response, until: runs + 2 });
+    }).listen(process.env.PORT);
+";
+
+#[test]
+fn a_stream_that_is_open_is_not_taken_for_the_apps_own_timers() {
+    let server = Launch::plimsoll(App::source(TIMER)).start();
+    for round in 0..6 {
+        server.wait_for_stdout(&format!("run {} is over", 2 * round + 1));
+        assert_eq!(server.get("/events").status, 200);
+    }
+    let status = server.status();
+    assert_eq!(status["heavy_routes"].as_array().map(Vec::len), Some(0), "{status}");
+    assert!(!server.stderr().contains("keeps the loop for"), "{}", server.stderr());
+}
+
 #[test]
 fn nothing_is_learned_where_lanes_are_off() {
     let server = launch(2).env("PLIMSOLL_EVENT_LOOP_LANES", "off").start();

@@ -33,7 +33,7 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
     pub route: Option<String>,
-    /// It was never seen, but inferred from who was answered next.
+    /// It was never seen, but inferred from who was alone in flight or answered next.
     #[serde(default)]
     pub route_is_guess: bool,
     /// The call, the function and the file.
@@ -101,8 +101,7 @@ impl Book {
     }
 
     fn group(&mut self, incident: &Incident, now: Instant) -> Option<String> {
-        let route = incident.route.clone().filter(|_| !incident.route_is_guess);
-        let key = (route, words::group_place(incident), incident.kind);
+        let key = self.key(incident);
         let is_new = !self.groups.contains_key(&key);
         if is_new && self.groups.len() >= GROUPS_MAX {
             self.forget_least();
@@ -137,6 +136,16 @@ impl Book {
         kept.untold += 1;
         kept.untold_ms += u64::from(incident.duration_ms);
         None
+    }
+
+    /// A guess is no group of its own where the same place was seen to be of that route.
+    fn key(&self, incident: &Incident) -> Key {
+        let (route, place, kind) = (incident.route.clone(), words::group_place(incident), incident.kind);
+        let key = (route, place, kind);
+        match incident.route_is_guess && !self.groups.contains_key(&key) {
+            true => (None, key.1, kind),
+            false => key,
+        }
     }
 
     fn forget_least(&mut self) {
@@ -244,7 +253,7 @@ impl Kept {
     }
 
     fn add(&mut self, incident: &Incident) {
-        if let Some(route) = incident.route.as_ref().filter(|_| incident.route_is_guess)
+        if let Some(route) = incident.route.as_ref().filter(|_| self.group.route.is_none())
             && (self.guesses.len() < GUESSES_MAX || self.guesses.contains_key(route))
         {
             *self.guesses.entry(route.clone()).or_default() += 1;

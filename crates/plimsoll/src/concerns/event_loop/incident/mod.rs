@@ -142,7 +142,9 @@ pub struct Observed {
     pub worker: u16,
     /// `POST /reports/:id`.
     pub route: Option<String>,
-    /// Where the route is not known: that of the request that was answered first, before the loop had turned.
+    /// Where the route is not known: that of the one request that was in flight, if it was one.
+    pub alone: Option<String>,
+    /// Where there were several: that of the request that was answered first, before the loop had turned.
     pub answered: Option<String>,
     pub looks: Vec<Look>,
     pub total_ms: u32,
@@ -183,7 +185,7 @@ pub enum End {
 pub struct Incident {
     pub worker: u16,
     pub route: Option<String>,
-    /// Nobody saw whose request it was; one of this route was the first to be answered when it was over.
+    /// Nobody saw whose request it was; one of this route was alone in flight, or the first to be answered when it was over.
     #[serde(default)]
     pub route_is_guess: bool,
     pub kind: Kind,
@@ -222,16 +224,18 @@ pub fn conclude(observed: &Observed) -> Incident {
     let call = look.and_then(|look| look.call.clone()).filter(|_| kind == Kind::NativeCall);
     let is_json =
         observed.body.is_some_and(|body| body.bytes >= BODY_MIN && body.content_type == ContentType::Json);
-    let guess = call.as_ref().filter(|_| is_json).and_then(calls::parse_of_body);
-    let call = guess.or(call);
+    let parse = call.as_ref().filter(|_| is_json).and_then(calls::parse_of_body);
+    let call = parse.or(call);
     let call = call.as_ref();
     let culprit = look.and_then(|look| look.culprit.as_ref());
     let is_parse = call.is_some_and(|call| call.parses);
     let body = observed.body.filter(|body| body.bytes >= BODY_MIN && (is_parse || call.is_none()));
+    // Who was alone comes first: who was answered had not begun then.
+    let guess = observed.alone.as_ref().or(observed.answered.as_ref()).filter(|_| observed.route.is_none());
     let mut incident = Incident {
         worker: observed.worker,
-        route: observed.route.clone().or_else(|| observed.answered.clone()),
-        route_is_guess: observed.route.is_none() && observed.answered.is_some(),
+        route: observed.route.as_ref().or(guess).cloned(),
+        route_is_guess: guess.is_some(),
         kind,
         call: call.map(|call| call.name.clone()),
         is_guess: call.is_some_and(|call| call.is_guess),

@@ -202,6 +202,20 @@ fn an_incident_is_one_sentence_in_the_users_words() {
             "probably GET /b blocked worker 2 for 412 ms in formatRows (src/report.js:88)",
         ),
         (
+            Observed {
+                route: None,
+                alone: Some("GET /events".into()),
+                answered: Some("GET /b".into()),
+                waited: 0,
+                ..observed()
+            },
+            "probably GET /events blocked worker 2 for 412 ms in formatRows (src/report.js:88)",
+        ),
+        (
+            Observed { alone: Some("GET /events".into()), waited: 0, ..observed() },
+            "POST /reports/:id blocked worker 2 for 412 ms in formatRows (src/report.js:88)",
+        ),
+        (
             Observed { looks: Vec::new(), route: None, waited: 0, end: End::Lasts, ..observed() },
             "worker 2 stood still for 412 ms so far; what it did is not known",
         ),
@@ -259,6 +273,18 @@ fn what_repeats_is_one_line_in_a_minute() {
     assert_eq!(book.recent().count(), 8);
 }
 
+#[test]
+fn a_guess_is_no_line_of_its_own_where_it_was_seen() {
+    let (mut book, now) = (Book::default(), Instant::now());
+    let guess = |route: &str| Observed { route: None, alone: Some(route.into()), ..observed() };
+    assert!(book.note(conclude(&observed()), now).is_some());
+    assert_eq!(book.note(conclude(&guess("POST /reports/:id")), now), None);
+    let line = book.note(conclude(&guess("GET /b")), now).unwrap();
+    assert!(line.starts_with("probably GET /b blocked worker 2"), "{line}");
+    let groups = book.groups();
+    assert_eq!((groups.len(), groups[0].count, groups[0].route_is_guess), (2, 2, false));
+}
+
 /// The groups after such incidents of one function: a route that was seen, or one that was answered first.
 fn groups(incidents: &[(Option<&str>, Option<&str>)]) -> Vec<(Option<String>, bool, u64)> {
     let mut book = Book::default();
@@ -273,12 +299,13 @@ fn groups(incidents: &[(Option<&str>, Option<&str>)]) -> Vec<(Option<String>, bo
 fn a_route_that_nobody_saw_is_told_where_nearly_all_point_at_it() {
     let (a, b) = (Some("GET /a"), Some("GET /b"));
     type Row<'a> = (&'a str, Vec<(Option<&'a str>, Option<&'a str>)>, Vec<(Option<&'a str>, bool, u64)>);
-    let table: [Row<'_>; 6] = [
+    let table: [Row<'_>; 7] = [
         ("one", vec![(None, a)], vec![(a, true, 1)]),
         ("four of five", vec![(None, a), (None, a), (None, b), (None, a), (None, a)], vec![(a, true, 5)]),
         ("a timer", vec![(None, a), (None, b), (None, a)], vec![(None, false, 3)]),
         ("it is not always known", vec![(None, a), (None, None)], vec![(None, false, 2)]),
         ("it was seen later", vec![(None, a), (a, None), (a, b)], vec![(a, false, 3)]),
+        ("it was seen before", vec![(a, None), (None, a), (None, b)], vec![(a, false, 2), (b, true, 1)]),
         ("another was seen", vec![(None, a), (b, None), (b, None)], vec![(b, false, 2), (a, true, 1)]),
     ];
     for (case, incidents, expected) in table {
