@@ -3,6 +3,7 @@
 // framework calls the route. Both are told once or seldom, never per request.
 const diagnostics = require('node:diagnostics_channel')
 const http = require('node:http')
+const { performance } = require('./apart.js')
 const frameworks = require('./frameworks.js')
 const { patch } = require('./patch.js')
 const { Seldom } = require('./seldom.js')

@@ -1,6 +1,7 @@
 'use strict'
 // The worker's part of a circuit breaker: it tells what became of the calls, and knows whether more may be made. The
 // supervisor decides, for all workers together.
+const { performance, setImmediate } = require('./apart.js')
 const { GIVEN_UP, RUNNING } = require('./call.js')
 const { Seldom } = require('./seldom.js')
 const { WATCHED } = require('./wire.js').CALLS

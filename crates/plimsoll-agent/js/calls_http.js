@@ -1,9 +1,9 @@
 'use strict'
 // Calls by node:http and node:https, and by all that is built on them. Every request with an agent passes
 // `Agent.prototype.addRequest`, which gives it a connection: that is where it can wait.
+const { AsyncResource } = require('node:async_hooks')
 const http = require('node:http')
-// The global is a getter in some versions.
-const { performance } = require('node:perf_hooks')
+const { clearTimeout, nextTick, performance, setTimeout } = require('./apart.js')
 const { BROKE, Call, GIVEN_UP, TIMED_OUT, WAITING } = require('./call.js')
 const { groupOf } = require('./fan_out.js')
 const { symbolOf } = require('./hidden.js')
@@ -91,7 +91,7 @@ function originOf (origins, agent, request, options, port) {
 
 function onClose () {
   // Node frees the connection right after this: then the next one in the line has it, and makes none of its own.
-  if (this[kCall].origin.waiting > 0) process.nextTick(end, this)
+  if (this[kCall].origin.waiting > 0) nextTick(end, this)
   else end(this)
 }
 
@@ -125,7 +125,8 @@ class HttpCall extends Call {
     /** How long the app itself wants to wait for a sign of life. */
     this.ownMs = 0
     this.ownTimer = null
-    this.hasWaited = false
+    /** The async context in which it was made, where it has waited. */
+    this.caller = null
     /** The app has ended it: how. */
     this.givenUp = BROKE
   }
@@ -136,13 +137,18 @@ class HttpCall extends Call {
 
   start () {
     if (this.ownTimer !== null) this.stopTimer()
+    if (this.caller === null) this.add()
+    else this.caller.runInAsyncScope(this.add, this)
+  }
+
+  add () {
     try {
       this.addRequest.call(this.agent, this.request, this.options, this.port, this.localAddress)
     } catch (error) {
       // The service has nothing to do with it.
       this.origin.end(this, performance.now(), 0, GIVEN_UP)
       // After a wait whoever made the call is not there any more to catch it.
-      if (!this.hasWaited) throw error
+      if (this.caller === null) throw error
       this.refuse(error)
     }
   }
@@ -150,11 +156,13 @@ class HttpCall extends Call {
   refuse (error) {
     this.stopTimer()
     // Without a socket `destroy` alone would emit nothing.
-    this.request.onSocket(null, error)
+    if (this.caller === null) this.request.onSocket(null, error)
+    else this.caller.runInAsyncScope(this.request.onSocket, this.request, null, error)
   }
 
   wait () {
-    this.hasWaited = true
+    // As Node does it with what waits for a connection: who lets it go on is mostly another request.
+    this.caller = new AsyncResource('PLIMSOLL_CALL')
     if (this.request.timeout > 0) this.ownTimeout(this.request.timeout)
   }
 

@@ -2,6 +2,7 @@
 // Calls by node:http2, and by what is built on it (gRPC): streams of a client's session. They are counted, and no limit
 // holds for them: a stream that waited would hold up its session, in which the order of streams matters.
 const { Duplex } = require('node:stream')
+const { performance } = require('./apart.js')
 const { BROKE, Call, GIVEN_UP } = require('./call.js')
 const { groupOf } = require('./fan_out.js')
 const { hidden } = require('./hidden.js')

@@ -1,13 +1,12 @@
 'use strict'
 // Calls by undici: the global `fetch`, and every copy of the package that the app loads. All its agents, pools and
 // clients inherit one `dispatch`, which is where a call can wait. One dispatches through the other: the outermost counts.
+const { performance } = require('./apart.js')
 const { BROKE, Call, GIVEN_UP, TIMED_OUT } = require('./call.js')
 const { groupOf } = require('./fan_out.js')
 const { hidden } = require('./hidden.js')
 const { patch } = require('./patch.js')
 const spans = require('./spans.js')
-// The global is a getter in some versions.
-const { performance } = require('node:perf_hooks')
 
 const GLOBAL = ['undici.globalDispatcher.1', 'undici.globalDispatcher.2'].map((name) => Symbol.for(name))
 

@@ -4,6 +4,7 @@
 // Exact or not at all. The part of a handler that runs before its first `await` is known from the mark that the watchdog
 // uses. What comes after is known where requests are followed (context.js); elsewhere a call after an `await` belongs to
 // nobody.
+const { performance } = require('./apart.js')
 const { Seldom } = require('./seldom.js')
 const { whose } = require('./whose.js')
 

@@ -7,6 +7,7 @@
 // request come in the order it knows.
 const { AsyncResource } = require('node:async_hooks')
 const { answer, end, unspecified } = require('./address.js')
+const { nextTick } = require('./apart.js')
 const { hold } = require('./hold.js')
 const { patch } = require('./patch.js')
 const { refusal, trace } = require('./refusal.js')
@@ -47,7 +48,7 @@ class Listening {
     this.#handle = this.#server._handle
     if (!this.#handle) {
       // Node reports the failure in the next tick, and the app must not see it.
-      process.nextTick(() => held.release())
+      nextTick(() => held.release())
       return this.#listenOnTcp()
     }
     held.keepConnections(this.#handle)
@@ -93,7 +94,7 @@ class Listening {
 
   // In a tick of its own, as Node does it: what the app throws there is the app's and must not stop the channel.
   #soon (step) {
-    process.nextTick(() => {
+    nextTick(() => {
       if (this.#server._handle === this.#handle) this.#caller.runInAsyncScope(step)
     })
   }

@@ -5,9 +5,9 @@
 // The answer is lines of text in as many messages as it takes: `n{…}` for Node, then for each metric `f[…]` and its samples
 // `s[…]`. It is bounded in size, and in time: a metric whose `collect` does not come to an end is left out and not asked
 // again before it does.
-const { monitorEventLoopDelay, performance } = require('node:perf_hooks')
-const { setImmediate, setTimeout, clearTimeout } = require('node:timers')
+const { monitorEventLoopDelay } = require('node:perf_hooks')
 const v8 = require('node:v8')
+const { clearTimeout, performance, setImmediate, setTimeout } = require('./apart.js')
 const registries = require('./registries.js')
 const { metricsPart, metricsEnd, METRICS } = require('./wire.js')
 

@@ -1,6 +1,6 @@
 'use strict'
 // One downstream, by scheme, host and port: what is known of the calls to it, and who of them has to wait.
-const { apart } = require('./apart.js')
+const { apart, clearInterval, clearTimeout, nextTick, outside, performance, setInterval, setTimeout } = require('./apart.js')
 const { isRepeatable, Breaker } = require('./breaker.js')
 const { BROKE, OVER, RUNNING, TIMED_OUT, WAITING } = require('./call.js')
 const { Lease } = require('./lease.js')
@@ -258,7 +258,7 @@ class Origin {
     call.wait()
     if (this.hold) this.alive ??= setInterval(() => {}, ALIVE_MS)
     // In a tick of its own: by then it is known how long the app itself wants to wait.
-    process.nextTick(() => this.#watch(call))
+    nextTick(() => this.#watch(call))
   }
 
   /** What came before the limit was known: of each request only so many stand in the line of all. */
@@ -384,11 +384,10 @@ class Origin {
 
   #lookAgainIn (ms) {
     if (this.bucketTimer !== null || !(ms < ABANDONED_MS)) return
-    this.bucketTimer = setTimeout(() => {
+    this.bucketTimer = outside(() => setTimeout(() => {
       this.bucketTimer = null
       this.drain(performance.now())
-    }, Math.max(1, Math.ceil(ms)))
-    this.bucketTimer.unref()
+    }, Math.max(1, Math.ceil(ms))).unref())
   }
 
   enterGroup (call) {
@@ -465,7 +464,7 @@ class Origin {
     if (this.asksSoon) return
     if (!this.lease.isMore(this.inFlight + this.queue.size) && !this.rate?.isMore(this.#wantedRate())) return
     this.asksSoon = true
-    process.nextTick(() => {
+    nextTick(() => {
       this.asksSoon = false
       this.#ask(performance.now())
     })

@@ -1,5 +1,6 @@
 'use strict'
 // All downstreams of this process, and the one timer that looks after them while calls are made.
+const { outside, performance, setTimeout } = require('./apart.js')
 const { follow } = require('./context.js')
 const { Origin, TICKS_PER_SECOND } = require('./origin.js')
 const wire = require('./wire.js')
@@ -30,6 +31,7 @@ class Origins {
     this.last = { scheme: null, host: null, port: null, origin: null }
     this.timer = null
     this.tick = () => this.#lookAround()
+    this.arm = () => setTimeout(this.tick, TICK_MS).unref()
     this.#say = {
       origin: (number, name) => say(wire.origin(number, name)),
       ask: (...fields) => say(wire.ask(...fields)),
@@ -57,7 +59,7 @@ class Origins {
 
   /** The calls of the origin are to be looked after. */
   awake () {
-    this.timer ??= setTimeout(this.tick, TICK_MS).unref()
+    this.timer ??= outside(this.arm)
   }
 
   hear ({ origin: number, limit, grant, breaker }) {

@@ -1,7 +1,8 @@
 'use strict'
-// What happens before the app's first line: a mark in the private directory, and what waits.
+// What happens before the app's first line: a mark in the private directory, what waits, and a clock that stays.
 const fs = require('node:fs')
 const path = require('node:path')
+require('./apart.js')
 const cluster = require('./cluster.js')
 const listen = require('./listen.js')
 const registries = require('./registries.js')

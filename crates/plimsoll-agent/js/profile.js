@@ -6,9 +6,9 @@
 // One order at a time. Everything large goes to the file that the order names, readable by this user only; the
 // channel carries two words: it has begun, it is over.
 const fs = require('node:fs')
-const { monitorEventLoopDelay, performance } = require('node:perf_hooks')
-const { setImmediate, setTimeout, clearTimeout } = require('node:timers')
+const { monitorEventLoopDelay } = require('node:perf_hooks')
 const v8 = require('node:v8')
+const { clearTimeout, performance, setImmediate, setTimeout } = require('./apart.js')
 const { profileBegan, profiled } = require('./wire.js')
 
 const REASON_MAX = 300

@@ -3,6 +3,7 @@
 // own calls get, so that the trace goes on in the services it calls.
 //
 // Whose request it is is known exactly or not at all: see context.js. Nothing is done before the supervisor asks for it.
+const { outside, performance, setTimeout } = require('./apart.js')
 const { follow } = require('./context.js')
 const { Seldom } = require('./seldom.js')
 const { SPANS, cut, span: frame } = require('./wire.js')
@@ -148,7 +149,7 @@ function tell (now, bytes) {
     seldom.said(now)
     say(bytes)
   } else if (together.push(bytes) === 1) {
-    setTimeout(tellTogether, TOGETHER_MS).unref()
+    outside(() => setTimeout(tellTogether, TOGETHER_MS).unref())
   }
 }
 

@@ -6,6 +6,7 @@
 // the seldom called `enable` and `disable` of hooks. How much is paid is not measured by hooks of our own, which would be
 // the very thing: Node numbers all that hooks are told of, and the number is read twice a second.
 const asyncHooks = require('node:async_hooks')
+const apart = require('./apart.js')
 const { patch } = require('./patch.js')
 const wire = require('./wire.js')
 
@@ -14,7 +15,7 @@ const { AUTHORS_MAX, CALLBACK } = wire.TAX
 
 const CONTEXT_FRAME = 24
 const FRAMES = 30
-// Ours is told of to hooks, like all that Node makes; it is not collected by them.
+// Ours is told of to hooks, like all that Node makes, and so is its end; nothing is left to the collector.
 const MANUAL = { requireManualDestroy: true }
 // Hooks that are enabled at the same time and are told apart; Node keeps all of them in a list.
 const ENABLED_MAX = 64
@@ -180,13 +181,15 @@ function look () {
 }
 
 function number () {
-  return new AsyncResource('PLIMSOLL', MANUAL).asyncId()
+  const resource = new AsyncResource('PLIMSOLL', MANUAL)
+  // Hooks of the app's may keep what they have been told of until they hear of its end.
+  return resource.emitDestroy().asyncId()
 }
 
 function rate (isOn, resources) {
   let callbacks = 0
   for (const one of enabled.values()) if ((one & CALLBACK.NO_PROMISES) === 0) callbacks |= one
-  const { active } = performance.eventLoopUtilization()
+  const { active } = apart.performance.eventLoopUtilization()
   return wire.taxRate(isOn, callbacks, hasContextFrame(), resources, Math.round(active * 1000))
 }
 

@@ -5,6 +5,7 @@
 const VERSION = 2
 
 const ENV_DIRECTORY = 'PLIMSOLL_AGENT_DIR'
+const ENV_HEAP = 'PLIMSOLL_AGENT_HEAP'
 const CHANNEL_SOCKET = 'agent.sock'
 const PRESENCE_FILE = 'node'
 const PEER_HEADER = 'x-plimsoll'
@@ -419,6 +420,7 @@ module.exports = {
   cut,
   VERSION,
   ENV_DIRECTORY,
+  ENV_HEAP,
   CHANNEL_SOCKET,
   PRESENCE_FILE,
   PEER_HEADER,

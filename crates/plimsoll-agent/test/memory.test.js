@@ -105,6 +105,46 @@ test('semi-spaces grow at once when the watchdog has seen that it pays, and not 
   }
 })
 
+const SIZES = '--max-old-space-size=100 --max-semi-space-size=8'
+
+/** Limits of heaps in MB: of the process, of a thread that the app limits, of one that it does not, and of a child process. */
+const HEAPS = `
+const { Worker } = require('node:worker_threads');
+const limit = 'Math.round(require("node:v8").getHeapStatistics().heap_size_limit / 2 ** 20)';
+const resourceLimits = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 6 };
+const run = (source, options) => new Promise((resolve) => {
+  new Worker(source, { eval: true, ...options }).on('message', resolve).on('error', ({ code }) => resolve(code)).on('exit', resolve);
+});
+const inThread = (options) => run('require("node:worker_threads").parentPort.postMessage(' + limit + ')', options);
+const fill = 'const kept = []; while (process.memoryUsage().heapUsed < 64 * 2 ** 20) for (let id = 0; id < 1000; id++) kept.push({ id, text: "x" + id });';
+(async () => {
+  const child = Number(require('node:child_process').execFileSync(process.execPath, ['-p', limit]));
+  say({ own: eval(limit), limited: await inThread({ resourceLimits }), free: await inThread(), child, filled: await run(fill, { resourceLimits }) });
+})();
+`
+
+test('sizes of the supervisor are those of the process\'s own heap, and not of the app\'s threads', async (t) => {
+  const plimsoll = await supervisor(t)
+  const plain = await new App(t, null, HEAPS).next()
+  const seen = await new App(t, plimsoll, HEAPS, { options: SIZES, env: { PLIMSOLL_AGENT_HEAP: SIZES } }).next()
+  assert.ok(seen.own >= 100 && seen.own < 140, JSON.stringify(seen))
+  assert.deepStrictEqual(seen, { ...plain, own: seen.own, child: seen.own })
+  assert.deepStrictEqual([seen.limited, seen.filled], [38, 'ERR_WORKER_OUT_OF_MEMORY'])
+})
+
+test('sizes that the app was given by somebody else stay as they are', async (t) => {
+  const plimsoll = await supervisor(t)
+  const theirs = '--max-old-space-size=77'
+  const env = { PLIMSOLL_AGENT_HEAP: SIZES }
+  const plain = await new App(t, null, HEAPS, { flags: [theirs] }).next()
+  for (const options of [
+    { options: theirs }, { options: theirs, env }, { options: SIZES, env, flags: [theirs] }, { options: `${SIZES} --max_old_space_size=77`, env }
+  ]) {
+    const { limited, free, filled } = await new App(t, plimsoll, HEAPS, options).next()
+    assert.deepStrictEqual({ limited, free, filled }, { limited: plain.limited, free: plain.free, filled: 0 }, JSON.stringify(options))
+  }
+})
+
 test('what is held outside the heap is told', async (t) => {
   const running = await start(t)
   const { external, arrayBuffers } = await seen(running, 'buffers', ({ arrayBuffers }) => arrayBuffers >= 8 * MB)

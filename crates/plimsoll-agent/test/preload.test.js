@@ -15,7 +15,7 @@ test('a process that never listens leaves its mark and nothing else', async (t) 
   `)
   assert.deepStrictEqual(await app.next(), [])
   assert.deepStrictEqual(await app.next(), [
-    'agent.cjs', 'app.cjs', 'cluster.js', 'kind.js', 'listen.js', 'loaded.js', 'patch.js', 'preload.js', 'registries.js', 'request.js',
+    'agent.cjs', 'apart.js', 'app.cjs', 'cluster.js', 'kind.js', 'listen.js', 'loaded.js', 'patch.js', 'preload.js', 'registries.js', 'request.js',
     'tax.js', 'wire.js'
   ])
   assert.deepStrictEqual(await app.exited, { code: 0, signal: null })

@@ -69,6 +69,27 @@ test('a hook is told with what it is called for, and how many resources it is to
   assert.ok(after.activeUs > before.activeUs)
 })
 
+test('hooks of the app hear of the end of what is made to measure', async (t) => {
+  const running = await start(t, CLASS + `
+    const ours = new Set();
+    let made = 0;
+    createHook({
+      init (id, type) { if (type === 'PLIMSOLL') ours.add(id), made++; },
+      destroy (id) { ours.delete(id); }
+    }).enable();
+    process.stdin.on('data', () => setImmediate(() => say([made, ours.size])));`)
+  assert.strictEqual(await running.app.next(), 'up')
+  let made = 0
+  let left = 0
+  while (made < 6) {
+    await running.ask()
+    running.app.poke()
+    ;[made, left] = await running.app.next()
+  }
+  // What was made in the same turn of the loop may still be there.
+  assert.ok(left <= 2, `${left} of ${made}`)
+})
+
 test('AsyncLocalStorage costs promises something before Node 24, and nothing from then on', async (t) => {
   const running = await start(t, CLASS + 'storage.enterWith(1);')
   const { isOn, callbacks } = await running.plimsoll.rates.next()
