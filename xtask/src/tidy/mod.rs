@@ -3,6 +3,7 @@
 //! Each rule is a function from the text of a file to findings, so that it is tested by strings. Only this file
 //! reads the disk.
 
+mod agent;
 mod arrows;
 mod code;
 mod packages;
@@ -62,6 +63,7 @@ fn counts() -> anyhow::Result<packages::Counts> {
 /// All rules on one file. `exists` tells whether a path of the repository is there.
 fn check(path: &str, text: &str, exists: &dyn Fn(&str) -> bool) -> Vec<Finding> {
     let mut findings = rules::everywhere(path, text);
+    findings.extend(agent::check(path, text));
     if path.ends_with(".rs") {
         let code = code::without_comments_and_strings(text);
         findings.extend(rules::rust(path, &code));

@@ -75,6 +75,28 @@ fn lints_are_expected_not_allowed_and_tests_run() {
 }
 
 #[test]
+fn the_agent_uses_no_timer_that_the_app_may_replace() {
+    const FILE: &str = "crates/plimsoll-agent/js/x.js";
+    const TAKES: &str = "const { nextTick, setTimeout } = require('./apart.js')\n";
+    check_table(&[
+        (FILE, "setTimeout(look, 1)", &["1: the app's `setTimeout`"]),
+        (FILE, "const now = performance.now()", &["1: the app's `performance`"]),
+        (FILE, &format!("{TAKES}setTimeout(nextTick(1))"), &[]),
+        (FILE, &format!("{TAKES}clearTimeout(timer)"), &["2: the app's `clearTimeout`"]),
+        (FILE, "process.nextTick(look)", &["1: the app's `nextTick`"]),
+        (FILE, "// setTimeout(a)\n/**\n * performance.now()\n */", &[]),
+        (
+            FILE,
+            "socket.setTimeout(1); timers.clearTimeout(theirs); apart.performance.now(); unsetTimeout(1)",
+            &[],
+        ),
+        (FILE, "setTimeout.call(this, timeout)", &[]),
+        ("crates/plimsoll-agent/js/apart.js", "setTimeout(look, 1)", &[]),
+        ("crates/plimsoll-agent/test/x.test.js", "setTimeout(look, 1)", &[]),
+    ]);
+}
+
+#[test]
 fn unsafe_has_its_places() {
     const CODE: &str = "let x = unsafe { read(p) };";
     check_table(&[

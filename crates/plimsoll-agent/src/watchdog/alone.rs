@@ -9,8 +9,10 @@ const MS: u64 = 1_000_000;
 const YOUNG_NS: u64 = 100 * MS;
 
 /// What is in flight at one look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum InFlight {
+    /// As when the watchdog begins, which is before the first server listens.
+    #[default]
     Nobody,
     /// Its slot and word.
     One((u16, u32)),
@@ -19,7 +21,7 @@ pub(super) enum InFlight {
 
 #[derive(Debug, Default)]
 pub(super) struct Alone {
-    last: Option<InFlight>,
+    last: InFlight,
     /// When the one was first seen; `None`: it may have been there for long.
     since: Option<u64>,
 }
@@ -27,18 +29,16 @@ pub(super) struct Alone {
 impl Alone {
     /// A look at `now`.
     pub(super) fn look(&mut self, now: u64, in_flight: InFlight) {
-        let is_same = self.last == Some(in_flight);
-        // Of several that are left one by one, the last may be the oldest.
-        let was_among_others = matches!(self.last, None | Some(InFlight::Several));
-        if !is_same {
-            self.since = Some(now).filter(|_| !was_among_others);
+        if self.last != in_flight {
+            // Of several that are left one by one, the last may be the oldest.
+            self.since = Some(now).filter(|_| self.last != InFlight::Several);
         }
-        self.last = Some(in_flight);
+        self.last = in_flight;
     }
 
     /// Who may have made the run that began at `began`.
     pub(super) fn young(&self, began: u64) -> Option<(u16, u32)> {
-        let Some(InFlight::One(running)) = self.last else { return None };
+        let InFlight::One(running) = self.last else { return None };
         let is_young = began.saturating_sub(self.since?) <= YOUNG_NS;
         is_young.then_some(running)
     }
@@ -61,7 +61,7 @@ mod tests {
             ("claimed within the run", &[(0, Nobody), (12, One(A))], 5, Some(A)),
             ("claimed shortly before", &[(0, Nobody), (12, One(A)), (90, One(A))], 90, Some(A)),
             ("a stream that is open", &[(0, Nobody), (12, One(A)), (900, One(A))], 890, None),
-            ("a look at once", &[(0, One(A))], 0, None),
+            ("the first look", &[(0, One(A))], 0, Some(A)),
             ("one after the other", &[(0, Nobody), (12, One(A)), (900, One(B))], 890, Some(B)),
             ("several", &[(0, Nobody), (12, Several)], 12, None),
             ("the stream is left", &[(0, Nobody), (12, Several), (24, One(A))], 24, None),

@@ -75,7 +75,8 @@ impl GatewayFront {
         let Some(tracer) = &self.tracer else { return };
         match report {
             FromAgent::Stalled { stall, at_ms, running, stack, .. } => {
-                let Some((slot, word)) = *running else { return };
+                let running = running.or_else(|| self.gateway.only_running(process.0));
+                let Some((slot, word)) = running else { return };
                 self.gateway.note_stall(process.0, slot, word);
                 let (stall, at_ms, stack) = (*stall, *at_ms, stack.clone());
                 tracer.tell(traces::Event::Stalled { process, stall, at_ms, running: (slot, word), stack });
