@@ -24,9 +24,9 @@ function figures (file) {
 }
 
 test('names and version are those of the Rust crate', () => {
-  const { ENV_DIRECTORY, CHANNEL_SOCKET, PRESENCE_FILE, PEER_HEADER, VERSION, LENGTH_MAX } = wire
+  const { ENV_DIRECTORY, ENV_HEAP, CHANNEL_SOCKET, PRESENCE_FILE, PEER_HEADER, VERSION, LENGTH_MAX } = wire
   const names = constants('names.rs')
-  assert.deepStrictEqual({ ENV_DIRECTORY, CHANNEL_SOCKET, PRESENCE_FILE, PEER_HEADER, WAITS: wire.WAITS }, names)
+  assert.deepStrictEqual({ ENV_DIRECTORY, ENV_HEAP, CHANNEL_SOCKET, PRESENCE_FILE, PEER_HEADER, WAITS: wire.WAITS }, names)
   assert.strictEqual(String(VERSION), constants('lib.rs').VERSION)
   assert.strictEqual(LENGTH_MAX, constants('frame.rs').LENGTH_MAX.split('*').reduce((product, factor) => product * factor, 1))
 })

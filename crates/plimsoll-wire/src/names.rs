@@ -5,6 +5,10 @@
 /// do not mistake themselves for the worker.
 pub const ENV_DIRECTORY: &str = "PLIMSOLL_AGENT_DIR";
 
+/// Environment variable of a worker: the sizes of the heap that the supervisor has put into `NODE_OPTIONS`, as they stand there. They
+/// are for the main thread of each process; the agent takes them back before the app could start threads of its own.
+pub const ENV_HEAP: &str = "PLIMSOLL_AGENT_HEAP";
+
 /// Unix socket in the private directory on which the supervisor listens for the agent.
 pub const CHANNEL_SOCKET: &str = "agent.sock";
 

@@ -6,6 +6,8 @@
 
 use std::ffi::OsString;
 
+use plimsoll_wire::names::{ENV_DIRECTORY, ENV_HEAP};
+
 use super::load::Found;
 use super::nearest::nearest;
 use super::problem::{Place, Problem};
@@ -13,8 +15,7 @@ use super::settings::all;
 
 const PREFIX: &str = "PLIMSOLL_";
 const FILE: &str = "PLIMSOLL_CONFIG";
-const GIVEN_TO_WORKERS: [&str; 3] =
-    ["PLIMSOLL_WORKER", "PLIMSOLL_WORKERS", plimsoll_wire::names::ENV_DIRECTORY];
+const GIVEN_TO_WORKERS: [&str; 2] = ["PLIMSOLL_WORKER", "PLIMSOLL_WORKERS"];
 
 /// The variable that names the settings file. An empty one is as good as none, as for all variables: compose
 /// files and shells pass `NAME=` for what was not given.
@@ -62,7 +63,7 @@ fn get(variables: &[(OsString, OsString)], wanted: &str) -> Option<OsString> {
 /// the number of workers, and must not be passed over in silence.
 fn is_foreign(name: &str, value: &str, nested: bool) -> bool {
     (nested && GIVEN_TO_WORKERS.contains(&name))
-        || name == plimsoll_wire::names::ENV_DIRECTORY
+        || [ENV_DIRECTORY, ENV_HEAP].contains(&name)
         || name.starts_with("PLIMSOLL_TEST_")
         || is_kubernetes_service(name, value)
 }

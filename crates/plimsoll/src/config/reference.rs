@@ -22,7 +22,7 @@ fine; `plimsoll config` prints the settings in force and where each came from.
 - **Addresses** are an IP address and a port. A port alone (`8080` or `:8080`) means every address, IPv4 and
   IPv6; `localhost` means `127.0.0.1`.
 - An unknown key or variable is an error, answered with the nearest known one. `PLIMSOLL_WORKER`,
-  `PLIMSOLL_WORKERS` and `PLIMSOLL_AGENT_DIR` are what Plimsoll tells its workers: they are not settings.
+  `PLIMSOLL_WORKERS`, `PLIMSOLL_AGENT_DIR` and `PLIMSOLL_AGENT_HEAP` are what Plimsoll tells its workers: they are not settings.
 ";
 
 #[must_use]

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use plimsoll_wire::names::ENV_DIRECTORY;
+use plimsoll_wire::names::{ENV_DIRECTORY, ENV_HEAP};
 
 use crate::concerns::memory::heap::{Plan, is_decided};
 use crate::ids::WorkerId;
@@ -48,6 +48,9 @@ impl Environment<'_> {
             let given = self.overrides.iter().rfind(|(name, _)| name == "NODE_OPTIONS");
             let options = given.map(|(_, value)| OsStr::new(value)).or(self.node_options.as_deref());
             variables.push((ENV_DIRECTORY.into(), directory.into()));
+            if let Some(heap) = undecided(self.heap, options) {
+                variables.push((ENV_HEAP.into(), heap.options().into()));
+            }
             variables.push(("NODE_OPTIONS".into(), self.node_options(options, preload)));
         }
         if self.colour == Colour::Force {
@@ -67,14 +70,18 @@ impl Environment<'_> {
     }
 }
 
+/// The sizes of the heap, where nobody has decided about them.
+fn undecided(heap: Option<Plan>, options: Option<&OsStr>) -> Option<Plan> {
+    heap.filter(|_| !options.is_some_and(|options| is_decided(&options.to_string_lossy())))
+}
+
 /// Appends the sizes of the heap, where nobody has decided about them, and `--require "<preload>"` to what is there.
 fn with_preload(options: Option<&OsStr>, heap: Option<Plan>, preload: &Path) -> OsString {
     let mut value = options.unwrap_or_default().to_owned();
-    let heap = heap.filter(|_| !is_decided(&value.to_string_lossy()));
     if !value.is_empty() {
         value.push(" ");
     }
-    if let Some(heap) = heap {
+    if let Some(heap) = undecided(heap, options) {
         value.push(heap.options());
         value.push(" ");
     }
@@ -127,6 +134,29 @@ mod tests {
         ];
         for (options, expected) in table {
             assert_eq!(with_preload(options.map(OsStr::new), Some(plan), Path::new("/a")), expected);
+        }
+    }
+
+    #[test]
+    fn the_agent_is_told_which_sizes_are_ours() {
+        let plan = Plan { share_bytes: 0, old_mb: 42, semi_mb: 4, is_tight: false };
+        let table = [
+            (None, Some("--max-old-space-size=42 --max-semi-space-size=4")),
+            (Some("--max-old-space-size=42 --max-semi-space-size=4"), None),
+        ];
+        for (given, expected) in table {
+            let environment = Environment {
+                worker: WorkerId { index: 0, incarnation: 0 },
+                workers: 1,
+                agent: Some((Path::new("/a"), Path::new("/b"))),
+                overrides: &[],
+                node_options: given.map(OsString::from),
+                heap: Some(plan),
+                has_context_frame: false,
+                colour: Colour::AsIs,
+            };
+            let told = environment.variables().into_iter().find(|(name, _)| name == ENV_HEAP);
+            assert_eq!(told.map(|(_, sizes)| sizes), expected.map(OsString::from), "{given:?}");
         }
     }
 

@@ -27,6 +27,28 @@ fn heaps_are_made_to_fit_and_the_arithmetic_is_told() {
     server.wait_for_stderr("512 MB of memory.limit - 64 MB for Plimsoll");
 }
 
+/// In MB: the limits of the heap of the process, of a thread that the app limits to 38, and of a child process.
+const THREADS: &str = "
+    const { Worker } = require('node:worker_threads');
+    const limit = `Math.round(require('node:v8').getHeapStatistics().heap_size_limit / 2 ** 20)`;
+    const resourceLimits = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 6 };
+    const child = require('node:child_process').execFileSync(process.execPath, ['-p', limit]).toString().trim();
+    require('node:http').createServer((request, response) => {
+      new Worker(`require('node:worker_threads').parentPort.postMessage(${limit})`, { eval: true, resourceLimits })
+        .on('message', (limited) => response.end(`${eval(limit)} ${limited} ${child}`));
+    }).listen(process.env.PORT);
+";
+
+#[test]
+fn threads_of_the_app_are_as_large_as_the_app_says() {
+    let threads = || Launch::plimsoll(App::source(THREADS)).env("PLIMSOLL_MEMORY_LIMIT", "512MB").workers(1);
+    // 148 MB of old space, with semi-spaces of 8 MB.
+    assert_eq!(threads().start().get("/").text(), "172 38 172");
+    // What somebody else has said wins over it, as always in Node.
+    let own = threads().env("NODE_OPTIONS", "--max-old-space-size=148 --max-semi-space-size=8").start();
+    assert_eq!(own.get("/").text(), "172 172 172");
+}
+
 #[test]
 fn who_has_decided_about_heaps_is_left_alone() {
     let own = launch().env("NODE_OPTIONS", "--max-old-space-size=77").start();

@@ -26,7 +26,8 @@ fn a_misspelt_variable_is_a_problem() {
 fn variables_that_are_not_settings_are_passed_over() {
     for pairs in [
         // What a nested plimsoll finds in its environment.
-        &[("PLIMSOLL_WORKER", "0"), ("PLIMSOLL_WORKERS", "2"), ("PLIMSOLL_AGENT_DIR", "/run/x")][..],
+        &[("PLIMSOLL_WORKER", "0"), ("PLIMSOLL_WORKERS", "2")][..],
+        &[("PLIMSOLL_AGENT_DIR", "/run/x"), ("PLIMSOLL_AGENT_HEAP", "--max-old-space-size=42")],
         // What Kubernetes sets for Services named `plimsoll` and `plimsoll-api`.
         &[
             ("PLIMSOLL_SERVICE_HOST", "10.0.0.1"),
