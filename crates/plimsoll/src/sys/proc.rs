@@ -114,6 +114,19 @@ fn parse_stat(stat: &[u8]) -> Option<Stat> {
 mod tests {
     use super::*;
 
+    /// A shell that has said its first line. It ends when its input does, if it reads any.
+    pub(super) fn shell(script: &str) -> std::process::Child {
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", script])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut stdout, &mut String::new()).unwrap();
+        child
+    }
+
     #[test]
     fn reads_figures_behind_a_hostile_name() {
         let fields = "S 1 2 3 4 5 6 7 8 9 10 70 30 0 0 20 0 11 0 1 1000 250 18446744073709551615";
@@ -142,14 +155,7 @@ mod tests {
 
     #[test]
     fn counts_a_process_with_its_children() {
-        let mut child = std::process::Command::new("sh")
-            .args(["-c", "sleep 30 & echo started; wait"])
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
-        std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+        let mut child = shell("sleep 30 & echo started; wait");
         let usage = tree_usage(child.id());
         for pid in children(child.id()) {
             crate::sys::process::kill(pid);
