@@ -3,7 +3,8 @@
 use crate::harness::{Database, until};
 use crate::shop::{Shop, codes};
 
-/// The shop with the fault, until it is the first thing that is found.
+/// The shop with the fault, until it is the first thing that is found and told, both while it is asked: some faults are
+/// over with the last request.
 fn is_found_first(fault: &str, code: &str, also: impl FnOnce(&Shop)) {
     let Some(database) = Database::start(50) else { return };
     let shop = Shop::open(&database, Some(fault));
@@ -15,16 +16,21 @@ fn is_found_first(fault: &str, code: &str, also: impl FnOnce(&Shop)) {
             // What was seen for a moment only is soon not worth a word.
             (findings["too_little"].is_null() && is_first).then_some(())
         });
+        until("the doctor tells the finding", || {
+            let first = shop.findings()["findings"][0].clone();
+            let text = shop.server.plimsoll(&["doctor"]);
+            let told = String::from_utf8(text.stdout).unwrap();
+            assert_eq!(text.status.code(), Some(1), "{told}");
+            let told = without_figures(&told);
+            let is_told = |part: &str| told.contains(&without_figures(first[part].as_str().unwrap()));
+            (first["code"] == code && is_told("what") && is_told("fix")).then_some(())
+        });
     });
-    // The figures in a finding change for a while after the last request.
-    until("the doctor tells the finding", || {
-        let first = shop.findings()["findings"][0].clone();
-        let text = shop.server.plimsoll(&["doctor"]);
-        let told = String::from_utf8(text.stdout).unwrap();
-        assert_eq!(text.status.code(), Some(1), "{told}");
-        let is_told = |part: &str| told.contains(first[part].as_str().unwrap());
-        (first["code"] == code && is_told("what") && is_told("fix")).then_some(())
-    });
+}
+
+/// They change from one look to the next.
+fn without_figures(text: &str) -> String {
+    text.chars().filter(|letter| !matches!(letter, '0'..='9' | '.' | ',')).collect()
 }
 
 #[test]
