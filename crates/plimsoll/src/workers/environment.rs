@@ -5,7 +5,7 @@ use std::path::Path;
 
 use plimsoll_wire::names::{ENV_DIRECTORY, ENV_HEAP};
 
-use crate::concerns::memory::heap::{Plan, is_decided};
+use crate::concerns::memory::heap::Plan;
 use crate::ids::WorkerId;
 
 /// What a worker's variables depend on.
@@ -19,7 +19,7 @@ pub(super) struct Environment<'a> {
     pub overrides: &'a [(String, String)],
     /// `NODE_OPTIONS` as we were started with.
     pub node_options: Option<OsString>,
-    /// The sizes of its heap; they hold where `NODE_OPTIONS` says nothing of heaps.
+    /// The sizes of its heap; `None`: somebody else decides.
     pub heap: Option<Plan>,
     /// The engine carries the context of `AsyncLocalStorage`.
     pub has_context_frame: bool,
@@ -48,7 +48,7 @@ impl Environment<'_> {
             let given = self.overrides.iter().rfind(|(name, _)| name == "NODE_OPTIONS");
             let options = given.map(|(_, value)| OsStr::new(value)).or(self.node_options.as_deref());
             variables.push((ENV_DIRECTORY.into(), directory.into()));
-            if let Some(heap) = undecided(self.heap, options) {
+            if let Some(heap) = self.heap {
                 variables.push((ENV_HEAP.into(), heap.options().into()));
             }
             variables.push(("NODE_OPTIONS".into(), self.node_options(options, preload)));
@@ -70,18 +70,13 @@ impl Environment<'_> {
     }
 }
 
-/// The sizes of the heap, where nobody has decided about them.
-fn undecided(heap: Option<Plan>, options: Option<&OsStr>) -> Option<Plan> {
-    heap.filter(|_| !options.is_some_and(|options| is_decided(&options.to_string_lossy())))
-}
-
-/// Appends the sizes of the heap, where nobody has decided about them, and `--require "<preload>"` to what is there.
+/// Appends the sizes of the heap and `--require "<preload>"` to what is there.
 fn with_preload(options: Option<&OsStr>, heap: Option<Plan>, preload: &Path) -> OsString {
     let mut value = options.unwrap_or_default().to_owned();
     if !value.is_empty() {
         value.push(" ");
     }
-    if let Some(heap) = undecided(heap, options) {
+    if let Some(heap) = heap {
         value.push(heap.options());
         value.push(" ");
     }
@@ -125,12 +120,11 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_set_where_nobody_else_has() {
+    fn sizes_are_appended() {
         let plan = Plan { share_bytes: 0, old_mb: 42, semi_mb: 4, is_tight: false };
         let table = [
             (None, "--max-old-space-size=42 --max-semi-space-size=4 --require \"/a\""),
             (Some("-r x"), "-r x --max-old-space-size=42 --max-semi-space-size=4 --require \"/a\""),
-            (Some("--max_old_space_size=9"), "--max_old_space_size=9 --require \"/a\""),
         ];
         for (options, expected) in table {
             assert_eq!(with_preload(options.map(OsStr::new), Some(plan), Path::new("/a")), expected);
@@ -140,23 +134,20 @@ mod tests {
     #[test]
     fn the_agent_is_told_which_sizes_are_ours() {
         let plan = Plan { share_bytes: 0, old_mb: 42, semi_mb: 4, is_tight: false };
-        let table = [
-            (None, Some("--max-old-space-size=42 --max-semi-space-size=4")),
-            (Some("--max-old-space-size=42 --max-semi-space-size=4"), None),
-        ];
-        for (given, expected) in table {
+        let table = [(Some(plan), Some("--max-old-space-size=42 --max-semi-space-size=4")), (None, None)];
+        for (heap, expected) in table {
             let environment = Environment {
                 worker: WorkerId { index: 0, incarnation: 0 },
                 workers: 1,
                 agent: Some((Path::new("/a"), Path::new("/b"))),
                 overrides: &[],
-                node_options: given.map(OsString::from),
-                heap: Some(plan),
+                node_options: None,
+                heap,
                 has_context_frame: false,
                 colour: Colour::AsIs,
             };
             let told = environment.variables().into_iter().find(|(name, _)| name == ENV_HEAP);
-            assert_eq!(told.map(|(_, sizes)| sizes), expected.map(OsString::from), "{given:?}");
+            assert_eq!(told.map(|(_, sizes)| sizes), expected.map(OsString::from), "{heap:?}");
         }
     }
 

@@ -15,13 +15,14 @@ pub(super) struct Heaps {
 }
 
 impl<F: Front> Supervisor<F> {
-    /// The sizes for a process that starts now: the number of workers may have changed.
+    /// The sizes for a process that starts now: the number of workers may have changed. `None`: somebody else decides about
+    /// heaps.
     pub(super) fn plan_heap(&mut self) -> Option<Plan> {
         let plan = self.settings.heap?.plan(self.workers());
         if self.nature == Nature::Node {
             self.tell_heap();
         }
-        plan
+        plan.filter(|_| !self.has_decided_variable())
     }
 
     /// What is not Node has no heap of ours: nothing is said before the first agent has spoken, and then once, unless
@@ -44,15 +45,10 @@ impl<F: Front> Supervisor<F> {
         is_decided(&self.node_options())
     }
 
-    /// The plan, unless somebody has decided about heaps.
-    fn undecided(&self, plan: Option<Plan>) -> Option<Plan> {
-        plan.filter(|_| !self.has_decided_variable())
-    }
-
     /// What the heap of a process that starts with this plan is made for.
     pub(super) fn heap_made(&self, plan: Option<Plan>) -> Made {
         let is_for_share = self.settings.heap.is_some_and(|policy| policy.rule == Rule::Auto);
-        match self.undecided(plan) {
+        match plan {
             Some(_) if is_for_share => Made::ForShare,
             _ => Made::Otherwise,
         }
@@ -60,7 +56,7 @@ impl<F: Front> Supervisor<F> {
 
     /// The old space of a process that starts with this plan.
     pub(super) fn old_space(&self, plan: Option<Plan>) -> Option<u64> {
-        let by_plan = || self.undecided(plan).map(|plan| plan.old_mb << 20);
+        let by_plan = || plan.map(|plan| plan.old_mb << 20);
         old_space_in(&self.command()).or_else(|| old_space_in(&self.node_options())).or_else(by_plan)
     }
 
@@ -68,18 +64,18 @@ impl<F: Front> Supervisor<F> {
     /// what lives and the two semi-spaces fill it, and gives the process up soon after.
     pub(super) fn reserve(&self, plan: Option<Plan>) -> u64 {
         // Where somebody else decides, they may be small.
-        let grown = self.undecided(plan).and_then(|_| self.semi_space(plan));
+        let grown = plan.and_then(|_| self.semi_space(plan));
         heap::reserve(self.old_space(plan).unwrap_or(0), grown.unwrap_or(0))
     }
 
     /// By how much its semi-spaces grow at once; `None`: as V8 does it.
     pub(super) fn growth(&self, plan: Option<Plan>) -> Option<u32> {
-        self.undecided(plan)?.semi_space_growth(self.settings.node)
+        plan?.semi_space_growth(self.settings.node)
     }
 
     /// The semi-space of a process that starts now, in bytes; `None`: the version of Node is not known.
     pub(super) fn semi_space(&self, plan: Option<Plan>) -> Option<u64> {
-        let planned = || self.undecided(plan).map(|plan| plan.semi_mb << 20);
+        let planned = || plan.map(|plan| plan.semi_mb << 20);
         let by_itself = || {
             let node = self.settings.node?;
             Some(default_semi_space(Some(node), self.memory_of_v8()) << 20)
