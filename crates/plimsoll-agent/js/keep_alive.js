@@ -35,7 +35,11 @@ function watch (link) {
 function ignoreKeepAliveTimeout (link) {
   const { setTimeout } = link.socket
   link.socket.setTimeout = function (ms, callback) {
-    if (callback !== undefined) return setTimeout.call(this, ms, callback)
+    if (callback !== undefined) {
+      // Before the first request it is for all of the connection's.
+      if (link.timeout >= 0) (link.callbacks ??= []).push(callback)
+      return setTimeout.call(this, ms, callback)
+    }
     let timeout = ms
     // Undefined before the first response: what the app sets on a fresh connection is for its first request.
     if (this._httpMessage === null && !link.arriving) {
@@ -81,6 +85,12 @@ function renewTimeout (link) {
   else if (timeout !== link.timeout) socket.setTimeout(link.timeout)
 }
 
+/** What the app wanted called when an earlier request timed out. */
+function forgetCallbacks (link) {
+  for (const callback of link.callbacks) link.socket.removeListener('timeout', callback)
+  link.callbacks = null
+}
+
 /** `link` is a socket on which Node has just put its listeners. */
 function ignoreIdleTimeout (link) {
   const [onTimeout] = link.listeners('timeout')
@@ -100,4 +110,4 @@ function makeRoom (server) {
   }
 }
 
-module.exports = { ignoreIdleTimeout, ignoreKeepAliveTimeout, makeRoom, renewTimeout, watch }
+module.exports = { forgetCallbacks, ignoreIdleTimeout, ignoreKeepAliveTimeout, makeRoom, renewTimeout, watch }

@@ -12,7 +12,7 @@ const { clearTimeout, setImmediate, setTimeout } = require('./apart.js')
 const { within } = require('./context.js')
 const { dismiss } = require('./dismiss.js')
 const { take } = require('./headers.js')
-const { ignoreIdleTimeout, ignoreKeepAliveTimeout, renewTimeout, watch } = require('./keep_alive.js')
+const { forgetCallbacks, ignoreIdleTimeout, ignoreKeepAliveTimeout, renewTimeout, watch } = require('./keep_alive.js')
 const page = require('./page.js')
 const { patch } = require('./patch.js')
 const { RingSocket } = require('./ring.js')
@@ -77,6 +77,7 @@ function watchParser (socket, link) {
     link.arriving = true
     if (link.isAnswered) link.isAnswered = false
     else renewTimeout(link)
+    if (link.callbacks !== null) forgetCallbacks(link)
     watchBody(request)
     const before = enter(link)
     try {
@@ -156,6 +157,8 @@ class Link {
     this.isAnswered = false
     /** The timeout of the connection, as the first request found it. */
     this.timeout = -1
+    /** What the app gave `socket.setTimeout` to call, for a request. */
+    this.callbacks = null
     /** How often it was seen that the gateway still waits for the answer, and how much had come by then, for which request. */
     this.looks = 0
     this.seen = 0

@@ -48,15 +48,18 @@ test('a timeout that the app sets for one request is not there for the next', as
   const plimsoll = await supervisor(t)
   const app = new App(t, plimsoll, `
     http.createServer((request, response) => {
-      if (request.url === '/short') request.socket.setTimeout(200000);
-      response.end(String(request.socket.timeout ?? 0));
+      const { socket } = request;
+      const before = socket.listenerCount('timeout');
+      if (request.url === '/short') socket.setTimeout(200000, () => {});
+      response.end([socket.timeout ?? 0, before].join(', '));
     }).listen(3000, () => say('up'));
   `)
   const { path } = await plimsoll.listens.next()
   await app.next()
   const one = link(t, path)
-  for (const [head, timeout] of [['GET / HTTP/1.1', '0'], ['GET /short HTTP/1.1', '200000'], ['GET / HTTP/1.1', '0']]) {
-    assert.strictEqual((await one.request({ head })).body, timeout)
+  const listeners = (await one.request()).body.split(', ')[1]
+  for (const [head, timeout] of [['GET / HTTP/1.1', '0'], ['GET /short HTTP/1.1', '200000'], ['GET / HTTP/1.1', '0'], ['GET /short HTTP/1.1', '200000']]) {
+    assert.strictEqual((await one.request({ head })).body, `${timeout}, ${listeners}`)
   }
 })
 
