@@ -11,6 +11,7 @@ pub(super) use super::by_route::all_times;
 pub use super::by_route::routes;
 use super::histogram::{Durations, Snapshot};
 use super::queue_age::QueueAge;
+use super::quick::Quick;
 use super::status::{Failure, Requests};
 use crate::ids::RouteId;
 pub use crate::routes::Method;
@@ -67,6 +68,7 @@ pub struct ThreadStats {
     pub bytes_from_clients: Counter,
     pub bytes_to_clients: Counter,
     pub queue_age: QueueAge,
+    pub quick: Quick,
     /// Answers by the first digit of their status; the first is for those without one.
     answers: [Counter; CLASSES],
     /// Of requests whose route has none.
@@ -79,6 +81,7 @@ impl ThreadStats {
     /// A request was answered: `duration` from its first byte to the last byte of the answer.
     pub fn record(&self, route: RouteId, method: Method, status: u16, duration: Duration) {
         self.requests_ended.add(1);
+        self.quick.note(duration);
         let class = usize::from(status / 100);
         if let Some(class) = self.answers.get(if class < CLASSES { class } else { 0 }) {
             class.add(1);

@@ -28,6 +28,7 @@ mod origin;
 mod otlp;
 pub mod query;
 mod queue_age;
+mod quick;
 pub mod report;
 mod server;
 mod ship;
