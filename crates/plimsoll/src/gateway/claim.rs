@@ -10,7 +10,7 @@
 //!                                            │          ├─ link gone, worker lives: Drop ──► FREE, for another link
 //!                                            │          └─ worker dead: abandon ──► STARTED for good
 //!                                            └─ REVOKED ─┬─ marker seen: settle ──► FREE
-//!                                                        ├─ worker has left the link: settle ──► FREE
+//!                                                        ├─ worker lives, and has left the link: settle ──► FREE
 //!                                                        └─ link gone: Drop ──► REVOKED for good
 //! ```
 //!

@@ -233,7 +233,7 @@ async fn serve(
         course.moves.push((course.ended, Move::Retried));
         connection.thread.stats.requests_retried.add(1);
         // Frees the slot or not, but never while the next link is being sought.
-        link.discard();
+        inquest::discard(link, &connection.thread);
         (link, at) = seek(connection, &flight, Purpose::SecondTry).link(course.ended).await?;
     }
 }

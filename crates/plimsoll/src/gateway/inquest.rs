@@ -1,10 +1,13 @@
-//! A link ended under a request that had begun to run: did its worker die, or did the app only close the connection?
+//! A link ended under a request: did its worker die, or was only the connection closed?
 //!
-//! It matters twice. The client is told which of the two it was; and where the worker died, the request's slot goes on
-//! saying `STARTED`, so that whoever explains the death can count what was running.
+//! It matters three times. The client is told which of the two it was; where the worker died, the request's slot goes on saying
+//! what it said, so that whoever explains the death can count what was running; and where it lives, and has closed its end, nobody
+//! comes across a request any more that had not begun, and its slot is for others.
 
 use std::rc::Rc;
 use std::time::Duration;
+
+use plimsoll_wire::page::Revoked;
 
 use super::failure::Failure;
 use super::links::Link;
@@ -30,7 +33,20 @@ pub(super) fn hold(mut link: Link, thread: &Rc<Thread>) {
         return;
     }
     let now = thread.watches.now();
-    drop(tokio::task::spawn_local(async move { blame(&mut link, now).await }));
+    drop(tokio::task::spawn_local(async move {
+        if blame(&mut link, now).await == Failure::WorkerClosed && link.stream.is_hung_up() {
+            link.settle();
+        }
+    }));
+}
+
+/// Nothing more is sent on the link, and what had not begun to run on it never will.
+pub(super) fn discard(mut link: Link, thread: &Rc<Thread>) {
+    if link.stream.is_left() {
+        link.settle();
+    } else if link.claim.as_ref().is_some_and(|claim| claim.revoke() == Revoked::Yes) {
+        hold(link, thread);
+    }
 }
 
 async fn is_worker_dead(link: &Link, now: Time) -> bool {

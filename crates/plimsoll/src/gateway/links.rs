@@ -178,20 +178,16 @@ impl Link {
         }
     }
 
-    /// Nothing more is sent on the link. Where the worker has left it before, nobody looks at the slot of its request any more.
-    pub(super) fn discard(mut self) {
-        if self.stream.is_left()
-            && let Some(claim) = &mut self.claim
-        {
+    /// Nobody looks at the slot of its request any more.
+    pub(super) fn settle(&mut self) {
+        if let Some(claim) = &mut self.claim {
             claim.settle();
         }
     }
 
     /// Gives the link back for the next request.
     pub(super) fn keep(mut self, now: Time) {
-        if let Some(claim) = &mut self.claim {
-            claim.settle();
-        }
+        self.settle();
         // One that was opened before the trunk was ready has done its work.
         let is_socket = matches!(self.stream, Stream::Unix(_));
         let is_outdated = is_socket && self.worker.trunk().is_some_and(|trunk| trunk.has_room());

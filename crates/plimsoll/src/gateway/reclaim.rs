@@ -8,6 +8,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::http1::head::Scan;
 use super::http1::response::Response;
+use super::inquest;
 use super::links::Link;
 use super::thread::Thread;
 use crate::observe::http::Method;
@@ -43,6 +44,6 @@ pub(super) async fn reclaim(mut link: Link, is_whole: bool, thread: Rc<Thread>) 
     if seen.await && is_whole {
         link.keep(thread.watches.now());
     } else {
-        link.discard();
+        inquest::discard(link, &thread);
     }
 }

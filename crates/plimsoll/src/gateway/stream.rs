@@ -39,8 +39,8 @@ impl Stream {
         }
     }
 
-    /// The agent has left it, and reads nothing more from it, whatever was sent. Of a socket that is never known: its process may have
-    /// died.
+    /// The agent has left it, and reads nothing more from it, whatever was sent. Of a socket that is not known so soon: its process may have
+    /// died, see `inquest`.
     pub(super) fn is_left(&self) -> bool {
         matches!(self, Self::Ring(stream) if stream.is_left())
     }

@@ -203,19 +203,38 @@ fn what_node_itself_refuses_takes_no_slot_and_says_nothing_of_claims() {
         // As the documentation of Node has it.
         if (request.url === '/own') server.on('clientError', (error, socket) => socket.end('HTTP/1.1 400 Bad Request\\r\\n\\r\\n'));
     }).listen(process.env.PORT)";
-    let server = Launch::plimsoll(App::source(app)).start();
     let large = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Large: {}\r\n\r\n", "x".repeat(700));
-    for round in 0..1030 {
+    for trunks in ["auto", "off"] {
+        let server = Launch::plimsoll(App::source(app)).env("PLIMSOLL_GATEWAY_TRUNKS", trunks).start();
+        for round in 0..1030 {
+            let mut client = server.connect();
+            client.send(&large);
+            assert_eq!(client.response("GET").status, 431, "{trunks} {round}");
+        }
+        assert_eq!(server.get("/own").text(), "served");
         let mut client = server.connect();
         client.send(&large);
-        assert_eq!(client.response("GET").status, 431, "round {round}");
+        assert_eq!(client.response("GET").status, 400);
+        assert_says_what_ran(&server);
+        assert!(!server.stderr().contains("without the agent"), "{}", server.stderr());
     }
-    assert_eq!(server.get("/own").text(), "served");
+}
+
+/// The agent ends the link under the next request, which goes by another one.
+#[test]
+fn an_answer_that_the_app_does_not_end_takes_no_slot() {
+    let app = "require('node:http').createServer((request, response) => {
+        if (request.url === '/hold') return console.log('held');
+        response.writeHead(200, { 'Content-Length': 6 }).write('served');
+        if (request.url === '/') response.end();
+    }).listen(process.env.PORT)";
+    let server = Launch::plimsoll(App::source(app)).env("PLIMSOLL_GATEWAY_TRUNKS", "off").start();
     let mut client = server.connect();
-    client.send(&large);
-    assert_eq!(client.response("GET").status, 400);
+    for round in 0..1030 {
+        client.send("GET /hangs HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(client.response("GET").status, 200, "round {round}");
+    }
     assert_says_what_ran(&server);
-    assert!(!server.stderr().contains("without the agent"), "{}", server.stderr());
 }
 
 /// As the one of fastify does, which says nothing of closing.

@@ -79,7 +79,7 @@ impl Settled {
     pub(in crate::gateway) fn finish(self, link: Link, thread: &Rc<Thread>) -> (After, u16) {
         match self.link {
             Fate::Keep(now) => link.keep(now),
-            Fate::Drop | Fate::Unanswered => link.discard(),
+            Fate::Drop | Fate::Unanswered => inquest::discard(link, thread),
             Fate::Ended => inquest::hold(link, thread),
             Fate::SetAside { is_whole } => {
                 drop(tokio::task::spawn_local(reclaim(link, is_whole, Rc::clone(thread))));
