@@ -36,9 +36,11 @@ function ignoreKeepAliveTimeout (link) {
   const { setTimeout } = link.socket
   link.socket.setTimeout = function (ms, callback) {
     if (callback !== undefined) {
+      // First, as it throws where it is none.
+      setTimeout.call(this, ms, callback)
       // Before the first request it is for all of the connection's.
-      if (link.timeout >= 0) (link.callbacks ??= []).push(callback)
-      return setTimeout.call(this, ms, callback)
+      if (link.timeout >= 0) (link.callbacks ??= new WeakSet()).add(callback)
+      return this
     }
     let timeout = ms
     // Undefined before the first response: what the app sets on a fresh connection is for its first request.
@@ -87,7 +89,10 @@ function renewTimeout (link) {
 
 /** What the app wanted called when an earlier request timed out. */
 function forgetCallbacks (link) {
-  for (const callback of link.callbacks) link.socket.removeListener('timeout', callback)
+  const { callbacks, socket } = link
+  for (const callback of socket.listeners('timeout')) {
+    if (callbacks.has(callback)) socket.removeListener('timeout', callback)
+  }
   link.callbacks = null
 }
 

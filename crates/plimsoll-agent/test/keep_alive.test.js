@@ -50,7 +50,9 @@ test('a timeout that the app sets for one request is not there for the next', as
     http.createServer((request, response) => {
       const { socket } = request;
       const before = socket.listenerCount('timeout');
-      if (request.url === '/short') socket.setTimeout(200000, () => {});
+      const callback = () => {};
+      if (request.url === '/short') socket.setTimeout(200000, callback).setTimeout(200000, callback);
+      try { if (request.url === '/none') socket.setTimeout(200000, null) } catch {}
       response.end([socket.timeout ?? 0, before].join(', '));
     }).listen(3000, () => say('up'));
   `)
@@ -58,7 +60,7 @@ test('a timeout that the app sets for one request is not there for the next', as
   await app.next()
   const one = link(t, path)
   const listeners = (await one.request()).body.split(', ')[1]
-  for (const [head, timeout] of [['GET / HTTP/1.1', '0'], ['GET /short HTTP/1.1', '200000'], ['GET / HTTP/1.1', '0'], ['GET /short HTTP/1.1', '200000']]) {
+  for (const [head, timeout] of [['GET / HTTP/1.1', '0'], ['GET /short HTTP/1.1', '200000'], ['GET / HTTP/1.1', '0'], ['GET /none HTTP/1.1', '200000'], ['GET /short HTTP/1.1', '200000'], ['GET / HTTP/1.1', '0']]) {
     assert.strictEqual((await one.request({ head })).body, `${timeout}, ${listeners}`)
   }
 })

@@ -320,7 +320,8 @@ static SETTINGS: &[&dyn Definition] = &[
         default: Default::Value,
         doc: "Under load a gateway thread that would be woken again at once first waits a moment, and takes all that came \
               meanwhile together: the workers and the gateway need less processor time for each request. The moment \
-              is an eighth of what requests take, a quarter of what the quick ones take, and 200 µs at most. `off` never waits.",
+              is at most an eighth of what requests take, a quarter of what the quick ones among them take, and 200 µs. \
+              `off` never waits.",
     },
     &Setting {
         key: "gateway.trunks",
