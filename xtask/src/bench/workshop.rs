@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
@@ -67,13 +67,30 @@ pub(crate) fn build_plimsoll() -> anyhow::Result<PathBuf> {
     Ok(target().join("release/plimsoll"))
 }
 
-/// A port that nobody uses now, and that nobody was told of before: who was may not have bound it yet.
+/// A port that nobody uses now at any address, in whatever state, and that nobody was told of before: who was may not
+/// have bound it yet. Apps listen at all addresses, which a closed connection of any of them is in the way of for a minute.
 pub(crate) fn free_port() -> anyhow::Result<u16> {
     static TOLD: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let port = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?.local_addr()?.port();
         if TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(port) {
             return Ok(port);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_in_use_at_another_address_is_not_free() {
+        let elsewhere = (Ipv4Addr::new(127, 0, 1, 1), 0);
+        let held: Vec<_> = (0..500).map(|_| TcpListener::bind(elsewhere).unwrap()).collect();
+        let taken: Vec<u16> = held.iter().map(|one| one.local_addr().unwrap().port()).collect();
+        for _ in 0..100 {
+            let port = free_port().unwrap();
+            assert!(!taken.contains(&port), "{port}");
         }
     }
 }
