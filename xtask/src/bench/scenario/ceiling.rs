@@ -58,7 +58,7 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
         headlines: vec![headline],
         tables: vec![("The highest rate".to_owned(), table)],
         method: vec![format!(
-            "The app and the settings of `ten-k`; {SECONDS} s at each rate, after {REST_SECONDS} s that do not count. No request may fail, and p99 must be below {P99_MS_MAX} ms. Up or down by parts until a good and a bad rate are within 10 %, in each of {} rounds; the load generator has its part of the CPUs, which is more for who is asked more.",
+            "The app and the settings of `ten-k`; {SECONDS} s at each rate, after {REST_SECONDS} s that do not count. No request may fail, and p99 must be below {P99_MS_MAX} ms; a rate is too high if that is missed twice in a row. Up or down by parts until a good and a bad rate are within 10 %, in each of {} rounds; the load generator has its part of the CPUs, which is more for who is asked more.",
             stage.rounds
         )],
         raw: rates.collect(),
@@ -79,6 +79,8 @@ fn find(serving: &Serving<'_>, guess: Option<f64>, is_quick: bool) -> anyhow::Re
 }
 
 /// Goes up or down from the guess until it lies between one that is good and one that is not, and then between these.
+/// One bad turn may be somebody else's doing, as a machine that stands still for 25 ms spoils 1 % of what 2.5 s
+/// hold: only a rate that is bad twice is.
 fn search(
     guess: Option<f64>,
     tries: usize,
@@ -89,7 +91,7 @@ fn search(
     let (mut good, mut bad): (Option<f64>, Option<f64>) = (None, None);
     let mut rate = guess.unwrap_or(FIRST);
     for _ in 0..tries {
-        if is_good(rate)? {
+        if is_good(rate)? || is_good(rate)? {
             good = Some(rate);
         } else {
             bad = Some(rate);
@@ -116,6 +118,17 @@ mod tests {
             let found = search(guess, 20, |rate| Ok(rate <= limit)).unwrap();
             assert!(found <= limit && found * NEAR > limit, "{found} for {limit}");
         }
+    }
+
+    #[test]
+    fn one_bad_turn_is_not_believed() {
+        let mut tried = Vec::new();
+        let found = search(None, 20, |rate| {
+            let is_first = !tried.contains(&rate);
+            tried.push(rate);
+            Ok(rate <= 23_000.0 && !is_first)
+        });
+        assert!((20_900.0..=23_000.0).contains(&found.unwrap()), "{tried:?}");
     }
 
     #[test]
