@@ -164,7 +164,7 @@ impl Access {
     ) {
         let heads = self.heads_of(connection, request);
         let error = course.broke.map(Broke::word);
-        self.line(&Entry {
+        let entry = Entry {
             second: "",
             milliseconds: 0,
             level: level(status, course.broke),
@@ -180,7 +180,8 @@ impl Access {
             worker: course.worker,
             rescued: course.rescued,
             retried: course.retried,
-        });
+        };
+        self.line(&entry, course.ended);
         self.give_back(heads);
     }
 
@@ -201,7 +202,7 @@ impl Access {
             return;
         }
         let stands = connection.buffer.as_ref().map(|buffer| buffer.filled()).unwrap_or_default();
-        self.line(&Entry {
+        let entry = Entry {
             second: "",
             milliseconds: 0,
             level: level(failure.status(), Some(Broke::Failed(failure))),
@@ -217,15 +218,16 @@ impl Access {
             worker: None,
             rescued: 0,
             retried: 0,
-        });
+        };
+        self.line(&entry, Instant::now());
     }
 
-    fn line(&self, entry: &Entry<'_>) {
+    /// Of a request that has just ended, `now`.
+    fn line(&self, entry: &Entry<'_>, now: Instant) {
         let mut lines = self.lines.borrow_mut();
         self.log.note(&mut lines, observe::now(), entry);
         let is_much = lines.bytes() >= LINES_BYTES;
         drop(lines);
-        let now = Instant::now();
         let is_rare = self.handed_over.get().is_none_or(|last| now.saturating_duration_since(last) >= PAUSE);
         if is_much || is_rare {
             self.handed_over.set(Some(now));

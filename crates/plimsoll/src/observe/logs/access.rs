@@ -119,13 +119,20 @@ impl AccessLog {
 
     fn push(&self, lines: &mut Lines, push: fn(&Ring, Item) -> Result<(), Item>) {
         let Some(ring) = self.0.ring.get().filter(|_| !lines.is_empty()) else { return };
+        let (bytes, count) = (lines.text.len(), lines.places.len());
         let chunk = Chunk {
             text: std::mem::take(&mut lines.text).into(),
             places: std::mem::take(&mut lines.places),
             is_all: self.0.wanted == Wanted::All,
         };
-        if let Err(Item::Access(chunk)) = push(ring, Item::Access(chunk)) {
-            lines.take_back(chunk);
+        match push(ring, Item::Access(chunk)) {
+            Ok(()) => {
+                // The next ones are about as many.
+                lines.text.reserve(bytes);
+                lines.places.reserve(count);
+            }
+            Err(Item::Access(chunk)) => lines.take_back(chunk),
+            Err(_) => {}
         }
     }
 

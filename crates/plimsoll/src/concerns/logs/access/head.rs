@@ -19,9 +19,11 @@ impl<'a> Fields<'a> {
     /// Reads up to the empty line, or as far as there is something. Any bytes will do.
     #[must_use]
     pub fn read(head: &'a [u8]) -> Self {
-        let mut lines = head.split(|byte| *byte == b'\n');
-        let mut fields = Self { line: lines.next().unwrap_or_default().trim_ascii_end(), ..Self::default() };
-        for line in lines {
+        let (line, mut rest) = first_line(head);
+        let mut fields = Self { line: line.trim_ascii_end(), ..Self::default() };
+        while !rest.is_empty() {
+            let line;
+            (line, rest) = first_line(rest);
             let Some(colon) = memchr::memchr(b':', line) else {
                 // The body may look like headers.
                 if line.trim_ascii().is_empty() {
@@ -62,4 +64,11 @@ impl<'a> Fields<'a> {
         let mut words = self.line.split(|byte| *byte == b' ');
         (words.next().unwrap_or_default(), words.next().unwrap_or_default())
     }
+}
+
+/// The first line without its newline, and what comes behind that.
+fn first_line(text: &[u8]) -> (&[u8], &[u8]) {
+    let end = memchr::memchr(b'\n', text).unwrap_or(text.len());
+    let (line, rest) = text.split_at(end);
+    (line, rest.get(1..).unwrap_or_default())
 }

@@ -10,6 +10,13 @@ const TARGET_BYTES_MAX: usize = 2048;
 const FIELD_BYTES_MAX: usize = 512;
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
+/// A field's name with all that stands around it, put down at once.
+macro_rules! key {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":").as_bytes()
+    };
+}
+
 pub(super) fn write(
     entry: &Entry<'_>,
     asked: &Fields<'_>,
@@ -34,42 +41,40 @@ pub(super) fn write(
     let message = start..text.len();
     text.push(b'"');
 
-    push_string("method", method, FIELD_BYTES_MAX, text);
+    push_string(key!("method"), method, FIELD_BYTES_MAX, text);
     if !target.is_empty() {
-        push_string("target", target, TARGET_BYTES_MAX, text);
+        push_string(key!("target"), target, TARGET_BYTES_MAX, text);
     }
-    push_optional("route", entry.route.map(str::as_bytes), text);
-    push_field("status", entry.status.into(), text);
-    push_optional("error", entry.error.map(str::as_bytes), text);
-    push_field("bytes", entry.bytes, text);
-    push_time("total_ms", entry.times.total, text);
-    push_time("queue_ms", entry.times.queue, text);
-    push_time("claim_ms", entry.times.claim, text);
+    push_optional(key!("route"), entry.route.map(str::as_bytes), text);
+    push_field(key!("status"), entry.status.into(), text);
+    push_optional(key!("error"), entry.error.map(str::as_bytes), text);
+    push_field(key!("bytes"), entry.bytes, text);
+    push_time(key!("total_ms"), entry.times.total, text);
+    push_time(key!("queue_ms"), entry.times.queue, text);
+    push_time(key!("claim_ms"), entry.times.claim, text);
     if let Some(first_byte) = entry.times.first_byte {
-        push_time("first_byte_ms", first_byte, text);
+        push_time(key!("first_byte_ms"), first_byte, text);
     }
     if let Some(worker) = entry.worker {
-        push_field("worker", worker.into(), text);
+        push_field(key!("worker"), worker.into(), text);
     }
-    push_field("rescued", entry.rescued.into(), text);
-    push_field("retried", entry.retried.into(), text);
-    push_string("client", entry.client.as_bytes(), FIELD_BYTES_MAX, text);
+    push_field(key!("rescued"), entry.rescued.into(), text);
+    push_field(key!("retried"), entry.retried.into(), text);
+    push_string(key!("client"), entry.client.as_bytes(), FIELD_BYTES_MAX, text);
     let request = request.map(|id| {
-        push_string("request_id", id, FIELD_BYTES_MAX, text);
+        push_string(key!("request_id"), id, FIELD_BYTES_MAX, text);
         let length = escaped_length(id);
         text.len() - 1 - length..text.len() - 1
     });
     if let Some(trace) = trace {
-        push_name("trace_id", text);
+        text.extend_from_slice(key!("trace_id"));
         text.push(b'"');
-        for byte in trace {
-            push_hex(byte, text);
-        }
+        trace.iter().for_each(|byte| push_hex(*byte, text));
         text.push(b'"');
     }
-    push_optional("forwarded_for", asked.forwarded_for, text);
-    push_optional("referer", asked.referer, text);
-    push_optional("user_agent", asked.user_agent, text);
+    push_optional(key!("forwarded_for"), asked.forwarded_for, text);
+    push_optional(key!("referer"), asked.referer, text);
+    push_optional(key!("user_agent"), asked.user_agent, text);
     text.push(b'}');
     Places { message, request }
 }
@@ -83,33 +88,27 @@ fn place<'a>(entry: &Entry<'a>, target: &'a [u8]) -> &'a [u8] {
     }
 }
 
-fn push_name(name: &str, text: &mut Vec<u8>) {
-    text.extend_from_slice(b",\"");
-    text.extend_from_slice(name.as_bytes());
-    text.extend_from_slice(b"\":");
-}
-
-fn push_field(name: &str, number: u64, text: &mut Vec<u8>) {
-    push_name(name, text);
+fn push_field(key: &[u8], number: u64, text: &mut Vec<u8>) {
+    text.extend_from_slice(key);
     push_number(number, text);
 }
 
-fn push_time(name: &str, time: Duration, text: &mut Vec<u8>) {
-    push_name(name, text);
+fn push_time(key: &[u8], time: Duration, text: &mut Vec<u8>) {
+    text.extend_from_slice(key);
     let microseconds = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     push_number(microseconds / 1000, text);
     text.push(b'.');
     push_thousandths(microseconds % 1000, text);
 }
 
-fn push_optional(name: &str, value: Option<&[u8]>, text: &mut Vec<u8>) {
+fn push_optional(key: &[u8], value: Option<&[u8]>, text: &mut Vec<u8>) {
     if let Some(value) = value {
-        push_string(name, value, FIELD_BYTES_MAX, text);
+        push_string(key, value, FIELD_BYTES_MAX, text);
     }
 }
 
-fn push_string(name: &str, value: &[u8], bytes_max: usize, text: &mut Vec<u8>) {
-    push_name(name, text);
+fn push_string(key: &[u8], value: &[u8], bytes_max: usize, text: &mut Vec<u8>) {
+    text.extend_from_slice(key);
     text.push(b'"');
     push_escaped(value, bytes_max, text);
     text.push(b'"');
@@ -118,7 +117,9 @@ fn push_string(name: &str, value: &[u8], bytes_max: usize, text: &mut Vec<u8>) {
 /// Any bytes, as the inside of a JSON string. What is no UTF-8 is read as Latin-1, as HTTP once had it.
 fn push_escaped(value: &[u8], bytes_max: usize, text: &mut Vec<u8>) {
     let value = value.get(..bytes_max).unwrap_or(value);
-    if !value.iter().any(|byte| needs_escape(*byte) || !byte.is_ascii()) {
+    // Without a way out of the loop the compiler takes many bytes at a time.
+    let is_plain = |plain, byte: &u8| plain & !needs_escape(*byte) & byte.is_ascii();
+    if value.iter().fold(true, is_plain) {
         return text.extend_from_slice(value);
     }
     let is_text = std::str::from_utf8(value).is_ok();
@@ -146,7 +147,7 @@ fn escaped_length(id: &[u8]) -> usize {
 }
 
 fn needs_escape(byte: u8) -> bool {
-    byte < 0x20 || matches!(byte, b'"' | b'\\' | 0x7f)
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\') | (byte == 0x7f)
 }
 
 fn push_hex(byte: u8, text: &mut Vec<u8>) {
