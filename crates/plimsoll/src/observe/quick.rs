@@ -1,5 +1,6 @@
 //! What the quick ones among a gateway thread's requests take. Who lets all wait for a moment must not go by the average, in which
-//! a few long ones outweigh thousands of quick ones, nor by how many are in flight, as open streams are among them. It is of the last hundred requests or so, where the histograms (`slow`) are of all that were.
+//! a few long ones outweigh thousands of quick ones, nor by how many are in flight, as open streams are among them.
+//! It is of the last hundred requests or so, where the histograms (`slow`) are of all that were.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;

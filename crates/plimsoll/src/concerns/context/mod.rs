@@ -15,7 +15,7 @@ pub mod tail;
 pub mod tax;
 
 /// Appends `bytes` in lower-case hexadecimal.
-fn push_hex(bytes: &[u8], text: &mut Vec<u8>) {
+pub(super) fn push_hex(bytes: &[u8], text: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for byte in bytes {
         for digit in [byte >> 4, byte & 15] {

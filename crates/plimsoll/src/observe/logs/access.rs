@@ -125,14 +125,12 @@ impl AccessLog {
             places: std::mem::take(&mut lines.places),
             is_all: self.0.wanted == Wanted::All,
         };
-        match push(ring, Item::Access(chunk)) {
-            Ok(()) => {
-                // The next ones are about as many.
-                lines.text.reserve(bytes);
-                lines.places.reserve(count);
-            }
-            Err(Item::Access(chunk)) => lines.take_back(chunk),
-            Err(_) => {}
+        if let Err(Item::Access(chunk)) = push(ring, Item::Access(chunk)) {
+            lines.take_back(chunk);
+        } else {
+            // The next ones are about as many.
+            lines.text.reserve(bytes);
+            lines.places.reserve(count);
         }
     }
 

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::head::Fields;
 use super::{Entry, Places, push_number, push_thousandths};
+use crate::concerns::context::push_hex;
 
 /// More of a target than this tells nobody anything.
 const TARGET_BYTES_MAX: usize = 2048;
 const FIELD_BYTES_MAX: usize = 512;
-const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// A field's name with all that stands around it, put down at once.
 macro_rules! key {
@@ -69,7 +69,7 @@ pub(super) fn write(
     if let Some(trace) = trace {
         text.extend_from_slice(key!("trace_id"));
         text.push(b'"');
-        trace.iter().for_each(|byte| push_hex(*byte, text));
+        push_hex(&trace, text);
         text.push(b'"');
     }
     push_optional(key!("forwarded_for"), asked.forwarded_for, text);
@@ -128,7 +128,7 @@ fn push_escaped(value: &[u8], bytes_max: usize, text: &mut Vec<u8>) {
             b'"' | b'\\' => text.extend_from_slice(&[b'\\', *byte]),
             byte if needs_escape(*byte) || (!byte.is_ascii() && !is_text) => {
                 text.extend_from_slice(b"\\u00");
-                push_hex(*byte, text);
+                push_hex(&[*byte], text);
             }
             byte => text.push(*byte),
         }
@@ -148,9 +148,4 @@ fn escaped_length(id: &[u8]) -> usize {
 
 fn needs_escape(byte: u8) -> bool {
     (byte < 0x20) | (byte == b'"') | (byte == b'\\') | (byte == 0x7f)
-}
-
-fn push_hex(byte: u8, text: &mut Vec<u8>) {
-    let digit = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
-    text.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
 }
