@@ -4,8 +4,8 @@
 use bytes::Bytes;
 
 use super::context::Ids;
+use crate::concerns::context::parent::Parent;
 use crate::concerns::logs::access::Fields;
-use crate::concerns::logs::trace_of_parent;
 
 /// The ids in a head: the client's, or the app's answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Tag {
         let fields = Fields::read(head);
         Self {
             request: fields.request.map(Bytes::copy_from_slice),
-            trace: fields.traceparent.and_then(trace_of_parent),
+            trace: fields.traceparent.and_then(Parent::read).map(|parent| parent.trace.0),
             is_traced: false,
         }
     }

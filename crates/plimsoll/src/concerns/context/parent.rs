@@ -30,15 +30,15 @@ impl Parent {
         let (own, more) = text.split_at_checked(LENGTH)?;
         let mut parts = own.split(|byte| *byte == b'-');
         let [version] = read_hex::<1>(parts.next()?)?;
-        let (trace, span) = (read_hex(parts.next()?)?, read_hex(parts.next()?)?);
+        let (trace, span) = (TraceId::read(parts.next()?)?, read_hex(parts.next()?)?);
         let [flags] = read_hex(parts.next()?)?;
         let is_whole = match version {
             0 => more.is_empty(),
             0xff => false,
             _ => more.is_empty() || more.starts_with(b"-"),
         };
-        let is_valid = is_whole && parts.next().is_none() && trace != [0; 16] && span != [0; 8];
-        is_valid.then_some(Self { trace: TraceId(trace), span: SpanId(span), flags })
+        let is_valid = is_whole && parts.next().is_none() && span != [0; 8];
+        is_valid.then_some(Self { trace, span: SpanId(span), flags })
     }
 
     #[must_use]
@@ -65,6 +65,15 @@ impl Parent {
         push_hex(&self.span.0, text);
         text.push(b'-');
         push_hex(&[self.flags & (SAMPLED | RANDOM)], text);
+    }
+}
+
+impl TraceId {
+    /// `None`: it is not 32 digits of lower-case hexadecimal, or all of them are 0. Datadog's decimal ids and
+    /// Jaeger's short ones are not read.
+    #[must_use]
+    pub fn read(text: &[u8]) -> Option<Self> {
+        read_hex(text).filter(|id| *id != [0; 16]).map(Self)
     }
 }
 

@@ -18,4 +18,4 @@ mod understand;
 pub use join::{Joined, Joiner};
 pub use keep::{Candidate, Change, Keeper, Mode, Outcome, Rules, Tally, Verdict};
 pub use split::{Gap, Splitter};
-pub use understand::{Understood, trace_of_parent, understand};
+pub use understand::{Understood, understand};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::head::Fields;
 use super::{Entry, Places, push_number, push_thousandths};
+use crate::concerns::context::parent::TraceId;
 use crate::concerns::context::push_hex;
 
 /// More of a target than this tells nobody anything.
@@ -20,7 +21,7 @@ macro_rules! key {
 pub(super) fn write(
     entry: &Entry<'_>,
     asked: &Fields<'_>,
-    (request, trace): (Option<&[u8]>, Option<[u8; 16]>),
+    (request, trace): (Option<&[u8]>, Option<TraceId>),
     text: &mut Vec<u8>,
 ) -> Places {
     let (method, target) = asked.asked();
@@ -69,7 +70,7 @@ pub(super) fn write(
     if let Some(trace) = trace {
         text.extend_from_slice(key!("trace_id"));
         text.push(b'"');
-        push_hex(&trace, text);
+        push_hex(&trace.0, text);
         text.push(b'"');
     }
     push_optional(key!("forwarded_for"), asked.forwarded_for, text);

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 pub use self::head::Fields;
 use super::record::{Level, Shape};
-use super::understand::parent;
+use crate::concerns::context::parent::Parent;
 
 /// Which requests have a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,10 +95,11 @@ impl Entry<'_> {
         let answered = Fields::read(self.answer);
         // The client's own come first: the app may have made one because it did not know them.
         let request = asked.request.or(answered.request);
-        let trace = asked.traceparent.or(answered.traceparent).and_then(parent);
+        let parent = |fields: &Fields<'_>| fields.traceparent.and_then(Parent::read);
+        let trace = parent(&asked).or_else(|| parent(&answered));
         let start = text.len();
         let mut places = match format {
-            Format::Json => json::write(self, &asked, (request, trace.map(|(id, _)| id)), text),
+            Format::Json => json::write(self, &asked, (request, trace.map(|parent| parent.trace)), text),
             Format::Combined => combined::write(self, &asked, text),
         };
         let length = text.len() - start;
@@ -112,8 +113,8 @@ impl Entry<'_> {
             shape: if format == Format::Json { Shape::Json } else { Shape::Plain },
             message: from_start(places.message),
             request: places.request.map(from_start),
-            trace: trace.map(|(id, _)| id),
-            is_traced: trace.is_some_and(|(_, flags)| flags & 1 == 1),
+            trace: trace.map(|parent| parent.trace.0),
+            is_traced: trace.is_some_and(Parent::is_sampled),
         }
     }
 }

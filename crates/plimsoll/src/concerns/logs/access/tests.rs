@@ -65,6 +65,23 @@ fn the_combined_format_is_that_of_others() {
 }
 
 #[test]
+fn a_trace_that_the_gateway_does_not_go_on_with_is_not_told() {
+    const ANSWER: &[u8] =
+        b"HTTP/1.1 200 OK\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-00\r\n\r\n";
+    for odd in [
+        "00-4BF92F3577B34DA6A3CE929D0E0E4736-00F067AA0BA902B7-01",
+        "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+    ] {
+        let head = format!("GET / HTTP/1.1\r\ntraceparent: {odd}\r\n\r\n");
+        let (line, written) = write(&entry(head.as_bytes(), b""), Format::Json);
+        assert!(!line.contains("trace_id") && written.trace.is_none(), "{line}");
+        let (line, written) = write(&entry(head.as_bytes(), ANSWER), Format::Json);
+        assert!(line.contains(r#""trace_id":"0af76519"#) && !written.is_traced, "{line}");
+    }
+}
+
+#[test]
 fn the_id_may_be_the_apps() {
     let answer = b"HTTP/1.1 200 OK\r\nx-request-id: theirs\r\n\r\n";
     let (line, written) = write(&entry(b"BREW /pot HTTP/1.1\r\n\r\n", answer), Format::Json);

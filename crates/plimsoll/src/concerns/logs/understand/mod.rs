@@ -9,13 +9,12 @@ mod json;
 mod level;
 mod logfmt;
 mod plain;
-mod trace;
 
 use std::ops::Range;
 
 pub(super) use self::fingerprint::{fingerprint, hash};
-pub(super) use self::trace::parent;
 use super::record::{Level, Shape, Stream};
+use crate::concerns::context::parent::{Parent, TraceId};
 
 /// What was found in a line. Ranges are places in the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,12 +36,6 @@ struct Found {
     request: Option<Range<usize>>,
     trace: Option<[u8; 16]>,
     is_traced: bool,
-}
-
-/// The trace of a `traceparent` header.
-#[must_use]
-pub fn trace_of_parent(value: &[u8]) -> Option<[u8; 16]> {
-    trace::parent(value).map(|(trace, _flags)| trace)
 }
 
 /// Reads a line. Any bytes will do.
@@ -91,18 +84,24 @@ impl Found {
             }
             b"correlationId" | b"correlation_id" if self.request.is_none() => self.request = Some(place),
             b"trace_id" | b"traceId" | b"traceID" | b"TraceId" | b"trace.id" => {
-                self.trace = trace::id(value).or(self.trace);
+                self.trace = TraceId::read(value).map(|id| id.0).or(self.trace);
             }
             b"traceparent" => {
-                if let Some((id, flags)) = trace::parent(value) {
-                    self.trace = Some(id);
-                    self.is_traced |= flags & 1 == 1;
+                if let Some(parent) = Parent::read(value) {
+                    self.trace = Some(parent.trace.0);
+                    self.is_traced |= parent.is_sampled();
                 }
             }
-            b"trace_flags" | b"traceFlags" | b"TraceFlags" => self.is_traced |= trace::is_sampled(value),
+            b"trace_flags" | b"traceFlags" | b"TraceFlags" => self.is_traced |= is_sampled(value),
             _ => {}
         }
     }
+}
+
+/// The flags of a trace, alone: `01` or `1`.
+fn is_sampled(flags: &[u8]) -> bool {
+    let last = flags.last().and_then(|digit| char::from(*digit).to_digit(16));
+    last.is_some_and(|digit| digit & 1 == 1)
 }
 
 #[cfg(test)]
