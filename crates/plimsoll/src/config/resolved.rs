@@ -154,6 +154,8 @@ pub struct Gateway {
 pub struct EventLoop {
     /// How long a request may be unclaimed before another worker is offered it.
     pub rescue_after: Duration,
+    /// How long a request may wait in an overload before it is refused; `None`: it never is.
+    pub shed_after: Option<Duration>,
     /// How long a worker's loop may stand still before that is a stall.
     pub stall_threshold: Duration,
     /// How long a worker's loop may not turn, or its process be stopped, before it is replaced.
@@ -340,6 +342,7 @@ impl Default for EventLoop {
     fn default() -> Self {
         Self {
             rescue_after: Duration::from_millis(5),
+            shed_after: Some(Duration::from_millis(90)),
             stall_threshold: Duration::from_millis(100),
             dead_after: Duration::from_secs(60),
             lanes: LanesMode::Auto,

@@ -343,6 +343,18 @@ static SETTINGS: &[&dyn Definition] = &[
               it counts. Raise it when the workers have fewer CPUs than they need and requests move for nothing.",
     },
     &Setting {
+        key: "event_loop.shed_after",
+        form: Optional { word: "off", form: length(10, HOUR) },
+        place: |config| &mut config.event_loop.shed_after,
+        flag: FlagDefinition::None,
+        default: Default::Value,
+        doc: "How long a request may wait for a worker in an overload before it is answered 503 `overloaded`. An overload is \
+              when everybody who is served has waited for two ninths of this (20 ms), for half a second: then the newest are \
+              served first, as their clients are still there. Raise it where clients would rather wait than ask again. `off`: \
+              nobody is refused for having waited, all are served in order, and what they wait grows for as long as more \
+              comes than the workers can do (at most 10,000 wait, for each gateway thread).",
+    },
+    &Setting {
         key: "event_loop.stall_threshold",
         form: length(20, HOUR),
         place: |config| &mut config.event_loop.stall_threshold,

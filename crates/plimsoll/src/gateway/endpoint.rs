@@ -25,7 +25,7 @@ use super::watch::Time;
 use super::{Load, Protocol, Target, Upgraded};
 use crate::concerns::event_loop::lanes::allot::{Allotment, MAIN};
 use crate::concerns::event_loop::overload;
-use crate::config::Trunks;
+use crate::config::{EventLoop, Trunks};
 use crate::ids::WorkerId;
 
 /// Connections to a worker that fail in a row before it is set aside.
@@ -135,7 +135,7 @@ impl Endpoint {
     pub(super) fn new(
         protocol: Protocol,
         counters: Arc<Counters>,
-        (rescue_after, trunks): (Duration, Trunks),
+        (event_loop, trunks): (&EventLoop, Trunks),
         shared: &Arc<Lanes>,
     ) -> Self {
         Self {
@@ -145,9 +145,9 @@ impl Endpoint {
             closed: Cell::new(false),
             arrival: Notify::new(),
             random: Cell::new(0x9E37_79B9),
-            queue: Queue::new(overload::LIMITS),
-            rescue_after,
-            lanes: (0..shared.count()).map(|_| Lane::default()).collect(),
+            queue: Queue::new(overload::LIMITS.shedding_after(event_loop.shed_after)),
+            rescue_after: event_loop.rescue_after,
+            lanes: (0..shared.count()).map(|_| Lane::new(event_loop.shed_after)).collect(),
             allotment: RefCell::default(),
             lanes_seen: Cell::new(shared.version()),
             shared: Arc::clone(shared),

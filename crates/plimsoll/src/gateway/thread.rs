@@ -123,12 +123,8 @@ impl Thread {
     fn obey(self: &Rc<Self>, command: Command) {
         match command {
             Command::Listen { id, protocol, listener, counters } => {
-                let endpoint = Endpoint::new(
-                    protocol,
-                    counters,
-                    (self.event_loop.rescue_after, self.config.trunks),
-                    &self.lanes,
-                );
+                let endpoint =
+                    Endpoint::new(protocol, counters, (&self.event_loop, self.config.trunks), &self.lanes);
                 self.listen(id, endpoint, listener);
             }
             Command::Close { id } => {

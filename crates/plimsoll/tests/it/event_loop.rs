@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::Signal;
 
-use crate::harness::{App, Client, Launch, Server, signal, until};
+use crate::harness::{App, Client, Launch, Response, Server, signal, until};
 
 const LEDGER: &str = include_str!("apps/ledger.js");
 
@@ -195,20 +195,36 @@ fn who_leaves_while_no_worker_listens_is_not_served() {
     assert_eq!(fs::read_to_string(server.directory().join("ran")).unwrap(), "/patient\n");
 }
 
+const TEN_MS_EACH: &str = "require('node:http').createServer((request, response) => {
+    const end = performance.now() + 10;
+    while (performance.now() < end);
+    response.end('served');
+}).listen(process.env.PORT)";
+
+fn ask(port: u16) -> Response {
+    let mut client = Client::connect(("127.0.0.1", port));
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.response("GET")
+}
+
+#[test]
+fn where_clients_would_rather_wait_nobody_is_refused() {
+    // Two seconds of work for one worker, and 640 ms of waiting for each.
+    let server =
+        Launch::plimsoll(App::source(TEN_MS_EACH)).env("PLIMSOLL_EVENT_LOOP_SHED_AFTER", "off").start();
+    let port = server.port();
+    let asking: Vec<_> =
+        (0..64).map(|_| std::thread::spawn(move || [(); 3].map(|()| ask(port).status))).collect();
+    for one in asking {
+        assert_eq!(one.join().unwrap(), [200; 3]);
+    }
+}
+
 #[test]
 fn an_overload_is_answered_503_and_what_is_taken_is_served() {
-    let app = "require('node:http').createServer((request, response) => {
-        const end = performance.now() + 10;
-        while (performance.now() < end);
-        response.end('served');
-    }).listen(process.env.PORT)";
-    let server = Launch::plimsoll(App::source(app)).start();
+    let server = Launch::plimsoll(App::source(TEN_MS_EACH)).start();
     let port = server.port();
-    let ask = move || {
-        let mut client = Client::connect(("127.0.0.1", port));
-        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        client.response("GET")
-    };
+    let ask = move || ask(port);
     let refused = Arc::new(AtomicBool::new(false));
     let asking: Vec<_> = (0..64)
         .map(|_| {

@@ -32,11 +32,33 @@ pub const LIMITS: Limits = Limits {
     length_max: 10_000,
 };
 
+impl Limits {
+    /// Those of a queue whose clients wait for `longest`, what is worth a word in proportion to [`LIMITS`]; `None`: nothing
+    /// is an overload, and all are served in order.
+    #[must_use]
+    pub fn shedding_after(self, longest: Option<Duration>) -> Self {
+        match longest {
+            Some(longest) => Self { target: longest * PARTS_ARE_LONG.0 / PARTS_ARE_LONG.1, longest, ..self },
+            None => Self { target: Duration::MAX, longest: Duration::MAX, ..self },
+        }
+    }
+
+    /// The same where that lets them wait for longer than they do already.
+    #[must_use]
+    pub fn shedding_no_sooner_than(self, longest: Option<Duration>) -> Self {
+        let is_longer = longest.is_none_or(|longest| longest > self.longest);
+        if is_longer { self.shedding_after(longest) } else { self }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Overload {
     limits: Limits,
     state: State,
 }
+
+/// What is long for those who may wait for nine parts: 20 ms of 90.
+const PARTS_ARE_LONG: (u32, u32) = (2, 9);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -117,9 +139,9 @@ mod tests {
 
     /// One server, 1 ms a request, `per_ms` requests a millisecond, for two seconds. Returns the share of the
     /// server's time spent on requests, the longest wait of a served request and that of one turned away.
-    fn simulate(per_ms: f64) -> (f64, Duration, Duration) {
+    fn simulate(limits: Limits, per_ms: f64) -> (f64, Duration, Duration) {
         let start = Instant::now();
-        let (mut overload, mut queue) = (Overload::new(LIMITS), VecDeque::new());
+        let (mut overload, mut queue) = (Overload::new(limits), VecDeque::new());
         let (mut due, mut served) = (0.0, 0u32);
         let (mut longest, mut refused) = (Duration::ZERO, Duration::ZERO);
         for millisecond in 0..2000 {
@@ -149,15 +171,38 @@ mod tests {
 
     #[test]
     fn at_twice_the_capacity_the_server_stays_busy_and_nobody_waits_long() {
-        let (busy, longest, refused) = simulate(2.0);
+        let (busy, longest, refused) = simulate(LIMITS, 2.0);
         assert!(busy >= 0.95, "{busy}");
         assert!(longest <= Duration::from_millis(110), "{longest:?}");
         assert!(refused > Duration::ZERO && refused <= Duration::from_millis(300), "{refused:?}");
     }
 
     #[test]
+    fn clients_that_would_rather_wait_may() {
+        let limits = LIMITS.shedding_after(Some(Duration::from_millis(450)));
+        assert_eq!((limits.target, limits.onset), (Duration::from_millis(100), LIMITS.onset));
+        let (busy, _, refused) = simulate(limits, 2.0);
+        assert!(busy >= 0.95 && refused > limits.longest, "{busy} {refused:?}");
+        // Nobody is turned away, and all in order: half of what came in two seconds is left.
+        let (busy, longest, refused) = simulate(LIMITS.shedding_after(None), 2.0);
+        assert!(busy >= 0.95 && longest >= Duration::from_millis(950), "{busy} {longest:?}");
+        assert_eq!(refused, Duration::ZERO);
+    }
+
+    #[test]
+    fn a_setting_moves_the_usual_limits() {
+        assert_eq!(LIMITS.shedding_after(Some(LIMITS.longest)), LIMITS);
+        let heavy = Limits { longest: Duration::from_secs(5), ..LIMITS };
+        for (longest, expected) in [(90, 5_000), (5_000, 5_000), (9_000, 9_000)] {
+            let limits = heavy.shedding_no_sooner_than(Some(Duration::from_millis(longest)));
+            assert_eq!(limits.longest, Duration::from_millis(expected), "{longest}");
+        }
+        assert_eq!(heavy.shedding_no_sooner_than(None).longest, Duration::MAX);
+    }
+
+    #[test]
     fn below_the_capacity_nobody_is_turned_away() {
-        let (busy, longest, refused) = simulate(0.9);
+        let (busy, longest, refused) = simulate(LIMITS, 0.9);
         assert!(
             busy > 0.89 && longest <= LIMITS.target && refused.is_zero(),
             "{busy} {longest:?} {refused:?}"

@@ -28,9 +28,10 @@ struct Clearing {
     since: Instant,
 }
 
-impl Default for Lane {
-    fn default() -> Self {
-        Self { queue: Queue::new(yielding::LIMITS), clearing: RefCell::default() }
+impl Lane {
+    pub(super) fn new(shed_after: Option<Duration>) -> Self {
+        let limits = yielding::LIMITS.shedding_no_sooner_than(shed_after);
+        Self { queue: Queue::new(limits), clearing: RefCell::default() }
     }
 }
 

@@ -156,9 +156,10 @@ fn overload(facts: &Facts<'_>) -> Option<Draft> {
         what: "every worker is behind, and requests are refused".to_owned(),
         seen: vec![format!("{} answered 503 overloaded", counted(refused, "request"))],
         figures: vec![("overloaded", as_f64(refused))],
-        fix: "what blocks the loops is the cause where it is listed here; else more workers or CPUs"
+        fix: "what blocks the loops is the cause where it is listed here; else more workers or CPUs, or, where \
+              clients would rather wait, a longer `event_loop.shed_after`"
             .to_owned(),
-        acts: Some("those that are taken wait for a tenth of a second at most".to_owned()),
+        acts: Some("those that are taken wait for `event_loop.shed_after` at most".to_owned()),
         ..Draft::default()
     })
 }
