@@ -33,12 +33,15 @@ pub const LIMITS: Limits = Limits {
 };
 
 impl Limits {
-    /// Those of a queue whose clients wait for `longest`, what is worth a word in proportion to [`LIMITS`]; `None`: nothing
-    /// is an overload, and all are served in order.
+    /// For clients that wait for `longest`: what is worth a word grows with it; `None`: nothing is an overload, and all are
+    /// served in order.
     #[must_use]
     pub fn shedding_after(self, longest: Option<Duration>) -> Self {
         match longest {
-            Some(longest) => Self { target: longest * PARTS_ARE_LONG.0 / PARTS_ARE_LONG.1, longest, ..self },
+            Some(longest) => {
+                let times = longest.div_duration_f64(self.longest);
+                Self { target: self.target.mul_f64(times), longest, ..self }
+            }
             None => Self { target: Duration::MAX, longest: Duration::MAX, ..self },
         }
     }
@@ -56,9 +59,6 @@ pub struct Overload {
     limits: Limits,
     state: State,
 }
-
-/// What is long for those who may wait for nine parts: 20 ms of 90.
-const PARTS_ARE_LONG: (u32, u32) = (2, 9);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_setting_moves_the_usual_limits() {
-        assert_eq!(LIMITS.shedding_after(Some(LIMITS.longest)), LIMITS);
+        assert_eq!(LIMITS.shedding_after(crate::config::EventLoop::default().shed_after), LIMITS);
         let heavy = Limits { longest: Duration::from_secs(5), ..LIMITS };
         for (longest, expected) in [(90, 5_000), (5_000, 5_000), (9_000, 9_000)] {
             let limits = heavy.shedding_no_sooner_than(Some(Duration::from_millis(longest)));
