@@ -153,17 +153,15 @@ impl Lanes {
         }
     }
 
-    /// The watchdog of a worker tells that a request kept its loop.
+    /// The watchdog of a worker tells that a request kept its loop. Requests whose route is not known have nothing in common
+    /// but that: what one costs says nothing about the next. Before the first answer these are all, and fresh workers are slow.
     pub(super) fn busy(&self, route: RouteId, request: (WorkerId, u16, u32), cost: Duration) {
         let route = self.routes.table().current(route);
-        let Some(ended) = self.ended.get(usize::from(route.0)).filter(|_| self.learns()) else { return };
+        let learns = self.settings.lanes == LanesMode::Auto && route != RouteId::OTHER;
+        let Some(ended) = self.ended.get(usize::from(route.0)).filter(|_| learns) else { return };
         let request = BuildHasherDefault::<DefaultHasher>::new().hash_one(request);
         let change = self.learned().costs.observe(route, ended.load(Relaxed), request, cost);
         self.take(route, change);
-    }
-
-    fn learns(&self) -> bool {
-        self.settings.lanes == LanesMode::Auto
     }
 
     fn take(&self, route: RouteId, change: Option<Change>) {

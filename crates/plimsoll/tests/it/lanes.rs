@@ -124,6 +124,24 @@ fn a_stream_that_is_open_is_not_taken_for_the_apps_own_timers() {
 }
 
 #[test]
+fn what_comes_before_the_first_answer_is_no_heavy_route_however_long_it_keeps_the_loop() {
+    let server = launch(2).env("PLIMSOLL_LOG_LEVEL", "debug").start();
+    server.workers(2);
+    let folder = tempfile::tempdir().unwrap();
+    let target = format!("/cold?until={}", folder.path().join("all").display());
+    let mut clients: Vec<_> = (0..8).map(|_| ask(&server, &target)).collect();
+    until("all have kept a loop", || {
+        (server.stderr().matches("a request kept the event loop busy").count() >= 8).then_some(())
+    });
+    let status = server.status();
+    assert_eq!(status["heavy_routes"].as_array().map(Vec::len), Some(0), "{status}");
+    release(&folder, "all");
+    for client in &mut clients {
+        assert_eq!(client.response("GET").status, 200);
+    }
+}
+
+#[test]
 fn nothing_is_learned_where_lanes_are_off() {
     let server = launch(2).env("PLIMSOLL_EVENT_LOOP_LANES", "off").start();
     server.workers(2);

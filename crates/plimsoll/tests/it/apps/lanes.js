@@ -1,6 +1,6 @@
 'use strict';
 // Heavy and light requests that say who served them. `/held` lasts until a file is there, and says how many of its kind
-// there were at once.
+// there were at once; `/cold` does so too, after it has kept the loop as what loads code does.
 const fs = require('node:fs');
 const http = require('node:http');
 
@@ -17,6 +17,10 @@ const routes = {
   async '/later'(response) {
     await new Promise((resolve) => setTimeout(resolve, 1));
     routes['/heavy'](response);
+  },
+  '/cold'(response, parameters) {
+    for (const end = performance.now() + 80; performance.now() < end;);
+    routes['/held'](response, parameters);
   },
   '/held'(response, parameters) {
     most = Math.max(most, ++held);
