@@ -310,7 +310,7 @@ pub(crate) fn method() -> Vec<String> {
         "`reload`, `stop`: 80 % of the requests take 20 ms, 20 % take 500 ms, half of each are POSTs. `kill`: POSTs only; \
          the app writes the id of each into a file before it answers, and that is compared with the answers afterwards. \
          `freeze`: requests that keep the loop for 1 ms, 700 a second, so that the machine (load generator included) is \
-         busy to about 70 %."
+         busy to about 70 %. `calm` is the second run of that load: the first is of workers that are fresh."
             .to_owned(),
         "nginx + node: two processes, each stopped by SIGTERM and started again, one after the other, and killed after 5 s. node:cluster: \
          `bench/peers/cluster.js`. PM2: `pm2 reload`. Watt: `wattpm restart`. Plimsoll: `plimsoll reload`. Each is renewed \
