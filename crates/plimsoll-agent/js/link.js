@@ -32,6 +32,9 @@ const NOTHING = new Int32Array(1)
 // The place of the slot of a link that has none: its requests run at once.
 const NONE = -1
 
+// How the text of a request ends that waits until the gateway knows that it has started.
+const LAST_WAITS = ` ${WAITS}`
+
 // How long a request waits for the end of the answer before it. The end of a file is found within a millisecond where there are
 // threads to look for it; and the worker must not be held to be late, see `event_loop.rescue_after`.
 const PATIENCE_MS = 2
@@ -189,13 +192,14 @@ class Link {
 
   read (text) {
     this.text = text
-    this.waits = false
+    this.waits = text.endsWith(LAST_WAITS)
     // Where Node remembers what the handle said.
     this.socket._peername = null
     this.socket._sockname = null
+    // A link keeps its slot, but is a client's for a request only.
+    if (this.place !== NONE) return
     for (const extra of extras(text)) {
-      if (extra === WAITS) this.waits = true
-      else if (this.place === NONE) this.claimAt(extra)
+      if (extra !== WAITS && this.place === NONE) this.claimAt(extra)
     }
   }
 

@@ -57,7 +57,30 @@ class RingSocket extends net.Socket {
     if (!this.wants) return
     // Who waits for the end of an answer hears of it before the next request comes: the socket is that one's client then.
     if (waited && this.rest === null) setImmediate(() => { if (this.wants) this.#take() })
-    else this.#take()
+    else if (!this.#hand()) this.#take()
+  }
+
+  /**
+   * Hands what has come to Node's parser, without the stream's buffer in between. That would have nothing to do where it is empty and
+   * whoever reads takes all at once, and costs a request a turn of `nextTick` and a question whether there is more. False: not done.
+   */
+  #hand () {
+    if (this.takes || this.givesWay || this.hasEnded || this.hasLeft) return false
+    // Once something has come through the buffer, the stream knows that it has been read from.
+    if (!this.parser || this.readableFlowing !== true || this.readableLength !== 0 || !this.readableDidRead) return false
+    const { words, place } = this
+    if ((Atomics.load(words, place + SIDE) & (ENDED | GONE)) !== 0 || this.bytesIn - this.turnedIn >= TURN) return false
+    const count = (Atomics.load(words, place + SENT) - this.taken) >>> 0
+    // What comes from now on is told again.
+    if (count === 0) return true
+    if (count > REQUESTS) return false
+    this.takes = true
+    try {
+      this.emit('data', this.#copy(count))
+    } finally {
+      this.takes = false
+    }
+    return true
   }
 
   _read () {

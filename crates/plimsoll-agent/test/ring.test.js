@@ -154,6 +154,79 @@ test('a body that is larger than the ring comes whole, and one that nobody reads
   assert.ok(Buffer.concat(parts).toString() === body)
 })
 
+test('what comes is read in order, whoever pauses, resumes and reads along meanwhile', async () => {
+  const bodies = []
+  let along = 0
+  const { gateway } = listen((request, response) => {
+    const { socket } = request
+    const number = bodies.push('') - 1
+    if (number === 10) socket.on('data', (part) => { along += part.length })
+    if (number % 5 === 1) {
+      socket.pause()
+      setImmediate(() => socket.resume())
+    }
+    if (number % 5 === 2) process.nextTick(() => socket.pause().resume())
+    if (number % 7 === 3) request.pause()
+    request.on('data', (part) => { bodies[number] += part })
+    if (number % 7 === 3) setTimeout(() => request.resume(), 1)
+    request.on('end', () => response.end(bodies[number]))
+  })
+  let sent = 0
+  let sentAlong = 0
+  let answers = ''
+  for (let number = 0; number < 300; number++) {
+    const body = `${number} `.repeat(1 + number % 50)
+    let text = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+    for (let part = 0; text.length > 0; part++) {
+      const count = gateway.send(text.slice(0, 1 + (number * 31 + part * 17) % 120))
+      text = text.slice(count)
+      sent += count
+      if (number > 10) sentAlong += count
+      if (count === 0 || (number + part) % 3 === 0) await turn()
+    }
+    while (!answers.endsWith(`\r\n\r\n${body}`)) {
+      await turn()
+      answers += gateway.take()
+    }
+    assert.strictEqual(bodies.length, number + 1)
+    assert.strictEqual(bodies[number], body)
+  }
+  assert.strictEqual(gateway.socket.bytesRead, sent)
+  assert.ok(along >= sentAlong, `${along} of ${sentAlong}`)
+})
+
+test('what comes while nobody wants it is not handed on before what came earlier', async () => {
+  const urls = []
+  const { gateway } = listen((request, response) => {
+    urls.push(request.url)
+    response.end()
+  })
+  const head = (url) => `GET ${url} HTTP/1.1\r\nHost: a\r\n\r\n`
+  gateway.send(head('/first'))
+  await turn()
+  const { socket } = gateway
+  socket.pause()
+  const second = head('/second')
+  gateway.send(second.slice(0, 8))
+  await turn()
+  gateway.send(second.slice(8, 12))
+  await turn()
+  assert.deepStrictEqual(urls, ['/first'])
+  // The stream hands on what it has in the next tick.
+  socket.resume()
+  gateway.send(second.slice(12))
+  gateway.send(head('/third'))
+  while (urls.length < 3) await turn()
+  assert.deepStrictEqual(urls, ['/first', '/second', '/third'])
+  socket.pause()
+  gateway.send(head('/fourth'))
+  for (let n = 0; n < 5; n++) await turn()
+  assert.strictEqual(urls.length, 3)
+  socket.resume()
+  while (urls.length < 4) await turn()
+  assert.match(gateway.take().toString(), /^(HTTP\/1\.1 200 OK\r\n([^\r]+\r\n)+\r\n){4}$/)
+})
+
 test('an answer that is larger than the ring waits for room', async () => {
   const body = Buffer.alloc(5 * ANSWERS + 7, 'abcdefg')
   const { gateway } = listen((request, response) => {
@@ -285,12 +358,20 @@ test('a link that the app has left is not touched any more', async () => {
 })
 
 test('counts that cannot be are the end of the link', async () => {
-  const { gateway } = listen(() => assert.fail('no request came'))
-  gateway.socket.on('error', () => {})
-  await turn()
-  gateway.words[AT + SENT] = REQUESTS + 1
-  gateway.socket.heed()
-  assert.ok(gateway.socket.destroyed && gateway.says(GONE))
+  for (const requests of [0, 2]) {
+    let count = 0
+    const { gateway } = listen((request, response) => response.end(String(++count)))
+    gateway.socket.on('error', () => {})
+    await turn()
+    for (let n = 0; n < requests; n++) {
+      gateway.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+      await turn()
+    }
+    gateway.words[AT + SENT] += REQUESTS + 1
+    gateway.socket.heed()
+    assert.ok(gateway.socket.destroyed && gateway.says(GONE))
+    assert.strictEqual(count, requests)
+  }
 })
 
 test('an upgrade gets the bytes behind its head', async () => {
