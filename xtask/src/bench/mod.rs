@@ -43,6 +43,7 @@ mod syscalls;
 mod turnstile;
 mod variant;
 pub(crate) mod wait;
+mod width;
 pub(crate) mod workshop;
 
 use clap::{Args, Parser, Subcommand};

@@ -103,6 +103,17 @@ pub(super) fn of_rounds(turns: &[Option<f64>], turns_in_round: usize) -> Vec<f64
     turns.chunks(turns_in_round.max(1)).filter_map(of_round).collect()
 }
 
+/// Who comes first changes from turn to turn, and so does whom one comes after.
+pub(super) fn in_order<T>(all: impl IntoIterator<Item = T>, turn: usize) -> Vec<T> {
+    let mut order: Vec<T> = all.into_iter().collect();
+    let by = turn % order.len().max(1);
+    order.rotate_left(by);
+    if turn % 2 == 1 {
+        order.reverse();
+    }
+    order
+}
+
 /// All are started afresh in each round, and loaded in turns while the others idle; the order turns.
 pub(super) fn take_turns(with: &Turns<'_>, variants: &mut [Variant]) -> anyhow::Result<()> {
     let Turns { workshop, wrk, load, .. } = *with;
@@ -116,12 +127,7 @@ pub(super) fn take_turns(with: &Turns<'_>, variants: &mut [Variant]) -> anyhow::
             warm.push(Course { workshop, wrk, app: &variant.app, load }.warm_up(&variant.contender)?);
         }
         for turn in 0..with.turns {
-            let mut pairs: Vec<_> = variants.iter_mut().zip(&mut warm).collect();
-            let by = turn % pairs.len().max(1);
-            pairs.rotate_left(by);
-            if turn % 2 == 1 {
-                pairs.reverse();
-            }
+            let pairs = in_order(variants.iter_mut().zip(&mut warm), turn);
             for (variant, warm) in pairs {
                 let load = Load { head: variant.head, ..load };
                 let course = Course { workshop, wrk, app: &variant.app, load };
@@ -145,6 +151,8 @@ pub(super) fn take_turns(with: &Turns<'_>, variants: &mut [Variant]) -> anyhow::
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -161,5 +169,12 @@ mod tests {
     fn no_cost_is_less_than_the_noise() {
         let cost = |value, either_way| Judged { value, either_way }.at_least_the_noise();
         assert_eq!([cost(-4.5, 19.0), cost(22.0, 1.5)], [19.0, 22.0]);
+    }
+
+    #[test]
+    fn everybody_takes_each_place_and_comes_after_each_other() {
+        let turns: BTreeSet<Vec<char>> = (0..6).map(|turn| in_order(['a', 'b', 'c'], turn)).collect();
+        assert_eq!(turns.len(), 6, "all orders there are: {turns:?}");
+        assert!(in_order::<()>([], 3).is_empty());
     }
 }

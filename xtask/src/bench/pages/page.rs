@@ -24,7 +24,7 @@ pub(super) fn render(sections: &[Section]) -> String {
         ## Everything in one table\n\n"
         .to_owned();
     text.push_str(&overview(sections).render());
-    text.push_str("\nTo repeat it: `cargo xtask bench scenario` (an hour and a half; `--quick` for a glance), and the benches that the other parts name.\n");
+    text.push_str("\nTo repeat it: `cargo xtask bench scenario` (two hours; `--quick` for a glance), and the benches that the other parts name.\n");
     for section in sections {
         part(&mut text, section);
     }

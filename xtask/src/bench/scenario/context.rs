@@ -2,13 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::found::{self, Found};
-use super::plan::{Behind, Contender, Stage, Turn};
+use super::found::Found;
+use super::plan::{Behind, Contender, Stage};
 use super::{Outcome, app, full};
 use crate::bench::context::Collector;
 use crate::bench::machine;
 use crate::bench::peer::{Peer, Setup};
 use crate::bench::report::{Better, Headline, Table, figure};
+
+const SECONDS: u32 = 2;
 
 pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
     let collector = Collector::start()?;
@@ -19,10 +21,11 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
         &contenders,
         || Ok(Behind::default()),
         |place, serving, _| {
-            // After the first, code is compiled and the heap has its size.
-            full::measure(serving, stage.workshop, &wrk)?;
-            let full = full::measure(serving, stage.workshop, &wrk)?;
-            found::add(&mut found, place, Turn { full: Some(full), ..Turn::default() });
+            full::warm(serving, stage.workshop, &wrk)?;
+            let full = full::measure(serving, stage.workshop, &wrk, SECONDS)?;
+            if let Some(one) = found.get_mut(place) {
+                one.full.push(full);
+            }
             Ok(())
         },
     )?;
@@ -46,7 +49,7 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
              the way of older tools, `AsyncLocalStorage` passes an object on. Plimsoll gives each request an id and a span in the gateway \
              (`context.request_id = \"on\"`, traces to a collector at 1 %), and the app does nothing. `no context` has none, and says what the others are to be compared with."
                 .to_owned(),
-            full::method(),
+            full::method(SECONDS),
         ],
         raw: found.iter().map(figures).collect::<Value>(),
     })

@@ -4,13 +4,15 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::found::{self, Found};
-use super::plan::{Behind, Contender, Stage, Turn, measure};
+use super::found::Found;
+use super::plan::{Contender, Stage, measure};
 use super::{Outcome, app, figures_of, full};
 use crate::bench::machine;
 use crate::bench::open::{Load, Stream};
 use crate::bench::peer::{Peer, Setup};
 use crate::bench::report::{Better, Goal, Headline, Table, figure, megabytes};
+use crate::bench::stats::median;
+use crate::bench::variant::{Judged, in_order, of_rounds};
 use crate::bench::workshop::Workshop;
 use crate::nodes;
 
@@ -24,19 +26,28 @@ const APPS: [(&str, &str, Option<f64>); 3] = [
 ];
 const PER_SECOND: f64 = 8_000.0;
 const AT_RATE: &str = "8,000/s";
+const FULL: &str = "full load";
 const WARM_SECONDS: f64 = 0.5;
-const SECONDS: f64 = 4.0;
+const SECONDS: f64 = 1.0;
+const FULL_SECONDS: u32 = 1;
+/// Turns of each round at the rate, and of full load, where something is promised: all orders of three contenders, once and twice.
+const TURNS: usize = 6;
+const FULL_TURNS: usize = 12;
 
-type Read = fn(&Found) -> Option<f64>;
+/// Microseconds of CPU per request, turn by turn.
+type Read = fn(&Found) -> Vec<f64>;
 
-/// A machine of which a part is busy, where each process is woken for most requests; and one that has no rest.
-const LOADS: [(&str, Read); 2] = [(AT_RATE, microseconds), ("full load", Found::full_us)];
+/// Under what, what it took, and how many turns a round has. A machine of which a part is busy, where each process is woken for most
+/// requests; and one that has no rest.
+const LOADS: [(&str, Read, usize); 2] = [(AT_RATE, at_rate, TURNS), (FULL, under_full_load, FULL_TURNS)];
 
 /// One app on one Node.js.
 struct Case {
     node: u32,
     app: &'static str,
     goal: Option<f64>,
+    /// The part of the turns that was taken.
+    part: usize,
     found: Vec<Found>,
 }
 
@@ -49,8 +60,9 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
         for (app, script, goal) in APPS {
             println!("{app}, Node.js {node}");
             let goal = goal.filter(|_| node == NODE);
-            let found = case(&stage.with(&workshop), script, &load, &wrk)?;
-            cases.push(Case { node, app, goal, found });
+            let part = if stage.is_quick || node != NODE { 2 } else { 1 };
+            let found = case(&stage.with(&workshop), script, part, &load, &wrk)?;
+            cases.push(Case { node, app, goal, part, found });
         }
     }
     let headlines = cases.iter().filter(|case| case.node == NODE).flat_map(Case::headlines).collect();
@@ -58,28 +70,38 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
         headlines,
         tables: vec![
             ("CPU per request".to_owned(), cpu(&cases)),
+            ("Full load, by what the CPUs had to give".to_owned(), by_width(&cases)),
             ("Memory under load, and start".to_owned(), rest(&cases)),
         ],
-        method: vec![
-            format!(
-                "{PER_SECOND} requests a second at fixed times, after two turns of full load, {} s that count in each of {} rounds. CPU of all threads of all processes (`schedstat`) \
-             of whoever serves, divided by the requests, in the least disturbed round; the load generator is not in it. Two workers, of plain \
-             node one process. Memory: PSS of all processes at the end of a round. Start: until the first answer, the median.",
-                load.seconds, stage.rounds
-            ),
-            full::method(),
-        ],
+        method: method(stage, &load),
         raw: cases.iter().map(|case| case.raw(&load)).collect(),
     })
+}
+
+fn method(stage: &Stage<'_>, load: &Load) -> Vec<String> {
+    vec![
+        format!(
+            "In each of {} rounds all contenders are started afresh and warmed up; then they take turns while the others idle, in all orders there are: {FULL_TURNS} of full load, and {TURNS} of {PER_SECOND} \
+             requests a second at fixed times ({} s of each that count). On Node.js other than {NODE}, for which nothing is promised, half of that. CPU of all threads of all processes (`schedstat`) of whoever serves, \
+             divided by the requests, the median of all turns; the load generator is not in it. `to node:cluster`: of each round the median of the turns' ratios, and of those the median, which is sure to \
+             what the table says. Two workers, of plain node one process. Memory: PSS of all processes at the end of a turn. Start: until the first answer, the median.",
+            stage.rounds, load.seconds
+        ),
+        full::method(FULL_SECONDS),
+        "What the CPUs had to give: right before each turn of full load, steps that do not wait for each other are done on all CPUs for 60 ms, and counted. A CPU that is a thread of a core does fewer of them \
+         while others use the same core, though no time is taken away. Halves are those of each contender's own turns."
+            .to_owned(),
+    ]
 }
 
 fn load(stage: &Stage<'_>) -> Load {
     let target = "/".to_owned();
     let root = Stream { name: "root", per_second: PER_SECOND, method: "GET", target, fresh_percent: 0 };
-    Load { seconds: stage.measured(SECONDS), streams: vec![root], connections_max: 512, ..Load::default() }
+    let seconds = stage.seconds.unwrap_or(SECONDS);
+    Load { seconds, streams: vec![root], connections_max: 512, ..Load::default() }
 }
 
-fn case(stage: &Stage<'_>, script: &str, load: &Load, wrk: &Path) -> anyhow::Result<Vec<Found>> {
+fn case(stage: &Stage<'_>, script: &str, part: usize, load: &Load, wrk: &Path) -> anyhow::Result<Vec<Found>> {
     let setup = Setup { script: app(script), workers: 2, ..Setup::default() };
     let contenders = vec![
         Contender::new(Peer::Node, Setup { workers: 1, ..setup.clone() }),
@@ -88,19 +110,22 @@ fn case(stage: &Stage<'_>, script: &str, load: &Load, wrk: &Path) -> anyhow::Res
     ];
     let contenders = stage.chosen(contenders);
     let mut found: Vec<Found> = contenders.iter().map(|one| Found::new(one.name)).collect();
-    stage.turns(
-        &contenders,
-        || Ok(Behind::default()),
-        |place, serving, _| {
-            // As much as goes comes first: afterwards code is compiled, and the heap has been written to once all over, which costs a
-            // fault for each of its pages.
-            full::measure(serving, stage.workshop, wrk)?;
-            let full = full::measure(serving, stage.workshop, wrk)?;
-            let turn = Turn { full: Some(full), ..measure(serving, load, WARM_SECONDS)? };
-            found::add(&mut found, place, turn);
-            Ok(())
-        },
-    )?;
+    stage.together(&contenders, |serving| {
+        for one in serving {
+            full::warm(one, stage.workshop, wrk)?;
+        }
+        for turn in 0..FULL_TURNS / part {
+            for (one, found) in in_order(serving.iter().zip(&mut found), turn) {
+                found.full.push(full::measure(one, stage.workshop, wrk, FULL_SECONDS)?);
+            }
+        }
+        for turn in 0..TURNS / part {
+            for (one, found) in in_order(serving.iter().zip(&mut found), turn) {
+                found.turns.push(measure(one, load, WARM_SECONDS)?);
+            }
+        }
+        Ok(())
+    })?;
     Ok(found)
 }
 
@@ -109,53 +134,64 @@ impl Case {
         format!("{}, Node {}", self.app, self.node)
     }
 
-    fn us(&self, name: &str, read: Read) -> Option<f64> {
-        read(self.found.iter().find(|one| one.name == name)?)
+    fn of(&self, peer: Peer) -> Option<&Found> {
+        self.found.iter().find(|one| one.name == peer.name())
     }
 
-    fn to_cluster(&self, read: Read) -> Option<f64> {
-        Some(self.us(Peer::Plimsoll.name(), read)? / self.us(Peer::Cluster.name(), read)?)
+    fn us(&self, peer: Peer, read: Read) -> Option<f64> {
+        median(&read(self.of(peer)?))
     }
 
-    fn headlines(&self) -> [Headline; 2] {
-        LOADS.map(|(under, read)| {
+    /// What Plimsoll needs for each of what `node:cluster` does, turn by turn.
+    fn to_cluster(&self, read: Read, turns: usize) -> Option<Judged> {
+        let pairs = read(self.of(Peer::Plimsoll)?).into_iter().zip(read(self.of(Peer::Cluster)?));
+        let ratios: Vec<_> = pairs.map(|(ours, theirs)| Some(ours / theirs)).collect();
+        Judged::of(&of_rounds(&ratios, turns / self.part))
+    }
+
+    fn headlines(&self) -> Vec<Headline> {
+        let one = |(under, read, turns): (&str, Read, usize)| {
             let what = format!("CPU per request, {}, {under}", self.name());
-            let mut headline = Headline::of(&what, "µs", Better::Lower, &self.found, read);
-            headline.goal = self.goal.zip(self.us(Peer::Cluster.name(), read)).map(|(times, theirs)| Goal {
+            let mut headline =
+                Headline::of(&what, "µs", Better::Lower, &self.found, |one| median(&read(one)));
+            let ratio = self.to_cluster(read, turns);
+            let judged = self.goal.zip(ratio).zip(headline.ours());
+            headline.goal = judged.map(|((times, ratio), ours)| Goal {
                 text: format!(
-                    "at most {times}x node:cluster (found {})",
-                    figure(self.to_cluster(read), "x", 2)
+                    "at most {times}x node:cluster (found {:.2}x ± {:.2})",
+                    ratio.value, ratio.either_way
                 ),
-                limit: times * theirs,
+                limit: times * ours / ratio.value,
             });
             headline
-        })
-    }
-
-    /// Of Plimsoll: the gateway, and its workers.
-    fn parts(&self) -> [String; 4] {
-        let roles = self.found.last().map(Found::by_role).unwrap_or_default();
-        let role = |name: &str| {
-            let found = roles.iter().find(|(role, ..)| role == name);
-            figure(found.map(|(_, _, cpus, _)| cpus / PER_SECOND * 1e6), " µs", 1)
         };
-        [role(Peer::Plimsoll.name()), role("worker"), String::new(), String::new()]
+        LOADS.into_iter().map(one).collect()
     }
 
-    fn most(&self) -> [String; 4] {
-        let most = [Peer::Cluster, Peer::Plimsoll].map(|peer| self.us(peer.name(), Found::full_per_second));
-        let [theirs, ours] = most.map(|value| figure(value, "", 0));
-        [String::new(), String::new(), theirs, ours]
+    fn most(&self, under: &str) -> [String; 2] {
+        let most = |peer| self.of(peer).and_then(Found::full_per_second).filter(|_| under == FULL);
+        [Peer::Cluster, Peer::Plimsoll].map(|peer| figure(most(peer), "", 0))
     }
 
     fn raw(&self, load: &Load) -> Value {
-        let us = |one: &Found| json!({ "us_per_request": microseconds(one), "pss_bytes": one.pss() });
+        let us = |one: &Found| json!({ "us_per_request": median(&at_rate(one)), "pss_bytes": one.pss() });
         json!({ "app": self.app, "node": self.node, "found": figures_of(&self.found, load, us) })
     }
 }
 
-fn microseconds(one: &Found) -> Option<f64> {
-    Some(one.cpus()? / PER_SECOND * 1e6)
+fn at_rate(one: &Found) -> Vec<f64> {
+    one.turns.iter().map(|turn| turn.cpus() / PER_SECOND * 1e6).collect()
+}
+
+fn under_full_load(one: &Found) -> Vec<f64> {
+    one.full.iter().map(|full| full.us_per_request).collect()
+}
+
+/// Of Plimsoll's, what its workers need.
+fn of_workers(one: &Found, under: &str) -> Option<f64> {
+    let at_rate = one.turns.iter().map(|turn| turn.cpus_of("worker") / PER_SECOND * 1e6);
+    let full = one.full.iter().map(|full| full.workers_us);
+    median(&if under == FULL { full.collect::<Vec<_>>() } else { at_rate.collect() })
 }
 
 fn cpu(cases: &[Case]) -> Table {
@@ -166,22 +202,54 @@ fn cpu(cases: &[Case]) -> Table {
         "node:cluster",
         "Plimsoll",
         "to node:cluster",
-        "gateway",
-        "workers",
+        "sure to",
+        "of it in workers",
         "most/s, node:cluster",
         "most/s, Plimsoll",
     ]);
     for case in cases {
-        for (under, read) in LOADS {
-            let us = [Peer::Node, Peer::Cluster, Peer::Plimsoll].map(|peer| case.us(peer.name(), read));
+        for (under, read, turns) in LOADS {
+            let us = [Peer::Node, Peer::Cluster, Peer::Plimsoll].map(|peer| case.us(peer, read));
+            let ratio = case.to_cluster(read, turns);
             let mut row = vec![case.name(), under.to_owned()];
             row.extend(us.map(|value| figure(value, " µs", 1)));
-            row.push(figure(case.to_cluster(read), "x", 2));
-            row.extend(if under == AT_RATE { case.parts() } else { case.most() });
+            row.push(figure(ratio.map(|ratio| ratio.value), "x", 2));
+            row.push(figure(ratio.map(|ratio| ratio.either_way), "", 2));
+            let workers = case.of(Peer::Plimsoll).and_then(|one| of_workers(one, under));
+            row.push(figure(workers, " µs", 1));
+            row.extend(case.most(under));
             table.row(row);
         }
     }
     table
+}
+
+/// Turns of full load, half by half: those in which the CPUs had least to give, and those in which they had most.
+fn by_width(cases: &[Case]) -> Table {
+    let mut table =
+        Table::new(&["", "turns", "steps/µs", "node", "node:cluster", "Plimsoll", "to node:cluster"]);
+    for case in cases {
+        for (name, is_upper) in [("the narrower half", false), ("the wider half", true)] {
+            let of = |peer| case.of(peer).map(|one| half(one, is_upper));
+            let us = [Peer::Node, Peer::Cluster, Peer::Plimsoll].map(|peer| of(peer).and_then(|half| half.1));
+            let mut row = vec![case.name(), name.to_owned()];
+            row.push(figure(of(Peer::Plimsoll).and_then(|half| half.0), "", 0));
+            row.extend(us.map(|value| figure(value, " µs", 1)));
+            let [_, theirs, ours] = us;
+            row.push(figure(ours.zip(theirs).map(|(ours, theirs)| ours / theirs), "x", 2));
+            table.row(row);
+        }
+    }
+    table
+}
+
+/// Width, and microseconds per request.
+fn half(one: &Found, is_upper: bool) -> (Option<f64>, Option<f64>) {
+    let mut turns: Vec<(f64, f64)> = one.full.iter().map(|full| (full.width, full.us_per_request)).collect();
+    turns.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+    let (lower, upper) = turns.split_at(turns.len() / 2);
+    let (widths, us): (Vec<f64>, Vec<f64>) = if is_upper { upper } else { lower }.iter().copied().unzip();
+    (median(&widths), median(&us))
 }
 
 fn rest(cases: &[Case]) -> Table {

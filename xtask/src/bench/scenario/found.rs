@@ -13,12 +13,14 @@ use crate::bench::stats::{max, median, min};
 
 pub(super) struct Found {
     pub(super) name: &'static str,
-    turns: Vec<Turn>,
+    pub(super) turns: Vec<Turn>,
+    /// Where a scenario asks for as much as goes.
+    pub(super) full: Vec<Full>,
 }
 
 impl Found {
     pub(super) fn new(name: &'static str) -> Self {
-        Self { name, turns: Vec::new() }
+        Self { name, turns: Vec::new(), full: Vec::new() }
     }
 
     fn records(&self) -> impl Iterator<Item = &Record> + Clone {
@@ -79,15 +81,15 @@ impl Found {
 
     /// Under full load, in the least disturbed round.
     pub(super) fn full_us(&self) -> Option<f64> {
-        min(&self.full(|full| full.us_per_request))
+        min(&self.each_full(|full| full.us_per_request))
     }
 
     pub(super) fn full_per_second(&self) -> Option<f64> {
-        median(&self.full(|full| full.per_second))
+        median(&self.each_full(|full| full.per_second))
     }
 
-    fn full(&self, read: fn(&Full) -> f64) -> Vec<f64> {
-        self.turns.iter().filter_map(|turn| turn.full.as_ref().map(read)).collect()
+    fn each_full(&self, read: fn(&Full) -> f64) -> Vec<f64> {
+        self.full.iter().map(read).collect()
     }
 
     pub(super) fn pss(&self) -> Option<f64> {
@@ -127,11 +129,11 @@ impl Found {
                 json!({
                     "latency": open::latency(&turn.records), "p99_sent_late_ms": open::lateness(&turn.records),
                     "failed": open::failures(&turn.records), "requests": turn.records.len(),
-                    "driver_cpus": turn.driver_cpus, "started_ms": turn.started_ms, "used": turn.used, "full": turn.full,
+                    "driver_cpus": turn.driver_cpus, "started_ms": turn.started_ms, "used": turn.used,
                 })
             })
             .collect();
-        json!({ "name": self.name, "turns": turns })
+        json!({ "name": self.name, "turns": turns, "full": self.full })
     }
 }
 

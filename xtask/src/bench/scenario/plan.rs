@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use super::full::Full;
 use crate::bench::open::{Load, Record};
 use crate::bench::peer::{Peer, Programs, Serving, Setup, Used};
 use crate::bench::turnstile::Turnstile;
@@ -82,6 +81,23 @@ impl<'a> Stage<'a> {
         contenders.into_iter().filter(wants).collect()
     }
 
+    /// In each round all contenders are started afresh and serve at the same time: they can take turns while all are warm, so that
+    /// what others do to the machine meets all alike.
+    pub(super) fn together(
+        &self,
+        contenders: &[Contender],
+        mut each: impl FnMut(&[Serving<'_>]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        for round in 0..self.rounds {
+            self.turnstile.borrow_mut().enter()?;
+            println!("round {}", round + 1);
+            let start = |one: &Contender| Serving::start(one.peer, self.workshop, self.programs, &one.setup);
+            let serving = contenders.iter().map(start).collect::<anyhow::Result<Vec<_>>>()?;
+            each(&serving)?;
+        }
+        Ok(())
+    }
+
     /// In each round each contender is started afresh, in an order that turns; `each` is told its place among them.
     pub(super) fn turns(
         &self,
@@ -107,20 +123,21 @@ impl<'a> Stage<'a> {
 }
 
 /// What one turn found.
-#[derive(Default)]
 pub(super) struct Turn {
     pub(super) records: Vec<Record>,
     pub(super) used: Vec<Used>,
     /// CPUs that the load generator kept busy.
     pub(super) driver_cpus: f64,
     pub(super) started_ms: f64,
-    /// Where a scenario asks for as much as goes as well.
-    pub(super) full: Option<Full>,
 }
 
 impl Turn {
     pub(super) fn cpus(&self) -> f64 {
         self.used.iter().map(|one| one.cpus).sum()
+    }
+
+    pub(super) fn cpus_of(&self, role: &str) -> f64 {
+        self.used.iter().filter(|one| one.role == role).map(|one| one.cpus).sum()
     }
 
     pub(super) fn pss(&self) -> f64 {
@@ -144,7 +161,7 @@ pub(super) fn measure(serving: &Serving<'_>, load: &Load, warm: f64) -> anyhow::
     })?;
     let driver_cpus = (own_cpu().saturating_sub(before)).as_secs_f64() / begun.elapsed().as_secs_f64();
     records.retain(|record| record.due.as_secs_f64() >= warm);
-    Ok(Turn { records, used, driver_cpus, started_ms: serving.started.as_secs_f64() * 1000.0, full: None })
+    Ok(Turn { records, used, driver_cpus, started_ms: serving.started.as_secs_f64() * 1000.0 })
 }
 
 /// Time on a CPU of this thread, which is the one that sends.
