@@ -35,21 +35,41 @@ pub(crate) fn parse_kib_line(text: &str, name: &str) -> Option<u64> {
     line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
-/// All time of all CPUs that was not idle (nor waiting for a disk), stolen time included, from `/proc/stat`.
-pub(crate) fn parse_busy_ticks(text: &str) -> Option<u64> {
+/// Of all CPUs together, from `/proc/stat`, in clock ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CpuTicks {
+    pub(crate) total: u64,
+    /// Neither idle nor waiting for a disk; stolen time included.
+    pub(crate) busy: u64,
+    /// In which there was something to do, and the host ran somebody else.
+    pub(crate) stolen: u64,
+}
+
+impl CpuTicks {
+    /// The part of all CPU time since `before` that the host took away, 0 to 1.
+    pub(crate) fn stolen_since(&self, before: &Self) -> f64 {
+        let total = self.total.saturating_sub(before.total).max(1);
+        self.stolen.saturating_sub(before.stolen) as f64 / total as f64
+    }
+}
+
+pub(crate) fn parse_cpu_ticks(text: &str) -> Option<CpuTicks> {
     let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
     let fields: Vec<u64> = line.split_ascii_whitespace().filter_map(|field| field.parse().ok()).collect();
     let total: u64 = fields.iter().take(8).sum();
-    Some(total - fields.get(3)? - fields.get(4)?)
+    Some(CpuTicks { total, busy: total - fields.get(3)? - fields.get(4)?, stolen: *fields.get(7)? })
 }
 
 pub(crate) fn stat(pid: Pid) -> anyhow::Result<Stat> {
     parse_stat(&read(pid, "stat")?).with_context(|| format!("stat of process {pid} is malformed"))
 }
 
+pub(crate) fn cpu_ticks() -> anyhow::Result<CpuTicks> {
+    parse_cpu_ticks(&fs::read_to_string("/proc/stat")?).context("/proc/stat is malformed")
+}
+
 pub(crate) fn busy_ns() -> anyhow::Result<u64> {
-    let ticks = parse_busy_ticks(&fs::read_to_string("/proc/stat")?).context("/proc/stat is malformed")?;
-    Ok(ticks_to_ns(ticks))
+    Ok(ticks_to_ns(cpu_ticks()?.busy))
 }
 
 pub(crate) fn ticks_to_ns(ticks: u64) -> u64 {
@@ -174,6 +194,16 @@ mod tests {
     #[test]
     fn idle_and_disk_waits_are_not_busy() {
         let text = "cpu  10 1 20 1000 500 2 3 4 50 60\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
-        assert_eq!(parse_busy_ticks(text), Some(10 + 1 + 20 + 2 + 3 + 4));
+        let ticks = parse_cpu_ticks(text).unwrap();
+        assert_eq!(ticks, CpuTicks { total: 1540, busy: 10 + 1 + 20 + 2 + 3 + 4, stolen: 4 });
+        assert_eq!(parse_cpu_ticks("cpu  10 1 20 1000 500 2 3"), None);
+    }
+
+    #[test]
+    fn stolen_time_is_a_part_of_all() {
+        let before = CpuTicks { total: 1000, busy: 500, stolen: 20 };
+        let after = CpuTicks { total: 1400, busy: 700, stolen: 30 };
+        assert_eq!(after.stolen_since(&before), 0.025);
+        assert_eq!(before.stolen_since(&before), 0.0);
     }
 }

@@ -90,4 +90,9 @@ impl Found {
     pub(super) fn not_run(title: &str, why: String) -> Self {
         Self { items: vec![Item::new(title, "as a whole").not_run(why)], ..Self::default() }
     }
+
+    /// Nothing of it could be tried.
+    pub(super) fn is_not_run(&self) -> bool {
+        self.items.iter().all(|item| item.verdict == Verdict::NotRun)
+    }
 }

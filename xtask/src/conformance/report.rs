@@ -30,7 +30,11 @@ struct Kept {
     notes: Vec<String>,
 }
 
+/// Writes down what was found. Where nothing could be tried, what was found at another time stays, with its date.
 pub(super) fn keep(part: Part, ground: &Ground, command: &str, found: Found) -> anyhow::Result<()> {
+    if found.is_not_run() && read(part).is_some() {
+        return Ok(());
+    }
     let kept = Kept {
         date: today()?,
         command: without_places(command),

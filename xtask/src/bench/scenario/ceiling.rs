@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::Outcome;
-use super::plan::{Behind, Stage, everybody, measure};
-use super::ten_k::{at, setup};
+use super::plan::{Behind, Stage, Turn, everybody, measure, measure_calm};
+use super::ten_k::{at, calm_rule, setup};
 use super::watched::Watched;
 use crate::bench::context::Collector;
 use crate::bench::open::{self, Load};
@@ -57,10 +57,13 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
     Ok(Outcome {
         headlines: vec![headline],
         tables: vec![("The highest rate".to_owned(), table)],
-        method: vec![format!(
-            "The app and the settings of `ten-k`; {SECONDS} s at each rate, after {REST_SECONDS} s that do not count. No request may fail, and p99 must be below {P99_MS_MAX} ms; a rate is too high if that is missed twice in a row. Up or down by parts until a good and a bad rate are within 10 %, in each of {} rounds; the load generator has its part of the CPUs, which is more for who is asked more.",
-            stage.rounds
-        )],
+        method: vec![
+            format!(
+                "The app and the settings of `ten-k`; {SECONDS} s at each rate, after {REST_SECONDS} s that do not count. No request may fail, and p99 must be below {P99_MS_MAX} ms; a rate is too high if that is missed twice in a row. Up or down by parts until a good and a bad rate are within 10 %, in each of {} rounds; the load generator has its part of the CPUs, which is more for who is asked more.",
+                stage.rounds
+            ),
+            format!("{} Here only where the rate would be too high.", calm_rule()),
+        ],
         raw: rates.collect(),
     })
 }
@@ -71,11 +74,23 @@ fn find(serving: &Serving<'_>, guess: Option<f64>, is_quick: bool) -> anyhow::Re
         // What is overloaded is not to be waited for.
         let patience = std::time::Duration::from_secs(2);
         let load = Load { seconds, patience, ..at(rate) };
-        let turn = measure(serving, &load, REST_SECONDS)?;
-        let p99 = open::latency(&turn.records).map_or(f64::INFINITY, |latency| latency.p99);
-        println!("    {rate:.0}/s: p99 {p99:.1} ms, load generator {:.2} CPUs", turn.driver_cpus);
-        Ok(open::failures(&turn.records).is_empty() && p99 < P99_MS_MAX)
+        let turn = measure_calm(serving, &load, REST_SECONDS, is_good)?;
+        println!(
+            "    {rate:.0}/s: p99 {:.1} ms, load generator {:.2} CPUs, the host took {:.1} %",
+            p99(&turn),
+            turn.driver_cpus,
+            turn.taken * 100.0
+        );
+        Ok(is_good(&turn))
     })
+}
+
+fn is_good(turn: &Turn) -> bool {
+    open::failures(&turn.records).is_empty() && p99(turn) < P99_MS_MAX
+}
+
+fn p99(turn: &Turn) -> f64 {
+    open::latency(&turn.records).map_or(f64::INFINITY, |latency| latency.p99)
 }
 
 /// Goes up or down from the guess until it lies between one that is good and one that is not, and then between these.

@@ -105,6 +105,13 @@ impl Found {
         [figure(self.cpus(), "", 2), figure(max(&self.each(|turn| turn.driver_cpus)), "", 2)]
     }
 
+    /// What the host took of all CPUs, and how often it was tried: by round.
+    pub(super) fn taken_columns(&self) -> [String; 2] {
+        let taken = self.turns.iter().map(|turn| format!("{:.1}", turn.taken * 100.0));
+        let tries = self.turns.iter().map(|turn| turn.tries.to_string());
+        [taken.collect::<Vec<_>>().join(", ") + " %", tries.collect::<Vec<_>>().join(", ")]
+    }
+
     /// Processes of the same role together, in the least disturbed round: role, how many, CPUs, memory.
     pub(super) fn by_role(&self) -> Vec<(String, usize, f64, f64)> {
         let mut roles: Vec<(String, usize, f64, f64)> = Vec::new();
@@ -129,7 +136,7 @@ impl Found {
                 json!({
                     "latency": open::latency(&turn.records), "p99_sent_late_ms": open::lateness(&turn.records),
                     "failed": open::failures(&turn.records), "requests": turn.records.len(),
-                    "driver_cpus": turn.driver_cpus, "started_ms": turn.started_ms, "used": turn.used,
+                    "driver_cpus": turn.driver_cpus, "taken": turn.taken, "tries": turn.tries, "started_ms": turn.started_ms, "used": turn.used,
                 })
             })
             .collect();

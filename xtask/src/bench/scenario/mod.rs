@@ -39,6 +39,8 @@ use crate::process::root;
 
 /// Watt needs it, and all are to run on the same.
 const NODE: u32 = 24;
+/// Those that `cost` runs on.
+const NODES: [u32; 3] = [20, 22, 24];
 const ROUNDS: usize = 3;
 
 #[derive(Debug, clap::Args)]
@@ -54,7 +56,7 @@ pub(super) struct Options {
     #[arg(long)]
     seconds: Option<f64>,
     /// Release lines of Node.js that `cost` runs on.
-    #[arg(long, value_delimiter = ',', default_values_t = [20, 22, 24])]
+    #[arg(long, value_delimiter = ',', default_values_t = NODES)]
     nodes: Vec<u32>,
     /// On a machine that others measure on as well: hold the lock of this file meanwhile, some turns at a time.
     #[arg(long)]
@@ -171,11 +173,13 @@ fn publish(name: Name, outcome: Outcome, stage: &Stage<'_>) -> anyhow::Result<()
     method.insert(0, general(stage));
     let scenario = name.verb().trim_start_matches("scenario-");
     let seconds = stage.seconds.map_or(String::new(), |seconds| format!(" --seconds {seconds}"));
+    let nodes: Vec<String> = stage.nodes.iter().map(u32::to_string).collect();
+    let nodes = if stage.nodes == NODES { String::new() } else { format!(" --nodes {}", nodes.join(",")) };
     Report {
         verb: name.verb(),
         title: name.title(),
         // Which lock and which directory were used is of no interest to who repeats it.
-        command: format!("cargo xtask bench scenario {scenario} --rounds {}{seconds}", stage.rounds),
+        command: format!("cargo xtask bench scenario {scenario} --rounds {}{seconds}{nodes}", stage.rounds),
         machine: machine::facts(&stage.programs.versions(stage.workshop)),
         method,
         tables,

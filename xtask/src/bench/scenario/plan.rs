@@ -8,9 +8,16 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::bench::open::{Load, Record};
 use crate::bench::peer::{Peer, Programs, Serving, Setup, Used};
+use crate::bench::procfs;
 use crate::bench::turnstile::Turnstile;
 use crate::bench::wait;
 use crate::bench::workshop::Workshop;
+
+/// The part of all CPU time that the host may take away in a turn before it is made once more. Of two CPUs it is a hundredth of
+/// one: more would be in a p99, whoever serves.
+pub(super) const TAKEN_MAX: f64 = 0.005;
+/// Others may disturb for longer than anybody wants to wait.
+pub(super) const TRIES_MAX: usize = 5;
 
 #[derive(Debug, Clone)]
 pub(super) struct Contender {
@@ -128,6 +135,10 @@ pub(super) struct Turn {
     pub(super) used: Vec<Used>,
     /// CPUs that the load generator kept busy.
     pub(super) driver_cpus: f64,
+    /// The part of all CPU time that the host took away meanwhile, 0 to 1.
+    pub(super) taken: f64,
+    /// How often it was tried until this one came of it.
+    pub(super) tries: usize,
     pub(super) started_ms: f64,
 }
 
@@ -149,23 +160,86 @@ impl Turn {
 pub(super) fn measure(serving: &Serving<'_>, load: &Load, warm: f64) -> anyhow::Result<Turn> {
     let load = Load { port: serving.port, seconds: warm + load.seconds, ..load.clone() };
     let (begun, before) = (Instant::now(), own_cpu());
-    let (mut records, used) = load.run(|begun| {
+    let (mut records, (used, taken)) = load.run(|begun| {
         let sleep_until = |seconds: f64| {
             let at = begun + Duration::from_secs_f64(seconds);
             wait::pause(at.saturating_duration_since(Instant::now()));
         };
         sleep_until(warm);
-        let look = serving.look()?;
+        let (look, ticks) = (serving.look()?, procfs::cpu_ticks()?);
         sleep_until(load.seconds);
-        Ok(serving.used_since(&look))
+        Ok((serving.used_since(&look), procfs::cpu_ticks()?.stolen_since(&ticks)))
     })?;
     let driver_cpus = (own_cpu().saturating_sub(before)).as_secs_f64() / begun.elapsed().as_secs_f64();
     records.retain(|record| record.due.as_secs_f64() >= warm);
-    Ok(Turn { records, used, driver_cpus, started_ms: serving.started.as_secs_f64() * 1000.0 })
+    let started_ms = serving.started.as_secs_f64() * 1000.0;
+    Ok(Turn { records, used, driver_cpus, taken, tries: 1, started_ms })
+}
+
+/// As [`measure`], once more where the host has taken CPU time away meanwhile and it is not good all the same; of all tries
+/// the one in which it took least, whatever came of it.
+pub(super) fn measure_calm(
+    serving: &Serving<'_>,
+    load: &Load,
+    warm: f64,
+    is_good: impl Fn(&Turn) -> bool,
+) -> anyhow::Result<Turn> {
+    calm(is_good, || measure(serving, load, warm))
+}
+
+fn calm(
+    is_good: impl Fn(&Turn) -> bool,
+    mut measure: impl FnMut() -> anyhow::Result<Turn>,
+) -> anyhow::Result<Turn> {
+    let mut best = measure()?;
+    for tries in 2..=TRIES_MAX {
+        if best.taken <= TAKEN_MAX || is_good(&best) {
+            break;
+        }
+        println!("    the host took {:.1} % of the CPUs away: once more", best.taken * 100.0);
+        let next = measure()?;
+        best = Turn { tries, ..if next.taken < best.taken { next } else { best } };
+    }
+    Ok(best)
 }
 
 /// Time on a CPU of this thread, which is the one that sends.
 fn own_cpu() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::try_from(time).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn a_turn_is_made_again_where_the_host_took_too_much() {
+        type IsGood = fn(&Turn) -> bool;
+        let never: IsGood = |_| false;
+        let is_first: IsGood = |turn| turn.started_ms == 0.0;
+        // What is taken in each turn; which counts, and how many there were.
+        let table: [(&[f64], IsGood, usize, usize); 5] = [
+            (&[0.001], never, 0, 1),
+            (&[0.2, 0.005], never, 1, 2),
+            (&[0.2, 0.01, 0.3, 0.04, 0.02], never, 1, 5),
+            (&[0.2], is_first, 0, 1),
+            (&[0.01, 0.2, 0.0], never, 2, 3),
+        ];
+        for (row, (taken, is_good, counts, tries)) in table.into_iter().enumerate() {
+            let mut made = (0..).zip(taken).map(|(number, taken)| Turn {
+                records: Vec::new(),
+                used: Vec::new(),
+                driver_cpus: 0.0,
+                taken: *taken,
+                tries: 1,
+                started_ms: f64::from(number),
+            });
+            let turn = calm(is_good, || made.next().context("one turn too many")).unwrap();
+            assert_eq!((turn.started_ms as usize, turn.tries), (counts, tries), "row {row}");
+            assert!(made.next().is_none(), "row {row}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::found::{self, Found};
-use super::plan::{Behind, Stage, everybody, measure};
+use super::plan::{Behind, Stage, TAKEN_MAX, TRIES_MAX, everybody, measure_calm};
 use super::watched::Watched;
 use super::{Outcome, app, figures_of};
 use crate::bench::context::Collector;
@@ -29,7 +29,7 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Outcome> {
         || Ok(Behind::default()),
         |place, serving, _| {
             let watched = serving.is_plimsoll().then(|| Watched::start(serving.admin)).transpose()?;
-            let turn = measure(serving, &load, stage.warm(WARM_SECONDS))?;
+            let turn = measure_calm(serving, &load, stage.warm(WARM_SECONDS), |_| false)?;
             found::add(&mut found, place, turn);
             seen.extend(watched.map(|watched| watched.seen(serving)));
             Ok(())
@@ -97,6 +97,8 @@ fn steady(found: &[Found]) -> Table {
         "p99 by round",
         "CPUs",
         "load's CPUs",
+        "taken by the host",
+        "tries",
     ]);
     for one in found {
         let mut row = vec![one.name.to_owned(), one.requests().to_string(), one.failed().to_string()];
@@ -104,6 +106,7 @@ fn steady(found: &[Found]) -> Table {
         row.extend(one.quantiles(all));
         row.push(one.by_round(all, |latency| latency.p99));
         row.extend(one.load_columns());
+        row.extend(one.taken_columns());
         table.row(row);
     }
     table
@@ -125,6 +128,14 @@ fn processes(found: &[Found]) -> Table {
     table
 }
 
+/// What is done where the machine is not ours alone.
+pub(super) fn calm_rule() -> String {
+    format!(
+        "A turn in which the host took more than {:.1} % of the time of all CPUs away (`steal` in `/proc/stat`) is made once more, up to {TRIES_MAX} times;          the one in which it took least counts, whoever serves and whatever came of it.",
+        TAKEN_MAX * 100.0
+    )
+}
+
 fn method(stage: &Stage<'_>, load: &Load) -> Vec<String> {
     vec![
         format!(
@@ -135,6 +146,7 @@ fn method(stage: &Stage<'_>, load: &Load) -> Vec<String> {
             stage.rounds,
             load.connections_max
         ),
+        calm_rule(),
         "Plimsoll has everything switched on: `logs.access = \"sample\"` (to a file), traces to a collector at 1 % and whatever is slow, \
          `/metrics` asked every five seconds, the dashboard's stream open. The others write no access log, trace nothing and count nothing."
             .to_owned(),
