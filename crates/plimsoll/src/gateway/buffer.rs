@@ -1,7 +1,7 @@
 //! Byte buffers that are borrowed for as long as bytes are in them, and no longer: an idle connection holds
 //! none. One [`Pool`] per gateway thread.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -24,6 +24,7 @@ const SLACK: usize = 512;
 pub(super) struct Pool {
     small: RefCell<Vec<Box<[u8]>>>,
     large: RefCell<Vec<Box<[u8]>>>,
+    borrowed: Cell<usize>,
 }
 
 impl Pool {
@@ -35,8 +36,14 @@ impl Pool {
         self.take_from(&self.large, LARGE)
     }
 
+    /// How many buffers have bytes in them.
+    pub(super) fn borrowed(&self) -> usize {
+        self.borrowed.get()
+    }
+
     fn take_from(self: &Rc<Self>, free: &RefCell<Vec<Box<[u8]>>>, size: usize) -> Buffer {
         let bytes = free.borrow_mut().pop().unwrap_or_else(|| vec![0; size].into_boxed_slice());
+        self.borrowed.set(self.borrowed.get() + 1);
         Buffer { bytes, start: 0, end: 0, pool: Rc::clone(self) }
     }
 }
@@ -128,6 +135,7 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
+        self.pool.borrowed.set(self.pool.borrowed.get() - 1);
         // Odd sizes are not kept: one large head must not cost memory for ever.
         let (free, max) = match self.bytes.len() {
             SIZE => (&self.pool.small, SMALL_KEPT_MAX),

@@ -16,6 +16,7 @@ mod buffer;
 mod claim;
 mod connection;
 mod context;
+mod ebb;
 mod endpoint;
 mod exchange;
 pub mod failure;

@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 use super::access::Access;
 use super::buffer::Pool;
 use super::context::{Context, Given};
+use super::ebb::{self, Ebb};
 use super::endpoint::{Counters, Endpoint, Joining};
 use super::http1::request::Limits;
 use super::lanes::Lanes;
@@ -28,6 +29,7 @@ use crate::ids::{EndpointId, WorkerId};
 use crate::observe::http::ThreadStats;
 use crate::observe::logs::{Outcomes, Told};
 use crate::routes::{Reader, Routes};
+use crate::sys::heap;
 use crate::sys::ticker::Ticker;
 
 /// What the supervisor tells every thread.
@@ -70,6 +72,7 @@ pub(super) struct Thread {
     endpoints: RefCell<HashMap<EndpointId, Open>>,
     ticker: Notify,
     ticks: Cell<bool>,
+    ebb: RefCell<Ebb>,
 }
 
 #[derive(Debug)]
@@ -90,13 +93,15 @@ impl Thread {
             headers_max: config.headers_max,
             target_bytes_max: config.target_bytes_max,
         };
+        let watches = Rc::new(Watches::new());
         Self {
+            ebb: RefCell::new(Ebb::new(watches.now())),
             connections_max: (config.connections_max / config.threads.max(1)).max(1) as u64,
             config,
             event_loop,
             limits,
             pool: Rc::default(),
-            watches: Rc::new(Watches::new()),
+            watches,
             stats,
             outcomes: told.outcomes,
             access: Access::new(told.access),
@@ -199,28 +204,31 @@ impl Thread {
                 if let Some(tracer) = self.context.tracer() {
                     tracer.tick();
                 }
-                self.trim_links();
+                self.tidy_up();
             }
         }
     }
 
-    /// There are no connections. What a past burst has left is closed all the same, at one wake-up for all of it.
+    /// There are no connections. What a past burst has left is closed and given back all the same, at one wake-up for all of it.
     async fn rest(&self) {
         let awake = self.ticker.notified();
         let has_links = self.endpoints.borrow().values().any(|open| open.endpoint.has_idle());
-        if !has_links {
-            return awake.await;
-        }
-        if tokio::time::timeout(self.config.link_idle_timeout + TICK, awake).await.is_err() {
+        let links = has_links.then_some(self.config.link_idle_timeout);
+        let memory = self.ebb.borrow().is_owed().then_some(ebb::SETTLES);
+        let Some(wait) = links.into_iter().chain(memory).min() else { return awake.await };
+        if tokio::time::timeout(wait + TICK, awake).await.is_err() {
             self.watches.refresh();
-            self.trim_links();
+            self.tidy_up();
         }
     }
 
-    fn trim_links(&self) {
-        let before = self.watches.now().before(self.config.link_idle_timeout);
+    fn tidy_up(&self) {
+        let now = self.watches.now();
         for open in self.endpoints.borrow().values() {
-            open.endpoint.trim_idle(before);
+            open.endpoint.trim_idle(now.before(self.config.link_idle_timeout));
+        }
+        if self.ebb.borrow_mut().look(self.watches.count() + self.pool.borrowed(), now) {
+            drop(tokio::task::spawn_blocking(heap::give_back));
         }
     }
 }

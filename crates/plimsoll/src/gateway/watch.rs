@@ -76,8 +76,12 @@ impl Watches {
         self.phase.get()
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.all.borrow().len()
+    }
+
     pub(super) fn is_idle(&self) -> bool {
-        self.all.borrow().is_empty()
+        self.count() == 0
     }
 
     /// Reads the clock: at each tick, and when the ticker starts again after a rest.

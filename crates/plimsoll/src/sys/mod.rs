@@ -6,6 +6,7 @@
 pub mod cgroup;
 pub mod child;
 pub mod errno;
+pub mod heap;
 pub mod limits;
 pub mod nap;
 pub mod node_version;

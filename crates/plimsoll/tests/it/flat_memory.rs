@@ -1,6 +1,9 @@
-//! Bodies pass through; they are never held. One GiB each way, and the gateway does not grow by 8 MB.
+//! Bodies pass through; they are never held. One GiB each way, and the gateway does not grow by 8 MB. And what many requests at once
+//! need is given back.
 
-use crate::harness::{App, Client, Launch, Server, pause};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::harness::{App, Client, Launch, Server, pause, until};
 
 const GIB: usize = 1 << 30;
 const MB: u64 = 1 << 20;
@@ -86,6 +89,40 @@ fn an_upload_of_one_gib() {
     let answer = upload(&server, GIB, || growth.look());
     assert_eq!(answer["bytes"], GIB);
     growth.check();
+}
+
+#[test]
+fn what_a_burst_needed_is_given_back() {
+    const BURST: usize = 1500;
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    let app = "let waiting = [];
+    require('node:http').createServer((request, response) => {
+        if (request.url === '/wait') return waiting.push(response);
+        response.end(String(waiting.length));
+        if (request.url !== '/go') return;
+        waiting.forEach((response) => response.end('went'));
+        waiting = [];
+    }).listen(process.env.PORT)";
+    let launch = Launch::plimsoll(App::source(app)).env("PLIMSOLL_EVENT_LOOP_SHED_AFTER", "off");
+    let server = launch.start();
+    assert_eq!(server.get("/count").body, b"0");
+    let before = server.resident_bytes();
+    let mut clients: Vec<Client> = (0..BURST).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.send("GET /wait HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    }
+    until("all requests run", || (server.get("/count").body == BURST.to_string().as_bytes()).then_some(()));
+    let most = server.resident_bytes();
+    server.get("/go");
+    for mut client in clients {
+        assert_eq!(client.response("GET").body, b"went");
+    }
+    let enough = before + (most - before) / 2;
+    let after =
+        until("half of it is given back", || Some(server.resident_bytes()).filter(|bytes| *bytes < enough));
+    eprintln!("{} KB before, {} KB at most, {} KB after", before / 1024, most / 1024, after / 1024);
+    assert!(most - before > 4 * MB, "the burst was none: {} KB more", (most - before) / 1024);
 }
 
 #[test]
