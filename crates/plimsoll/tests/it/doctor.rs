@@ -1,7 +1,7 @@
 //! What the doctor finds of the shop with its faults switched on one by one.
 
 use crate::harness::{Database, until};
-use crate::shop::{Shop, codes};
+use crate::shop::{Shop, codes, of_the_shop};
 
 /// The shop with the fault, until it is the first thing that is found and told, both while it is asked: some faults are
 /// over with the last request.
@@ -17,7 +17,7 @@ fn is_found_first(fault: &str, code: &str, also: impl FnOnce(&Shop)) {
             (findings["too_little"].is_null() && is_first).then_some(())
         });
         until("the doctor tells the finding", || {
-            let first = shop.findings()["findings"][0].clone();
+            let first = of_the_shop(&shop.findings()).into_iter().next().unwrap_or_default();
             let text = shop.server.plimsoll(&["doctor"]);
             let told = String::from_utf8(text.stdout).unwrap();
             assert_eq!(text.status.code(), Some(1), "{told}");

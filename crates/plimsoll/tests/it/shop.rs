@@ -54,9 +54,17 @@ impl Shop {
     }
 }
 
-/// Codes, what hurts most first. That the Node that runs the tests is old is no fault of the shop.
-pub(crate) fn codes(findings: &Value) -> Vec<String> {
+/// Findings, what hurts most first. That the Node that runs the tests is old is no fault of the shop, nor that the machine leaves it
+/// without a processor for a while: a loop stands still then, in nothing that anybody could name.
+pub(crate) fn of_the_shop(findings: &Value) -> Vec<Value> {
     let all = findings["findings"].as_array().unwrap().iter();
-    let codes = all.map(|finding| finding["code"].as_str().unwrap().to_owned());
-    codes.filter(|code| code != "node_old").collect()
+    let is_of_the_machine = |finding: &&Value| {
+        finding["code"] == "node_old" || (finding["code"] == "stall" && finding["at"].is_null())
+    };
+    all.filter(|finding| !is_of_the_machine(finding)).cloned().collect()
+}
+
+pub(crate) fn codes(findings: &Value) -> Vec<String> {
+    let all = of_the_shop(findings);
+    all.iter().map(|finding| finding["code"].as_str().unwrap().to_owned()).collect()
 }
