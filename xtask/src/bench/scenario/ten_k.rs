@@ -131,7 +131,8 @@ fn processes(found: &[Found]) -> Table {
 /// What is done where the machine is not ours alone.
 pub(super) fn calm_rule() -> String {
     format!(
-        "A turn in which the host took more than {:.1} % of the time of all CPUs away (`steal` in `/proc/stat`) is made once more, up to {TRIES_MAX} times;          the one in which it took least counts, whoever serves and whatever came of it.",
+        "A turn in which the host took more than {:.1} % of the time of all CPUs away (`steal` in `/proc/stat`) is made once more, up to {TRIES_MAX} times; \
+         the one in which it took least counts, whoever serves and whatever came of it.",
         TAKEN_MAX * 100.0
     )
 }
