@@ -209,7 +209,8 @@ impl Thread {
         }
     }
 
-    /// There are no connections. What a past burst has left is closed and given back all the same, at one wake-up for all of it.
+    /// There are no connections. What a past burst has left is closed and given back all the same, at one
+    /// wake-up for each of the two.
     async fn rest(&self) {
         let awake = self.ticker.notified();
         let has_links = self.endpoints.borrow().values().any(|open| open.endpoint.has_idle());

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use rustix::process::Signal;
 
-use crate::harness::{App, Client, Launch, Server, signal, until};
+use crate::harness::{App, Client, Launch, Server, open_many_files, signal, until};
 
 const LEDGER: &str = include_str!("apps/ledger.js");
 
@@ -290,8 +290,7 @@ fn upgraded_connections_hold_no_slot() {
         socket.on('error', () => {});
     });
     server.listen(process.env.PORT)";
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    open_many_files();
     let server = Launch::plimsoll(App::source(app)).start();
     let open = |_| {
         let mut client = server.connect();

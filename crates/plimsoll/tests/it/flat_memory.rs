@@ -1,9 +1,7 @@
 //! Bodies pass through; they are never held. One GiB each way, and the gateway does not grow by 8 MB. And what many requests at once
 //! need is given back.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-use crate::harness::{App, Client, Launch, Server, pause, until};
+use crate::harness::{App, Client, Launch, Server, open_many_files, pause, until};
 
 const GIB: usize = 1 << 30;
 const MB: u64 = 1 << 20;
@@ -94,8 +92,7 @@ fn an_upload_of_one_gib() {
 #[test]
 fn what_a_burst_needed_is_given_back() {
     const BURST: usize = 1500;
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    open_many_files();
     let app = "let waiting = [];
     require('node:http').createServer((request, response) => {
         if (request.url === '/wait') return waiting.push(response);

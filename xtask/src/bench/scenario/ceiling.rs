@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::Outcome;
-use super::plan::{Behind, Stage, Turn, everybody, measure, measure_calm};
-use super::ten_k::{at, calm_rule, setup};
+use super::plan::{Behind, Stage, Turn, calm_rule, everybody, measure, measure_calm};
+use super::ten_k::{at, setup};
 use super::watched::Watched;
 use crate::bench::context::Collector;
 use crate::bench::open::{self, Load};

@@ -136,7 +136,8 @@ impl Found {
                 json!({
                     "latency": open::latency(&turn.records), "p99_sent_late_ms": open::lateness(&turn.records),
                     "failed": open::failures(&turn.records), "requests": turn.records.len(),
-                    "driver_cpus": turn.driver_cpus, "taken": turn.taken, "tries": turn.tries, "started_ms": turn.started_ms, "used": turn.used,
+                    "driver_cpus": turn.driver_cpus, "taken": turn.taken, "tries": turn.tries,
+                    "started_ms": turn.started_ms, "used": turn.used,
                 })
             })
             .collect();

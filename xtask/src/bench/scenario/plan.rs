@@ -15,9 +15,9 @@ use crate::bench::workshop::Workshop;
 
 /// The part of all CPU time that the host may take away in a turn before it is made once more. Of two CPUs it is a hundredth of
 /// one: more would be in a p99, whoever serves.
-pub(super) const TAKEN_MAX: f64 = 0.005;
+const TAKEN_MAX: f64 = 0.005;
 /// Others may disturb for longer than anybody wants to wait.
-pub(super) const TRIES_MAX: usize = 5;
+const TRIES_MAX: usize = 5;
 
 #[derive(Debug, Clone)]
 pub(super) struct Contender {
@@ -201,6 +201,15 @@ fn calm(
         best = Turn { tries, ..if next.taken < best.taken { next } else { best } };
     }
     Ok(best)
+}
+
+/// What is done where the machine is not ours alone.
+pub(super) fn calm_rule() -> String {
+    format!(
+        "A turn in which the host took more than {:.1} % of the time of all CPUs away (`steal` in `/proc/stat`) is made once more, up to {TRIES_MAX} times; \
+         the one in which it took least counts, whoever serves and whatever came of it.",
+        TAKEN_MAX * 100.0
+    )
 }
 
 /// Time on a CPU of this thread, which is the one that sends.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::found::{self, Found};
-use super::plan::{Behind, Stage, TAKEN_MAX, TRIES_MAX, everybody, measure_calm};
+use super::plan::{Behind, Stage, calm_rule, everybody, measure_calm};
 use super::watched::Watched;
 use super::{Outcome, app, figures_of};
 use crate::bench::context::Collector;
@@ -126,15 +126,6 @@ fn processes(found: &[Found]) -> Table {
         }
     }
     table
-}
-
-/// What is done where the machine is not ours alone.
-pub(super) fn calm_rule() -> String {
-    format!(
-        "A turn in which the host took more than {:.1} % of the time of all CPUs away (`steal` in `/proc/stat`) is made once more, up to {TRIES_MAX} times; \
-         the one in which it took least counts, whoever serves and whatever came of it.",
-        TAKEN_MAX * 100.0
-    )
 }
 
 fn method(stage: &Stage<'_>, load: &Load) -> Vec<String> {

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream, ToSocketAddrs};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value;
 
 use super::response::{Parsed, Response};
@@ -14,6 +15,12 @@ pub(crate) struct Client {
     stream: TcpStream,
     received: Vec<u8>,
     ended: bool,
+}
+
+/// Has this process open as many files as it may: for tests with many clients at once.
+pub(crate) fn open_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
 }
 
 impl Client {

@@ -24,7 +24,7 @@ mod wait;
 pub(crate) use app::{App, node, node_path};
 pub(crate) use browser::{Browser, Screen};
 pub(crate) use children::{alive, descendants, signal};
-pub(crate) use client::{Client, get, get_json, get_with};
+pub(crate) use client::{Client, get, get_json, get_with, open_many_files};
 pub(crate) use collector::Collector;
 pub(crate) use database::{Database, Maria, Redis, packages_of};
 pub(crate) use exposition::Exposition;
