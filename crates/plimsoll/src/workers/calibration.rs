@@ -9,7 +9,8 @@ use crate::concerns::context::tax::{Class, Cost};
 use crate::sys::{child, probe, room};
 
 const SCRIPT: &str = include_str!("calibration.js");
-const PATIENCE: Duration = Duration::from_secs(20);
+/// On a busy machine it gets no more than a hundredth of a processor.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// A second Node holds some 45 MB for a moment.
 const ROOM: u64 = 128 << 20;
 
@@ -48,25 +49,60 @@ impl Calibration {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Child;
+
     use plimsoll_wire::tax::callback;
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
     use super::*;
     use crate::concerns::context::tax::CostOrigin;
 
+    /// Ends with the test.
+    struct Running(Child);
+
+    impl Running {
+        fn start(program: &str, arguments: &[&str]) -> Self {
+            Self(Command::new(program).args(arguments).spawn().unwrap())
+        }
+    }
+
+    impl Drop for Running {
+        fn drop(&mut self) {
+            self.0.kill().unwrap();
+            self.0.wait().unwrap();
+        }
+    }
+
+    fn cost(class: Class) -> f64 {
+        let app = Running::start("node", &["-e", "setTimeout(() => {}, 60000)"]);
+        // Until it has become Node.
+        let calibration =
+            std::iter::repeat_with(|| Calibration::of(app.0.id(), class)).flatten().next().unwrap();
+        let cost = calibration.run().unwrap();
+        assert_eq!(cost.origin, CostOrigin::Measured);
+        cost.ns
+    }
+
     #[test]
     fn what_promises_cost_more_is_measured_by_the_same_node() {
-        let mut child = Command::new("node").args(["-e", "setTimeout(() => {}, 60000)"]).spawn().unwrap();
-        let node = |class| loop {
-            // Until it has become Node.
-            if let Some(calibration) = Calibration::of(child.id(), class) {
-                return calibration.run().unwrap();
-            }
-        };
-        let bits = callback::INIT | callback::DESTROY;
-        let (hook, destroy) = (node(Class::Hook(callback::INIT)), node(Class::Destroy(bits)));
-        assert_eq!([hook.origin, destroy.origin], [CostOrigin::Measured; 2]);
-        assert!(destroy.ns > hook.ns, "{destroy:?} {hook:?}");
-        child.kill().unwrap();
-        child.wait().unwrap();
+        let hook = cost(Class::Hook(callback::INIT));
+        let destroy = cost(Class::Destroy(callback::INIT | callback::DESTROY));
+        assert!(destroy > hook, "{destroy} {hook}");
+    }
+
+    /// It gives way to the app: on its processor it waits for most of the time, and that is not what a promise costs.
+    #[test]
+    fn a_busy_processor_makes_no_promise_dearer() {
+        let all = sched_getaffinity(None).unwrap();
+        let mut one = CpuSet::new();
+        one.set((0..CpuSet::MAX_CPU).find(|cpu| all.is_set(*cpu)).unwrap());
+        // Of this thread, and of what it starts.
+        sched_setaffinity(None, &one).unwrap();
+        let class = Class::Destroy(callback::INIT | callback::DESTROY);
+        let alone = cost(class);
+        let _busy = Running::start("nice", &["-n", "5", "sh", "-c", "while :; do :; done"]);
+        let beside = cost(class);
+        // By the clock on the wall it is twenty times as much, and a hundred beside an app that is not nice.
+        assert!(beside < 8.0 * alone, "{beside} {alone}");
     }
 }
