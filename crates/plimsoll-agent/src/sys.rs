@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io;
 use std::mem::{MaybeUninit, offset_of};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, RawFd};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -195,6 +195,20 @@ pub(crate) fn thread_clock() -> Option<clockid_t> {
     // SAFETY: the calling thread exists, and `clock` is writable.
     let status = unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &raw mut clock) };
     (status == 0).then_some(clock)
+}
+
+/// Where it is told for how long the calling thread waited for a processor, for other threads to read.
+pub(crate) fn thread_delays() -> Option<File> {
+    File::open("/proc/thread-self/schedstat").ok()
+}
+
+/// Nanoseconds that a thread could have run and had no processor; what [`thread_delays`] has opened: time on one, time
+/// waited for one, turns. 0 where that cannot be read.
+pub(crate) fn delayed_ns(delays: &File) -> u64 {
+    let mut text = [0; 96];
+    let length = delays.read_at(&mut text, 0).unwrap_or(0);
+    let words = text.get(..length).and_then(|text| str::from_utf8(text).ok());
+    words.and_then(|text| text.split(' ').nth(1)?.parse().ok()).unwrap_or(0)
 }
 
 /// Keeps this library loaded to the very end: Node unloads addons while their threads may still run.

@@ -66,14 +66,14 @@ test('what the watchdog says is read', () => {
   const stalled = { stalled: 9, at: 104, running: { slot: 7, word: 6 }, stack: '    at work (/a:1:2)', late: false }
   assert.deepStrictEqual(said(STALLED, [9, 104, 7, 6, '    at work (/a:1:2)', 0]), stalled)
   assert.deepStrictEqual(said(STALLED, [9, 104, '', '', '', 1]), { ...stalled, running: null, stack: '', late: true })
-  const resumed = { resumed: 9, total: 412, gc: 3, cpu: 400, answered: { slot: 7, word: 6 } }
-  assert.deepStrictEqual(said(RESUMED, [9, 412, 3, 400, 7, 6]), resumed)
-  assert.deepStrictEqual(said(RESUMED, [9, 412, 3, 400, '', '']), { ...resumed, answered: null })
+  const resumed = { resumed: 9, total: 412, gc: 3, cpu: 400, delayed: 7, answered: { slot: 7, word: 6 } }
+  assert.deepStrictEqual(said(RESUMED, [9, 412, 3, 400, 7, 7, 6]), resumed)
+  assert.deepStrictEqual(said(RESUMED, [9, 412, 3, 400, 7, '', '']), { ...resumed, answered: null })
   assert.deepStrictEqual(said(BUSY, [7, 6, 25]), { busy: 25, slot: 7, word: 6 })
   assert.deepStrictEqual(said(GLIMPSED, [7, 6, '    at work (/a:1:2)', 1]), { glimpsed: '    at work (/a:1:2)', slot: 7, word: 6, late: true })
   assert.strictEqual(said(HELLO, []), null)
   assert.match(source('message.rs'), /STALLED => .*stall: .*at_ms: .*running: .*stack: .*late: /s)
-  assert.match(source('message.rs'), /RESUMED => .*stall: .*total_ms: .*gc_ms: .*cpu_ms: .*answered: /s)
+  assert.match(source('message.rs'), /RESUMED => .*stall: .*total_ms: .*gc_ms: .*cpu_ms: .*delayed_ms: .*answered: /s)
 })
 
 test('kinds are those of the Rust crate', () => {

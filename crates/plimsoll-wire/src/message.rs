@@ -64,10 +64,17 @@ pub enum FromAgent {
         /// The engine answered only after native code had returned: what blocked was called near the first frame.
         late: bool,
     },
-    /// The loop turned again. `gc_ms` and `cpu_ms` are what the main thread spent of `total_ms` collecting garbage
-    /// and on a processor: little of the latter means that it was stopped, throttled or asleep.
+    /// The loop turned again. `gc_ms`, `cpu_ms` and `delayed_ms` are what the main thread spent of `total_ms` collecting
+    /// garbage, on a processor, and waiting for one: little of the last two means that it was stopped or asleep.
     /// `answered`: where no request was known to run, the first that was answered after that, within the same turn.
-    Resumed { stall: u32, total_ms: u32, gc_ms: u32, cpu_ms: u32, answered: Option<(u16, u32)> },
+    Resumed {
+        stall: u32,
+        total_ms: u32,
+        gc_ms: u32,
+        cpu_ms: u32,
+        delayed_ms: u32,
+        answered: Option<(u16, u32)>,
+    },
     /// A synchronous part of a request took so long, whether or not the loop stalled over it.
     Busy { slot: u16, word: u32, ms: u32 },
     /// One look at the synchronous part of a request that is long, and no stall so far: its stack, as in `Stalled`.
@@ -220,7 +227,8 @@ impl FromAgent {
                 total_ms: field.number(1)?,
                 gc_ms: field.number(2)?,
                 cpu_ms: field.number(3)?,
-                answered: field.running_if_any(4)?,
+                delayed_ms: field.number(4)?,
+                answered: field.running_if_any(5)?,
             }),
             BUSY => {
                 let (slot, word) = field.running(0)?;
@@ -279,10 +287,11 @@ impl FromAgent {
                 let late = u8::from(*late).to_string();
                 write(STALLED, &[&stall.to_string(), &at_ms.to_string(), &slot, &word, stack, &late])
             }
-            Self::Resumed { stall, total_ms, gc_ms, cpu_ms, answered } => {
-                let [stall, total, gc, cpu] = [stall, total_ms, gc_ms, cpu_ms].map(u32::to_string);
+            Self::Resumed { stall, total_ms, gc_ms, cpu_ms, delayed_ms, answered } => {
+                let numbers = [stall, total_ms, gc_ms, cpu_ms, delayed_ms].map(u32::to_string);
+                let [stall, total, gc, cpu, delayed] = numbers.each_ref().map(String::as_str);
                 let (slot, word) = write_running(*answered);
-                write(RESUMED, &[&stall, &total, &gc, &cpu, &slot, &word])
+                write(RESUMED, &[stall, total, gc, cpu, delayed, &slot, &word])
             }
             Self::Busy { slot, word, ms } => write_numbers(BUSY, &[u32::from(*slot), *word, *ms]),
             Self::Glimpsed { slot, word, stack, late } => {

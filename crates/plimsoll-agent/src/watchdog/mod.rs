@@ -38,7 +38,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) use self::collector::tell_allocated;
 pub(crate) use self::shared::{left, wake};
-use self::thread::Watch;
+use self::thread::{Spent, Watch};
 use crate::engine::{Engine, HeapReader, Loop, Stack};
 use crate::node_api::{self, Env};
 use crate::sys;
@@ -64,7 +64,7 @@ pub(crate) fn start(env: Env, path: &str, [threshold_ms, pause_ms]: [u32; 2]) ->
     if !node_api::at_end(env, shared::on_environment_ends) || !sys::at_exit(shared::on_exit) {
         return None;
     }
-    let watch = Watch::new(watched, engine, sys::thread_clock(), threshold_ms, path.to_owned());
+    let watch = Watch::new(watched, engine, Spent::of_this_thread(), threshold_ms, path.to_owned());
     let thread = std::thread::Builder::new().name("plimsoll-watch".to_owned()).stack_size(STACK_BYTES);
     let thread = thread.spawn(move || watch.run()).ok()?;
     shared::remember(thread.thread().clone());

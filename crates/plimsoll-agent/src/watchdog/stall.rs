@@ -25,6 +25,8 @@ const SELDOM_NS: u64 = 1000 * MS;
 pub(super) struct Used {
     pub(super) gc_ns: u64,
     pub(super) cpu_ns: u64,
+    /// For how long it waited for a processor.
+    pub(super) delayed_ns: u64,
 }
 
 #[derive(Debug)]
@@ -149,6 +151,7 @@ pub(super) fn resumed(
         total_ms: ms(total_ns),
         gc_ms: share(used.gc_ns, before.gc_ns),
         cpu_ms: share(used.cpu_ns, before.cpu_ns),
+        delayed_ms: share(used.delayed_ns, before.delayed_ns),
         answered,
     }
 }

@@ -1,5 +1,6 @@
 //! The thread: looks, tells, rests, and sleeps where there is nothing to see.
 
+use std::fs::File;
 use std::thread;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use libc::clockid_t;
 use super::alone::{Alone, InFlight};
 use super::collector;
 use super::glimpse::Glimpse;
-use super::marks::Marks;
+use super::marks::{Delayed, Marks};
 use super::memory::Memory;
 use super::pulse::{Beat, Look, Pulse};
 use super::report::{Gone, Report};
@@ -28,10 +29,23 @@ const LOST_FROM_NS: u64 = 40 * MS;
 /// A run from this long on is asked whose it is.
 const ASKED_FROM_NS: u64 = 10 * MS;
 
+/// Where it is read what the main thread has spent: its time on a processor, and its time waiting for one.
+pub(super) struct Spent {
+    clock: Option<clockid_t>,
+    delays: Option<File>,
+}
+
+impl Spent {
+    /// Of the calling thread.
+    pub(super) fn of_this_thread() -> Self {
+        Self { clock: sys::thread_clock(), delays: sys::thread_delays() }
+    }
+}
+
 pub(super) struct Watch {
     watched: Loop,
     engine: Option<Engine>,
-    clock: Option<clockid_t>,
+    spent: Spent,
     path: String,
     threshold_ns: u64,
     tick: Duration,
@@ -49,14 +63,14 @@ impl Watch {
     pub(super) fn new(
         watched: Loop,
         engine: Option<Engine>,
-        clock: Option<clockid_t>,
+        spent: Spent,
         threshold_ms: u32,
         path: String,
     ) -> Self {
         Self {
             watched,
             engine,
-            clock,
+            spent,
             path,
             threshold_ns: u64::from(threshold_ms) * MS,
             // Short enough to see a part of a request that is worth telling, and seldom enough to cost nothing.
@@ -95,11 +109,14 @@ impl Watch {
             if beat.moved {
                 self.before = self.used;
             }
-            self.used = self.use_up(look.at);
-            if let Some(busy) = marks.look(look.at, last_at.max(look.at.saturating_sub(beat.busy_ns))) {
+            let used = self.use_up(look.at);
+            let last_used = std::mem::replace(&mut self.used, used);
+            let delayed = |before: Used| Delayed { before: before.delayed_ns, now: used.delayed_ns };
+            let earliest = last_at.max(look.at.saturating_sub(beat.busy_ns));
+            if let Some(busy) = marks.look(look.at, earliest, delayed(last_used)) {
                 report.say(&busy)?;
             }
-            let run = Run::of(look, beat);
+            let run = Run::of(look, beat, delayed(self.before));
             alone.look(look.at, in_flight());
             let young = alone.young(run.began);
             let sighting = self.sight((look, beat), young, stall.is_some())?;
@@ -142,8 +159,10 @@ impl Watch {
     }
 
     fn use_up(&self, now: u64) -> Used {
-        let cpu_ns = self.clock.and_then(sys::clock_ns).unwrap_or(0);
-        Used { gc_ns: collector::collected_ns(now), cpu_ns }
+        let Spent { clock, delays } = &self.spent;
+        let cpu_ns = clock.and_then(sys::clock_ns).unwrap_or(0);
+        let delayed_ns = delays.as_ref().map_or(0, sys::delayed_ns);
+        Used { gc_ns: collector::collected_ns(now), cpu_ns, delayed_ns }
     }
 
     /// Who runs, where nobody has marked it: what the engine says where requests are followed, else the one that is in
@@ -213,7 +232,7 @@ impl Watch {
             return Ok(());
         };
         let took = ended.saturating_sub(began);
-        let used = Used { gc_ns: took, cpu_ns: took };
+        let used = Used { gc_ns: took, cpu_ns: took, delayed_ns: 0 };
         self.stalls += 1;
         self.told_until = ended;
         report.say(&stall::stalled(self.stalls, took, None, String::new(), false))?;

@@ -2,11 +2,13 @@
 //!
 //! Such a run is seen from outside only, a look each tick: in whose context it is where requests are followed, else who is alone in
 //! flight and young ([`alone`](super::alone)). It is a request's from the first look at which that request
-//! was running to the last, and half a tick more on either side, within the run.
+//! was running to the last, and half a tick more on either side, within the run; without the time for which the thread waited for
+//! a processor.
 
 use plimsoll_wire::message::FromAgent;
 use plimsoll_wire::stall::BUSY_MS;
 
+use super::marks::Delayed;
 use super::pulse::{Beat, Look};
 use super::shared::Sighting;
 
@@ -26,12 +28,14 @@ pub(super) struct Run {
     pub(super) began: u64,
     pub(super) turns: u32,
     pub(super) waits: bool,
+    /// For how long the thread had waited for a processor when the run began, and now, in nanoseconds.
+    pub(super) delayed: Delayed,
 }
 
 impl Run {
-    pub(super) fn of(look: Look, beat: Beat) -> Self {
+    pub(super) fn of(look: Look, beat: Beat, delayed: Delayed) -> Self {
         let began = look.at.saturating_sub(beat.busy_ns);
-        Self { at: look.at, began, turns: look.turns, waits: look.waits }
+        Self { at: look.at, began, turns: look.turns, waits: look.waits, delayed }
     }
 }
 
@@ -59,6 +63,8 @@ struct Part {
     running: (u16, u32),
     first: u64,
     last: u64,
+    /// What the thread had waited for a processor when it was seen first.
+    delayed_ns: u64,
 }
 
 impl Unmarked {
@@ -69,11 +75,12 @@ impl Unmarked {
         if self.run.is_none_or(|before| before.run.turns != run.turns || run.waits) {
             let before = self.run.replace(Followed { run, part: None });
             if let Some(before) = before {
-                ended = before.end(run.began, sighting.filter(|sighting| !is_of_new(sighting)));
+                ended = before.end(run, sighting.filter(|sighting| !is_of_new(sighting)));
             }
         }
         if let Some(followed) = &mut self.run {
             followed.run.at = run.at;
+            followed.run.delayed.now = run.delayed.now;
             let over = sighting.filter(is_of_new).and_then(|sighting| followed.see(sighting));
             ended.busy = ended.busy.or(over);
         }
@@ -89,28 +96,35 @@ impl Followed {
             return None;
         }
         let from = from.clamp(self.run.began, to.max(self.run.began));
-        let over = self.part.replace(Part { running, first: from, last: to });
-        over.and_then(|part| part.tell(self.run.began, from))
+        let part = Part { running, first: from, last: to, delayed_ns: self.run.delayed.now };
+        let over = self.part.replace(part);
+        over.and_then(|part| part.tell(&self.run, from))
     }
 
-    /// The loop has turned since it was last looked at; the next run began at `next`.
-    fn end(mut self, next: u64, sighting: Option<Sighting>) -> Ended {
+    /// The loop has turned since it was last looked at, and is in its `next` run.
+    fn end(mut self, next: Run, sighting: Option<Sighting>) -> Ended {
         let over = sighting.and_then(|sighting| self.see(sighting));
-        let end = next.max(self.run.at);
+        let end = next.began.max(self.run.at);
         let lost_ns = self.run.at.saturating_sub(self.run.began);
-        let busy = self.part.and_then(|part| part.tell(self.run.began, end));
+        self.run.delayed.now = next.delayed.now;
+        let busy = self.part.and_then(|part| part.tell(&self.run, end));
         Ended { busy: busy.or(over), lost_ns: if self.part.is_none() { lost_ns } else { 0 } }
     }
 }
 
 impl Part {
-    fn tell(&self, began: u64, end: u64) -> Option<FromAgent> {
+    fn tell(&self, run: &Run, end: u64) -> Option<FromAgent> {
         // Seen once, it may have been one of many.
         let is_seen = self.last.saturating_sub(self.first) >= SEEN_NS;
-        let is_first = self.first.saturating_sub(began) <= FIRST_NS;
-        let first = if is_first { began } else { self.first - MARGIN_NS };
+        let is_first = self.first.saturating_sub(run.began) <= FIRST_NS;
+        let (first, delayed_ns) = if is_first {
+            (run.began, run.delayed.before)
+        } else {
+            (self.first - MARGIN_NS, self.delayed_ns)
+        };
         let last = (self.last + MARGIN_NS).min(end);
-        let ms = u32::try_from(last.saturating_sub(first) / MS).unwrap_or(u32::MAX);
+        let took = last.saturating_sub(first).saturating_sub(run.delayed.now.saturating_sub(delayed_ns));
+        let ms = u32::try_from(took / MS).unwrap_or(u32::MAX);
         let (slot, word) = self.running;
         (is_seen && ms >= BUSY_MS).then_some(FromAgent::Busy { slot, word, ms })
     }
@@ -122,6 +136,7 @@ mod tests {
 
     const ONE: (u16, u32) = (1, 6);
     const TWO: (u16, u32) = (2, 6);
+    const NONE: Delayed = Delayed { before: 0, now: 0 };
 
     /// When it was looked, in which turn, and who was seen from and to then.
     type Seen = (u64, u32, Option<((u16, u32), u64, u64)>);
@@ -134,7 +149,7 @@ mod tests {
             if turned.0 != *turns {
                 turned = (*turns, *at - 1);
             }
-            let run = Run { at: at * MS, began: turned.1 * MS, turns: *turns, waits: false };
+            let run = Run { at: at * MS, began: turned.1 * MS, turns: *turns, waits: false, delayed: NONE };
             let sighting = seen.map(|(running, from, to)| Sighting { running, from: from * MS, to: to * MS });
             if let Some(FromAgent::Busy { slot, word, ms }) = unmarked.look(run, sighting).busy {
                 told.push(((slot, word), ms));
@@ -185,9 +200,30 @@ mod tests {
     }
 
     #[test]
+    fn the_time_without_a_processor_is_nobodys() {
+        let mut unmarked = Unmarked::default();
+        let mut look = |at: u64, turns, now: u64, seen: Option<(u16, u32)>| {
+            let run = |began| Run {
+                at: at * MS,
+                began,
+                turns,
+                waits: false,
+                delayed: Delayed { before: 5 * MS, now: now * MS },
+            };
+            let sighting = seen.map(|running| Sighting { running, from: at * MS, to: at * MS });
+            unmarked.look(run(if turns == 0 { 0 } else { at * MS }), sighting).busy
+        };
+        for (at, delayed) in [(12, 10), (24, 15), (100, 45)] {
+            assert_eq!(look(at, 0, delayed, Some(ONE)), None);
+        }
+        let (slot, word) = ONE;
+        assert_eq!(look(120, 2, 55, None), Some(FromAgent::Busy { slot, word, ms: 55 }));
+    }
+
+    #[test]
     fn a_long_run_of_nobody_is_lost() {
         let mut unmarked = Unmarked::default();
-        let run = |at: u64, turns| Run { at: at * MS, began: 0, turns, waits: false };
+        let run = |at: u64, turns| Run { at: at * MS, began: 0, turns, waits: false, delayed: NONE };
         assert_eq!(unmarked.look(run(50, 0), None).lost_ns, 0);
         assert_eq!(unmarked.look(run(60, 1), None).lost_ns, 50 * MS);
         let mut known = Unmarked::default();

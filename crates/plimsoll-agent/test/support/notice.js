@@ -9,7 +9,7 @@ function notice ({ kind, fields }) {
   if (kind === kinds.WATCHDOG) return { watchdog: number(1), version: number(0) }
   if (kind === kinds.BUSY) return { busy: number(2), slot: number(0), word: number(1) }
   if (kind === kinds.GLIMPSED) return { glimpsed: fields[2], slot: number(0), word: number(1), late: fields[3] === '1' }
-  if (kind === kinds.RESUMED) return { resumed: number(0), total: number(1), gc: number(2), cpu: number(3), answered: request(4) }
+  if (kind === kinds.RESUMED) return { resumed: number(0), total: number(1), gc: number(2), cpu: number(3), delayed: number(4), answered: request(5) }
   if (kind === kinds.MEMORY) return { memory: fields[0].split(' ').map(Number) }
   if (kind !== kinds.STALLED) return null
   return { stalled: number(0), at: number(1), running: request(2), stack: fields[4], late: fields[5] === '1' }

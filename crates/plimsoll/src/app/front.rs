@@ -16,7 +16,7 @@ use crate::concerns::event_loop::incident::{Body, Hit, Ordered};
 use crate::config;
 use crate::gateway::{self, Delayed, Gateway, Load, Protocol, Upgraded};
 use crate::ids::{EndpointId, WorkerId};
-use crate::observe::incidents::{Event, Incidents};
+use crate::observe::incidents::{Event, Incidents, Resumed};
 use crate::observe::traces::{self, Tracer};
 use crate::observe::{http, status};
 use crate::routes::{self, Method};
@@ -245,19 +245,20 @@ impl Front for GatewayFront {
                     waited: self.delayed(worker, began(*at_ms)).waited,
                 }
             }
-            FromAgent::Resumed { stall, total_ms, gc_ms, cpu_ms, answered } => {
+            FromAgent::Resumed { stall, total_ms, gc_ms, cpu_ms, delayed_ms, answered } => {
                 let Delayed { waited, rescued } = self.delayed(worker, began(*total_ms));
-                Event::Resumed {
+                Event::Resumed(Resumed {
                     process,
                     stall: *stall,
                     total_ms: *total_ms,
                     gc_ms: *gc_ms,
                     cpu_ms: *cpu_ms,
+                    delayed_ms: *delayed_ms,
                     answered: answered.and_then(|(slot, word)| self.route_of(worker, slot, word)),
                     waited,
                     rescued,
                     hit: if is_collection(*gc_ms, *total_ms) { self.hit(worker) } else { Vec::new() },
-                }
+                })
             }
             FromAgent::Busy { slot, word, ms } => Event::Busy { worker, slot: *slot, word: *word, ms: *ms },
             FromAgent::Glimpsed { slot, word, stack, late } => {

@@ -396,7 +396,14 @@ mod tests {
 
     #[tokio::test]
     async fn hears_a_watchdog_on_a_channel_of_its_own() {
-        let resumed = FromAgent::Resumed { stall: 1, total_ms: 120, gc_ms: 0, cpu_ms: 119, answered: None };
+        let resumed = FromAgent::Resumed {
+            stall: 1,
+            total_ms: 120,
+            gc_ms: 0,
+            cpu_ms: 119,
+            delayed_ms: 0,
+            answered: None,
+        };
         let watchdog = FromAgent::Watchdog { version: VERSION, pid: 1 };
         let said = hear([watchdog.write(), resumed.write()].concat()).await;
         let [Said::Watches { pid }, Said::Stall(heard), Said::Lost { mistake: None }] = &said[..] else {

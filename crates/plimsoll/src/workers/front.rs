@@ -89,8 +89,8 @@ pub(super) fn describe_stall(worker: WorkerId, report: &FromAgent) {
                 stack.lines().next().map_or("an unknown place", |line| line.trim_start_matches("    at "));
             tracing::debug!(%worker, stall, at_ms, ?running, "the event loop stands still {place} {frame}");
         }
-        FromAgent::Resumed { stall, total_ms, gc_ms, cpu_ms, answered } => {
-            tracing::debug!(%worker, stall, total_ms, gc_ms, cpu_ms, ?answered, "the event loop turns again");
+        FromAgent::Resumed { stall, total_ms, gc_ms, cpu_ms, delayed_ms, answered } => {
+            tracing::debug!(%worker, stall, total_ms, gc_ms, cpu_ms, delayed_ms, ?answered, "the event loop turns again");
         }
         FromAgent::Busy { slot, word, ms } => {
             tracing::debug!(%worker, slot, word, ms, "a request kept the event loop busy");

@@ -206,3 +206,43 @@ fn routes_of(framework: &'static str) {
     let metrics = server.admin("/metrics").text();
     assert!(metrics.contains("http_route=\"/users/:id\""), "{metrics}");
 }
+
+/// `/work` uses 20 ms of a CPU, which is not enough for a stall. From the first request on twelve others want the same CPU, for
+/// as long as the worker lives.
+const CROWDED: &str = r"
+let crowd;
+require('node:http').createServer((request, response) => {
+  const busy = 'while kill -0 $PPID 2>/dev/null; do :; done';
+  crowd ??= Array.from({ length: 12 }, () => require('node:child_process').spawn('sh', ['-c', busy]));
+  work();
+  response.end('done');
+}).listen(process.env.PORT || 3000);
+function work () {
+  const before = process.cpuUsage();
+  const used = () => { const { user, system } = process.cpuUsage(before); return user + system; };
+  while (used() < 20000);
+}
+";
+
+#[test]
+fn a_loop_that_waits_for_a_cpu_is_told_and_nobody_is_blamed() {
+    let allowed = rustix::thread::sched_getaffinity(None).unwrap();
+    let cpu = (0..rustix::thread::CpuSet::MAX_CPU).find(|cpu| allowed.is_set(*cpu)).unwrap();
+    let on_one = ["taskset", "-c", &cpu.to_string(), "node", "app.js"];
+    let server = Launch::plimsoll(App::command(&on_one, &[("app.js", CROWDED)])).start();
+    server.workers(1);
+    let is_starved = |incident: &Value| incident["kind"] == "cpu_starvation";
+    let incident = asked_until(&server, "a loop waits for a CPU", is_starved, || {
+        assert_eq!(server.get("/work").text(), "done");
+    });
+    assert_eq!(incident["function"], Value::Null, "{incident}");
+    let [delayed, whole] = ["delayed_ms", "duration_ms"].map(|name| incident[name].as_u64().unwrap());
+    assert!(delayed <= whole && delayed * 4 >= whole * 3, "{incident}");
+    server.wait_for_stderr("of it waiting for a CPU");
+    let status = server.status();
+    let groups = status["incidents"]["groups"].as_array().unwrap();
+    let starved = groups.iter().find(|group| is_starved(group)).unwrap();
+    assert_eq!((&starved["route"], &starved["place"]), (&Value::Null, &"CPU starvation".into()), "{starved}");
+    // It is no cost of the route either.
+    assert_eq!(status["heavy_routes"], Value::Array(Vec::new()), "{status}");
+}

@@ -59,7 +59,8 @@ impl Shop {
 pub(crate) fn of_the_shop(findings: &Value) -> Vec<Value> {
     let all = findings["findings"].as_array().unwrap().iter();
     let is_of_the_machine = |finding: &&Value| {
-        finding["code"] == "node_old" || (finding["code"] == "stall" && finding["at"].is_null())
+        let code = &finding["code"];
+        code == "node_old" || code == "cpu_starved" || (code == "stall" && finding["at"].is_null())
     };
     all.filter(|finding| !is_of_the_machine(finding)).cloned().collect()
 }

@@ -94,7 +94,7 @@ const tables = {
 
 const KINDS = {
   java_script: 'JavaScript', native_call: 'a native call', garbage_collection: 'garbage collection',
-  cpu_throttling: 'CPU throttling of the container', stopped: 'the process was stopped', unknown: 'not known',
+  cpu_throttling: 'CPU throttling of the container', cpu_starvation: 'no CPU was free', stopped: 'the process was stopped', unknown: 'not known',
 };
 
 function heap(memory) {

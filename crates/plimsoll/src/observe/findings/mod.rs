@@ -39,7 +39,7 @@ const SECONDS_MIN: u64 = 10;
 const REQUESTS_MIN: u64 = 50;
 
 /// Every code that a finding may have, and the promise it belongs to; as docs/operate/doctor.md lists them.
-pub const CODES: [(&str, &str); 23] = [
+pub const CODES: [(&str, &str); 24] = [
     ("stall", "event_loop"),
     ("heavy_route", "event_loop"),
     ("overloaded", "event_loop"),
@@ -61,6 +61,7 @@ pub const CODES: [(&str, &str); 23] = [
     ("gc_pressure", "memory"),
     ("heap_grows", "memory"),
     ("cpu_throttled", "setup"),
+    ("cpu_starved", "setup"),
     ("few_workers", "setup"),
     ("node_old", "setup"),
 ];

@@ -193,6 +193,7 @@ fn each_fault_is_found_and_no_other() {
         (stalled(Kind::NativeCall, Some("console.log")), &["log_blocks"]),
         (stalled(Kind::GarbageCollection, None), &["gc_pressure"]),
         (stalled(Kind::CpuThrottling, None), &["cpu_throttled"]),
+        (stalled(Kind::CpuStarvation, None), &["cpu_starved"]),
         (heavy(), &["heavy_route"]),
         (Status { failures: vec![overloaded], ..calm() }, &["overloaded"]),
         (with_pool(pool()), &["pool_too_small"]),

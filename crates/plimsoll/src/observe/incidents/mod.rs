@@ -54,32 +54,63 @@ pub enum Event {
         /// Requests that it has kept waiting so far.
         waited: u32,
     },
-    Resumed {
-        process: ProcessKey,
-        stall: u32,
-        total_ms: u32,
-        gc_ms: u32,
-        cpu_ms: u32,
-        /// The route of who was answered first, where no request was known to run.
-        answered: Option<String>,
-        /// Requests that it has kept waiting, and those of them that were taken back from it.
+    Resumed(Resumed),
+    /// The process is stopped, and has been since then.
+    Stopped {
+        worker: WorkerId,
+        since: Instant,
+        waited: u32,
+    },
+    /// It is not stopped any more.
+    Runs {
+        worker: WorkerId,
         waited: u32,
         rescued: u32,
-        /// Those that are in flight now.
-        hit: Vec<Hit>,
     },
-    /// The process is stopped, and has been since then.
-    Stopped { worker: WorkerId, since: Instant, waited: u32 },
-    /// It is not stopped any more.
-    Runs { worker: WorkerId, waited: u32, rescued: u32 },
     /// All processes of the worker have ended.
-    Ended { worker: WorkerId },
+    Ended {
+        worker: WorkerId,
+    },
     /// A request wrote so large a body in one go.
-    Large { worker: WorkerId, slot: u16, word: u32, route: Option<String>, bytes: u64 },
+    Large {
+        worker: WorkerId,
+        slot: u16,
+        word: u32,
+        route: Option<String>,
+        bytes: u64,
+    },
     /// A part of a request has kept the loop busy.
-    Busy { worker: WorkerId, slot: u16, word: u32, ms: u32 },
+    Busy {
+        worker: WorkerId,
+        slot: u16,
+        word: u32,
+        ms: u32,
+    },
     /// A look at a part of a request of the route that is long, and no stall.
-    Glimpsed { route: String, stack: String, late: bool },
+    Glimpsed {
+        route: String,
+        stack: String,
+        late: bool,
+    },
+}
+
+/// A loop turned again.
+#[derive(Debug)]
+pub struct Resumed {
+    pub process: ProcessKey,
+    pub stall: u32,
+    pub total_ms: u32,
+    pub gc_ms: u32,
+    pub cpu_ms: u32,
+    /// For how long it waited for a CPU.
+    pub delayed_ms: u32,
+    /// The route of who was answered first, where no request was known to run.
+    pub answered: Option<String>,
+    /// Requests that it has kept waiting, and those of them that were taken back from it.
+    pub waited: u32,
+    pub rescued: u32,
+    /// Those that are in flight now.
+    pub hit: Vec<Hit>,
 }
 
 /// The handle: what is heard goes in, what is known comes out.

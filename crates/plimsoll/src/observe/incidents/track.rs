@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::source::Sources;
-use super::{Event, ProcessKey};
+use super::{Event, ProcessKey, Resumed};
 use crate::concerns::event_loop::incident::calls::{self, Call};
 use crate::concerns::event_loop::incident::stack::{self, Frame};
 use crate::concerns::event_loop::incident::{End, Incident, Look, Observed, conclude};
@@ -83,31 +83,7 @@ impl Track {
                 }
                 self.tell_lasting(process)
             }
-            Event::Resumed { process, stall, total_ms, gc_ms, cpu_ms, answered, waited, rescued, hit } => {
-                let throttled = cgroup::throttled();
-                let before = std::mem::replace(&mut self.throttled, throttled);
-                let Some(open) = self.open.remove(&process).filter(|open| open.stall == stall) else {
-                    return Outcome::default();
-                };
-                let mut observed = open.observed;
-                observed.total_ms = total_ms;
-                observed.gc_ms = gc_ms;
-                observed.cpu_ms = Some(cpu_ms);
-                observed.answered = answered;
-                observed.hit = hit;
-                observed.rescued = rescued;
-                observed.waited = observed.waited.max(waited);
-                observed.throttled_ms = grown(open.throttled.or(before), throttled, total_ms);
-                observed.end = End::Turned;
-                // The watchdog of a stopped process wakes up with it: what it tells is the same thing.
-                if let Some(stop) = self.stopped.get_mut(&process.0) {
-                    stop.waited = stop.waited.max(observed.waited);
-                    stop.rescued = stop.rescued.max(observed.rescued);
-                    stop.route = stop.route.take().or(observed.route);
-                    return Outcome::default();
-                }
-                Outcome { over: vec![conclude(&observed)], ..Outcome::default() }
-            }
+            Event::Resumed(resumed) => self.turned(resumed),
             Event::Stopped { worker, since, waited } => {
                 let stop = Stop { since, waited: 0, rescued: 0, route: None };
                 let stop = self.stopped.entry(worker).or_insert(stop);
@@ -129,6 +105,34 @@ impl Track {
             }
             Event::Large { .. } | Event::Busy { .. } => Outcome::default(),
         }
+    }
+
+    fn turned(&mut self, resumed: Resumed) -> Outcome {
+        let throttled = cgroup::throttled();
+        let before = std::mem::replace(&mut self.throttled, throttled);
+        let open = self.open.remove(&resumed.process).filter(|open| open.stall == resumed.stall);
+        let Some(Open { observed, throttled: then, .. }) = open else { return Outcome::default() };
+        let observed = Observed {
+            total_ms: resumed.total_ms,
+            gc_ms: resumed.gc_ms,
+            cpu_ms: Some(resumed.cpu_ms),
+            delayed_ms: resumed.delayed_ms,
+            throttled_ms: grown(then.or(before), throttled, resumed.total_ms),
+            answered: resumed.answered,
+            hit: resumed.hit,
+            rescued: resumed.rescued,
+            waited: observed.waited.max(resumed.waited),
+            end: End::Turned,
+            ..observed
+        };
+        // The watchdog of a stopped process wakes up with it: what it tells is the same thing.
+        if let Some(stop) = self.stopped.get_mut(&resumed.process.0) {
+            stop.waited = stop.waited.max(observed.waited);
+            stop.rescued = stop.rescued.max(observed.rescued);
+            stop.route = stop.route.take().or(observed.route);
+            return Outcome::default();
+        }
+        Outcome { over: vec![conclude(&observed)], ..Outcome::default() }
     }
 
     /// What lasts at this moment.

@@ -140,7 +140,8 @@ impl Book {
 
     /// A guess is no group of its own where the same place was seen to be of that route.
     fn key(&self, incident: &Incident) -> Key {
-        let (route, place, kind) = (incident.route.clone(), words::group_place(incident), incident.kind);
+        let (place, kind) = (words::group_place(incident), incident.kind);
+        let route = incident.route.clone().filter(|_| kind.has_culprit());
         let key = (route, place, kind);
         match incident.route_is_guess && !self.groups.contains_key(&key) {
             true => (None, key.1, kind),
@@ -254,6 +255,7 @@ impl Kept {
 
     fn add(&mut self, incident: &Incident) {
         if let Some(route) = incident.route.as_ref().filter(|_| self.group.route.is_none())
+            && incident.kind.has_culprit()
             && (self.guesses.len() < GUESSES_MAX || self.guesses.contains_key(route))
         {
             *self.guesses.entry(route.clone()).or_default() += 1;

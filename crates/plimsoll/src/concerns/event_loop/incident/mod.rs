@@ -35,17 +35,20 @@ pub enum Kind {
     GarbageCollection,
     /// The container had used up its share of CPU.
     CpuThrottling,
+    /// Others had the CPUs: processes of this machine, or the neighbours of a virtual one.
+    CpuStarvation,
     /// The process was stopped by a signal or a debugger.
     Stopped,
     Unknown,
 }
 
 impl Kind {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::JavaScript,
         Self::NativeCall,
         Self::GarbageCollection,
         Self::CpuThrottling,
+        Self::CpuStarvation,
         Self::Stopped,
         Self::Unknown,
     ];
@@ -58,9 +61,15 @@ impl Kind {
             Self::NativeCall => "native_call",
             Self::GarbageCollection => "garbage_collection",
             Self::CpuThrottling => "cpu_throttling",
+            Self::CpuStarvation => "cpu_starvation",
             Self::Stopped => "stopped",
             Self::Unknown => "unknown",
         }
+    }
+
+    /// Where not, who ran then has nothing to do with it.
+    fn has_culprit(self) -> bool {
+        !matches!(self, Self::CpuThrottling | Self::CpuStarvation)
     }
 }
 
@@ -151,6 +160,8 @@ pub struct Observed {
     pub gc_ms: u32,
     /// `None`: not known yet.
     pub cpu_ms: Option<u32>,
+    /// For how long it could have run, and had no CPU.
+    pub delayed_ms: u32,
     pub throttled_ms: u32,
     pub was_stopped: bool,
     pub waited: u32,
@@ -201,6 +212,9 @@ pub struct Incident {
     pub package: Option<String>,
     pub duration_ms: u32,
     pub gc_ms: u32,
+    /// For how much of it the main thread could have run and had no CPU.
+    #[serde(default)]
+    pub delayed_ms: u32,
     /// Requests that the worker had been sent and did not begin meanwhile, and how many of them went elsewhere.
     pub waited: u32,
     pub rescued: u32,
@@ -227,9 +241,10 @@ pub fn conclude(observed: &Observed) -> Incident {
     let parse = call.as_ref().filter(|_| is_json).and_then(calls::parse_of_body);
     let call = parse.or(call);
     let call = call.as_ref();
-    let culprit = look.and_then(|look| look.culprit.as_ref());
+    let culprit = look.and_then(|look| look.culprit.as_ref()).filter(|_| kind.has_culprit());
     let is_parse = call.is_some_and(|call| call.parses);
-    let body = observed.body.filter(|body| body.bytes >= BODY_MIN && (is_parse || call.is_none()));
+    let is_of_body = kind.has_culprit() && (is_parse || call.is_none());
+    let body = observed.body.filter(|body| body.bytes >= BODY_MIN && is_of_body);
     // Who was alone comes first: who was answered had not begun then.
     let guess = observed.alone.as_ref().or(observed.answered.as_ref()).filter(|_| observed.route.is_none());
     let mut incident = Incident {
@@ -245,6 +260,7 @@ pub fn conclude(observed: &Observed) -> Incident {
         package: culprit.and_then(|culprit| culprit.package.clone()),
         duration_ms: observed.total_ms,
         gc_ms: observed.gc_ms.min(observed.total_ms),
+        delayed_ms: observed.delayed_ms.min(observed.total_ms),
         waited: observed.waited,
         rescued: observed.rescued.min(observed.waited),
         hit: hit(observed, kind),
@@ -270,11 +286,15 @@ fn hit(observed: &Observed, kind: Kind) -> Vec<Hit> {
 
 fn kind(observed: &Observed, look: Option<&Look>) -> Kind {
     let is_half = |part: u32| u64::from(part) * 2 >= u64::from(observed.total_ms);
+    // Code that would have been a stall by itself stays one.
+    let is_most = |part: u32| part > 0 && u64::from(part) * 4 >= u64::from(observed.total_ms) * 3;
     let was_off_cpu = observed.cpu_ms.is_some_and(|cpu| !is_half(cpu));
     if observed.was_stopped {
         Kind::Stopped
     } else if was_off_cpu && is_half(observed.throttled_ms) {
         Kind::CpuThrottling
+    } else if is_most(observed.delayed_ms) {
+        Kind::CpuStarvation
     } else if is_half(observed.gc_ms) && observed.total_ms > 0 {
         Kind::GarbageCollection
     } else {

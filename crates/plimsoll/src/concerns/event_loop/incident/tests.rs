@@ -194,6 +194,10 @@ fn an_incident_is_one_sentence_in_the_users_words() {
             "worker 2 stood still for 412 ms: the container had used up its CPU quota",
         ),
         (
+            Observed { cpu_ms: Some(20), delayed_ms: 390, body, ..observed() },
+            "worker 2 stood still for 412 ms, 390 ms of it waiting for a CPU; 37 requests waited, 35 were rescued",
+        ),
+        (
             Observed { was_stopped: true, total_ms: 61_300, waited: 0, end: End::Died, ..observed() },
             "worker 2 stood still for 61.3 s until its process ended: its process was stopped",
         ),
@@ -234,6 +238,20 @@ fn throttling_is_blamed_only_where_the_worker_was_off_its_cpu() {
 }
 
 #[test]
+fn who_waits_for_a_cpu_is_not_blamed_and_who_uses_one_is() {
+    let told = |cpu_ms, delayed_ms| conclude(&Observed { cpu_ms, delayed_ms, ..observed() });
+    assert_eq!(told(Some(400), 0).kind, Kind::JavaScript);
+    assert_eq!(told(Some(110), 302).kind, Kind::JavaScript);
+    assert_eq!(told(None, 0).kind, Kind::JavaScript);
+    let starved = told(Some(100), 309);
+    assert_eq!((starved.kind, starved.delayed_ms), (Kind::CpuStarvation, 309));
+    assert_eq!((starved.function, starved.file), (None, None));
+    // A throttled container has no CPU either.
+    let throttled = Observed { cpu_ms: Some(10), delayed_ms: 400, throttled_ms: 390, ..observed() };
+    assert_eq!(conclude(&throttled).kind, Kind::CpuThrottling);
+}
+
+#[test]
 fn of_several_looks_the_most_frequent_counts() {
     let other = Look {
         culprit: Some(Culprit { function: "b".into(), file: "b.js".into(), line: 1, package: None }),
@@ -244,6 +262,19 @@ fn of_several_looks_the_most_frequent_counts() {
     assert_eq!(conclude(&Observed { looks, ..observed() }).function.as_deref(), Some("formatRows"));
     let looks = vec![other, look(None)];
     assert_eq!(conclude(&Observed { looks, ..observed() }).function.as_deref(), Some("b"));
+}
+
+#[test]
+fn where_nobody_is_to_blame_all_routes_are_one_group() {
+    let mut book = Book::default();
+    for route in ["GET /a", "GET /b"] {
+        let starved =
+            Observed { route: Some(route.into()), delayed_ms: 400, waited: 0, rescued: 0, ..observed() };
+        book.note(conclude(&starved), Instant::now());
+    }
+    let groups = book.groups();
+    let told = groups.iter().map(|group| (group.kind, group.route.as_deref(), group.count, group.cost_ms));
+    assert_eq!(told.collect::<Vec<_>>(), [(Kind::CpuStarvation, None, 2, 824)]);
 }
 
 #[test]

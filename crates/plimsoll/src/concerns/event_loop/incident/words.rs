@@ -10,6 +10,8 @@ use crate::concerns::words::{duration, size};
 
 const GC: &str = "the heap is nearly full or much is allocated at once: `plimsoll profile` shows by whom";
 const THROTTLED: &str = "raise the CPU limit of the container, or run fewer workers in it";
+const STARVED: &str = "more wants to run than there are CPUs for, or the host takes them away (`st` of top): run fewer workers, or give \
+                       the machine to them alone";
 const STOPPED: &str = "somebody sent SIGSTOP, attached a debugger, or froze the container";
 const PURE: &str =
     "give the loop a turn between parts of the work (setImmediate), or do it in a worker thread";
@@ -21,6 +23,7 @@ pub(super) fn hint(kind: Kind, call: Option<&Call>) -> Option<&'static str> {
         Kind::NativeCall => call.map(|call| call.hint),
         Kind::GarbageCollection => Some(GC),
         Kind::CpuThrottling => Some(THROTTLED),
+        Kind::CpuStarvation => Some(STARVED),
         Kind::Stopped => Some(STOPPED),
         Kind::Unknown => None,
     }
@@ -36,6 +39,9 @@ pub(super) fn sentence(incident: &Incident) -> String {
             text.push_str(&while_in(incident));
         }
         Kind::CpuThrottling => text.push_str(": the container had used up its CPU quota"),
+        Kind::CpuStarvation => {
+            let _ = write!(text, ", {} of it waiting for a CPU", duration(incident.delayed_ms));
+        }
         Kind::Stopped => text.push_str(": its process was stopped"),
         Kind::Unknown => text.push_str("; what it did is not known"),
     }
@@ -134,6 +140,7 @@ pub(super) fn group_place(incident: &Incident) -> Option<String> {
     match (incident.kind, &incident.call) {
         (Kind::GarbageCollection, _) => Some("the garbage collector".to_owned()),
         (Kind::CpuThrottling, _) => Some("CPU throttling".to_owned()),
+        (Kind::CpuStarvation, _) => Some("CPU starvation".to_owned()),
         (Kind::Stopped, _) => Some("a stopped process".to_owned()),
         (_, Some(call)) => Some(place.map_or_else(|| call.clone(), |place| format!("{call}, {place}"))),
         _ => place,

@@ -11,7 +11,10 @@ const CONCERN: &str = "setup";
 
 /// `others`: what is found already.
 pub(super) fn find(facts: &Facts<'_>, others: &[Draft]) -> Vec<Draft> {
-    [throttled(facts), few_workers(facts, others), node(facts)].into_iter().flatten().collect()
+    [throttled(facts), starved(facts), few_workers(facts, others), node(facts)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 pub(super) fn notes(facts: &Facts<'_>) -> Vec<String> {
@@ -22,17 +25,35 @@ pub(super) fn notes(facts: &Facts<'_>) -> Vec<String> {
 }
 
 fn throttled(facts: &Facts<'_>) -> Option<Draft> {
-    let groups = &facts.meanwhile.incidents.groups;
-    let group = groups.iter().find(|group| group.kind == Kind::CpuThrottling && group.count > 0)?;
     Some(Draft {
         code: "cpu_throttled",
-        concern: CONCERN,
-        damage: Damage::clients(group.cost_ms),
         what: "the container uses up its CPU quota, and all of it stands still until the next period"
             .to_owned(),
+        fix: format!("raise the CPU limit, or run fewer workers than {}", facts.now.workers.len()),
+        ..without_cpu(facts, Kind::CpuThrottling)?
+    })
+}
+
+fn starved(facts: &Facts<'_>) -> Option<Draft> {
+    let fix = "more wants to run than there are CPUs for, or the host takes them away (`st` of top): fewer workers than \
+               {}, or a machine that they have for themselves";
+    Some(Draft {
+        code: "cpu_starved",
+        what: "event loops stand still because they wait for a CPU: no code is to blame".to_owned(),
+        fix: fix.replace("{}", &facts.now.workers.len().to_string()),
+        ..without_cpu(facts, Kind::CpuStarvation)?
+    })
+}
+
+/// What both say of stalls in which no code of the app ran.
+fn without_cpu(facts: &Facts<'_>, kind: Kind) -> Option<Draft> {
+    let groups = &facts.meanwhile.incidents.groups;
+    let group = groups.iter().find(|group| group.kind == kind && group.count > 0)?;
+    Some(Draft {
+        concern: CONCERN,
+        damage: Damage::clients(group.cost_ms),
         seen: vec![event_loop::seen(group)],
         figures: event_loop::figures(group),
-        fix: format!("raise the CPU limit, or run fewer workers than {}", facts.now.workers.len()),
         acts: event_loop::acts(facts, None),
         ..Draft::default()
     })
